@@ -1,0 +1,122 @@
+// Package storage keeps immutable objects under slash-separated keys.
+//
+// It is the only way the rest of holdfast touches a place where copies live.
+// Store is the contract; each implementation lives in a package of its own
+// (storage/local, storage/mem, ...) and passes storagetest.Run. Wrappers
+// (storage/retry, storage/throttle, storage/fault) are Stores around a Store
+// and compose: retry.New(throttle.New(local.Open(...))).
+package storage
+
+import (
+	"context"
+	"errors"
+	"io"
+)
+
+// Store keeps objects: whole byte strings under a key, written once, read in
+// ranges, listed and deleted.
+//
+// A key is one or more segments joined by "/", such as "config" or
+// "data/3f/3f9a...". Segments are not empty, not "." or "..", and hold no
+// slash, backslash, control character or NUL (see CheckKey).
+//
+// Every method may be called from many goroutines at once, stops early when
+// its context ends, and returns errors that wrap one of the sentinels below
+// when one of them says what happened.
+type Store interface {
+	// Put stores all of body under key, atomically and durably: a reader
+	// sees the whole object or none of it, and once Put has returned nil the
+	// object survives a crash of this process and of the machine. A Put that
+	// fails or is cut off leaves no object under key.
+	//
+	// Objects are immutable: when key exists already, Put changes nothing
+	// and returns ErrExists.
+	Put(ctx context.Context, key string, body Body) error
+
+	// Get reads length bytes of key from offset on; length < 0 reads to the
+	// end. The reader yields exactly the bytes asked for or an error: an
+	// object that ends early gives io.ErrUnexpectedEOF, from Get or from
+	// Read. The caller closes the reader.
+	Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error)
+
+	// Stat describes the object under key, or returns ErrNotFound.
+	Stat(ctx context.Context, key string) (Info, error)
+
+	// List calls visit for every object whose key begins with prefix, in no
+	// particular order, and stops at the first error visit returns, which it
+	// returns as it is. The prefix is "" (everything) or ends in "/". A
+	// prefix that holds nothing is an empty list, not an error. Objects put
+	// or deleted meanwhile may or may not be seen; unfinished Puts never are.
+	List(ctx context.Context, prefix string, visit func(Info) error) error
+
+	// Delete removes the object under key, or returns ErrNotFound.
+	Delete(ctx context.Context, key string) error
+
+	// Location names the place for people, without secrets.
+	Location() string
+}
+
+// Info describes one stored object.
+type Info struct {
+	Key       string
+	SizeBytes int64
+}
+
+// Body is what Put stores. It can be read at any offset any number of times,
+// so that a retry or a parallel upload may start anywhere.
+type Body interface {
+	io.ReaderAt
+	Size() int64
+}
+
+var (
+	// ErrNotFound says that no object is stored under the key.
+	ErrNotFound = errors.New("object does not exist")
+	// ErrExists says that the key already holds an object.
+	ErrExists = errors.New("object exists already")
+	// ErrReadOnly says that the place, or the credentials, permit no writing.
+	ErrReadOnly = errors.New("storage is read-only")
+	// ErrFull says that the place has no room left (disk or quota).
+	ErrFull = errors.New("storage is full")
+	// ErrInvalidKey says that a key breaks the rules given at Store.
+	ErrInvalidKey = errors.New("invalid storage key")
+	// ErrInvalidRange says that a range asked of Get begins after the end of
+	// the object, or is negative.
+	ErrInvalidRange = errors.New("range lies outside the object")
+)
+
+// IsPermanent tells whether trying the same operation again is pointless:
+// the store answered, and the answer will be the same.
+func IsPermanent(err error) bool {
+	for _, p := range []error{
+		ErrNotFound, ErrExists, ErrReadOnly, ErrFull, ErrInvalidKey, ErrInvalidRange,
+		context.Canceled, context.DeadlineExceeded,
+	} {
+		if errors.Is(err, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// Wrapper is a Store that adds something to another one.
+type Wrapper interface {
+	Store
+	Unwrap() Store
+}
+
+// As finds the outermost store in a chain of wrappers that also is a T: an
+// optional power such as Spooler, or a concrete implementation.
+func As[T any](s Store) (T, bool) {
+	for {
+		if t, ok := s.(T); ok {
+			return t, true
+		}
+		w, ok := s.(Wrapper)
+		if !ok {
+			var none T
+			return none, false
+		}
+		s = w.Unwrap()
+	}
+}
