@@ -1,0 +1,81 @@
+# holdfast: make help
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+LDFLAGS  := -s -w -X main.version=$(VERSION)
+TOOL     := go tool -modfile=tools/tools.mod
+
+# Arguments handed through: make test PACKAGES=./repository/... TESTFLAGS=-v
+PACKAGES  ?= ./...
+TESTFLAGS ?=
+
+.PHONY: help
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build bin/holdfast: one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(LDFLAGS)' -o bin/holdfast ./cmd/holdfast
+
+.PHONY: test
+test: deps ## install what is missing, then run all tests
+	go test -timeout 20m $(TESTFLAGS) $(PACKAGES)
+	for m in $$(tools/modules.sh); do (cd $$m && go vet ./... && go test ./...); done
+
+.PHONY: deps
+deps: ## install what the tests call: Debian packages, and the pinned restic
+	tools/deps.sh test
+	go run ./test/tools/cmd/install restic
+
+# The parts of check, in the order in which CI runs and times them.
+CHECKS := lint generated cross race
+
+.PHONY: check
+check: $(CHECKS) ## everything CI asks beyond the tests
+
+.PHONY: checks
+checks:
+	@echo $(CHECKS)
+
+.PHONY: lint
+lint: ## format, vet, staticcheck, layers, dead code, go.mod
+	tools/lint.sh
+	go test ./internal
+
+.PHONY: generated
+generated: ## generated files are as their generators write them
+	tools/generated.sh
+
+.PHONY: race
+race: ## the tests again, under the race detector, without the longest
+	tools/deps.sh test check
+	CGO_ENABLED=1 go test -race -short -timeout 30m $(TESTFLAGS) $(PACKAGES)
+
+.PHONY: cross
+cross: ## build and vet for the other systems
+	tools/cross.sh
+
+.PHONY: fmt
+fmt: ## format all Go files
+	$(TOOL) gofumpt -w .
+
+.PHONY: bench
+bench: ## compare with the peers on this machine, and print the table
+	tools/deps.sh bench
+	bench/run
+
+.PHONY: soak
+soak: ## fuzz every parser and stretch every law (FUZZTIME=1m CHECKS=2000)
+	tools/deps.sh test
+	tools/soak.sh $(PACKAGES)
+
+.PHONY: release
+release: ## cross-build every system into dist/, with checksums
+	go run ./tools/release -version $(VERSION)
+
+.PHONY: hooks
+hooks: ## let git run .githooks/pre-commit
+	git config core.hooksPath .githooks

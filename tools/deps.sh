@@ -1,0 +1,37 @@
+#!/usr/bin/env bash
+# Installs what the tests call besides Go. Quick and silent when everything is there; can run any number of times.
+#
+#   tools/deps.sh [test] [check] [bench]      (test when nothing is named)
+set -euo pipefail
+
+# A Debian package and a command that it brings. The command tells whether
+# the package is needed: people install tools in many ways.
+test_packages="acl:getfacl attr:setfattr fuse3:fusermount3 rsync:rsync git:git"
+check_packages="gcc:gcc git:git"   # gcc: the race detector needs cgo
+bench_packages="borgbackup:borg python3:python3 rsync:rsync"
+
+missing=()
+for group in "${@:-test}"; do
+	list="${group}_packages"
+	for entry in ${!list:?unknown group $group}; do
+		command -v "${entry#*:}" >/dev/null || missing+=("${entry%%:*}")
+	done
+done
+# cgo also needs the C library's headers, which bring no command.
+if [[ " $* " == *" check "* && $(uname) == Linux && ! -e /usr/include/stdio.h ]]; then
+	missing+=(libc6-dev)
+fi
+[[ ${#missing[@]} -eq 0 ]] && exit 0
+
+if ! command -v apt-get >/dev/null; then
+	echo "please install: ${missing[*]} (Debian's names), then run this again" >&2
+	exit 1
+fi
+if [[ $(id -u) -ne 0 ]]; then
+	echo "please run: sudo apt-get install ${missing[*]}" >&2
+	exit 1
+fi
+echo "installing ${missing[*]}"
+export DEBIAN_FRONTEND=noninteractive
+apt-get update -qq
+apt-get install -y -qq --no-install-recommends "${missing[@]}" >/dev/null
