@@ -28,3 +28,26 @@ func CheckKey(key string) error {
 	}
 	return nil
 }
+
+// CheckPrefix returns an ErrInvalidKey when prefix is not one that List
+// takes: "", or a key followed by "/".
+func CheckPrefix(prefix string) error {
+	if prefix == "" {
+		return nil
+	}
+	key, ok := strings.CutSuffix(prefix, "/")
+	if !ok {
+		return fmt.Errorf("%w: the prefix %q does not end in a slash", ErrInvalidKey, prefix)
+	}
+	return CheckKey(key)
+}
+
+// CheckRange returns an ErrInvalidRange when a Get cannot begin at offset in
+// an object of the given size. It leaves an end after the end of the object
+// to the reader, which answers with io.ErrUnexpectedEOF.
+func CheckRange(key string, offset, sizeBytes int64) error {
+	if offset < 0 || offset > sizeBytes {
+		return fmt.Errorf("read %s: %w: offset %d of %d bytes", key, ErrInvalidRange, offset, sizeBytes)
+	}
+	return nil
+}

@@ -11,6 +11,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"io/fs"
 )
 
 // Store keeps objects: whole byte strings under a key, written once, read in
@@ -83,20 +84,32 @@ var (
 	// ErrInvalidRange says that a range asked of Get begins after the end of
 	// the object, or is negative.
 	ErrInvalidRange = errors.New("range lies outside the object")
+	// ErrConflict says that a key holds other bytes than the ones we stored
+	// there: damage, or a second writer. It never wraps ErrExists, so that no
+	// caller takes it for "this very object is stored already".
+	ErrConflict = errors.New("stored object differs from the one written")
 )
 
 // IsPermanent tells whether trying the same operation again is pointless:
 // the store answered, and the answer will be the same.
 func IsPermanent(err error) bool {
 	for _, p := range []error{
-		ErrNotFound, ErrExists, ErrReadOnly, ErrFull, ErrInvalidKey, ErrInvalidRange,
-		context.Canceled, context.DeadlineExceeded,
+		ErrNotFound, ErrExists, ErrReadOnly, ErrFull, ErrInvalidKey, ErrInvalidRange, ErrConflict,
+		fs.ErrPermission, context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, p) {
 			return true
 		}
 	}
 	return false
+}
+
+// Cleaner is a Store in which a killed process leaves things behind that are
+// no objects, such as half-written temporary files.
+type Cleaner interface {
+	// Clean removes what is left behind and old enough to belong to nobody.
+	// Prune calls it under the exclusive lock; objects are never touched.
+	Clean(ctx context.Context) error
 }
 
 // Wrapper is a Store that adds something to another one.
