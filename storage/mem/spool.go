@@ -17,6 +17,7 @@ func (s *Store) NewSpool() (storage.Spool, error) { return new(spool), nil }
 type spool struct {
 	mu        sync.RWMutex
 	data      []byte
+	sizeBytes int64 // outlives the data: a discarded spool must not look empty
 	discarded bool
 }
 
@@ -27,6 +28,7 @@ func (s *spool) Write(p []byte) (int, error) {
 		return 0, os.ErrClosed
 	}
 	s.data = append(s.data, p...)
+	s.sizeBytes += int64(len(p))
 	return len(p), nil
 }
 
@@ -39,8 +41,9 @@ func (s *spool) ReadAt(p []byte, off int64) (int, error) {
 }
 
 func (s *spool) Size() int64 {
-	data, _ := s.bytes()
-	return int64(len(data))
+	s.mu.RLock()
+	defer s.mu.RUnlock()
+	return s.sizeBytes
 }
 
 func (s *spool) Discard() error {
