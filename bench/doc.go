@@ -1,0 +1,21 @@
+// Command bench measures holdfast beside its peers on the same machine, data
+// and minute, and prints what each step cost, as a Markdown table.
+//
+//	go run ./bench                  everything, median of three: hours
+//	go run ./bench -quick -runs 1   small data sets: minutes
+//	go run ./bench -sets D1 -tools holdfast,restic -steps first,restore
+//
+// One cycle of one tool on one data set is: init, first backup, backup with
+// nothing changed, backup with 1 % changed, restore, check of all data, forget
+// and prune. The source is read into the page cache before each cycle, every
+// step is one or more child processes, and the tree that a restore makes is
+// compared with the source outside the measured time. The tools take turns
+// (A B C, A B C), so that a slow minute of the machine hits all of them.
+//
+// CPU is the kernel's user + system time of the process and its children, the
+// figure to trust on a shared machine. Wall time is there too, and means
+// something only when nothing else runs. Memory is the peak resident size.
+//
+// Data sets, peers' repositories and logs live under $BENCH, or holdfast-bench
+// in the temporary folder: 15 GB at most. Data sets are kept between runs.
+package main

@@ -1,0 +1,45 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/signal"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	defer stop()
+	if len(os.Args) > 1 && os.Args[1] == measureCommand {
+		os.Exit(measureMain(ctx, os.Args[2:]))
+	}
+	err := bench(ctx, os.Args[1:])
+	if err != nil && !errors.Is(err, flag.ErrHelp) {
+		fmt.Fprintln(os.Stderr, "bench:", err)
+		os.Exit(1)
+	}
+}
+
+// bench is the whole program: data, tools, rounds, table.
+func bench(ctx context.Context, args []string) error {
+	opts, err := parseOptions(args, os.Stderr)
+	if err != nil {
+		return err
+	}
+	sets, err := buildSets(ctx, opts)
+	if err != nil || opts.dataOnly {
+		return err
+	}
+	had, lost := buildTools(ctx, opts)
+	rep := report{Machine: describeMachine(), Quick: opts.quick, Runs: opts.runs, Tools: versions(ctx, had), Missing: lost}
+	if rep.Sets, err = describeSets(sets); err != nil {
+		return err
+	}
+	if rep.Cycles, err = (rounds{opts, sets, had}).run(ctx); err != nil {
+		return err
+	}
+	rep.fill()
+	return errors.Join(rep.print(os.Stdout), rep.save(opts.json), rep.verdict(opts.enforce))
+}
