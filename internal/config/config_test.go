@@ -1,0 +1,303 @@
+package config_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"runtime"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast/internal/config"
+	"holdfast/internal/secret"
+)
+
+const full = `# comments are fine
+repositories:
+  local:   { url: /srv/holdfast, media: disk, site: dc1, password: { file: /etc/holdfast/password } }
+  offsite:
+    url: "s3://backups.example.com/holdfast"
+    password: { env: HOLDFAST_PASSWORD }
+sources:
+  www:
+    files:
+      paths: [/var/www, /etc]
+      exclude: ["*.tmp"]
+      exclude_larger_than: 2GiB
+      exclude_caches: true
+plans:
+  shop:
+    sources: [www]
+    repository: local
+    copies: [{ to: offsite, keep: { last: 3 }, schedule: "@daily" }]
+    schedule: { full: "0 2 * * MON", incremental: "0 2 * * TUE-SUN" }
+    keep: { within: 30d, weekly: 8, monthly: -1 }
+    objectives: { rpo: 15m, rto: 1h30m }
+    restore_test:
+      schedule: "0 5 * * SAT"
+      checks:
+        - sql: "SELECT count(*) FROM users"
+          expect: "> 0"
+    notify: [ops]
+notify:
+  ops: { url: { env: HOLDFAST_NOTIFY_URL } }
+`
+
+func TestParse(t *testing.T) {
+	got, err := config.Parse("holdfast.yaml", []byte(full))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := &config.Config{
+		Path: "holdfast.yaml",
+		Repositories: map[string]config.Repository{
+			"local": {
+				URL: "/srv/holdfast", Media: "disk", Site: "dc1",
+				Password: secret.Ref{File: "/etc/holdfast/password"},
+			},
+			"offsite": {URL: "s3://backups.example.com/holdfast", Password: secret.Ref{Env: "HOLDFAST_PASSWORD"}},
+		},
+		Sources: map[string]config.Source{"www": {Files: &config.Files{
+			Paths:             []string{"/var/www", "/etc"},
+			Exclude:           []string{"*.tmp"},
+			ExcludeLargerThan: 2 << 30,
+			ExcludeCaches:     true,
+		}}},
+		Plans: map[string]config.Plan{"shop": {
+			Sources:    []string{"www"},
+			Repository: "local",
+			Copies:     []config.Copy{{To: "offsite", Keep: config.Keep{Last: 3}, Schedule: "@daily"}},
+			Schedule:   config.Schedule{Full: "0 2 * * MON", Incremental: "0 2 * * TUE-SUN"},
+			Keep:       config.Keep{Within: "30d", Weekly: 8, Monthly: -1},
+			Objectives: config.Objectives{
+				RPO: config.Duration(15 * time.Minute), RTO: config.Duration(90 * time.Minute),
+			},
+			RestoreTest: &config.RestoreTest{
+				Schedule: "0 5 * * SAT",
+				Checks:   []config.Check{{SQL: "SELECT count(*) FROM users", Expect: "> 0"}},
+			},
+			Notify: []string{"ops"},
+		}},
+		Notify: map[string]config.Channel{"ops": {URL: secret.Ref{Env: "HOLDFAST_NOTIFY_URL"}}},
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestParseForms(t *testing.T) {
+	const base = "repositories: { a: { url: /a, password: { env: P } }, b: { url: /b, password: { env: P } } }\n" +
+		"sources: { s: { files: { paths: [/s] } } }\n"
+	cases := map[string]string{
+		"empty file":        "",
+		"only comments":     "# nothing\n\n# yet\n",
+		"document markers":  "---\n" + base + "...\n",
+		"empty sections":    "repositories:\nsources: {}\nplans:\n",
+		"copies by name":    base + "plans: { p: { sources: [s], repository: a, copies: [b] } }\n",
+		"anchor and alias":  base + "plans:\n  p: { sources: [s], repository: a, keep: &k { daily: 7 } }\n  q: { sources: [s], repository: b, keep: *k }\n",
+		"merged mapping":    base + "plans:\n  p: &p { sources: [s], repository: a }\n  q: { <<: *p, repository: b }\n",
+		"Windows line ends": strings.ReplaceAll(base, "\n", "\r\n"),
+		"one entry a level": "sources:\n  s:\n    files:\n      paths:\n      - /s\n",
+	}
+	for name, text := range cases {
+		t.Run(name, func(t *testing.T) {
+			c, err := config.Parse("x.yaml", []byte(text))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if q, ok := c.Plans["q"]; ok && q.Repository != "b" {
+				t.Errorf("q goes to %q, its own key says b", q.Repository)
+			}
+		})
+	}
+}
+
+func TestProblems(t *testing.T) {
+	const head = "repositories:\n" + // lines 1 to 4
+		"  local: { url: /srv/r, password: { env: P } }\n" +
+		"sources:\n" +
+		"  www: { files: { paths: [/var/www] } }\n"
+	cases := []struct {
+		name, text string
+		want       []string // the lines of the error
+	}{
+		{
+			"unknown key at the top", head + "plan: {}\n",
+			[]string{`x.yaml:5: plan: unknown key; did you mean "plans"?`},
+		},
+		{
+			"unknown keys below, all of them",
+			head + "plans:\n  p:\n    source: [www]\n    repositry: local\n    keep: { weeekly: 3, whatever: 1 }\n",
+			[]string{
+				`x.yaml:7: plans.p.source: unknown key; did you mean "sources"?`,
+				`x.yaml:8: plans.p.repositry: unknown key; did you mean "repository"?`,
+				`x.yaml:9: plans.p.keep.weeekly: unknown key; did you mean "weekly"?`,
+				`x.yaml:9: plans.p.keep.whatever: unknown key; known here: daily, hourly, last, monthly, tags, weekly, within, within_daily, within_hourly, within_monthly, within_weekly, within_yearly, yearly`,
+			},
+		},
+		{
+			"names that lead nowhere",
+			head + "plans:\n  p:\n    sources: [wwww, db]\n    repository: locla\n    copies: [offsite]\n    notify: [ops]\n",
+			[]string{
+				`x.yaml:7: plans.p.sources[0]: there is no source named "wwww"; did you mean "www"?`,
+				`x.yaml:7: plans.p.sources[1]: there is no source named "db"; known here: www`,
+				`x.yaml:8: plans.p.repository: there is no repository named "locla"; did you mean "local"?`,
+				`x.yaml:9: plans.p.copies[0]: there is no repository named "offsite"; known here: local`,
+				`x.yaml:10: plans.p.notify[0]: there is no notify channel named "ops"`,
+			},
+		},
+		{
+			"things left out", "repositories:\n  r: {}\nsources:\n  s: {}\n  f: { files: {} }\nplans:\n  p: {}\n",
+			[]string{
+				`x.yaml:2: repositories.r.password: no reference to a secret: set env, file or command; such as { file: /etc/holdfast/password }`,
+				`x.yaml:2: repositories.r.url: missing; write where the repository lies, such as url: /srv/holdfast`,
+				`x.yaml:4: sources.s: says nothing to protect; write files: { paths: [/the/folder] }`,
+				`x.yaml:5: sources.f.files.paths: missing; list the files and folders to protect`,
+				`x.yaml:7: plans.p.repository: missing; name where the backups go`,
+				`x.yaml:7: plans.p.sources: missing; name what the plan protects, such as sources: [www]`,
+			},
+		},
+		{
+			"a password in place of a reference", "repositories:\n  r: { url: /r, password: hunter2 }\n",
+			[]string{"x.yaml:2: repositories.r.password: wants a mapping (key: value)"},
+		},
+		{
+			"kinds of values",
+			"repositories: [a]\nsources:\n  s: { files: { paths: /a, one_file_system: maybe } }\nplans:\n  p: { keep: { last: many }, objectives: { rpo: soon }, notify: [[x]] }\n",
+			[]string{
+				`x.yaml:1: repositories: wants a mapping (key: value)`,
+				`x.yaml:3: sources.s.files.paths: wants a list; write it as [a, b]`,
+				`x.yaml:3: sources.s.files.one_file_system: wants true or false`,
+				`x.yaml:5: plans.p.keep.last: wants a whole number`,
+				`x.yaml:5: plans.p.objectives.rpo: "soon" is no duration: write it like 15m, 1h30m or 35d`,
+				`x.yaml:5: plans.p.notify[0]: wants a text`,
+			},
+		},
+		{
+			"keys of later versions",
+			"repositories:\n  r: { url: /r, password: { env: P }, immutable: { mode: compliance } }\nsources:\n  db: { postgres: { dsn: x } }\n",
+			[]string{
+				`x.yaml:2: repositories.r.immutable: not supported by this version of holdfast; remove it: nothing would act on it`,
+				`x.yaml:4: sources.db.postgres: not supported by this version of holdfast; remove it: nothing would act on it`,
+			},
+		},
+		{
+			"one place under two names",
+			"repositories:\n  a: { url: /r, password: { env: P } }\n  b: { url: /r, password: { env: P } }\n",
+			[]string{"x.yaml:3: repositories.b.url: the same place as repository a; give each repository a place of its own"},
+		},
+		{
+			"a copy into the repository itself",
+			head + "plans:\n  p: { sources: [www, www], repository: local, copies: [local] }\n",
+			[]string{
+				"x.yaml:6: plans.p.sources[1]: named twice",
+				"x.yaml:6: plans.p.copies[0]: the snapshots are there already; name another repository",
+			},
+		},
+		{
+			"paths", "repositories:\n  r: { url: r, password: { env: P } }\nsources:\n  s: { files: { paths: [~/a, b, /c, /c] } }\n",
+			[]string{
+				"x.yaml:2: repositories.r.url: a relative path leads somewhere else from every folder; write the whole path, from / on",
+				"x.yaml:4: sources.s.files.paths[0]: ~ is not expanded: plans run for whoever runs holdfast; write the whole path, from / on",
+				"x.yaml:4: sources.s.files.paths[1]: not an absolute path; write the whole path, from / on",
+				"x.yaml:4: sources.s.files.paths[3]: named twice",
+			},
+		},
+		{
+			"names", "sources:\n  \"a b\": { files: { paths: [/a] } }\n",
+			[]string{"x.yaml:2: sources.a b: not a valid name; use up to 64 letters, digits, and . _ - after the first"},
+		},
+		{
+			"a negative count", head + "plans:\n  p: { sources: [www], repository: local, keep: { daily: -2 } }\n",
+			[]string{"x.yaml:6: plans.p.keep.daily: a negative number of snapshots; -1 keeps all of them"},
+		},
+		{
+			"a merge that the YAML library would let win",
+			head + "plans:\n  p: &p { sources: [www], repository: local }\n  q: { repository: local, <<: *p }\n",
+			[]string{"x.yaml:7: plans.q: merges (<<) after other keys; move the line with << to the top"},
+		},
+		{
+			"a second document", head + "---\nplans: {}\n",
+			[]string{"x.yaml:6: a second YAML document begins here; join the two, without a line \"---\""},
+		},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			if runtime.GOOS == "windows" {
+				t.Skip("the paths are those of Unix")
+			}
+			_, err := config.Parse("x.yaml", []byte(c.text))
+			var problems config.Problems
+			if !errors.As(err, &problems) {
+				t.Fatalf("got %v, want Problems", err)
+			}
+			if got, want := err.Error(), strings.Join(c.want, "\n"); got != want {
+				t.Errorf("got\n%s\nwant\n%s", got, want)
+			}
+		})
+	}
+}
+
+func TestSyntaxErrorsHaveALine(t *testing.T) {
+	for _, text := range []string{
+		"repositories:\n  a: { url: /a\n",
+		"repositories:\n  a: {}\n  a: {}\n",
+		"repositories:\n\ta: 1\n",
+	} {
+		_, err := config.Parse("x.yaml", []byte(text))
+		var problems config.Problems
+		if !errors.As(err, &problems) || problems[0].Line < 1 {
+			t.Errorf("%q: got %v, want a problem with its line", text, err)
+		}
+	}
+}
+
+func TestLoad(t *testing.T) {
+	folder := t.TempDir()
+	path := filepath.Join(folder, "holdfast.yaml")
+	text := "repositories: { r: { url: 'sftp:host:/r', password: { file: password } } }\n"
+	if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(folder, "password"), []byte("x\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, err := config.Load(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	value, err := c.Repositories["r"].Password.Resolve(t.Context())
+	if err != nil || value.Reveal() != "x" {
+		t.Errorf("the password beside the file resolves to %q, %v", value.Reveal(), err)
+	}
+	if w := c.Warnings(); len(w) != 0 {
+		t.Errorf("warnings %q", w)
+	}
+	if runtime.GOOS == "windows" {
+		return
+	}
+	if err := os.Chmod(filepath.Join(folder, "password"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if w := c.Warnings(); len(w) != 1 || !strings.HasPrefix(w[0], "repositories.r.password: ") {
+		t.Errorf("warnings %q", w)
+	}
+	if _, err := config.Load(filepath.Join(folder, "none.yaml")); !errors.Is(err, os.ErrNotExist) {
+		t.Errorf("a missing file gives %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add([]byte(full))
+	f.Add([]byte("a: &a [*a]\nb: {<<: *a}\n"))
+	f.Add([]byte("plans:\n  p: { copies: [a, {to: b}], objectives: {rpo: 1w2d} }\n"))
+	f.Add([]byte("sources: {s: {files: {exclude_larger_than: 9999999999T}}}"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		c, err := config.Parse("/x/holdfast.yaml", data)
+		if (c == nil) == (err == nil) {
+			t.Fatalf("got %v and %v", c, err)
+		}
+	})
+}

@@ -1,0 +1,61 @@
+package config
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Problem is one thing that is wrong with a configuration.
+type Problem struct {
+	File string
+	// Line and Column count from 1; 0 when the problem has no place.
+	Line, Column int
+	// Key is the path of the key in question, such as
+	// "plans.shop.repository"; "" when the file as a whole is meant.
+	Key string
+	// Text says what is wrong, Fix what probably mends it. Fix may be "".
+	Text, Fix string
+}
+
+// Error renders the problem on one line: "file:line: key: text; fix".
+func (p Problem) Error() string {
+	var b strings.Builder
+	b.WriteString(p.File)
+	if p.Line > 0 {
+		fmt.Fprintf(&b, ":%d", p.Line)
+	}
+	for _, part := range []string{p.Key, p.Text} {
+		if part == "" {
+			continue
+		}
+		if b.Len() > 0 {
+			b.WriteString(": ")
+		}
+		b.WriteString(part)
+	}
+	if p.Fix != "" {
+		b.WriteString("; " + p.Fix)
+	}
+	return b.String()
+}
+
+// Problems is everything wrong with a configuration, in the order of the
+// file. It is the error that Load, Parse and Edit return for a bad file.
+type Problems []Problem
+
+// Error renders one problem a line.
+func (ps Problems) Error() string {
+	lines := make([]string, len(ps))
+	for i, p := range ps {
+		lines[i] = p.Error()
+	}
+	return strings.Join(lines, "\n")
+}
+
+// in returns the problems as those of the file at path.
+func (ps Problems) in(path string) Problems {
+	for i := range ps {
+		ps[i].File = path
+	}
+	return ps
+}

@@ -1,0 +1,47 @@
+package config
+
+import (
+	"path/filepath"
+	"strings"
+
+	"holdfast/internal/secret"
+)
+
+// Repository says where a repository lies and how it is opened.
+type Repository struct {
+	// URL is a path, or "scheme:..." for a place that is not a local disk.
+	URL string `yaml:"url"`
+	// Media and Site say what a copy here is independent of: the kind of
+	// medium (disk, object, tape) and the failure domain.
+	Media    string     `yaml:"media,omitempty"`
+	Site     string     `yaml:"site,omitempty"`
+	Password secret.Ref `yaml:"password,flow"`
+
+	Immutable any `yaml:"immutable,omitempty" config:"later"`
+	Tiers     any `yaml:"tiers,omitempty"     config:"later"`
+	Log       any `yaml:"log,omitempty"       config:"later"`
+	LogURL    any `yaml:"log_url,omitempty"   config:"later"`
+}
+
+func (r Repository) check(k *checker) {
+	switch {
+	case r.URL == "":
+		k.key("url").require(false, "write where the repository lies, such as url: /srv/holdfast")
+	case !hasScheme(r.URL) && !filepath.IsAbs(r.URL):
+		k.key("url").report("a relative path leads somewhere else from every folder", "write the whole path, from / on")
+	}
+	checkSecret(k.key("password"), r.Password)
+}
+
+// hasScheme tells whether url names another kind of place than a path. A
+// drive letter is no scheme.
+func hasScheme(url string) bool {
+	scheme, _, found := strings.Cut(url, ":")
+	return found && len(scheme) > 1 && !strings.ContainsAny(scheme, `/\`)
+}
+
+func checkSecret(k *checker, ref secret.Ref) {
+	if err := ref.Validate(); err != nil {
+		k.report(err.Error(), "such as { file: /etc/holdfast/password }")
+	}
+}
