@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast/internal/config"
+	"holdfast/internal/retention"
 	"holdfast/internal/secret"
 )
 
@@ -33,7 +34,7 @@ plans:
     repository: local
     copies: [{ to: offsite, keep: { last: 3 }, schedule: "@daily" }]
     schedule: { full: "0 2 * * MON", incremental: "0 2 * * TUE-SUN" }
-    keep: { within: 30d, weekly: 8, monthly: -1 }
+    keep: { within: 30d, weekly: 8, monthly: unlimited }
     objectives: { rpo: 15m, rto: 1h30m }
     restore_test:
       schedule: "0 5 * * SAT"
@@ -68,9 +69,9 @@ func TestParse(t *testing.T) {
 		Plans: map[string]config.Plan{"shop": {
 			Sources:    []string{"www"},
 			Repository: "local",
-			Copies:     []config.Copy{{To: "offsite", Keep: config.Keep{Last: 3}, Schedule: "@daily"}},
+			Copies:     []config.Copy{{To: "offsite", Keep: retention.Policy{Last: 3}, Schedule: "@daily"}},
 			Schedule:   config.Schedule{Full: "0 2 * * MON", Incremental: "0 2 * * TUE-SUN"},
-			Keep:       config.Keep{Within: "30d", Weekly: 8, Monthly: -1},
+			Keep:       retention.Policy{Within: retention.Duration{Days: 30}, Weekly: 8, Monthly: retention.Unlimited},
 			Objectives: config.Objectives{
 				RPO: config.Duration(15 * time.Minute), RTO: config.Duration(90 * time.Minute),
 			},
@@ -170,7 +171,7 @@ func TestProblems(t *testing.T) {
 				`x.yaml:1: repositories: wants a mapping (key: value)`,
 				`x.yaml:3: sources.s.files.paths: wants a list; write it as [a, b]`,
 				`x.yaml:3: sources.s.files.one_file_system: wants true or false`,
-				`x.yaml:5: plans.p.keep.last: wants a whole number`,
+				`x.yaml:5: plans.p.keep.last: count "many": a count is 0 or more, or "unlimited"`,
 				`x.yaml:5: plans.p.objectives.rpo: "soon" is no duration: write it like 15m, 1h30m or 35d`,
 				`x.yaml:5: plans.p.notify[0]: wants a text`,
 			},
@@ -210,8 +211,15 @@ func TestProblems(t *testing.T) {
 			[]string{"x.yaml:2: sources.a b: not a valid name; use up to 64 letters, digits, and . _ - after the first"},
 		},
 		{
-			"a negative count", head + "plans:\n  p: { sources: [www], repository: local, keep: { daily: -2 } }\n",
-			[]string{"x.yaml:6: plans.p.keep.daily: a negative number of snapshots; -1 keeps all of them"},
+			"rules of keep", head + "plans:\n  p: { sources: [www], repository: local, keep: { daily: -2, within: 3w } }\n",
+			[]string{
+				`x.yaml:6: plans.p.keep.daily: count "-2": a count is 0 or more, or "unlimited"`,
+				`x.yaml:6: plans.p.keep.within: duration "3w": weeks are not a unit: write 21d for 3w`,
+			},
+		},
+		{
+			"a negative span", head + "plans:\n  p: { sources: [www], repository: local, keep: { within: -3d } }\n",
+			[]string{`x.yaml:6: plans.p.keep: keep within: a duration cannot be negative`},
 		},
 		{
 			"a merge that the YAML library would let win",

@@ -13,6 +13,7 @@ import (
 	"pgregory.net/rapid"
 
 	"holdfast/internal/config"
+	"holdfast/internal/retention"
 	"holdfast/internal/secret"
 )
 
@@ -23,7 +24,7 @@ func additions() config.Additions {
 		},
 		Sources: map[string]config.Source{"docs": {Files: &config.Files{Paths: []string{"/home/me/Documents"}}}},
 		Plans: map[string]config.Plan{"docs": {
-			Sources: []string{"docs"}, Repository: "local", Keep: config.Keep{Daily: 7, Within: "30d"},
+			Sources: []string{"docs"}, Repository: "local", Keep: retention.Policy{Daily: 7, Within: retention.Duration{Days: 30}},
 		}},
 	}
 }
@@ -83,7 +84,7 @@ func TestEdit(t *testing.T) {
 			if err != nil || string(text) != c.after {
 				t.Errorf("got\n%s\nwant\n%s", text, c.after)
 			}
-			if got.Plans["docs"].Keep.Within != "30d" {
+			if got.Plans["docs"].Keep.Within.Days != 30 {
 				t.Errorf("the result lacks the plan: %+v", got.Plans)
 			}
 			if info, _ := os.Stat(path); info.Mode().Perm() != 0o640 {

@@ -10,6 +10,8 @@ import (
 
 	"github.com/goccy/go-yaml"
 	"github.com/goccy/go-yaml/ast"
+
+	"holdfast/internal/retention"
 )
 
 // defaultIndent is the indentation of entries where the file shows none.
@@ -129,7 +131,8 @@ func (d *document) lastOf(first, next int) int {
 
 // render returns the lines of "name: value", indented.
 func render(name string, value any, indent int) ([]string, error) {
-	text, err := yaml.MarshalWithOptions(map[string]any{name: value}, yaml.Indent(defaultIndent), yaml.CustomMarshaler(renderString))
+	text, err := yaml.MarshalWithOptions(map[string]any{name: value}, yaml.Indent(defaultIndent),
+		yaml.CustomMarshaler(renderString), yaml.CustomMarshaler(retention.Count.MarshalText))
 	if err != nil {
 		return nil, fmt.Errorf("render: %w", err)
 	}

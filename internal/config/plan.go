@@ -3,6 +3,7 @@ package config
 import (
 	"strconv"
 
+	"holdfast/internal/retention"
 	"holdfast/internal/secret"
 )
 
@@ -13,7 +14,8 @@ type Plan struct {
 	Repository string   `yaml:"repository"`
 	Copies     []Copy   `yaml:"copies,omitempty"`
 	Schedule   Schedule `yaml:"schedule,omitempty,flow"`
-	Keep       Keep     `yaml:"keep,omitempty,flow"`
+	// Keep says which snapshots stay; without it all of them do.
+	Keep retention.Policy `yaml:"keep,omitempty,flow"`
 	// Objectives are the RPO and RTO promised.
 	Objectives  Objectives   `yaml:"objectives,omitempty,flow"`
 	RestoreTest *RestoreTest `yaml:"restore_test,omitempty"`
@@ -59,9 +61,9 @@ type Check struct {
 // Copy is a second repository for a plan's snapshots. A name alone is short
 // for { to: name }.
 type Copy struct {
-	To       string `yaml:"to"`
-	Keep     Keep   `yaml:"keep,omitempty,flow"`
-	Schedule string `yaml:"schedule,omitempty"`
+	To       string           `yaml:"to"`
+	Keep     retention.Policy `yaml:"keep,omitempty,flow"`
+	Schedule string           `yaml:"schedule,omitempty"`
 }
 
 // UnmarshalYAML reads both forms.
@@ -75,7 +77,7 @@ func (c *Copy) UnmarshalYAML(unmarshal func(any) error) error {
 
 // MarshalYAML writes the short form where it says everything.
 func (c Copy) MarshalYAML() (any, error) {
-	if c.Schedule == "" && c.Keep.isZero() {
+	if c.Schedule == "" && c.Keep.Empty() {
 		return c.To, nil
 	}
 	type long Copy
@@ -93,14 +95,20 @@ func (n Channel) check(k *checker) { checkSecret(k.key("url"), n.URL) }
 func (p Plan) check(k *checker) {
 	k.key("sources").require(len(p.Sources) > 0, "name what the plan protects, such as sources: [www]")
 	k.key("repository").require(p.Repository != "", "name where the backups go")
-	p.Keep.check(k.key("keep"))
+	checkKeep(k.key("keep"), p.Keep)
 	for i, c := range p.Copies {
-		c.Keep.check(k.key("copies").item(i).key("keep"))
+		checkKeep(k.key("copies").item(i).key("keep"), c.Keep)
 	}
 	if p.RestoreTest != nil {
 		for i, c := range p.RestoreTest.Checks {
 			k.key("restore_test").key("checks").item(i).key("sql").require(c.SQL != "", "write the query to run")
 		}
+	}
+}
+
+func checkKeep(k *checker, policy retention.Policy) {
+	if err := policy.Validate(); err != nil {
+		k.report(err.Error(), "")
 	}
 }
 

@@ -173,26 +173,9 @@ func (s *shape) checkScalar(node ast.Node, t reflect.Type, key string) {
 		if node.Type() != ast.BoolType {
 			s.report(node, key, "wants true or false", "")
 		}
-	case reflect.Int:
-		n, isInt := node.(*ast.IntegerNode)
-		if !isInt || !fitsInt(n.Value) {
-			s.report(node, key, "wants a whole number", "")
-		}
 	default:
 		panic("config: no rule for values of " + t.String())
 	}
-}
-
-// fitsInt tells whether a number, as the parser gives it, lies within
-// 32 bits, which is plenty for every count there is.
-func fitsInt(n any) bool {
-	switch n := n.(type) {
-	case int64:
-		return n >= -1<<31 && n < 1<<31
-	case uint64:
-		return n < 1<<31
-	}
-	return false
 }
 
 func isScalar(node ast.Node) bool {

@@ -47,18 +47,6 @@ func TestSize(t *testing.T) {
 	}
 }
 
-func TestSpan(t *testing.T) {
-	for text, ok := range map[string]bool{
-		"30d": true, "1y2m3d4h": true, "12h": true, "1y4h": true,
-		"": false, "30": false, "d": false, "1d1y": false, "1d1d": false, "-1d": false, "1w": false, "1234567d": false, "1d ": false,
-	} {
-		var s Span
-		if err := s.UnmarshalText([]byte(text)); (err == nil) != ok {
-			t.Errorf("%q: got %q, %v", text, s, err)
-		}
-	}
-}
-
 func TestSuggest(t *testing.T) {
 	known := []string{"password", "site", "url"}
 	for name, want := range map[string]string{
