@@ -21,10 +21,10 @@ type edit struct {
 // editLines changes 1 % of the files: half of them get a line in their middle,
 // the others at their end.
 func editLines(files []string) []edit {
-	r := newRandom(99)
+	numbers := newRandom(99)
 	var edits []edit
-	for k, i := range r.sample(len(files), len(files)/100) {
-		line := fmt.Sprintf("/* edited %016x */\n", r.uint64())
+	for k, i := range numbers.sample(len(files), len(files)/100) {
+		line := fmt.Sprintf("/* edited %016x */\n", numbers.uint64())
 		edits = append(edits, edit{files[i], func(w io.Writer, r io.Reader) error {
 			text, err := io.ReadAll(r)
 			if err != nil {

@@ -28,6 +28,11 @@ func bench(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
+	unlock, err := opts.claim(ctx)
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	sets, err := buildSets(ctx, opts)
 	if err != nil || opts.dataOnly {
 		return err

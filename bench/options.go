@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"flag"
 	"fmt"
@@ -10,6 +11,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"holdfast/test/tools/filelock"
 )
 
 // options is the command line.
@@ -95,4 +98,14 @@ func pickSteps(list string) ([]step, error) {
 		steps = append(steps, step(name))
 	}
 	return steps, nil
+}
+
+// claim makes the benchmark's folder and keeps other runs out of it: they
+// would change the data sets under each other, and spoil each other's figures.
+func (o options) claim(ctx context.Context) (unlock func(), err error) {
+	if err := os.MkdirAll(o.root, 0o755); err != nil {
+		return nil, err
+	}
+	fmt.Fprintf(os.Stderr, "working in %s, one run at a time\n", o.root)
+	return filelock.Lock(ctx, filepath.Join(o.root, "lock"))
 }

@@ -68,7 +68,7 @@ func (rep *report) print(w io.Writer) error {
 
 // printSet writes the table of one data set.
 func (rep *report) printSet(b *strings.Builder, set setSize) {
-	fmt.Fprintf(b, "\n### %s: %s, %d files, %.1f GB\n\n", set.Name, set.Title, set.Files, float64(set.Bytes)/1e9)
+	fmt.Fprintf(b, "\n### %s: %s, %d files, %d MB\n\n", set.Name, set.Title, set.Files, set.Bytes/1e6)
 	names := rep.toolNames()
 	b.WriteString("| step | figure | " + strings.Join(names, " | ") + " | ratio | target | |\n")
 	b.WriteString("|---|---|" + strings.Repeat("--:|", len(names)+2) + "---|\n")

@@ -92,7 +92,7 @@ func TestReportTable(t *testing.T) {
 	}
 	for _, want := range []string{
 		"- borg: not had: no python",
-		"### D1: source tree, 3 files, 2.0 GB",
+		"### D1: source tree, 3 files, 2000 MB",
 		"| step | figure | holdfast | restic | ratio | target | |",
 		"|---|---|--:|--:|--:|--:|---|",
 		"| first backup | CPU s | 6.00 | 10.00 | 0.60 | ≤ 0.55 | **missed** |",

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"holdfast/test/tools/filelock"
 )
 
 // cacheDir returns where tools are kept between runs: outside the checkout, so
@@ -33,7 +35,7 @@ func cached(ctx context.Context, root, key string, fill func(context.Context, st
 	if err := os.MkdirAll(root, 0o755); err != nil {
 		return "", fmt.Errorf("making the cache folder: %w", err)
 	}
-	unlock, err := lock(ctx, dir+".lock")
+	unlock, err := filelock.Lock(ctx, dir+".lock")
 	if err != nil {
 		return "", fmt.Errorf("waiting for another build: %w", err)
 	}

@@ -54,20 +54,6 @@ func TestCachedFailureLeavesNothing(t *testing.T) {
 	}
 }
 
-func TestLockWaitEndsWithItsContext(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "x.lock")
-	unlock, err := lock(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer unlock()
-	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	if _, err := lock(ctx, path); !errors.Is(err, context.Canceled) {
-		t.Errorf("err = %v, want %v", err, context.Canceled)
-	}
-}
-
 func TestInstallUnknown(t *testing.T) {
 	if _, err := Install(t.Context(), "rustic"); !errors.Is(err, ErrUnknown) {
 		t.Errorf("err = %v, want ErrUnknown", err)

@@ -1,6 +1,6 @@
 //go:build unix
 
-package tools
+package filelock
 
 import (
 	"context"
@@ -15,9 +15,9 @@ import (
 // blocking because a blocked flock cannot be cancelled by a context.
 const lockPoll = 100 * time.Millisecond
 
-// lock takes an exclusive lock on the file, waiting for it as long as ctx
+// Lock takes an exclusive lock on the file, waiting for it as long as ctx
 // lasts. The kernel drops the lock of a process that dies, so none goes stale.
-func lock(ctx context.Context, path string) (unlock func(), err error) {
+func Lock(ctx context.Context, path string) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, err
