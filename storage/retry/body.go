@@ -1,0 +1,34 @@
+package retry
+
+import (
+	"errors"
+	"io"
+	"sync"
+
+	"holdfast/storage"
+)
+
+// watchedBody remembers that reading the body itself failed. That is no
+// failure of the store, and sending again would not mend it.
+type watchedBody struct {
+	storage.Body
+	mu  sync.Mutex
+	err error
+}
+
+func (b *watchedBody) ReadAt(p []byte, off int64) (int, error) {
+	n, err := b.Body.ReadAt(p, off)
+	if err != nil && !errors.Is(err, io.EOF) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.err = err
+	}
+	return n, err
+}
+
+// failure returns the error of the body, if there was one.
+func (b *watchedBody) failure() error {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.err
+}
