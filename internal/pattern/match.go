@@ -75,7 +75,7 @@ func (p *pattern) childMayMatch(dir []string) bool {
 		return true
 	}
 	if dir[len(dir)-1] == "" {
-		dir = dir[:len(dir)-1] // the root alone, or a trailing slash
+		dir = dir[:len(dir)-1] // the root, which restic never asks about, or a trailing slash
 	}
 	head := p.segments[0]
 	return startsWith(dir, head[:min(len(head), len(dir))])
