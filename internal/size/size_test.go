@@ -98,10 +98,21 @@ func TestValuesReadWhatTheyWrite(t *testing.T) {
 		text string
 		into value
 	}{
-		{"0", new(Bytes)}, {"1023", new(Bytes)}, {"64M", new(Bytes)}, {"5T", new(Bytes)},
-		{"5%", new(Unused)}, {"0.1%", new(Unused)}, {"unlimited", new(Unused)}, {"200M", new(Unused)}, {"0", new(Unused)},
-		{"1/5", new(Subset)}, {"2.5%", new(Subset)}, {"5G", new(Subset)},
-		{"unlimited", new(Rate)}, {"10M", new(Rate)}, {"1B", new(Rate)},
+		{"0", new(Bytes)},
+		{"1023", new(Bytes)},
+		{"64M", new(Bytes)},
+		{"5T", new(Bytes)},
+		{"5%", new(Unused)},
+		{"0.1%", new(Unused)},
+		{"unlimited", new(Unused)},
+		{"200M", new(Unused)},
+		{"0", new(Unused)},
+		{"1/5", new(Subset)},
+		{"2.5%", new(Subset)},
+		{"5G", new(Subset)},
+		{"unlimited", new(Rate)},
+		{"10M", new(Rate)},
+		{"1B", new(Rate)},
 	} {
 		if err := tt.into.Set(tt.text); err != nil {
 			t.Error(err)
