@@ -20,13 +20,14 @@ func (s *Scanner) readNode() bool {
 		return false
 	}
 	var seen fieldSet
+	last := fieldUnknown
 	for first := true; s.lex.more(first, '}'); first = false {
 		start := s.lex.pos
-		raw, plain, ok := s.lex.key()
+		f, ok := s.readKey(last)
 		if !ok {
 			return false
 		}
-		f := fieldNamed(s.meaning(raw, plain))
+		last = f
 		if f != fieldUnknown && seen.has(f) {
 			return s.lex.fail(start, "field given twice")
 		}
@@ -39,6 +40,23 @@ func (s *Scanner) readNode() bool {
 		s.node.LinkTarget = s.rawTarget
 	}
 	return s.lex.err == nil
+}
+
+// readKey reads the name of a member and the colon behind it. Nodes of one
+// type have the same fields in the same order, so the one that came after
+// last in the node before is nearly always the one that comes now.
+func (s *Scanner) readKey(last field) (field, bool) {
+	guess := s.follower[last]
+	if key := fieldKeys[guess]; guess != fieldUnknown && s.lex.word(key) {
+		return guess, true
+	}
+	raw, plain, ok := s.lex.key()
+	if !ok {
+		return fieldUnknown, false
+	}
+	f := fieldNamed(s.meaning(raw, plain))
+	s.follower[last] = f
+	return f, true
 }
 
 // readMember reads the value of a field, or skips it. A null leaves any

@@ -101,18 +101,23 @@ func fieldNamed(name []byte) field {
 // encoding/json and so restic do: two programs must not read two different
 // nodes from the same bytes.
 func fieldFolded(name string) field {
-	for f, known := range [fieldCount]string{
-		fieldName: "name", fieldType: "type", fieldMode: "mode",
-		fieldModTime: "mtime", fieldAccessTime: "atime", fieldChangeTime: "ctime",
-		fieldUID: "uid", fieldGID: "gid", fieldUser: "user", fieldGroup: "group",
-		fieldInode: "inode", fieldDeviceID: "device_id", fieldSize: "size", fieldLinks: "links",
-		fieldLinkTarget: "linktarget", fieldLinkTargetRaw: "linktarget_raw",
-		fieldExtendedAttributes: "extended_attributes", fieldGenericAttributes: "generic_attributes",
-		fieldDevice: "device", fieldContent: "content", fieldSubtree: "subtree", fieldError: "error",
-	} {
-		if known != "" && strings.EqualFold(name, known) {
-			return field(f)
+	for f := fieldUnknown + 1; f < fieldCount; f++ {
+		if strings.EqualFold(name, f.name()) {
+			return f
 		}
 	}
 	return fieldUnknown
 }
+
+// fieldKeys holds what introduces each field in a tree without white space.
+var fieldKeys = [fieldCount]string{
+	fieldName: `"name":`, fieldType: `"type":`, fieldMode: `"mode":`,
+	fieldModTime: `"mtime":`, fieldAccessTime: `"atime":`, fieldChangeTime: `"ctime":`,
+	fieldUID: `"uid":`, fieldGID: `"gid":`, fieldUser: `"user":`, fieldGroup: `"group":`,
+	fieldInode: `"inode":`, fieldDeviceID: `"device_id":`, fieldSize: `"size":`, fieldLinks: `"links":`,
+	fieldLinkTarget: `"linktarget":`, fieldLinkTargetRaw: `"linktarget_raw":`,
+	fieldExtendedAttributes: `"extended_attributes":`, fieldGenericAttributes: `"generic_attributes":`,
+	fieldDevice: `"device":`, fieldContent: `"content":`, fieldSubtree: `"subtree":`, fieldError: `"error":`,
+}
+
+func (f field) name() string { return fieldKeys[f][1 : len(fieldKeys[f])-len(`":`)] }

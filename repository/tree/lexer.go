@@ -70,16 +70,26 @@ func (l *lexer) expect(c byte) bool {
 
 // literal reads a word such as null.
 func (l *lexer) literal(word string) bool {
-	if end := l.pos + len(word); end <= len(l.data) && string(l.data[l.pos:end]) == word {
-		l.pos = end
-		return true
+	return l.word(word) || l.fail(l.pos, "want "+word)
+}
+
+// word reads exactly these bytes if they are there.
+func (l *lexer) word(word string) bool {
+	end := l.pos + len(word)
+	if end > len(l.data) || string(l.data[l.pos:end]) != word {
+		return false
 	}
-	return l.fail(l.pos, "want "+word)
+	l.pos = end
+	return true
 }
 
 // more tells whether another element comes in an array or object that ends
 // with end. It reads the comma before the element, or the end.
 func (l *lexer) more(first bool, end byte) bool {
+	if !first && l.pos < len(l.data) && l.data[l.pos] == ',' {
+		l.pos++
+		return true
+	}
 	if l.accept(end) {
 		return false
 	}

@@ -27,6 +27,8 @@ type Scanner struct {
 	// rawTarget overrules the node's LinkTarget, wherever it stands.
 	rawTarget    string
 	hasRawTarget bool
+	// follower holds the field that came after each field the last time.
+	follower [fieldCount]field
 
 	text    textArena
 	ids     idArena
