@@ -1,0 +1,153 @@
+package index
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/repository/id"
+)
+
+const (
+	segmentSuffix = ".segment"
+	tempPrefix    = "tmp-"
+	// tempAge is when a temporary file counts as left behind by a process
+	// that died: no build takes a day.
+	tempAge = 24 * time.Hour
+)
+
+// folder is where the segments of one repository lie.
+type folder struct {
+	path string
+	// private says that the folder is this process's own and goes with it.
+	private bool
+}
+
+// openFolder makes the folder if need be; "" makes a private one.
+func openFolder(path string) (folder, error) {
+	if path == "" {
+		path, err := os.MkdirTemp("", "holdfast-index-")
+		if err != nil {
+			return folder{}, fmt.Errorf("make temporary index folder: %w", err)
+		}
+		return folder{path: path, private: true}, nil
+	}
+	if err := os.MkdirAll(path, 0o700); err != nil {
+		return folder{}, fmt.Errorf("make index cache folder: %w", err)
+	}
+	return folder{path: path}, nil
+}
+
+// segments opens all sound segments, and deletes damaged ones and what dead
+// processes left behind.
+func (f folder) segments() ([]*segment, error) {
+	files, err := os.ReadDir(f.path)
+	if err != nil {
+		return nil, fmt.Errorf("list index cache folder: %w", err)
+	}
+	var found []*segment
+	for _, file := range files {
+		path := filepath.Join(f.path, file.Name())
+		switch {
+		case strings.HasPrefix(file.Name(), tempPrefix):
+			removeOld(path, file)
+		case strings.HasSuffix(file.Name(), segmentSuffix):
+			s, err := openSegment(path)
+			if err == nil {
+				found = append(found, s)
+			} else if !errors.Is(err, fs.ErrNotExist) {
+				// Whatever is wrong with it, it can be made again.
+				_ = os.Remove(path)
+			}
+		}
+	}
+	return found, nil
+}
+
+func removeOld(path string, file fs.DirEntry) {
+	if info, err := file.Info(); err == nil && time.Since(info.ModTime()) > tempAge {
+		_ = os.Remove(path)
+	}
+}
+
+// segmentName derives a name from the index files that a segment covers, so
+// that two processes that build the same segment build one file.
+func segmentName(files []id.ID) string {
+	sorted := slices.SortedFunc(slices.Values(files), id.ID.Compare)
+	h := sha256.New()
+	for _, i := range sorted {
+		h.Write(i[:]) //nolint:errcheck // a hash.Hash never fails
+	}
+	return hex.EncodeToString(h.Sum(nil)[:16]) + segmentSuffix
+}
+
+// create makes a temporary file that will be published.
+func (f folder) create() (*os.File, error) { return os.CreateTemp(f.path, tempPrefix) }
+
+// publish gives a finished file its name and opens it, checks included: what
+// the disk did not keep must not be relied on. It takes the file over.
+func (f folder) publish(file *os.File, name string) (*segment, error) {
+	temp := file.Name()
+	defer os.Remove(temp) //nolint:errcheck // it is gone when all went well
+	var err error
+	if !f.private {
+		err = file.Sync()
+	}
+	if err = errors.Join(err, file.Close()); err != nil {
+		return nil, fmt.Errorf("write index segment: %w", err)
+	}
+	path := filepath.Join(f.path, name)
+	renameErr := os.Rename(temp, path)
+	s, err := openSegment(path)
+	if err != nil {
+		return nil, errors.Join(renameErr, err)
+	}
+	// Windows does not replace a file that is in use. Then the one in its
+	// place has the same name and so says the same.
+	if f.private {
+		_ = os.Remove(path) // stays mapped on Unix; Windows has it removed by close
+	}
+	return s, nil
+}
+
+// remove deletes the file of a segment that is no longer needed. A file that
+// cannot be deleted, as on Windows while it is mapped, is found again and
+// deleted by a later Sync.
+func (f folder) remove(s *segment) { _ = os.Remove(s.path) }
+
+// close deletes a private folder.
+func (f folder) close() error {
+	if !f.private {
+		return nil
+	}
+	return os.RemoveAll(f.path)
+}
+
+// scratch is a file for data that is written, read back and forgotten. Its
+// name is given up at once where the system allows it.
+type scratch struct {
+	*os.File
+	unlinked bool
+}
+
+func (f folder) scratch() (scratch, error) {
+	file, err := f.create()
+	if err != nil {
+		return scratch{}, fmt.Errorf("make index scratch file: %w", err)
+	}
+	return scratch{File: file, unlinked: os.Remove(file.Name()) == nil}, nil
+}
+
+func (s scratch) discard() {
+	_ = s.Close()
+	if !s.unlinked {
+		_ = os.Remove(s.Name())
+	}
+}
