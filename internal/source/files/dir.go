@@ -136,12 +136,17 @@ func (d *dir) sub(name string) (*dir, error) {
 		d.src.excluded(path, whyForbidden)
 		return nil, source.ErrExcluded
 	}
-	sub := &dir{src: d.src, h: h, path: path, name: name, device: d.device}
-	if d.leadsToRoot {
-		sub.device = h.entry.DeviceID
+	sub := &dir{src: d.src, h: h, path: path, name: name, device: h.entry.DeviceID}
+	if !d.leadsToRoot {
+		sub.stayOn(d.device)
 	}
-	sub.mountPoint = d.src.rules.OneFileSystem && h.entry.DeviceID != sub.device
 	return sub, nil
+}
+
+// stayOn says which device the root above d is on.
+func (d *dir) stayOn(device uint64) {
+	d.device = device
+	d.mountPoint = d.src.rules.OneFileSystem && d.h.entry.DeviceID != device
 }
 
 func (d *dir) Node(e source.Entry) (*tree.Node, error) {

@@ -25,7 +25,9 @@ type planned struct {
 	// listed marks a leaf that stands for a name found in a listed directory:
 	// the rules of that directory hold for it.
 	listed bool
-	below  map[string]*planned
+	// implied marks a leaf that is one because it is in a root.
+	implied bool
+	below   map[string]*planned
 }
 
 // planRoots returns the tree that paths make. list lists a directory.
@@ -48,7 +50,19 @@ func planRoots(paths []string, list func(path string) ([]string, error)) (*plann
 			return nil, err
 		}
 	}
+	top.implyLeaves()
 	return top, nil
+}
+
+// implyLeaves makes what leads from one root to another inside it a root
+// too: all that is in the outer root is backed up.
+func (p *planned) implyLeaves() {
+	for name, child := range p.below {
+		if p.leaf != "" && child.leaf == "" {
+			child.leaf, child.implied = filepath.Join(p.leaf, name), true
+		}
+		child.implyLeaves()
+	}
 }
 
 // cleanRoots cleans paths and drops repeated ones.

@@ -206,11 +206,14 @@ func (d *rootsDir) leading(name string, child *planned) (source.Dir, error) {
 		return nil, err
 	}
 	sub := &rootsDir{src: d.src, plan: child, entry: e, parents: make(map[string]*dir)}
-	if child.leaf != "" {
-		sub.real, err = d.src.openRoot(child.leaf, name)
+	if child.leaf == "" {
+		return sub, nil
 	}
-	if err != nil {
+	if sub.real, err = d.src.openRoot(child.leaf, name); err != nil {
 		return nil, err
+	}
+	if child.implied && d.real != nil {
+		sub.real.stayOn(d.real.device)
 	}
 	return sub, nil
 }

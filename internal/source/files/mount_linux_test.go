@@ -1,0 +1,45 @@
+package files
+
+import (
+	"os"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// TestMountPointIsKeptEmpty uses what every Linux mounts inside another
+// file system: a tmpfs or devpts below /dev.
+func TestMountPointIsKeptEmpty(t *testing.T) {
+	var dev, pts unix.Stat_t
+	must(t, unix.Stat("/dev", &dev))
+	must(t, unix.Stat("/dev/pts", &pts))
+	if dev.Dev == pts.Dev {
+		t.Fatal("/dev/pts is no file system of its own")
+	}
+	s, err := New(Config{Paths: []string{"/dev"}, Rules: Rules{OneFileSystem: true}})
+	must(t, err)
+	root, err := s.Open(t.Context())
+	must(t, err)
+	defer root.Close()
+	d, err := root.Sub(stat(t, root, "dev"))
+	must(t, err)
+	defer d.Close()
+	mounted, err := d.Sub(stat(t, d, "pts"))
+	must(t, err)
+	defer mounted.Close()
+	names, err := mounted.Names(t.Context())
+	if err != nil || len(names) != 0 {
+		t.Errorf("/dev/pts holds %q, %v, want nothing", names, err)
+	}
+}
+
+func TestReaderConcurrency(t *testing.T) {
+	for _, path := range []string{"/", "/proc", os.TempDir(), "/does/not/exist"} {
+		if n := ReaderConcurrency(path, 2); n < 1 || n > networkReaders {
+			t.Errorf("%d readers for %s", n, path)
+		}
+	}
+	if n := ReaderConcurrency("/does/not/exist", 64); n != maxLocalReaders {
+		t.Errorf("%d readers on an unknown medium with 64 processors, want %d", n, maxLocalReaders)
+	}
+}
