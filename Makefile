@@ -9,8 +9,9 @@ LDFLAGS  := -s -w -X main.version=$(VERSION)
 TOOL     := go tool -modfile=tools/tools.mod
 
 # Arguments handed through: make test PACKAGES=./repository/... TESTFLAGS=-v
-PACKAGES  ?= ./...
-TESTFLAGS ?=
+PACKAGES   ?= ./...
+TESTFLAGS  ?=
+BENCHFLAGS ?=
 
 .PHONY: help
 help: ## show this list
@@ -26,9 +27,9 @@ test: deps ## install what is missing, then run all tests
 	for m in $$(tools/modules.sh); do (cd $$m && go vet ./... && go test ./...); done
 
 .PHONY: deps
-deps: ## install what the tests call: Debian packages, and the pinned restic
+deps: ## install what the tests call: Debian packages, pinned restics
 	tools/deps.sh test
-	go run ./test/tools/cmd/install restic
+	go run ./test/tools/cmd/install restic restic-sid
 
 # The parts of check, in the order in which CI runs and times them.
 CHECKS := lint generated cross race
@@ -63,9 +64,8 @@ fmt: ## format all Go files
 	$(TOOL) gofumpt -w .
 
 .PHONY: bench
-bench: ## compare with the peers on this machine, and print the table
-	tools/deps.sh bench
-	bench/run
+bench: ## compare with the peers on this machine (BENCHFLAGS='-quick -runs 1')
+	go run ./bench $(BENCHFLAGS)
 
 .PHONY: soak
 soak: ## fuzz every parser and stretch every law (FUZZTIME=1m CHECKS=2000)

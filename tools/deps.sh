@@ -1,14 +1,13 @@
 #!/usr/bin/env bash
 # Installs what the tests call besides Go. Quick and silent when everything is there; can run any number of times.
 #
-#   tools/deps.sh [test] [check] [bench]      (test when nothing is named)
+#   tools/deps.sh [test] [check]     (test when nothing is named)
 set -euo pipefail
 
 # A Debian package and a command that it brings. The command tells whether
 # the package is needed: people install tools in many ways.
 test_packages="acl:getfacl attr:setfattr fuse3:fusermount3 rsync:rsync git:git"
 check_packages="gcc:gcc git:git"   # gcc: the race detector needs cgo
-bench_packages="borgbackup:borg python3:python3 rsync:rsync"
 
 missing=()
 for group in "${@:-test}"; do

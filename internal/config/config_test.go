@@ -26,7 +26,7 @@ sources:
     files:
       paths: [/var/www, /etc]
       exclude: ["*.tmp"]
-      exclude_larger_than: 2GiB
+      exclude_larger_than: 2G
       exclude_caches: true
 plans:
   shop:

@@ -4,6 +4,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"holdfast/internal/size"
 )
 
 // Source is something to protect. Exactly one kind is set.
@@ -43,7 +45,7 @@ type Files struct {
 	// ExcludeCaches leaves out folders marked by a CACHEDIR.TAG.
 	ExcludeCaches bool `yaml:"exclude_caches,omitempty"`
 	// ExcludeLargerThan leaves out files above a size.
-	ExcludeLargerThan Size `yaml:"exclude_larger_than,omitempty"`
+	ExcludeLargerThan size.Bytes `yaml:"exclude_larger_than,omitempty"`
 	// OneFileSystem stays on the file systems of Paths.
 	OneFileSystem bool `yaml:"one_file_system,omitempty"`
 	// WithAccessTime keeps the time of last access.

@@ -33,20 +33,6 @@ func TestDurationRoundTrip(t *testing.T) {
 	})
 }
 
-func TestSize(t *testing.T) {
-	cases := map[string]Size{
-		"0": 0, "4096": 4096, "500K": 500 << 10, "10MiB": 10 << 20, "10mb": 10 << 20, "2G": 2 << 30, "1t": 1 << 40, "7b": 7,
-		"": -1, "K": -1, "-1": -1, "1.5M": -1, "1KK": -1, "1iB": -1, "1P": -1, "8388608T": -1, "99999999999999999999": -1,
-	}
-	for text, want := range cases {
-		var s Size
-		err := s.UnmarshalText([]byte(text))
-		if (err != nil) != (want < 0) || err == nil && s != want {
-			t.Errorf("%q: got %d, %v", text, s, err)
-		}
-	}
-}
-
 func TestSuggest(t *testing.T) {
 	known := []string{"password", "site", "url"}
 	for name, want := range map[string]string{
