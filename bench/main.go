@@ -37,7 +37,10 @@ func bench(ctx context.Context, args []string) error {
 	if err != nil || opts.dataOnly {
 		return err
 	}
-	had, lost := buildTools(ctx, opts)
+	had, lost, err := buildTools(ctx, opts)
+	if err != nil {
+		return err
+	}
 	rep := report{Machine: describeMachine(), Quick: opts.quick, Runs: opts.runs, Tools: versions(ctx, had), Missing: lost}
 	if rep.Sets, err = describeSets(sets); err != nil {
 		return err

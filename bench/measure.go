@@ -15,6 +15,9 @@ type usage struct {
 	WallSeconds float64 `json:"wall_s"`
 	CPUSeconds  float64 `json:"cpu_s"`     // user + system, children included
 	PeakBytes   int64   `json:"rss_bytes"` // peak resident size of the largest process
+	// OthersBusy is how many CPUs other processes kept busy meanwhile: wall time
+	// means little when it is not near zero.
+	OthersBusy float64 `json:"others_busy"`
 }
 
 // then is the cost of u followed by next.
@@ -23,8 +26,12 @@ func (u usage) then(next usage) usage {
 		WallSeconds: u.WallSeconds + next.WallSeconds,
 		CPUSeconds:  u.CPUSeconds + next.CPUSeconds,
 		PeakBytes:   max(u.PeakBytes, next.PeakBytes),
+		OthersBusy:  max(u.OthersBusy, next.OthersBusy),
 	}
 }
+
+// tick is how finely the kernel tells its busy time, in seconds.
+const tick = 0.01
 
 // measureCommand makes this program start as the measuring child.
 const measureCommand = "measure-child"
@@ -84,13 +91,16 @@ func runMeasured(ctx context.Context, logPath string, argv []string) (usage, err
 	fmt.Fprintf(log, "\n$ %q\n", argv)
 	cmd := exec.CommandContext(ctx, argv[0], argv[1:]...)
 	cmd.Stdout, cmd.Stderr = log, log
-	start := time.Now()
+	start, busy := time.Now(), busySeconds()
 	if err := cmd.Run(); err != nil {
 		return usage{}, err
 	}
+	wall, all := time.Since(start).Seconds(), busySeconds()-busy
+	ours := (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 	return usage{
-		WallSeconds: time.Since(start).Seconds(),
-		CPUSeconds:  (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds(),
+		WallSeconds: wall,
+		CPUSeconds:  ours,
 		PeakBytes:   peakBytes(cmd.ProcessState),
+		OthersBusy:  max(0, all-ours) / max(wall, tick),
 	}, nil
 }

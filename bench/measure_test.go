@@ -67,8 +67,8 @@ func TestMeasureFails(t *testing.T) {
 }
 
 func TestUsageThen(t *testing.T) {
-	got := usage{1, 2, 30}.then(usage{4, 5, 20})
-	if want := (usage{5, 7, 30}); got != want {
+	got := usage{1, 2, 30, 0.5}.then(usage{4, 5, 20, 0.1})
+	if want := (usage{5, 7, 30, 0.5}); got != want {
 		t.Errorf("then = %+v, want %+v", got, want)
 	}
 }

@@ -144,7 +144,7 @@ func (rep *report) verdict(enforce bool) error {
 	compared := false
 	for _, r := range rep.Rows {
 		compared = compared || r.Result != unmeasured
-		if r.Result == missed {
+		if r.Result == missed && !r.Disturbed {
 			short = append(short, fmt.Sprintf("%s %s %s", r.Set, r.Step, r.Kind))
 		}
 	}

@@ -45,6 +45,22 @@ func TestRowsJudge(t *testing.T) {
 	}
 }
 
+func TestWallMissedOnABusyMachineIsNotEnforced(t *testing.T) {
+	ours, theirs := first(holdfastName, 1, 20, 1, 1), first(baselineName, 10, 10, 10, 1)
+	rep := report{Tools: []version{{Name: holdfastName}, {Name: baselineName}}, Sets: []setSize{{Name: "D1"}}, Cycles: []cycle{ours, theirs}}
+	rep.fill()
+	if rep.verdict(true) == nil {
+		t.Error("a wall time missed on a quiet machine is no error")
+	}
+	busy := ours.Usage[stepFirst]
+	busy.OthersBusy = 1
+	ours.Usage[stepFirst] = busy
+	rep.fill()
+	if err := rep.verdict(true); err != nil {
+		t.Errorf("on a busy machine: %v", err)
+	}
+}
+
 func TestRowsWithoutATarget(t *testing.T) {
 	init := func(tool string, cpu float64) cycle {
 		return cycle{Set: "D1", Tool: tool, Usage: map[step]usage{stepInit: {CPUSeconds: cpu}}}

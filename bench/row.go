@@ -16,6 +16,9 @@ type row struct {
 	Limit  float64            `json:"limit,omitempty"`
 	Result result             `json:"result,omitempty"`
 	Why    string             `json:"why,omitempty"` // of a miss that the ratio does not show
+	// Disturbed says that other processes were busy while a tool of the ratio
+	// ran. A wall time that missed its target then is not held against it.
+	Disturbed bool `json:"disturbed,omitempty"`
 }
 
 // result tells whether a target was kept. It is empty where there is none, or
@@ -40,6 +43,7 @@ func rowsOf(cycles []cycle, set string, tools []string) []row {
 				}
 			}
 			if len(r.Median) > 0 {
+				r.Disturbed = k == kindWall && disturbed(cycles, set, s)
 				r.judge()
 				rows = append(rows, r)
 			}
@@ -70,6 +74,17 @@ func figures(cycles []cycle, s step, k measureKind) []float64 {
 	return values
 }
 
+// quiet is how many CPUs of other work a step bears before its wall time counts
+// as disturbed.
+const quiet = 0.2
+
+// disturbed says whether more than quiet was busy beside holdfast or restic in
+// any of their cycles.
+func disturbed(cycles []cycle, set string, s step) bool {
+	busy := func(c cycle) bool { return c.Usage[s].OthersBusy > quiet }
+	return slices.ContainsFunc(of(cycles, set, holdfastName), busy) || slices.ContainsFunc(of(cycles, set, baselineName), busy)
+}
+
 // judge fills in the ratio and holds it against the target.
 func (r *row) judge() {
 	limit, promised := limitOf(r.Kind, r.Step, r.Set)
@@ -88,6 +103,9 @@ func (r *row) judge() {
 	r.Result = met
 	if r.Ratio > limit {
 		r.Result = missed
+	}
+	if r.Result == missed && r.Disturbed {
+		r.Why = "(machine was busy)"
 	}
 	if r.Kind == kindMemory && ours > memoryLimit/mib {
 		r.Result = missed

@@ -54,19 +54,22 @@ type missing struct {
 	Why  string `json:"why"`
 }
 
-// buildTools makes every wanted tool. One that cannot be had is named in the
-// report, and the others go on without it.
-func buildTools(ctx context.Context, o options) (had []contestant, lost []missing) {
+// buildTools makes every wanted tool. A peer that cannot be had is named in the
+// report, and the others go on without it; without holdfast there is no point.
+func buildTools(ctx context.Context, o options) (had []contestant, lost []missing, err error) {
 	for _, name := range o.tools {
 		fmt.Fprintf(os.Stderr, "getting %s\n", name)
 		program, err := obtain(ctx, name, o)
+		if err != nil && name == holdfastName {
+			return nil, nil, err
+		}
 		if err != nil {
 			lost = append(lost, missing{Name: name, Why: err.Error()})
 			continue
 		}
 		had = append(had, contestant{name: name, tool: newTool(name, program)})
 	}
-	return had, lost
+	return had, lost, nil
 }
 
 // obtain returns the program of a tool.

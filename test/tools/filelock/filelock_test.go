@@ -7,12 +7,13 @@ import (
 	"errors"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"testing"
 )
 
 func TestLockAdmitsOneAtATime(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
-	inside, most := 0, 0 // guarded by the lock alone: -race would tell
+	var inside, most atomic.Int32
 	var all sync.WaitGroup
 	for range 4 {
 		all.Go(func() {
@@ -22,14 +23,13 @@ func TestLockAdmitsOneAtATime(t *testing.T) {
 				return
 			}
 			defer unlock()
-			inside++
-			most = max(most, inside)
-			inside--
+			most.Store(max(most.Load(), inside.Add(1)))
+			inside.Add(-1)
 		})
 	}
 	all.Wait()
-	if most != 1 {
-		t.Errorf("%d at once", most)
+	if n := most.Load(); n != 1 {
+		t.Errorf("%d at once", n)
 	}
 }
 
