@@ -45,7 +45,6 @@ checks:
 .PHONY: lint
 lint: ## format, vet, staticcheck, layers, dead code, go.mod
 	tools/lint.sh
-	go test ./internal
 
 .PHONY: generated
 generated: ## generated files are as their generators write them

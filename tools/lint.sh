@@ -4,19 +4,28 @@ set -euo pipefail
 cd "$(dirname "$0")/.."
 tool() { go tool -modfile=tools/tools.mod "$@"; }
 
-# Prints a tool's findings and fails when there are any: these two exit 0 either way.
-none() {
+failed=0
+# Runs one check; the others run even when it fails.
+check() {
+	echo "-- $1"
+	"${@:2}" || failed=1
+}
+# Fails when a tool that exits 0 either way finds something.
+silent() {
 	local found
-	found=$("${@:2}")
-	if [[ -n "$found" ]]; then
-		printf '%s:\n%s\n' "$1" "$found" >&2
-		return 1
-	fi
+	found=$("$@") || return 1
+	[[ -z "$found" ]] || { printf '%s\n' "$found"; return 1; }
+}
+scripts() {
+	local script
+	for script in tools/*.sh .ci/run .githooks/*; do bash -n "$script" || return 1; done
 }
 
-none "not formatted (make fmt)" tool gofumpt -l .
-go vet ./...
-tool staticcheck ./...
-none "not reachable from any command or test" tool deadcode -test ./...
-go mod tidy -diff
-for script in tools/*.sh .ci/run .githooks/*; do bash -n "$script"; done
+check "formatted (make fmt)" silent tool gofumpt -l .
+check "go vet" go vet ./...
+check "staticcheck" tool staticcheck ./...
+check "no code that neither a command nor a test reaches" silent tool deadcode -test ./...
+check "go.mod is tidy" go mod tidy -diff
+check "packages keep to their rings" go test ./internal
+check "shell scripts parse" scripts
+exit "$failed"
