@@ -50,7 +50,7 @@ type scatteredReader struct {
 }
 
 func (s scatteredReader) Read(p []byte) (int, error) {
-	return s.src.Read(p[:min(len(p), s.rng.IntN(s.largest+1))])
+	return s.src.Read(p[:min(len(p), 1+s.rng.IntN(s.largest))])
 }
 
 func TestReaderCutsAsCutter(t *testing.T) {
