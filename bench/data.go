@@ -38,7 +38,7 @@ func newSet(name, root string, quick bool) dataSet {
 	case "D1":
 		src := sourceTree{downloads: filepath.Join(root, "downloads")}
 		if quick {
-			src.folders = []string{"fs", "kernel"}
+			src.folders = []string{"fs", "kernel", "net", "include", "arch/x86"}
 		}
 		s.title, s.build = "source tree", src.build
 	case "D2":

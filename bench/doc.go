@@ -3,6 +3,7 @@
 //
 //	go run ./bench                  everything, median of three: hours
 //	go run ./bench -quick -runs 1   small data sets: minutes
+//	go run ./bench -quick -enforce  as a guard: fails when holdfast is dearer than restic
 //	go run ./bench -sets D1 -tools holdfast,restic -steps first,restore
 //
 // One cycle of one tool on one data set is: init, first backup, backup with

@@ -45,7 +45,7 @@ func bench(ctx context.Context, args []string) error {
 	if rep.Sets, err = describeSets(sets); err != nil {
 		return err
 	}
-	if rep.Cycles, err = (rounds{opts, sets, had}).run(ctx); err != nil {
+	if rep.Cycles, err = (rounds{opts, sets, had, flushDisks}).run(ctx); err != nil {
 		return err
 	}
 	rep.fill()

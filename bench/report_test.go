@@ -27,7 +27,7 @@ func TestRowsJudge(t *testing.T) {
 		first(holdfastName, 5, 8, 150*mib, 1010),
 	}
 	rows := map[measureKind]row{}
-	for _, r := range rowsOf(cycles, "D1", []string{holdfastName, baselineName}) {
+	for _, r := range rowsOf(cycles, "D1", []string{holdfastName, baselineName}, fullTargets()) {
 		rows[r.Kind] = r
 	}
 	for kind, want := range map[measureKind]result{
@@ -65,12 +65,12 @@ func TestRowsWithoutATarget(t *testing.T) {
 	init := func(tool string, cpu float64) cycle {
 		return cycle{Set: "D1", Tool: tool, Usage: map[step]usage{stepInit: {CPUSeconds: cpu}}}
 	}
-	for _, r := range rowsOf([]cycle{init(holdfastName, 2), init(baselineName, 1)}, "D1", []string{holdfastName, baselineName}) {
+	for _, r := range rowsOf([]cycle{init(holdfastName, 2), init(baselineName, 1)}, "D1", []string{holdfastName, baselineName}, fullTargets()) {
 		if r.Result != unmeasured || r.Limit != 0 {
 			t.Errorf("%s: %+v, want no verdict", r.Kind, r)
 		}
 	}
-	alone := rowsOf([]cycle{first(baselineName, 1, 1, 1, 1)}, "D1", []string{holdfastName, baselineName})
+	alone := rowsOf([]cycle{first(baselineName, 1, 1, 1, 1)}, "D1", []string{holdfastName, baselineName}, fullTargets())
 	for _, r := range alone {
 		if r.Result != unmeasured || r.Ratio != 0 {
 			t.Errorf("%s without holdfast: %+v, want no verdict", r.Kind, r)
@@ -81,7 +81,7 @@ func TestRowsWithoutATarget(t *testing.T) {
 func TestEveryTargetIsForAKnownSetAndStep(t *testing.T) {
 	sets := strings.Join(setNames(), " ")
 	steps := joinSteps(allSteps())
-	for s, bySet := range cpuTargets() {
+	for s, bySet := range fullTargets() {
 		if !strings.Contains(steps, string(s)) {
 			t.Errorf("target for unknown step %s", s)
 		}

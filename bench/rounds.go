@@ -13,6 +13,7 @@ type rounds struct {
 	opts  options
 	sets  []dataSet
 	tools []contestant
+	flush func() // settles the disks before each step
 }
 
 // cycle is the outcome of one tool going once through the steps on one set.
@@ -91,7 +92,7 @@ func (r rounds) measureStep(ctx context.Context, s step, t tool, at site, log st
 	defer cancel()
 	env := append(os.Environ(), "HOME="+at.home(), "TMPDIR="+at.home())
 	env = append(env, t.env(at)...)
-	flushDisks()
+	r.flush()
 	var total usage
 	for _, argv := range t.commands(s, at) {
 		u, err := measure(ctx, at.source, env, log, argv)

@@ -107,5 +107,6 @@ func testRounds(t *testing.T, set dataSet, tool tool) rounds {
 		opts:  options{root: t.TempDir(), runs: 1, steps: allSteps(), limit: time.Minute},
 		sets:  []dataSet{set},
 		tools: []contestant{{"copier", tool}},
+		flush: func() {},
 	}
 }

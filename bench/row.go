@@ -32,7 +32,7 @@ const (
 )
 
 // rowsOf makes the rows of one data set.
-func rowsOf(cycles []cycle, set string, tools []string) []row {
+func rowsOf(cycles []cycle, set string, tools []string, t targets) []row {
 	var rows []row
 	for _, s := range allSteps() {
 		for _, k := range []measureKind{kindCPU, kindWall, kindMemory, kindSize} {
@@ -44,7 +44,7 @@ func rowsOf(cycles []cycle, set string, tools []string) []row {
 			}
 			if len(r.Median) > 0 {
 				r.Disturbed = k == kindWall && disturbed(cycles, set, s)
-				r.judge()
+				r.judge(t)
 				rows = append(rows, r)
 			}
 		}
@@ -86,8 +86,8 @@ func disturbed(cycles []cycle, set string, s step) bool {
 }
 
 // judge fills in the ratio and holds it against the target.
-func (r *row) judge() {
-	limit, promised := limitOf(r.Kind, r.Step, r.Set)
+func (r *row) judge(t targets) {
+	limit, promised := t.limit(r.Kind, r.Step, r.Set)
 	if promised {
 		r.Limit = limit
 	}
