@@ -1,0 +1,251 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"runtime"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"holdfast/internal/source"
+	"holdfast/repository"
+	"holdfast/repository/blob"
+	"holdfast/repository/id"
+	"holdfast/repository/tree"
+)
+
+// queuedFiles bounds the files that the walk is ahead of the readers, and
+// with it the folders kept open and the trees kept in memory.
+const queuedFiles = 256
+
+// archiver holds the state of one backup.
+type archiver struct {
+	options    Options
+	repo       *repository.Repository
+	target     *target
+	progress   *Progress
+	reuse      source.Reuse
+	checkpoint *checkpoint
+	method     repository.CutMethod
+	buffers    *buffers
+
+	files  chan fileJob
+	report sync.Mutex // one OnError or OnItem at a time
+	opened openFolders
+}
+
+// errMissing says that the earlier snapshot names a blob the repository does
+// not hold; the file is read anew.
+var errMissing = errors.New("the repository lacks data of an earlier snapshot; the file is read again")
+
+// archive stores the whole source and returns the ID of its root tree.
+func (a *archiver) archive(ctx context.Context, src source.Source, receipt *Receipt) (id.ID, error) {
+	var err error
+	if a.method, err = a.repo.CutMethod(cutterFor(receipt.Parent)); err != nil {
+		return id.ID{}, err
+	}
+	if a.checkpoint, err = a.openCheckpoint(receipt); err != nil {
+		return id.ID{}, err
+	}
+	defer a.checkpoint.close()
+	a.buffers = newBuffers(a.readers())
+	a.files = make(chan fileJob, queuedFiles)
+
+	top, err := src.Open(ctx)
+	if err != nil {
+		return id.ID{}, fmt.Errorf("open source: %w", err)
+	}
+	root := &folder{dir: top, number: rootNumber}
+	a.opened.add(root)
+	g, gctx := errgroup.WithContext(ctx)
+	for range a.readers() {
+		g.Go(func() error { return a.readFiles(gctx) })
+	}
+	g.Go(func() error {
+		defer close(a.files)
+		return a.walk(gctx, root, a.earlierRoot(receipt))
+	})
+	if err := g.Wait(); err != nil {
+		a.opened.closeAll()
+		return id.ID{}, err
+	}
+	if root.tree.IsZero() {
+		return id.ID{}, errors.New("nothing of the source could be read")
+	}
+	return root.tree, nil
+}
+
+func (a *archiver) readers() int {
+	if a.options.Readers > 0 {
+		return a.options.Readers
+	}
+	return max(2, runtime.GOMAXPROCS(0))
+}
+
+// walk goes through one folder, name by name in order. What is unchanged is
+// taken over at once; files to be read are queued.
+func (a *archiver) walk(ctx context.Context, f *folder, earlier *earlierFolder) error {
+	names, err := f.dir.Names(ctx)
+	if err != nil {
+		return a.unreadableFolder(ctx, f, err)
+	}
+	f.start(names)
+	cursor := earlier.open(ctx, a)
+	f.earlierTree = cursor.tree
+	for slot, name := range names {
+		if err := context.Cause(ctx); err != nil {
+			return err
+		}
+		if err := a.visit(ctx, f, slot, name, cursor.find(name)); err != nil {
+			return err
+		}
+	}
+	f.earlierCount = cursor.total()
+	return a.release(ctx, f)
+}
+
+// unreadableFolder leaves a folder out whose names cannot be listed.
+func (a *archiver) unreadableFolder(ctx context.Context, f *folder, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	a.failed(f.dir.Path(), err)
+	f.start(nil)
+	f.unreadable = true
+	return a.release(ctx, f)
+}
+
+// visit deals with one name of a folder.
+func (a *archiver) visit(ctx context.Context, f *folder, slot int, name string, was *earlierNode) error {
+	e, err := f.dir.Stat(name)
+	if err != nil {
+		if !errors.Is(err, source.ErrExcluded) {
+			a.failed(f.join(name), err)
+		}
+		return a.done(ctx, f, slot, item{})
+	}
+	switch t := e.Type(); {
+	case t == "":
+		a.failed(f.join(name), fmt.Errorf("unsupported file type %s", e.Mode))
+		return a.done(ctx, f, slot, item{})
+	case was != nil && was.Type != t:
+		was = nil
+	}
+	switch {
+	case e.IsDir():
+		return a.visitFolder(ctx, f, slot, e, was)
+	case !e.IsRegular():
+		return a.visitSpecial(ctx, f, slot, &e, was)
+	case was != nil && a.mayReuse(f, &e, was):
+		return a.takeOver(ctx, f, slot, &e, was)
+	}
+	return a.queue(ctx, fileJob{folder: f, slot: slot, entry: e, changed: was != nil})
+}
+
+// visitFolder walks a subfolder.
+func (a *archiver) visitFolder(ctx context.Context, f *folder, slot int, e source.Entry, was *earlierNode) error {
+	dir, err := f.dir.Sub(e)
+	if err != nil {
+		a.failed(f.join(e.Name), err)
+		return a.done(ctx, f, slot, item{})
+	}
+	sub := &folder{parent: f, slot: slot, name: e.Name, dir: dir, was: was.detach()}
+	a.opened.add(sub)
+	return a.walk(ctx, sub, a.earlierFolder(f, e.Name, was))
+}
+
+// visitSpecial records anything that is neither a file nor a folder.
+func (a *archiver) visitSpecial(ctx context.Context, f *folder, slot int, e *source.Entry, was *earlierNode) error {
+	state := New
+	if was != nil {
+		state = Changed
+		if was.unchangedNode(a.reuse, e) {
+			a.countItem(f, e.Name, Item{Type: was.Type, State: Unchanged})
+			return a.done(ctx, f, slot, was.item())
+		}
+	}
+	raw := a.describe(f, e, nil)
+	if raw != nil {
+		a.countItem(f, e.Name, Item{Type: e.Type(), State: state})
+	}
+	return a.done(ctx, f, slot, item{raw: raw})
+}
+
+// mayReuse tells whether the content recorded for a file is still right and
+// still stored.
+func (a *archiver) mayReuse(f *folder, e *source.Entry, was *earlierNode) bool {
+	if !was.unchangedContent(a.reuse, e) {
+		return false
+	}
+	for _, i := range was.Content {
+		if !a.target.holds(blob.Handle{ID: i, Type: blob.Data}) {
+			a.warn(f.join(e.Name), errMissing)
+			return false
+		}
+	}
+	return true
+}
+
+// takeOver records an unchanged file: with the very bytes of its earlier node
+// if nothing else about it has changed either.
+func (a *archiver) takeOver(ctx context.Context, f *folder, slot int, e *source.Entry, was *earlierNode) error {
+	it := was.item()
+	if !was.unchangedNode(a.reuse, e) {
+		it = item{raw: a.describe(f, e, func(n *tree.Node) { n.Content, n.Size = was.Content, was.Size })}
+	}
+	a.countItem(f, e.Name, Item{Type: tree.File, State: Unchanged, Size: was.Size})
+	return a.done(ctx, f, slot, it)
+}
+
+// describe reads the full metadata of an entry and encodes its node; nil if
+// there is nothing to record.
+func (a *archiver) describe(f *folder, e *source.Entry, complete func(*tree.Node)) []byte {
+	n, err := f.dir.Node(*e)
+	if err != nil {
+		a.failed(f.join(e.Name), err)
+	}
+	if n == nil {
+		return nil
+	}
+	if complete != nil {
+		complete(n)
+	}
+	return tree.AppendNode(nil, n)
+}
+
+// failed reports a part of the source that is missing or incomplete.
+func (a *archiver) failed(path string, err error) {
+	a.progress.Errors.Add(1)
+	a.warn(path, err)
+}
+
+// warn reports something people should know that cost nothing.
+func (a *archiver) warn(path string, err error) {
+	if a.options.OnError == nil {
+		return
+	}
+	var pathError *fs.PathError
+	if errors.As(err, &pathError) && pathError.Path == path {
+		err = fmt.Errorf("%s: %w", pathError.Op, pathError.Err)
+	}
+	a.report.Lock()
+	defer a.report.Unlock()
+	a.options.OnError(path, err)
+}
+
+// countItem counts an item, and tells who wants to know.
+func (a *archiver) countItem(f *folder, name string, i Item) {
+	if i.Type == tree.File || i.Type == tree.Dir {
+		a.progress.count(&i)
+	}
+	if a.options.OnItem == nil {
+		return
+	}
+	i.Path = f.join(name)
+	a.report.Lock()
+	defer a.report.Unlock()
+	a.options.OnItem(i)
+}

@@ -1,0 +1,142 @@
+// Package backup records the present state of a source in a repository as a
+// snapshot.
+//
+// One goroutine walks the source; a few read, cut and store files; the last
+// one that has something to add to a folder stores the folder's tree. What
+// an earlier snapshot holds unchanged is neither read nor encoded again: its
+// recorded bytes are used as they are.
+//
+// A backup that is cut off leaves a checkpoint in the cache folder (see
+// checkpoint.go) from which the next one goes on.
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"holdfast/internal/source"
+	"holdfast/repository"
+	"holdfast/repository/id"
+	"holdfast/repository/snapshot"
+)
+
+// Options tell how a backup is made.
+type Options struct {
+	// Snapshot carries what the new snapshot will say of itself: Time, Paths,
+	// Hostname, Username, UID, GID, Excludes, Tags and ProgramVersion. The
+	// rest is filled in.
+	Snapshot snapshot.Snapshot
+	// Type is the backup type; it decides what may be reused.
+	Type snapshot.Type
+	// Parent names the snapshot to compare with, instead of the one that the
+	// type asks for. It is not used by full backups.
+	Parent *snapshot.Snapshot
+	// Snapshots are all snapshots of the repository, loaded before its index.
+	Snapshots []*snapshot.Snapshot
+	// GroupBy says which snapshots are earlier states of the same source.
+	GroupBy snapshot.GroupBy
+	// Reuse tells which file metadata is trusted; PreviousStart is set here.
+	Reuse source.Reuse
+	// ReadBack reads every blob that is reused and compares it with the
+	// source's bytes; one that is damaged is stored again.
+	ReadBack bool
+	// DryRun stores nothing.
+	DryRun bool
+	// SkipIfUnchanged makes no snapshot when the tree is that of the parent.
+	SkipIfUnchanged bool
+	// Readers is the number of files read at once.
+	Readers int
+	// Writer tells how blobs are stored.
+	Writer repository.WriterOptions
+	// Progress, if set, is counted up while the backup runs.
+	Progress *Progress
+	// OnError, if set, is told of every part of the source that could not be
+	// read; the backup goes on without it. It may be called from several
+	// goroutines, one at a time.
+	OnError func(path string, err error)
+	// OnItem, if set, is told of every file and folder done; as OnError.
+	OnItem func(Item)
+}
+
+// Receipt tells what a backup did.
+type Receipt struct {
+	// Snapshot is what was saved. Its ID is zero if none was: a dry run, or
+	// nothing changed and SkipIfUnchanged.
+	Snapshot *snapshot.Snapshot
+	// Parent is what the source was compared with; nil for a full backup.
+	Parent *snapshot.Snapshot
+	// Type is what the backup became: full when no parent was found.
+	Type snapshot.Type
+	// Why explains a type that differs from the one asked for.
+	Why string
+	// Errors counts the parts of the source that could not be read, or that
+	// changed while being read.
+	Errors int
+	// Resumed tells that an interrupted backup was gone on with.
+	Resumed bool
+	// Healed counts packs that were missing or had a wrong size and whose
+	// blobs were therefore stored again.
+	Healed   int
+	Duration time.Duration
+}
+
+// Run makes a backup of src. The caller holds a shared lock and has loaded
+// the snapshots, then the index.
+//
+// Parts of the source that cannot be read do not fail the backup; they are
+// counted in the receipt. An error means that there is no snapshot; what was
+// stored until then is kept for the next run.
+func Run(ctx context.Context, r *repository.Repository, src source.Source, o Options) (*Receipt, error) {
+	start := time.Now()
+	if o.Progress == nil {
+		o.Progress = new(Progress)
+	}
+	receipt := &Receipt{}
+	parent, why := chooseParent(o)
+	receipt.Parent, receipt.Why, receipt.Type = parent, why, o.Type
+	if why != "" {
+		receipt.Type = snapshot.Full
+	}
+	target, err := newTarget(ctx, r, o, receipt)
+	if err != nil {
+		return nil, err
+	}
+	a := &archiver{options: o, repo: r, target: target, progress: o.Progress}
+	a.reuse = o.Reuse
+	tree, err := a.archive(ctx, src, receipt)
+	if err != nil {
+		return nil, errors.Join(err, target.abandon(ctx))
+	}
+	receipt.Errors = int(o.Progress.Errors.Load())
+	if err := target.finish(ctx); err != nil {
+		return nil, err
+	}
+	if err := a.saveSnapshot(ctx, tree, start, receipt); err != nil {
+		return nil, err
+	}
+	receipt.Duration = time.Since(start)
+	return receipt, a.checkpoint.remove()
+}
+
+// saveSnapshot fills in and stores the snapshot, unless it is not wanted.
+func (a *archiver) saveSnapshot(ctx context.Context, tree id.ID, start time.Time, receipt *Receipt) error {
+	s := *a.options.Snapshot.Clone()
+	s.Tree = tree
+	if receipt.Parent != nil {
+		parent := receipt.Parent.ID
+		s.Parent = &parent
+	}
+	s.SetType(receipt.Type)
+	s.Summary = a.progress.summary(start, time.Now())
+	receipt.Snapshot = &s
+	unchanged := receipt.Parent != nil && receipt.Parent.Tree == tree
+	if a.options.DryRun || a.options.SkipIfUnchanged && unchanged {
+		return nil
+	}
+	if err := a.repo.SaveSnapshot(ctx, &s); err != nil {
+		return fmt.Errorf("save snapshot: %w", err)
+	}
+	return nil
+}

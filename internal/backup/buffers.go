@@ -1,0 +1,57 @@
+package backup
+
+import (
+	"math/bits"
+	"sync"
+
+	"holdfast/repository"
+)
+
+const (
+	// minBufferClass and maxBufferClass bound the buffers that are kept for
+	// reuse: 2^12 to 2^24 bytes. The largest chunk has 8 MiB.
+	minBufferClass = 12
+	maxBufferClass = 24
+)
+
+// buffers keeps the memory of chunks for reuse, in classes of powers of two.
+// What is kept is bounded: one buffer of each class for every reader and one
+// for what it has handed over.
+type buffers struct {
+	mu   sync.Mutex
+	free [maxBufferClass + 1][][]byte
+	keep int
+}
+
+var _ repository.ChunkBuffers = (*buffers)(nil)
+
+func newBuffers(readers int) *buffers { return &buffers{keep: 2 * readers} }
+
+// Get returns an empty buffer with room for size bytes.
+func (b *buffers) Get(size int) []byte {
+	class := max(minBufferClass, bits.Len(uint(max(size, 1)-1))) //nolint:gosec // not negative
+	if class > maxBufferClass {
+		return make([]byte, 0, size)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if n := len(b.free[class]); n > 0 {
+		buf := b.free[class][n-1]
+		b.free[class] = b.free[class][:n-1]
+		return buf
+	}
+	return make([]byte, 0, 1<<class)
+}
+
+// Put takes a buffer back.
+func (b *buffers) Put(buf []byte) {
+	class := bits.Len(uint(max(cap(buf), 1)) >> 1) //nolint:gosec // not negative
+	if class < minBufferClass || class > maxBufferClass || cap(buf) != 1<<class {
+		return
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.free[class]) < b.keep {
+		b.free[class] = append(b.free[class], buf[:0])
+	}
+}

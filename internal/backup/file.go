@@ -1,0 +1,225 @@
+package backup
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+
+	"golang.org/x/sync/errgroup"
+
+	"holdfast/internal/source"
+	"holdfast/repository"
+	"holdfast/repository/blob"
+	"holdfast/repository/id"
+	"holdfast/repository/tree"
+)
+
+// parallelFileBytes is the size from which on the chunks of one file are
+// stored in parallel; below it, files side by side keep all cores busy.
+const parallelFileBytes = 4 << 20
+
+// fileJob is a file to be read.
+type fileJob struct {
+	folder *folder
+	slot   int
+	entry  source.Entry
+	// changed tells that an earlier backup has the file.
+	changed bool
+}
+
+func (a *archiver) queue(ctx context.Context, j fileJob) error {
+	select {
+	case a.files <- j:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// readFiles stores files until there are no more.
+func (a *archiver) readFiles(ctx context.Context) error {
+	r := &fileReader{a: a, chunks: repository.NewChunkReader(a.method, a.buffers)}
+	defer r.chunks.Release()
+	for {
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case j, ok := <-a.files:
+			if !ok {
+				return nil
+			}
+			it, err := r.store(ctx, &j)
+			if err == nil {
+				err = a.done(ctx, j.folder, j.slot, it)
+			}
+			if err != nil {
+				return err
+			}
+		}
+	}
+}
+
+// fileReader reads one file after the other.
+type fileReader struct {
+	a      *archiver
+	chunks *repository.ChunkReader
+	item   Item
+}
+
+// errSource marks an error of the source, which costs one file and not the
+// backup.
+type errSource struct{ error }
+
+func (e errSource) Unwrap() error { return e.error }
+
+// store reads a file into the repository. An error is the repository's: those
+// of the source are reported, and the file is left out.
+func (r *fileReader) store(ctx context.Context, j *fileJob) (item, error) {
+	raw, err := r.storeFile(ctx, j)
+	var bad errSource
+	if errors.As(err, &bad) && ctx.Err() == nil {
+		r.a.failed(j.folder.join(j.entry.Name), bad.error)
+		return item{}, nil
+	}
+	return item{raw: raw}, err
+}
+
+func (r *fileReader) storeFile(ctx context.Context, j *fileJob) ([]byte, error) {
+	file, err := j.folder.dir.Open(j.entry)
+	if err != nil {
+		return nil, errSource{vanished(err)}
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	r.item = Item{Type: tree.File, State: New}
+	if j.changed {
+		r.item.State = Changed
+	}
+	content, err := r.content(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	path := func() string { return j.folder.join(j.entry.Name) }
+	if err := file.Check(); err != nil {
+		r.a.failed(path(), err)
+	}
+	node, err := file.Node()
+	if err != nil {
+		if node == nil {
+			return nil, errSource{err}
+		}
+		r.a.failed(path(), err)
+	}
+	node.Content, node.Size = content, r.item.Size
+	r.a.countItem(j.folder, j.entry.Name, r.item)
+	return tree.AppendNode(nil, node), nil
+}
+
+// vanished says in a word what happened to a file that is gone.
+func vanished(err error) error {
+	if errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("it vanished while the backup ran: %w", err)
+	}
+	return err
+}
+
+// content stores what a file holds and returns its blobs in order.
+func (r *fileReader) content(ctx context.Context, file source.File) ([]id.ID, error) {
+	size := file.Entry().Size
+	r.chunks.Reset(file, size)
+	if size >= parallelFileBytes {
+		return r.contentParallel(ctx)
+	}
+	content := []id.ID{} // an empty file has an empty list, not none
+	for {
+		chunk, err := r.next()
+		if errors.Is(err, io.EOF) {
+			return content, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		saved, err := r.a.saveChunk(ctx, chunk)
+		if err != nil {
+			return nil, err
+		}
+		r.account(len(chunk), saved)
+		content = append(content, saved.ID)
+	}
+}
+
+// contentParallel is content for large files: while one chunk is stored the
+// next is read. The buffers bound how many are under way.
+func (r *fileReader) contentParallel(ctx context.Context) ([]id.ID, error) {
+	var (
+		results []*chunkResult
+		readErr error
+	)
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(r.a.readers())
+	for gctx.Err() == nil {
+		chunk, err := r.next()
+		if err != nil {
+			readErr = err
+			break
+		}
+		result := &chunkResult{size: len(chunk)}
+		results = append(results, result)
+		g.Go(func() (err error) {
+			result.saved, err = r.a.saveChunk(gctx, chunk)
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	if !errors.Is(readErr, io.EOF) {
+		return nil, readErr
+	}
+	content := make([]id.ID, len(results))
+	for n, result := range results {
+		content[n] = result.saved.ID
+		r.account(result.size, result.saved)
+	}
+	return content, nil
+}
+
+type chunkResult struct {
+	saved repository.Saved
+	size  int
+}
+
+// next returns the next chunk of the file, or io.EOF.
+func (r *fileReader) next() ([]byte, error) {
+	chunk, err := r.chunks.Next()
+	if err != nil && !errors.Is(err, io.EOF) {
+		return nil, errSource{err}
+	}
+	return chunk, err
+}
+
+// account counts a chunk for its file.
+func (r *fileReader) account(size int, saved repository.Saved) {
+	r.item.Size += uint64(size) //nolint:gosec // never negative
+	if !saved.Known {
+		r.item.Added += uint64(size) //nolint:gosec // never negative
+		r.item.Stored += uint64(saved.StoredBytes) //nolint:gosec // never negative
+	}
+}
+
+// saveChunk stores a chunk and gives its buffer back.
+func (a *archiver) saveChunk(ctx context.Context, chunk []byte) (repository.Saved, error) {
+	defer a.buffers.Put(chunk)
+	saved, err := a.target.save(ctx, blob.Data, chunk)
+	if err != nil {
+		return saved, err
+	}
+	a.progress.BytesRead.Add(uint64(len(chunk)))
+	if !saved.Known {
+		a.progress.DataBlobs.Add(1)
+		a.progress.Added.Add(uint64(len(chunk)))
+		a.progress.Stored.Add(uint64(saved.StoredBytes)) //nolint:gosec // never negative
+	}
+	return saved, nil
+}

@@ -1,0 +1,87 @@
+package backup
+
+import (
+	"sync/atomic"
+	"time"
+
+	"holdfast/repository/snapshot"
+	"holdfast/repository/tree"
+)
+
+// Progress counts what a backup has done so far. It may be read at any time.
+type Progress struct {
+	FilesNew, FilesChanged, FilesUnmodified atomic.Uint64
+	DirsNew, DirsChanged, DirsUnmodified    atomic.Uint64
+	// Bytes counts the content of all files done, BytesRead what was read
+	// from the source for it.
+	Bytes, BytesRead atomic.Uint64
+	// DataBlobs and TreeBlobs count new blobs, Added their plaintext bytes,
+	// Stored the bytes they take.
+	DataBlobs, TreeBlobs atomic.Uint64
+	Added, Stored        atomic.Uint64
+	// Errors counts the parts of the source that could not be read.
+	Errors atomic.Uint64
+}
+
+// Files returns the number of files done.
+func (p *Progress) Files() uint64 {
+	return p.FilesNew.Load() + p.FilesChanged.Load() + p.FilesUnmodified.Load()
+}
+
+// summary returns the counts in the form a snapshot keeps.
+func (p *Progress) summary(start, end time.Time) *snapshot.Summary {
+	return &snapshot.Summary{
+		BackupStart:         start,
+		BackupEnd:           end,
+		FilesNew:            p.FilesNew.Load(),
+		FilesChanged:        p.FilesChanged.Load(),
+		FilesUnmodified:     p.FilesUnmodified.Load(),
+		DirsNew:             p.DirsNew.Load(),
+		DirsChanged:         p.DirsChanged.Load(),
+		DirsUnmodified:      p.DirsUnmodified.Load(),
+		DataBlobs:           int64(p.DataBlobs.Load()),
+		TreeBlobs:           int64(p.TreeBlobs.Load()),
+		DataAdded:           p.Added.Load(),
+		DataAddedPacked:     p.Stored.Load(),
+		TotalFilesProcessed: p.Files(),
+		TotalBytesProcessed: p.Bytes.Load(),
+	}
+}
+
+// State says how an item compares with the earlier backup.
+type State string
+
+// The states of an item.
+const (
+	New       State = "new"
+	Changed   State = "changed"
+	Unchanged State = "unchanged"
+)
+
+// Item is a file or folder that is done.
+type Item struct {
+	Path  string
+	Type  tree.Type
+	State State
+	// Size is the length of a file in bytes.
+	Size uint64
+	// Added and Stored count the bytes that were new to the repository.
+	Added, Stored uint64
+}
+
+// count counts a file or folder that is done.
+func (p *Progress) count(i *Item) {
+	counters := [...]*atomic.Uint64{&p.FilesNew, &p.FilesChanged, &p.FilesUnmodified}
+	if i.Type == tree.Dir {
+		counters = [...]*atomic.Uint64{&p.DirsNew, &p.DirsChanged, &p.DirsUnmodified}
+	}
+	switch i.State {
+	case New:
+		counters[0].Add(1)
+	case Changed:
+		counters[1].Add(1)
+	default:
+		counters[2].Add(1)
+	}
+	p.Bytes.Add(i.Size)
+}

@@ -1,0 +1,378 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"os/user"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"holdfast/internal/pattern"
+	"holdfast/internal/size"
+	"holdfast/internal/source"
+	"holdfast/internal/source/files"
+	"holdfast/repository"
+	"holdfast/repository/snapshot"
+	"holdfast/storage"
+	"holdfast/storage/local"
+)
+
+// sourceFlags say what is backed up.
+type sourceFlags struct {
+	filesFrom         []string
+	filesFromVerbatim []string
+	filesFromRaw      []string
+	stdin             bool
+	stdinCommand      bool
+	stdinFilename     string
+
+	excludes       []string
+	iexcludes      []string
+	excludeFiles   []string
+	iexcludeFiles  []string
+	excludeCaches  bool
+	ifPresent      []string
+	largerThan     size.Bytes
+	oneFileSystem  bool
+	withAccessTime bool
+}
+
+func (f *sourceFlags) register(fl *pflag.FlagSet) {
+	fl.StringArrayVar(&f.filesFrom, "files-from", nil, "read paths and patterns from a `file`, one a line (\"-\" for standard input)")
+	fl.StringArrayVar(&f.filesFromVerbatim, "files-from-verbatim", nil, "read paths from a `file`, one a line, taken literally")
+	fl.StringArrayVar(&f.filesFromRaw, "files-from-raw", nil, "read paths from a `file`, each ended by a NUL")
+	fl.BoolVar(&f.stdin, "stdin", false, "back up what comes from standard input")
+	fl.BoolVar(&f.stdinCommand, "stdin-from-command", false, "back up the output of the command given as arguments; if it fails there is no snapshot")
+	fl.StringVar(&f.stdinFilename, "stdin-filename", "stdin", "`name` of the file that standard input becomes")
+	fl.StringArrayVarP(&f.excludes, "exclude", "e", nil, "leave out what matches a `pattern` (may be repeated)")
+	fl.StringArrayVar(&f.iexcludes, "iexclude", nil, "as --exclude, whatever the case of letters")
+	fl.StringArrayVar(&f.excludeFiles, "exclude-file", nil, "read exclude patterns from a `file`")
+	fl.StringArrayVar(&f.iexcludeFiles, "iexclude-file", nil, "as --exclude-file, whatever the case of letters")
+	fl.BoolVar(&f.excludeCaches, "exclude-caches", false, "leave out the content of folders marked with a CACHEDIR.TAG")
+	fl.StringArrayVar(&f.ifPresent, "exclude-if-present", nil, "leave out the content of folders that hold `name[:header]`")
+	fl.Var(&f.largerThan, "exclude-larger-than", "leave out files larger than this `size`, such as 64M")
+	fl.BoolVarP(&f.oneFileSystem, "one-file-system", "x", false, "stay on the file system of each path")
+	fl.BoolVar(&f.withAccessTime, "with-atime", false, "record access times")
+}
+
+// opened is a source ready to be backed up.
+type opened struct {
+	source  source.Source
+	paths   []string // as the snapshot records them
+	readers int
+	// finish reports what is known only after reading: a failed command.
+	finish func() error
+}
+
+// open builds the source that flags and arguments describe. The repository
+// and the cache are never part of it.
+func (f *sourceFlags) open(ctx context.Context, c *command, args []string, r *repository.Repository) (*opened, error) {
+	switch {
+	case f.stdinCommand:
+		return f.openCommand(ctx, c, args)
+	case f.stdin:
+		if len(args) > 0 {
+			return nil, fmt.Errorf("--stdin takes no paths, but was given %q", args[0])
+		}
+		return f.openStream(io.NopCloser(c.streams.In), func() error { return nil }), nil
+	}
+	paths, err := f.paths(c, args)
+	if err != nil {
+		return nil, err
+	}
+	return f.openFiles(c, paths, r)
+}
+
+func (f *sourceFlags) openStream(content io.ReadCloser, finish func() error) *opened {
+	path := "/" + strings.TrimPrefix(filepath.ToSlash(f.stdinFilename), "/")
+	return &opened{
+		source: &source.Stream{
+			Path: path, Content: content, ModTime: time.Now(),
+			UID: uint32(max(0, os.Getuid())), GID: uint32(max(0, os.Getgid())), //nolint:gosec // IDs are small
+		},
+		paths: []string{path}, readers: 1, finish: finish,
+	}
+}
+
+// openCommand starts a command and backs up what it prints. Reading fails at
+// the end if the command does, so that no snapshot is made of half an output.
+func (f *sourceFlags) openCommand(ctx context.Context, c *command, args []string) (*opened, error) {
+	if len(args) == 0 {
+		return nil, errors.New("--stdin-from-command needs a command: `holdfast backup --stdin-from-command -- pg_dump shop`")
+	}
+	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // it is what the user asked for
+	cmd.Stderr = c.streams.Err
+	out, err := cmd.StdoutPipe()
+	if err == nil {
+		err = cmd.Start()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("start %s: %w", args[0], err)
+	}
+	o := &commandOutput{ReadCloser: out, cmd: cmd}
+	return f.openStream(o, o.failure), nil
+}
+
+// commandOutput is the output of a command; its end is an error if the
+// command failed.
+type commandOutput struct {
+	io.ReadCloser
+	cmd    *exec.Cmd
+	ended  bool
+	result error
+}
+
+func (o *commandOutput) Read(p []byte) (int, error) {
+	n, err := o.ReadCloser.Read(p)
+	if errors.Is(err, io.EOF) {
+		if failure := o.failure(); failure != nil {
+			return n, failure
+		}
+	}
+	return n, err
+}
+
+// failure waits for the command and returns why it failed, if it did.
+func (o *commandOutput) failure() error {
+	if !o.ended {
+		o.ended = true
+		if err := o.cmd.Wait(); err != nil {
+			o.result = fmt.Errorf("the command %s failed, so no snapshot was made: %w", o.cmd.Path, err)
+		}
+	}
+	return o.result
+}
+
+// openFiles builds a source of files.
+func (f *sourceFlags) openFiles(c *command, paths []string, r *repository.Repository) (*opened, error) {
+	rules, err := f.rules(c)
+	if err != nil {
+		return nil, err
+	}
+	if rules.Forbidden, err = ownFolders(c, r); err != nil {
+		return nil, err
+	}
+	src, err := files.New(files.Config{
+		Paths: paths, Rules: rules, WithAccessTime: f.withAccessTime,
+		Warn: func(path string, err error) { c.ui.warn("scan", path, err) },
+		Excluded: func(path, why string) {
+			if c.ui.verbose >= 2 {
+				c.ui.infof("left out %s: it %s", path, why)
+			}
+		},
+	})
+	if err != nil {
+		return nil, err
+	}
+	recorded, err := snapshotPaths(paths)
+	return &opened{source: src, paths: recorded, readers: files.ReaderConcurrency(paths[0], runtime.GOMAXPROCS(0)), finish: func() error { return nil }}, err
+}
+
+// snapshotPaths returns the absolute paths that a snapshot records.
+func snapshotPaths(paths []string) ([]string, error) {
+	var abs []string
+	for _, p := range paths {
+		a, err := filepath.Abs(p)
+		if err != nil {
+			return nil, fmt.Errorf("make %s absolute: %w", p, err)
+		}
+		abs = append(abs, filepath.ToSlash(a))
+	}
+	slices.Sort(abs)
+	return slices.Compact(abs), nil
+}
+
+// ownFolders identifies the folders that holdfast itself works in.
+func ownFolders(c *command, r *repository.Repository) ([]files.FileID, error) {
+	var dirs []string
+	if s, ok := storage.As[*local.Store](r.Store()); ok {
+		dirs = append(dirs, s.Location())
+	}
+	cache, err := c.cacheDir()
+	if err != nil {
+		return nil, err
+	}
+	if cache != "" {
+		dirs = append(dirs, cache)
+	}
+	var ids []files.FileID
+	for _, dir := range dirs {
+		i, err := files.Identify(dir)
+		if errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		ids = append(ids, i)
+	}
+	return ids, nil
+}
+
+// rules turns the exclude flags into rules.
+func (f *sourceFlags) rules(c *command) (files.Rules, error) {
+	rules := files.Rules{LargerThan: int64(f.largerThan), OneFileSystem: f.oneFileSystem}
+	if f.excludeCaches {
+		rules.IfPresent = append(rules.IfPresent, files.CacheTag)
+	}
+	for _, s := range f.ifPresent {
+		tag, err := files.ParseTag(s)
+		if err != nil {
+			return rules, err
+		}
+		rules.IfPresent = append(rules.IfPresent, tag)
+	}
+	exact, err := f.patterns(c, f.excludes, f.excludeFiles)
+	if err != nil {
+		return rules, err
+	}
+	folded, err := f.patterns(c, f.iexcludes, f.iexcludeFiles)
+	if err != nil {
+		return rules, err
+	}
+	list, err := pattern.Parse(exact)
+	if err != nil {
+		return rules, err
+	}
+	foldedList, err := pattern.ParseFold(folded)
+	if err != nil {
+		return rules, err
+	}
+	for _, l := range []*pattern.List{list, foldedList} {
+		if !l.Empty() {
+			rules.Patterns = append(rules.Patterns, l)
+		}
+	}
+	return rules, nil
+}
+
+// patterns returns the patterns given, and those of the files given.
+func (f *sourceFlags) patterns(c *command, given, paths []string) ([]string, error) {
+	all := append([]string(nil), given...)
+	for _, path := range paths {
+		data, err := f.read(c, path)
+		if err != nil {
+			return nil, fmt.Errorf("read exclude patterns: %w", err)
+		}
+		parsed := pattern.ParseFile(data, os.LookupEnv)
+		for _, name := range parsed.Unset {
+			c.ui.warn("scan", path, fmt.Errorf("$%s is not set; it was replaced by nothing", name))
+		}
+		all = append(all, parsed.Patterns...)
+	}
+	return all, nil
+}
+
+func (f *sourceFlags) read(c *command, path string) ([]byte, error) {
+	if path == "-" {
+		return io.ReadAll(c.streams.In)
+	}
+	return os.ReadFile(path)
+}
+
+// paths returns the paths to back up: arguments, and those that files list.
+func (f *sourceFlags) paths(c *command, args []string) ([]string, error) {
+	paths := append([]string(nil), args...)
+	for _, name := range f.filesFrom {
+		data, err := f.read(c, name)
+		if err != nil {
+			return nil, fmt.Errorf("read the list of paths: %w", err)
+		}
+		for _, line := range pattern.ParseFile(data, os.LookupEnv).Patterns {
+			matches, err := filepath.Glob(line)
+			if err != nil {
+				return nil, fmt.Errorf("pattern %q in %s: %w", line, name, err)
+			}
+			if len(matches) == 0 {
+				c.ui.warn("scan", line, errors.New("the pattern matches nothing"))
+			}
+			paths = append(paths, matches...)
+		}
+	}
+	for _, list := range []struct {
+		names []string
+		end   string
+	}{{f.filesFromVerbatim, "\n"}, {f.filesFromRaw, "\x00"}} {
+		for _, name := range list.names {
+			data, err := f.read(c, name)
+			if err != nil {
+				return nil, fmt.Errorf("read the list of paths: %w", err)
+			}
+			for part := range bytes.SplitSeq(data, []byte(list.end)) {
+				if len(part) > 0 {
+					paths = append(paths, string(part))
+				}
+			}
+		}
+	}
+	if len(paths) == 0 {
+		return nil, errors.New("nothing to back up: give at least one path")
+	}
+	return existing(c, paths)
+}
+
+// existing drops paths that are not there, and fails if none is left.
+func existing(c *command, paths []string) ([]string, error) {
+	var found []string
+	for _, p := range paths {
+		if _, err := os.Lstat(p); err != nil {
+			if !errors.Is(err, os.ErrNotExist) {
+				return nil, err
+			}
+			c.ui.warn("scan", p, errors.New("it does not exist; it is left out"))
+			continue
+		}
+		found = append(found, p)
+	}
+	if len(found) == 0 {
+		return nil, errors.New("none of the paths to back up exists")
+	}
+	return found, nil
+}
+
+// newSnapshot says who makes a snapshot, and when.
+func newSnapshot(host, at string, tags []string) (snapshot.Snapshot, error) {
+	s := snapshot.Snapshot{Time: time.Now(), Hostname: host, ProgramVersion: programVersion(), Tags: tags}
+	if at != "" {
+		t, err := time.ParseInLocation(time.DateTime, at, time.Local)
+		if err != nil {
+			return s, fmt.Errorf("--time %q: write it as %q", at, time.DateTime)
+		}
+		s.Time = t
+	}
+	if err := (snapshot.TagEdit{Add: tags}).Validate(); err != nil {
+		return s, err
+	}
+	if s.Hostname == "" {
+		name, err := os.Hostname()
+		if err != nil {
+			return s, fmt.Errorf("find this host's name: %w; give one with --host", err)
+		}
+		s.Hostname = name
+	}
+	if u, err := user.Current(); err == nil {
+		s.Username = u.Username
+		s.UID, s.GID = number(u.Uid), number(u.Gid)
+	}
+	return s, nil
+}
+
+// number returns 0 where IDs are not numbers (Windows).
+func number(s string) uint32 {
+	n, err := strconv.ParseUint(s, 10, 32)
+	if err != nil {
+		return 0
+	}
+	return uint32(n)
+}

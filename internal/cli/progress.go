@@ -1,0 +1,140 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/term"
+
+	"holdfast/internal/size"
+)
+
+// work is an amount of work: done, or in all. A total of zero is unknown.
+type work struct {
+	items, bytes, errors uint64
+}
+
+const (
+	// terminalInterval and logInterval say how often progress is shown: often
+	// enough to look alive on a terminal, seldom enough not to fill a log.
+	terminalInterval = 200 * time.Millisecond
+	logInterval      = 30 * time.Second
+	jsonInterval     = time.Second
+)
+
+// progress shows how far long work is: a line that is rewritten where
+// standard error is a terminal, a line every 30 s where it is not, status
+// messages with --json, and nothing with --quiet.
+type progress struct {
+	c     *command
+	what  string
+	total work
+	done  func() work
+	start time.Time
+	show  func()
+
+	stopOnce sync.Once
+	quit     chan struct{}
+	ended    chan struct{}
+}
+
+// startProgress shows progress until stop is called.
+func (c *command) startProgress(what string, total work, done func() work) *progress {
+	p := &progress{c: c, what: what, total: total, done: done, start: time.Now(), quit: make(chan struct{}), ended: make(chan struct{})}
+	interval := p.choose()
+	if p.show == nil {
+		close(p.ended)
+		return p
+	}
+	go p.run(interval)
+	return p
+}
+
+// choose decides how and how often progress is shown.
+func (p *progress) choose() time.Duration {
+	switch u := p.c.ui; {
+	case u.quiet:
+		return 0
+	case u.json:
+		p.show = func() { u.message(p.done().status(p.total, time.Since(p.start))) }
+		return jsonInterval
+	case isTerminal(u.err):
+		p.show = p.redraw
+		return terminalInterval
+	default:
+		p.show = func() { p.c.ui.note(p.line() + "\n") }
+		return logInterval
+	}
+}
+
+func (p *progress) run(interval time.Duration) {
+	defer close(p.ended)
+	tick := time.NewTicker(interval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-p.quit:
+			return
+		case <-tick.C:
+			p.show()
+		}
+	}
+}
+
+// stop ends the display and clears its line.
+func (p *progress) stop() {
+	p.stopOnce.Do(func() {
+		close(p.quit)
+		<-p.ended
+		if isTerminal(p.c.ui.err) && p.show != nil && !p.c.ui.json {
+			p.c.ui.note("\r\x1b[K")
+		}
+	})
+}
+
+// redraw rewrites the line, cut to the width of the terminal.
+func (p *progress) redraw() {
+	line := []rune(p.line())
+	if f, ok := p.c.ui.err.(*os.File); ok {
+		if width, _, err := term.GetSize(int(f.Fd())); err == nil && len(line) >= width {
+			line = line[:max(0, width-1)]
+		}
+	}
+	p.c.ui.note("\r" + string(line) + "\x1b[K")
+}
+
+// line tells how far the work is: percent, amount, rate, time left.
+func (p *progress) line() string {
+	d, elapsed := p.done(), time.Since(p.start)
+	s := fmt.Sprintf("[%s] %s", size.FormatDuration(elapsed), p.what)
+	if m := d.status(p.total, elapsed); p.total.bytes > 0 {
+		s += fmt.Sprintf(" %.1f%%", 100*m.PercentDone)
+		if m.SecondsRemaining > 0 {
+			s += ", about " + size.FormatDuration(time.Duration(m.SecondsRemaining)*time.Second) + " left"
+		}
+	}
+	if d.items > 0 {
+		s += fmt.Sprintf(", %d items", d.items)
+	}
+	if d.bytes > 0 {
+		s += ", " + size.FormatBytes(d.bytes) + ", " + size.FormatRate(int64(d.bytes), elapsed) //nolint:gosec // no work is larger
+	}
+	if d.errors > 0 {
+		s += fmt.Sprintf(", %d errors", d.errors)
+	}
+	return s
+}
+
+// note writes to standard error as it is.
+func (u *ui) note(s string) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	fmt.Fprint(u.err, s) //nolint:errcheck // nowhere to report it
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
+}

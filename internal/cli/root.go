@@ -1,0 +1,108 @@
+// Package cli is the command line of holdfast: one file for each command,
+// which turns flags into a call and the result into words or JSON.
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+)
+
+// Main runs the command line of this process and returns its exit code.
+func Main() int {
+	ctx, stop := interruptible()
+	defer stop()
+	return Run(ctx, os.Args[1:], Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
+}
+
+// interruptible returns a context that ends at the first interrupt. A second
+// one ends the process at once, as if nothing had been caught.
+func interruptible() (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
+}
+
+// Streams are where a command reads and writes.
+type Streams struct {
+	In       io.Reader
+	Out, Err io.Writer
+}
+
+// Run runs one command line and returns its exit code.
+func Run(ctx context.Context, args []string, s Streams) int {
+	c := &command{streams: s}
+	root := c.root()
+	root.SetArgs(args)
+	root.SetIn(s.In)
+	root.SetOut(s.Out)
+	root.SetErr(s.Err)
+	err := root.ExecuteContext(ctx)
+	return c.exit(ctx, err)
+}
+
+// command is the state that one command line builds up: global flags and
+// where to print.
+type command struct {
+	streams Streams
+	global  globalFlags
+	ui      *ui
+}
+
+const rootLong = `holdfast backs up, proves that backups come back, and recovers from disasters.
+
+Repositories are standard restic repositories (format v2): restic can read,
+check and write what holdfast writes, at the same time.
+
+Exit codes:
+  0    success
+  1    failed
+  3    some of the source could not be read; the snapshot was made all the same
+  10   there is no repository at the given place
+  11   the repository is locked by another program
+  12   wrong password
+  130  interrupted`
+
+// root builds the command tree.
+func (c *command) root() *cobra.Command {
+	root := &cobra.Command{
+		Use:           "holdfast",
+		Short:         "Backup and disaster recovery that proves itself",
+		Long:          rootLong,
+		Example:       "  holdfast protect ~/Documents\n  holdfast snapshots\n  holdfast restore latest --target /tmp/back",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		PersistentPreRun: func(*cobra.Command, []string) {
+			c.ui = newUI(c.streams, c.global)
+		},
+	}
+	root.CompletionOptions.HiddenDefaultCmd = false
+	c.global.register(root.PersistentFlags())
+	for _, make := range commands {
+		root.AddCommand(make(c))
+	}
+	return root
+}
+
+// commands lists the constructors of all commands.
+var commands = []func(*command) *cobra.Command{
+	newInit,
+	newBackup,
+	newVersion,
+}
+
+// Tree returns the command tree, for generating documentation.
+func Tree() *cobra.Command { return (&command{}).root() }
+
+// noArgs refuses arguments and says so in words.
+func noArgs(cmd *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return fmt.Errorf("`%s` takes no arguments, but was given %q; see `%s --help`", cmd.CommandPath(), args[0], cmd.CommandPath())
+	}
+	return nil
+}

@@ -1,0 +1,214 @@
+package repository
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/user"
+	"strings"
+	"time"
+
+	"holdfast/repository/id"
+	"holdfast/repository/internal/seal"
+	"holdfast/storage"
+)
+
+// maxKeysTried bounds the work of opening a repository: each try costs half
+// a second on purpose. restic uses the same bound.
+const maxKeysTried = 20
+
+// The default cost of deriving a key, as restic chooses it.
+const (
+	keyTime   = 500 * time.Millisecond
+	keyMemory = 60 // MiB
+)
+
+// KeyCost are scrypt's parameters: the work that guards a password.
+type KeyCost = seal.Params
+
+// Key describes a key file: a password that opens the repository.
+type Key struct {
+	ID       id.ID
+	Created  time.Time
+	Username string
+	Hostname string
+	// Current tells that this key opened the repository.
+	Current bool
+}
+
+// Keys lists the keys of the repository. Damaged key files are reported
+// together at the end.
+func (r *Repository) Keys(ctx context.Context) ([]Key, error) {
+	ids, err := fileIDs(ctx, r.store, KeyFile)
+	if err != nil {
+		return nil, err
+	}
+	var keys []Key
+	var damaged []error
+	for _, i := range ids {
+		f, err := loadKeyFile(ctx, r.store, i)
+		if err != nil {
+			damaged = append(damaged, err)
+			continue
+		}
+		keys = append(keys, Key{ID: i, Created: f.Created, Username: f.Username, Hostname: f.Hostname, Current: i == r.keyID})
+	}
+	return keys, errors.Join(damaged...)
+}
+
+// AddKey adds a password that opens the repository.
+func (r *Repository) AddKey(ctx context.Context, password []byte, cost KeyCost) (id.ID, error) {
+	if err := r.writable(); err != nil {
+		return id.ID{}, err
+	}
+	return r.addKey(ctx, password, cost)
+}
+
+func (r *Repository) addKey(ctx context.Context, password []byte, cost KeyCost) (id.ID, error) {
+	if len(password) == 0 {
+		return id.ID{}, errors.New("add key: an empty password protects nothing")
+	}
+	if cost == (KeyCost{}) {
+		var err error
+		if cost, err = seal.Calibrate(keyTime, keyMemory); err != nil {
+			return id.ID{}, fmt.Errorf("add key: %w", err)
+		}
+	}
+	f, err := seal.NewKeyFile(password, r.key, cost, thisIdentity(), time.Now())
+	if err != nil {
+		return id.ID{}, fmt.Errorf("add key: %w", err)
+	}
+	plain, err := json.Marshal(f)
+	if err != nil {
+		return id.ID{}, fmt.Errorf("add key: %w", err)
+	}
+	// A key that does not open would lock its owner out: try it first.
+	if err := verifyKeyFile(plain, password); err != nil {
+		return id.ID{}, fmt.Errorf("add key: verify before upload: %w", err)
+	}
+	i := id.Hash(plain)
+	if err := r.store.Put(ctx, KeyFile.Key(i), storage.Bytes(plain)); err != nil {
+		return id.ID{}, fmt.Errorf("add key: %w", err)
+	}
+	return i, nil
+}
+
+func verifyKeyFile(plain, password []byte) error {
+	f, err := seal.ParseKeyFile(plain)
+	if err == nil {
+		_, err = f.Open(password)
+	}
+	return err
+}
+
+// RemoveKey deletes a key. The one that opened the repository stays.
+func (r *Repository) RemoveKey(ctx context.Context, i id.ID) error {
+	if i == r.keyID {
+		return fmt.Errorf("remove key %s: it is the key in use; open the repository with another one first", i.Short())
+	}
+	return r.RemoveFile(ctx, KeyFile, i)
+}
+
+// ChangePassword adds the new password, proves that it opens the repository,
+// then removes the key in use. A crash in between leaves both.
+func (r *Repository) ChangePassword(ctx context.Context, password []byte, cost KeyCost) (id.ID, error) {
+	added, err := r.AddKey(ctx, password, cost)
+	if err != nil {
+		return id.ID{}, err
+	}
+	stored, err := readFile(ctx, r.store, KeyFile, added)
+	if err == nil {
+		err = verifyKeyFile(stored, password)
+	}
+	if err != nil {
+		return id.ID{}, fmt.Errorf("read new key back: %w; the old password still opens the repository", err)
+	}
+	old := r.keyID
+	r.keyID = added
+	return added, r.RemoveFile(ctx, KeyFile, old)
+}
+
+// findKey opens the repository with the first key the password fits.
+func (r *Repository) findKey(ctx context.Context, password []byte, hint string) error {
+	ids, err := fileIDs(ctx, r.store, KeyFile)
+	if err != nil {
+		return err
+	}
+	if len(ids) == 0 {
+		return fmt.Errorf("open repository at %s: it has a config but no key; without a key file nothing can be decrypted: bring one back from another copy", r.Location())
+	}
+	ids, err = hintFirst(ids, hint)
+	if err != nil {
+		return err
+	}
+	var damaged error
+	for _, i := range ids[:min(len(ids), maxKeysTried)] {
+		f, err := loadKeyFile(ctx, r.store, i)
+		if err == nil {
+			r.key, err = f.Open(password)
+		}
+		switch {
+		case err == nil:
+			r.keyID = i
+			return nil
+		case errors.Is(err, seal.ErrWrongPassword):
+		case isNotFound(err): // removed since it was listed
+		case ctx.Err() != nil:
+			return err
+		default:
+			damaged = errors.Join(damaged, err)
+		}
+	}
+	if len(ids) > maxKeysTried {
+		return fmt.Errorf("%w, or its key is not among the first %d of %d: name it with --key-hint", ErrWrongPassword, maxKeysTried, len(ids))
+	}
+	if damaged != nil {
+		return fmt.Errorf("no key of the repository opens: %w: %w", ErrWrongPassword, damaged)
+	}
+	return ErrWrongPassword
+}
+
+// hintFirst moves the keys whose ID begins with hint to the front.
+func hintFirst(ids []id.ID, hint string) ([]id.ID, error) {
+	if hint == "" {
+		return ids, nil
+	}
+	var first, rest []id.ID
+	for _, i := range ids {
+		if strings.HasPrefix(i.String(), hint) {
+			first = append(first, i)
+		} else {
+			rest = append(rest, i)
+		}
+	}
+	if len(first) == 0 {
+		return nil, fmt.Errorf("no key has an ID that begins with %q", hint)
+	}
+	return append(first, rest...), nil
+}
+
+func loadKeyFile(ctx context.Context, s storage.Store, i id.ID) (*seal.KeyFile, error) {
+	data, err := readFile(ctx, s, KeyFile, i)
+	if err != nil {
+		return nil, err
+	}
+	f, err := seal.ParseKeyFile(data)
+	if err != nil {
+		return nil, &CorruptError{Kind: KeyFile, ID: i, Err: err}
+	}
+	return f, nil
+}
+
+// thisIdentity tells who makes a key, for people who list keys later.
+func thisIdentity() seal.Identity {
+	var who seal.Identity
+	if u, err := user.Current(); err == nil {
+		who.User = u.Username
+	}
+	if h, err := os.Hostname(); err == nil {
+		who.Host = h
+	}
+	return who
+}

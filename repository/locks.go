@@ -1,0 +1,117 @@
+package repository
+
+import (
+	"context"
+	"time"
+
+	"holdfast/repository/id"
+	"holdfast/repository/internal/lock"
+)
+
+// LockMode says whether others may use the repository at the same time.
+type LockMode bool
+
+// The modes of a lock. Exclusive is needed by whatever deletes.
+const (
+	Shared    LockMode = false
+	Exclusive LockMode = true
+)
+
+// LockOptions tell how a lock is taken.
+type LockOptions struct {
+	// Retry is how long to wait while another program holds the repository.
+	Retry time.Duration
+	// Waiting, if set, is called once when waiting begins.
+	Waiting func(by *LockedError)
+	// Warn, if set, is told of refreshes that failed and will be retried.
+	Warn func(error)
+}
+
+// Lock is a lock that is held; Unlock releases it.
+type Lock = lock.Lock
+
+// LockInfo tells who holds a lock.
+type LockInfo = lock.Info
+
+// Lock takes a lock on the repository and keeps it fresh. All work under it
+// must use the returned context, which ends with the cause ErrLockLost when
+// the lock cannot be kept. A conflict is a *LockedError.
+func (r *Repository) Lock(ctx context.Context, mode LockMode, o LockOptions) (*Lock, context.Context, error) {
+	if err := r.writable(); err != nil {
+		return nil, ctx, err
+	}
+	return lock.Acquire(ctx, r.lockFiles(), lock.Options{
+		Exclusive: mode == Exclusive,
+		Retry:     o.Retry,
+		Waiting:   o.Waiting,
+		Warn:      o.Warn,
+		Freeze:    r.store.freeze,
+	})
+}
+
+// Locks calls visit for every lock; err tells that one cannot be read.
+func (r *Repository) Locks(ctx context.Context, visit func(i id.ID, info LockInfo, err error) error) error {
+	return lock.Each(ctx, r.lockFiles(), visit)
+}
+
+// RemoveStaleLocks deletes the locks whose holders are certainly gone, or
+// all of them, and returns how many it deleted.
+func (r *Repository) RemoveStaleLocks(ctx context.Context, all bool) (int, error) {
+	if err := r.writable(); err != nil {
+		return 0, err
+	}
+	now := time.Now()
+	removed := 0
+	err := r.ListFiles(ctx, LockFile, func(i id.ID, sizeBytes int64) error {
+		if !all {
+			info, err := r.loadLock(ctx, i, sizeBytes)
+			if err != nil || !info.IsStale(now) {
+				return nil //nolint:nilerr // a lock that cannot be judged stays
+			}
+		}
+		removed++
+		return r.removeFile(ctx, LockFile, i)
+	})
+	return removed, err
+}
+
+// loadLock reads one lock. An empty file, left by a crash, counts as a lock
+// taken at no time: it is stale.
+func (r *Repository) loadLock(ctx context.Context, i id.ID, sizeBytes int64) (LockInfo, error) {
+	if sizeBytes == 0 {
+		return LockInfo{}, nil
+	}
+	plain, err := r.lockFiles().Load(ctx, i)
+	if err != nil {
+		return LockInfo{}, err
+	}
+	return lock.Decode(plain)
+}
+
+// lockFiles reads and writes lock files around the gate, which may be frozen
+// on a lock's behalf.
+func (r *Repository) lockFiles() lockFiles {
+	open := *r
+	open.store = &gate{Store: r.store.Store}
+	return lockFiles{&open}
+}
+
+type lockFiles struct{ r *Repository }
+
+var _ lock.Files = lockFiles{}
+
+func (f lockFiles) List(ctx context.Context, visit func(id.ID, int64) error) error {
+	return f.r.ListFiles(ctx, LockFile, visit)
+}
+
+func (f lockFiles) Load(ctx context.Context, i id.ID) ([]byte, error) {
+	return f.r.LoadUnpacked(ctx, LockFile, i)
+}
+
+func (f lockFiles) Save(ctx context.Context, plain []byte) (id.ID, error) {
+	return f.r.saveUnpacked(ctx, LockFile, plain)
+}
+
+func (f lockFiles) Remove(ctx context.Context, i id.ID) error {
+	return f.r.removeFile(ctx, LockFile, i)
+}

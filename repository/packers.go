@@ -1,0 +1,193 @@
+package repository
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"runtime"
+	"sync"
+
+	"holdfast/repository/blob"
+	"holdfast/repository/id"
+	"holdfast/repository/internal/pack"
+	"holdfast/storage"
+)
+
+const (
+	// openPackers is the number of packs of each type that are filled at the
+	// same time. Blobs are spread over them at random, so that pack sizes do
+	// not tell an observer which chunks followed each other (restic #5295).
+	openPackers = 2
+	// packBufferBytes gathers small blobs before they are written to disk.
+	packBufferBytes = 128 << 10
+)
+
+// sealKey is the part of seal.Key that blobs need.
+type sealKey interface {
+	Seal(dst, plain []byte) []byte
+	Open(dst, sealed []byte) ([]byte, error)
+}
+
+func defaultWorkers() int { return max(2, runtime.GOMAXPROCS(0)) }
+
+// packers fills the packs of one blob type.
+type packers struct {
+	w    *Writer
+	t    blob.Type
+	open [openPackers]packer
+}
+
+// packer fills one pack. It is empty until its first blob comes.
+type packer struct {
+	mu sync.Mutex
+	*openPack
+}
+
+// openPack is a pack being filled, kept in a spool.
+type openPack struct {
+	spool   storage.Spool
+	buffer  *bufio.Writer
+	builder *pack.Builder
+}
+
+func newOpenPack(s storage.Store, sizeBytes int) (*openPack, error) {
+	spool, err := storage.NewSpool(s)
+	if err != nil {
+		return nil, fmt.Errorf("start pack: %w", err)
+	}
+	buffer := bufio.NewWriterSize(spool, packBufferBytes)
+	return &openPack{spool: spool, buffer: buffer, builder: pack.NewBuilder(buffer, int64(sizeBytes))}, nil
+}
+
+// add puts a sealed blob into one of the open packs, and hands the pack to
+// the uploads when it is full.
+func (p *packers) add(ctx context.Context, h blob.Handle, sealed []byte, plainLength uint32) error {
+	full, err := p.open[rand.IntN(openPackers)].add(p.w, h, sealed, plainLength)
+	if err != nil || full == nil {
+		return err
+	}
+	return p.w.upload(ctx, full)
+}
+
+// add returns the pack when the blob made it full.
+func (k *packer) add(w *Writer, h blob.Handle, sealed []byte, plainLength uint32) (full *openPack, err error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.openPack == nil {
+		if k.openPack, err = newOpenPack(w.r.store, w.options.PackSizeBytes); err != nil {
+			return nil, err
+		}
+	}
+	if err := k.builder.Add(h, sealed, plainLength); err != nil {
+		return nil, fmt.Errorf("write pack: %w", err)
+	}
+	if !k.builder.Full() {
+		return nil, nil
+	}
+	return k.take(), nil
+}
+
+// take empties the packer and returns what it held.
+func (k *packer) take() *openPack {
+	full := k.openPack
+	k.openPack = nil
+	return full
+}
+
+// flush uploads the packs that are not full. Two that fit into one become
+// one: each backup would otherwise leave two small packs behind.
+func (p *packers) flush(ctx context.Context) error {
+	var rest []*openPack
+	for n := range p.open {
+		p.open[n].mu.Lock()
+		if k := p.open[n].take(); k != nil {
+			rest = append(rest, k)
+		}
+		p.open[n].mu.Unlock()
+	}
+	if len(rest) == openPackers && rest[0].builder.Size()+rest[1].builder.Size() <= int64(p.w.options.PackSizeBytes) {
+		if err := rest[0].absorb(rest[1]); err != nil {
+			return errors.Join(err, rest[0].spool.Discard())
+		}
+		rest = rest[:1]
+	}
+	for _, k := range rest {
+		if err := p.w.upload(ctx, k); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// absorb appends the blobs of another pack, and discards that one.
+func (k *openPack) absorb(o *openPack) error {
+	err := o.buffer.Flush()
+	for _, b := range o.builder.Blobs() {
+		if err != nil {
+			break
+		}
+		sealed := make([]byte, b.Length)
+		if _, err = o.spool.ReadAt(sealed, int64(b.Offset)); err == nil || errors.Is(err, io.EOF) {
+			err = k.builder.Add(b.Handle, sealed, b.PlainLength)
+		}
+	}
+	if err != nil {
+		err = fmt.Errorf("merge packs: %w", err)
+	}
+	return errors.Join(err, o.spool.Discard())
+}
+
+// discard gives up the packs that are not full.
+func (p *packers) discard() error {
+	var errs []error
+	for n := range p.open {
+		if k := p.open[n].take(); k != nil {
+			errs = append(errs, k.spool.Discard())
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// upload finishes a pack and sends it to the store in the background, after
+// waiting for a place. A failure breaks the Writer.
+func (w *Writer) upload(ctx context.Context, k *openPack) error {
+	select {
+	case w.uploads <- struct{}{}:
+	case <-ctx.Done():
+		return errors.Join(context.Cause(ctx), k.spool.Discard())
+	}
+	w.uploading.Go(func() {
+		defer func() { <-w.uploads }()
+		if err := w.finishPack(ctx, k); err != nil {
+			w.fail(err) //nolint:errcheck // kept in w.failure
+		}
+	})
+	return w.broken()
+}
+
+// finishPack writes the header, stores the pack under its hash, and records
+// it for the index.
+func (w *Writer) finishPack(ctx context.Context, k *openPack) error {
+	packID, blobs, err := k.finish(w.r.key)
+	if err == nil {
+		err = w.r.store.Put(ctx, PackFile.Key(packID), k.spool)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("upload pack: %w", err), k.spool.Discard())
+	}
+	if err := k.spool.Discard(); err != nil {
+		return fmt.Errorf("upload pack %s: %w", packID.Short(), err)
+	}
+	return w.packDurable(ctx, PackContent{ID: packID, Blobs: blobs})
+}
+
+func (k *openPack) finish(key sealKey) (id.ID, []blob.Blob, error) {
+	packID, blobs, err := k.builder.Finish(key.Seal)
+	if err == nil {
+		err = k.buffer.Flush()
+	}
+	return packID, blobs, err
+}

@@ -1,0 +1,74 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+
+	"holdfast/repository/id"
+	"holdfast/repository/snapshot"
+)
+
+// loadsAtOnce bounds the small files read in parallel: enough to hide the
+// latency of a remote store.
+const loadsAtOnce = 8
+
+// Snapshots returns all snapshots, oldest first. Damaged ones are reported
+// together beside the good ones.
+//
+// A program that will use the index must load the snapshots first: whatever
+// a snapshot needs was indexed before the snapshot was written.
+func (r *Repository) Snapshots(ctx context.Context) ([]*snapshot.Snapshot, error) {
+	ids, err := fileIDs(ctx, r.store, SnapshotFile)
+	if err != nil {
+		return nil, err
+	}
+	loaded := make([]*snapshot.Snapshot, len(ids))
+	errs := make([]error, len(ids))
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(loadsAtOnce)
+	for n, i := range ids {
+		g.Go(func() error {
+			loaded[n], errs[n] = r.LoadSnapshot(gctx, i)
+			if isNotFound(errs[n]) { // removed since it was listed
+				errs[n] = nil
+			}
+			return gctx.Err()
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return nil, err
+	}
+	loaded = slices.DeleteFunc(loaded, func(s *snapshot.Snapshot) bool { return s == nil })
+	return snapshot.Sorted(loaded), errors.Join(errs...)
+}
+
+// LoadSnapshot reads one snapshot.
+func (r *Repository) LoadSnapshot(ctx context.Context, i id.ID) (*snapshot.Snapshot, error) {
+	plain, err := r.LoadUnpacked(ctx, SnapshotFile, i)
+	if err != nil {
+		return nil, err
+	}
+	s, err := snapshot.Decode(plain)
+	if err != nil {
+		return nil, &CorruptError{Kind: SnapshotFile, ID: i, Err: err}
+	}
+	s.ID = i
+	return s, nil
+}
+
+// SaveSnapshot stores a snapshot and sets its ID. Everything the snapshot
+// needs must be durable: see Writer.Flush.
+func (r *Repository) SaveSnapshot(ctx context.Context, s *snapshot.Snapshot) error {
+	if err := r.writable(); err != nil {
+		return err
+	}
+	plain, err := s.Encode()
+	if err != nil {
+		return err
+	}
+	s.ID, err = r.saveUnpacked(ctx, SnapshotFile, plain)
+	return err
+}

@@ -1,0 +1,370 @@
+package repository
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"holdfast/repository/blob"
+	"holdfast/repository/id"
+	"holdfast/repository/internal/codec"
+)
+
+const (
+	// DefaultPackSize is the size at which a pack is full, restic's default.
+	DefaultPackSize = 16 << 20
+	// MinPackSize and MaxPackSize bound the choice, as in restic.
+	MinPackSize = 4 << 20
+	MaxPackSize = 128 << 20
+
+	// indexFlushBlobs and indexFlushAge say when the blobs stored so far are
+	// written to an index file, as in restic (internal/repository/index).
+	indexFlushBlobs = 50_000
+	indexFlushAge   = 10 * time.Minute
+
+	// uploadsAtOnce bounds the full packs on their way to the store.
+	uploadsAtOnce = 4
+)
+
+// Compression says how hard blobs are compressed.
+type Compression = codec.Level
+
+// The levels of compression, named as restic names them.
+const (
+	CompressionAuto    = codec.Default
+	CompressionOff     = codec.Off
+	CompressionFastest = codec.Fastest
+	CompressionBetter  = codec.Better
+	CompressionMax     = codec.Max
+)
+
+// ParseCompression reads a level as users write it.
+func ParseCompression(s string) (Compression, error) { return codec.ParseLevel(s) }
+
+// WriterOptions tell how blobs are written.
+type WriterOptions struct {
+	Compression Compression
+	// PackSizeBytes is when a pack is full; 0 means DefaultPackSize.
+	PackSizeBytes int
+	// Workers bounds the blobs being compressed at once, and so the memory
+	// for them; 0 means the number of CPUs.
+	Workers int
+	// Rewrite stores blobs although the index has them: they move to new
+	// packs.
+	Rewrite bool
+	// Distrusted are packs that do not count: blobs that only they hold are
+	// stored again.
+	Distrusted id.Set
+}
+
+// Saved tells what Save did.
+type Saved struct {
+	ID id.ID
+	// Known is true when the repository held the blob already.
+	Known bool
+	// StoredBytes is what a new blob takes in its pack, 0 for a known one.
+	StoredBytes int
+}
+
+// Writer adds blobs to a repository: it deduplicates, compresses, seals and
+// verifies them, gathers them in packs, and uploads packs and their index.
+// Save may be called from many goroutines. After any error the Writer is
+// broken; everything durable so far stays and is indexed at the next chance.
+type Writer struct {
+	r       *Repository
+	options WriterOptions
+	sealers chan *sealer
+	packs   [2]packers // by blob.Type
+
+	mu      sync.Mutex
+	pending map[blob.Handle]struct{} // claimed by Save, not in the index yet
+	again   map[blob.Handle]struct{} // stored although the index had them
+	unsaved []PackContent            // durable packs, not in an index file yet
+	blobs   int                      // blobs in unsaved
+	oldest  time.Time                // when the first of unsaved became durable
+	journal *journal
+
+	uploads   chan struct{} // a place for each upload under way
+	uploading sync.WaitGroup
+	failure   error // why the Writer is broken
+}
+
+// NewWriter starts to write blobs. The index must be loaded and a lock held.
+func (r *Repository) NewWriter(o WriterOptions) (*Writer, error) {
+	if err := r.writableBlobs(); err != nil {
+		return nil, err
+	}
+	if r.index == nil {
+		return nil, errors.New("write blobs: the index is not loaded")
+	}
+	if o.PackSizeBytes == 0 {
+		o.PackSizeBytes = DefaultPackSize
+	}
+	if o.PackSizeBytes < MinPackSize || o.PackSizeBytes > MaxPackSize {
+		return nil, fmt.Errorf("pack size of %d MiB: want %d to %d MiB", o.PackSizeBytes>>20, MinPackSize>>20, MaxPackSize>>20)
+	}
+	w := &Writer{
+		r: r, options: o,
+		pending: make(map[blob.Handle]struct{}),
+		again:   make(map[blob.Handle]struct{}),
+		uploads: make(chan struct{}, uploadsAtOnce),
+	}
+	w.packs[blob.Data] = packers{w: w, t: blob.Data}
+	w.packs[blob.Tree] = packers{w: w, t: blob.Tree}
+	w.sealers = newSealers(o)
+	var err error
+	w.journal, err = r.newJournal()
+	return w, err
+}
+
+// Known tells whether the repository holds a blob, or this Writer is storing
+// it.
+func (w *Writer) Known(h blob.Handle) bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if _, ok := w.pending[h]; ok {
+		return true
+	}
+	return w.stored(h)
+}
+
+// stored tells whether the repository holds a blob in a place that counts.
+func (w *Writer) stored(h blob.Handle) bool {
+	if _, ok := w.again[h]; ok {
+		return true
+	}
+	return !w.options.Rewrite && w.r.trusted(h, w.options.Distrusted)
+}
+
+// Save stores a blob unless the repository holds it. The blob is durable
+// only after Flush. plain may be reused as soon as Save returns.
+func (w *Writer) Save(ctx context.Context, t blob.Type, plain []byte) (Saved, error) {
+	h := blob.Handle{ID: id.Hash(plain), Type: t}
+	claimed, err := w.claim(h)
+	if err != nil || !claimed {
+		return Saved{ID: h.ID, Known: true}, err
+	}
+	return w.storeClaimed(ctx, h, plain)
+}
+
+// SaveAgain stores a blob although the repository holds it: the stored one
+// is known to be damaged. It is done once for each blob.
+func (w *Writer) SaveAgain(ctx context.Context, t blob.Type, plain []byte) (Saved, error) {
+	h := blob.Handle{ID: id.Hash(plain), Type: t}
+	w.mu.Lock()
+	_, pending := w.pending[h]
+	_, done := w.again[h]
+	if !pending && !done {
+		w.pending[h] = struct{}{}
+		w.again[h] = struct{}{}
+	}
+	err := w.failure
+	w.mu.Unlock()
+	if pending || done || err != nil {
+		return Saved{ID: h.ID, Known: true}, err
+	}
+	return w.storeClaimed(ctx, h, plain)
+}
+
+func (w *Writer) storeClaimed(ctx context.Context, h blob.Handle, plain []byte) (Saved, error) {
+	stored, err := w.store(ctx, h, plain)
+	if err != nil {
+		return Saved{}, w.fail(fmt.Errorf("save %s: %w", h, err))
+	}
+	return Saved{ID: h.ID, StoredBytes: stored}, nil
+}
+
+// claim reserves a blob for the caller to store; false means that it is
+// known. Another goroutine's claim counts as known: when that one fails, the
+// whole Writer does. The index is asked under the lock: saveIndex moves blobs
+// from pending to the index under it.
+func (w *Writer) claim(h blob.Handle) (bool, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failure != nil {
+		return false, w.failure
+	}
+	if _, ok := w.pending[h]; ok {
+		return false, nil
+	}
+	if w.stored(h) {
+		return false, nil
+	}
+	w.pending[h] = struct{}{}
+	return true, nil
+}
+
+// store compresses, seals, verifies and packs a blob.
+func (w *Writer) store(ctx context.Context, h blob.Handle, plain []byte) (int, error) {
+	var s *sealer
+	select {
+	case s = <-w.sealers:
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+	defer func() { w.sealers <- s }()
+	sealed, plainLength, err := s.seal(w.r.key, h.Type, plain)
+	if err != nil {
+		return 0, err
+	}
+	return len(sealed), w.packs[h.Type].add(ctx, h, sealed, plainLength)
+}
+
+// fail breaks the Writer, for the first reason given.
+func (w *Writer) fail(err error) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failure == nil {
+		w.failure = err
+	}
+	return w.failure
+}
+
+func (w *Writer) broken() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failure
+}
+
+// Flush makes everything saved so far durable: packs first, then the index
+// that lists them.
+func (w *Writer) Flush(ctx context.Context) error {
+	for t := range w.packs {
+		if err := w.packs[t].flush(ctx); err != nil {
+			return w.fail(err)
+		}
+	}
+	w.uploading.Wait()
+	if err := w.broken(); err != nil {
+		return err
+	}
+	if err := w.saveIndex(ctx, true); err != nil {
+		return w.fail(err)
+	}
+	return nil
+}
+
+// Close ends the Writer. Without a Flush before, blobs in packs that are not
+// full are given up.
+func (w *Writer) Close() error {
+	w.uploading.Wait()
+	var errs []error
+	for t := range w.packs {
+		errs = append(errs, w.packs[t].discard())
+	}
+	errs = append(errs, w.journal.close())
+	return errors.Join(errs...)
+}
+
+// packDurable records a pack that the store has acknowledged, and writes an
+// index file when enough has gathered.
+func (w *Writer) packDurable(ctx context.Context, p PackContent) error {
+	w.mu.Lock()
+	if len(w.unsaved) == 0 {
+		w.oldest = time.Now()
+	}
+	w.unsaved = append(w.unsaved, p)
+	w.blobs += len(p.Blobs)
+	err := w.journal.add(p)
+	w.mu.Unlock()
+	if err != nil {
+		return err
+	}
+	return w.saveIndex(ctx, false)
+}
+
+// saveIndex writes what is durable and not indexed to an index file, if it
+// is much enough, or if now is true and there is anything.
+func (w *Writer) saveIndex(ctx context.Context, now bool) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	due := w.blobs >= indexFlushBlobs || time.Since(w.oldest) >= indexFlushAge
+	if len(w.unsaved) == 0 || !now && !due {
+		return nil
+	}
+	if _, err := w.r.SaveIndex(ctx, w.unsaved); err != nil {
+		return err
+	}
+	for _, p := range w.unsaved {
+		for _, b := range p.Blobs {
+			delete(w.pending, b.Handle)
+		}
+	}
+	w.unsaved, w.blobs = nil, 0
+	return w.journal.reset()
+}
+
+// sealer turns plaintext into the stored form of a blob and proves that it
+// comes back. Its buffers are reused.
+type sealer struct {
+	level Compression
+	enc   *codec.Encoder
+	dec   *codec.Decoder
+
+	compressed, sealed, opened, again []byte
+}
+
+func newSealers(o WriterOptions) chan *sealer {
+	n := o.Workers
+	if n <= 0 {
+		n = defaultWorkers()
+	}
+	pool := make(chan *sealer, n)
+	for range n {
+		pool <- &sealer{level: o.Compression, enc: codec.NewEncoder(o.Compression), dec: codec.NewDecoder()}
+	}
+	return pool
+}
+
+// errVerify says that sealed data did not open to what was given.
+var errVerify = errors.New("verification before upload: the sealed blob does not open to what was given; this machine may have faulty memory or CPU")
+
+// seal returns the stored form of a blob, valid until the next call, and the
+// length to record for it: 0 when it is not compressed.
+func (s *sealer) seal(key sealKey, t blob.Type, plain []byte) (sealed []byte, plainLength uint32, err error) {
+	content := plain
+	if s.compresses(t, plain) {
+		s.compressed = s.enc.Compress(s.compressed[:0], plain)
+		content, plainLength = s.compressed, uint32(len(plain)) //nolint:gosec // blobs are at most 8 MiB
+	}
+	s.sealed = key.Seal(s.sealed[:0], content)
+	if err := s.verify(key, plain, plainLength); err != nil {
+		return nil, 0, err
+	}
+	return s.sealed, plainLength, nil
+}
+
+// compresses decides whether a blob is compressed: trees always, data unless
+// it is switched off or pointless. An empty blob cannot be marked compressed.
+func (s *sealer) compresses(t blob.Type, plain []byte) bool {
+	switch {
+	case len(plain) == 0:
+		return false
+	case t == blob.Tree:
+		return true
+	}
+	return s.level != CompressionOff && !codec.Incompressible(plain)
+}
+
+// verify opens what was sealed and compares it with the plaintext (restic's
+// "extra verify", internal/repository).
+func (s *sealer) verify(key sealKey, plain []byte, plainLength uint32) error {
+	opened, err := key.Open(s.opened[:0], s.sealed)
+	if err != nil {
+		return fmt.Errorf("%w: %w", errVerify, err)
+	}
+	s.opened = opened
+	if plainLength != 0 {
+		if s.again, err = s.dec.Decompress(s.again[:0], opened, int(plainLength)); err != nil {
+			return fmt.Errorf("%w: %w", errVerify, err)
+		}
+		opened = s.again
+	}
+	if !bytes.Equal(opened, plain) {
+		return errVerify
+	}
+	return nil
+}
