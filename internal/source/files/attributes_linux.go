@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 
@@ -72,6 +73,10 @@ func readAttributes(calls attributeCalls, names []string, buf []byte) ([]tree.Ex
 	attributes := make([]tree.ExtendedAttribute, 0, len(names))
 	var failed error
 	for _, name := range names {
+		if !utf8.ValidString(name) { // would be stored as another name
+			failed = errors.Join(failed, fmt.Errorf("store extended attribute %q: its name is no UTF-8", name))
+			continue
+		}
 		n, err := calls.get(name, buf)
 		switch {
 		case err == nil:

@@ -12,6 +12,7 @@ import (
 	"syscall"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"holdfast/internal/source"
@@ -119,6 +120,18 @@ func checkAttributes(t *testing.T, all map[string]seen) {
 	}
 }
 
+func TestAttributeThatCannotBeStoredIsReported(t *testing.T) {
+	dir := t.TempDir()
+	plant(t, dir, "file")
+	must(t, unix.Setxattr(dir+"/file", "user.raw-\xff", []byte("x"), 0))
+	must(t, unix.Setxattr(dir+"/file", "user.good", []byte("y"), 0))
+	top := openTop(t, dir, Config{})
+	node, err := top.Node(stat(t, top, "file"))
+	if err == nil || node == nil || len(node.ExtendedAttributes) != 1 {
+		t.Errorf("got %+v, %v, want the good attribute and an error", node, err)
+	}
+}
+
 func checkLinks(t *testing.T, all map[string]seen) {
 	t.Helper()
 	for path, links := range map[string]uint64{
@@ -200,6 +213,26 @@ func TestOpenDirectoriesAreBounded(t *testing.T) {
 	for _, d := range dirs { // each was closed meanwhile and is found again
 		stat(t, d, "d")
 	}
+}
+
+func TestDirectoriesAreClosedAndFoundAgainUnderConcurrentUse(t *testing.T) {
+	dir := t.TempDir()
+	for i := range 20 {
+		plant(t, dir, fmt.Sprintf("d%d/below/file", i))
+	}
+	top := openTop(t, dir, Config{MaxOpenDirs: 1})
+	var group errgroup.Group
+	for range 8 {
+		group.Go(func() error {
+			for range 5 {
+				if err := tryAll(top, map[string]bool{}, map[string]bool{}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	must(t, group.Wait())
 }
 
 func TestDirectoryMovedAwayWhileClosedIsChanged(t *testing.T) {
