@@ -223,25 +223,26 @@ func (s *Scanner) readContent() bool {
 	return s.lex.err == nil
 }
 
-// readID reads 64 hex digits in lower case, as they stand.
+// readID reads 64 hex digits in lower case, as they stand. No digit can end
+// the string or escape anything, so there is no need to look for its end.
 func (s *Scanner) readID(i *id.ID) bool {
+	const length = 2*id.Size + len(`""`)
+	s.lex.peek()
 	start := s.lex.pos
-	raw, _, ok := s.lex.text()
-	if !ok {
-		return false
+	if len(s.lex.data)-start < length {
+		return s.lex.fail(start, "want an ID")
 	}
-	if len(raw) != 2*id.Size {
-		return s.lex.fail(start, "not an ID")
-	}
+	text := s.lex.data[start : start+length]
 	all := byte(isHex)
 	for k := range i {
-		high, low := hexDigits[raw[2*k]], hexDigits[raw[2*k+1]]
+		high, low := hexDigits[text[2*k+1]], hexDigits[text[2*k+2]]
 		all &= high & low
 		i[k] = high<<4 | low&0xf
 	}
-	if all&isHex == 0 {
-		return s.lex.fail(start, "not an ID")
+	if all&isHex == 0 || text[0] != '"' || text[length-1] != '"' {
+		return s.lex.fail(start, "want an ID")
 	}
+	s.lex.pos += length
 	return true
 }
 
