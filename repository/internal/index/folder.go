@@ -91,30 +91,38 @@ func segmentName(files []id.ID) string {
 // create makes a temporary file that will be published.
 func (f folder) create() (*os.File, error) { return os.CreateTemp(f.path, tempPrefix) }
 
-// publish gives a finished file its name and opens it, checks included: what
-// the disk did not keep must not be relied on. It takes the file over.
+// publish opens a finished file, checks included (what the disk did not keep
+// must not be relied on), and gives it its name. It takes the file over.
+//
+// The file is opened first, as another process may delete what it finds
+// under the name. When there is no renaming, as on Windows when a file of the
+// name is in use, the segment serves this process only.
 func (f folder) publish(file *os.File, name string) (*segment, error) {
-	temp := file.Name()
-	defer os.Remove(temp) //nolint:errcheck // it is gone when all went well
-	var err error
-	if !f.private {
-		err = file.Sync()
-	}
+	s, err := f.settle(file)
 	if err = errors.Join(err, file.Close()); err != nil {
+		_ = os.Remove(file.Name())
 		return nil, fmt.Errorf("write index segment: %w", err)
 	}
-	path := filepath.Join(f.path, name)
-	renameErr := os.Rename(temp, path)
-	s, err := openSegment(path)
-	if err != nil {
-		return nil, errors.Join(renameErr, err)
-	}
-	// Windows does not replace a file that is in use. Then the one in its
-	// place has the same name and so says the same.
 	if f.private {
-		_ = os.Remove(path) // stays mapped on Unix; Windows has it removed by close
+		_ = os.Remove(s.path) // stays mapped on Unix; on Windows close removes it
+		return s, nil
+	}
+	path := filepath.Join(f.path, name)
+	if os.Rename(s.path, path) == nil {
+		s.path = path
 	}
 	return s, nil
+}
+
+// settle makes what was written durable and maps it. A private file dies with
+// the process anyway.
+func (f folder) settle(file *os.File) (*segment, error) {
+	if !f.private {
+		if err := file.Sync(); err != nil {
+			return nil, err
+		}
+	}
+	return mapSegment(file)
 }
 
 // remove deletes the file of a segment that is no longer needed. A file that

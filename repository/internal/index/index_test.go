@@ -259,7 +259,7 @@ func TestCacheSparesLoading(t *testing.T) {
 
 // TestSpilledRuns: more entries than are sorted in memory at once.
 func TestSpilledRuns(t *testing.T) {
-	f := madeFiles(20, 500) // 200,000 entries
+	f := madeFiles(10, 500) // 100,000 entries
 	x := openSynced(t, t.TempDir(), f)
 	f.check(t, x)
 	for i := range f {
@@ -401,7 +401,7 @@ func segmentFile(t *testing.T, dir string) string {
 }
 
 func TestDamagedSegmentIsMadeAgain(t *testing.T) {
-	dir, f := t.TempDir(), madeFiles(2, 3)
+	dir, f := t.TempDir(), madeFiles(1, 1)
 	openSynced(t, dir, f).Close() //nolint:errcheck
 	path := segmentFile(t, dir)
 	sound, err := os.ReadFile(path)

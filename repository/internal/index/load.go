@@ -19,9 +19,11 @@ const (
 	// maxLoads bounds the index files fetched at once: small ones wait for
 	// the network more than for anything else.
 	maxLoads = 8
-	// loadBudget bounds the bytes of plaintext in memory at once, about:
-	// two files of the size restic writes.
-	loadBudget = 16 << 20
+	// loadBudget bounds the bytes of plaintext in memory at once, about. It
+	// lets files of the size restic writes in one by one: with its sealed form
+	// and what is decoded of it, each takes twice its size, which the garbage
+	// collector may let double again.
+	loadBudget = 12 << 20
 	// usualFileSize is the plaintext of an index file of 50,000 blobs, which
 	// is where restic begins the next one.
 	usualFileSize = 8 << 20
@@ -114,7 +116,8 @@ func (l *loader) stage() *staged {
 	return s
 }
 
-// maxSpare is how many staging areas are kept: one each for two large files.
+// maxSpare is how many staging areas are kept. They have the size of the
+// largest file they held.
 const maxSpare = 2
 
 func (l *loader) unstage(s *staged) {

@@ -5,7 +5,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
 	"runtime"
 
@@ -33,23 +32,29 @@ type segment struct {
 
 // openSegment checks and maps a segment file. A file that is not sound gives
 // errSegment.
-//
-// The check reads through a buffer rather than the mapping: the pages
-// of a file that is too short would end the process, and pages that are only
-// checked would count as this process's memory.
 func openSegment(path string) (*segment, error) {
 	f, err := os.Open(path)
 	if err != nil {
 		return nil, fmt.Errorf("open index segment: %w", err)
 	}
 	defer f.Close() //nolint:errcheck // read only; the mapping outlives it
-	s := &segment{path: path}
+	return mapSegment(f)
+}
+
+// mapSegment is openSegment for an open file, which may be closed afterwards.
+//
+// The check reads through a buffer rather than the mapping: the pages
+// of a file that is too short would end the process, and pages that are only
+// checked would count as this process's memory.
+func mapSegment(f *os.File) (*segment, error) {
+	s := &segment{path: f.Name()}
 	if err := s.readHeader(f); err != nil {
 		return nil, err
 	}
 	if err := s.checkBody(f); err != nil {
 		return nil, err
 	}
+	var err error
 	if s.data, err = mmap.MapRegion(f, int(s.size()), mmap.RDONLY, 0, 0); err != nil {
 		return nil, fmt.Errorf("map index segment: %w", err)
 	}
@@ -80,7 +85,7 @@ func (s *segment) readHeader(f *os.File) error {
 		return fmt.Errorf("%w: no regular file, or too short", errSegment)
 	}
 	var p [headerSize]byte
-	if _, err := io.ReadFull(f, p[:]); err != nil {
+	if _, err := f.ReadAt(p[:], 0); err != nil {
 		return fmt.Errorf("read index segment: %w", err)
 	}
 	if err := s.decode(p[:]); err != nil {
@@ -93,7 +98,7 @@ func (s *segment) readHeader(f *os.File) error {
 }
 
 // checkBody compares the checksum of everything behind the header, and looks
-// at the pack row of each entry on the way. The file stands behind its header.
+// at the pack row of each entry on the way.
 func (s *segment) checkBody(f *os.File) error {
 	const entriesAtOnce = 4096
 	buf := make([]byte, min(s.size()-headerSize, entriesAtOnce*entrySize))
@@ -103,7 +108,7 @@ func (s *segment) checkBody(f *os.File) error {
 		if at < s.fanoutAt() {
 			p = p[:min(int64(len(p)), s.fanoutAt()-at)]
 		}
-		if _, err := io.ReadFull(f, p); err != nil {
+		if _, err := f.ReadAt(p, at); err != nil {
 			return fmt.Errorf("read index segment: %w", err)
 		}
 		sum = crc32.Update(sum, castagnoli, p)
