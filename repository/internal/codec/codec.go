@@ -1,0 +1,95 @@
+// Package codec compresses what a repository stores, with Zstandard, and
+// decompresses it within memory that is known beforehand.
+package codec
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/klauspost/compress/zstd"
+)
+
+// windowSize is how far back a match may lie, in bytes. It is restic's: more
+// gains little on blobs of about a megabyte and costs every reader memory.
+const windowSize = 512 << 10
+
+// maxFrameWindow is the largest window of a frame that is read: that of
+// zstd's highest level. Whole frames are decoded into the memory of their
+// plaintext, so that it costs nothing.
+const maxFrameWindow = 128 << 20
+
+// ErrDamaged says that a frame cannot be decompressed, or does not hold as
+// many bytes as it should.
+var ErrDamaged = errors.New("damaged compressed data")
+
+// Codec holds a fixed number of encoders and decoders. It is safe for
+// concurrent use; when all are at work, further calls wait.
+type Codec struct {
+	level   Level
+	encoder *zstd.Encoder
+	decoder *zstd.Decoder
+}
+
+// New returns a codec for as many workers at a time. With the default level,
+// a worker that compresses and decompresses takes about 4 MiB.
+func New(level Level, workers int) (*Codec, error) {
+	if workers < 1 {
+		return nil, fmt.Errorf("making a codec: %d workers", workers)
+	}
+	// The hash and the pack's MAC already say more than a CRC would.
+	encoder, err := zstd.NewWriter(nil,
+		zstd.WithEncoderLevel(level.effort()),
+		zstd.WithEncoderConcurrency(workers),
+		zstd.WithWindowSize(windowSize),
+		zstd.WithEncoderCRC(false))
+	if err != nil {
+		return nil, fmt.Errorf("making an encoder: %w", err)
+	}
+	decoder, err := zstd.NewReader(nil,
+		zstd.WithDecoderConcurrency(workers),
+		zstd.WithDecoderLowmem(true),
+		zstd.WithDecoderMaxWindow(maxFrameWindow),
+		zstd.WithDecodeAllCapLimit(true))
+	if err != nil {
+		return nil, fmt.Errorf("making a decoder: %w", err)
+	}
+	return &Codec{level: level, encoder: encoder, decoder: decoder}, nil
+}
+
+// Level returns the level that New was given.
+func (c *Codec) Level() Level { return c.level }
+
+// Bound returns the greatest length a frame of n bytes of plaintext can have.
+func (c *Codec) Bound(n int) int { return c.encoder.MaxEncodedSize(n) }
+
+// Compress appends plain as one frame to dst and returns the extended slice.
+// It allocates nothing if dst has room for Bound(len(plain)) bytes. It
+// compresses whatever the level and whether or not that gains anything: see
+// Off and Incompressible.
+func (c *Codec) Compress(dst, plain []byte) []byte {
+	return c.encoder.EncodeAll(plain, dst)
+}
+
+// Decompress appends the plaintext of a frame, known to have plainLength
+// bytes, to dst and returns the extended slice. It allocates nothing if dst
+// has room for that. It returns ErrDamaged, and dst as it was, if the frame
+// holds anything else, and never writes more than plainLength bytes.
+func (c *Codec) Decompress(dst, frame []byte, plainLength int) ([]byte, error) {
+	if plainLength < 0 {
+		return dst, fmt.Errorf("%w: length %d", ErrDamaged, plainLength)
+	}
+	start := len(dst)
+	grown := slices.Grow(dst, plainLength)
+	out, err := c.decoder.DecodeAll(frame, grown[:start:start+plainLength])
+	if err != nil {
+		return dst, fmt.Errorf("%w: %w", ErrDamaged, err)
+	}
+	if len(out) != start+plainLength {
+		return dst, fmt.Errorf("%w: %d bytes, want %d", ErrDamaged, len(out)-start, plainLength)
+	}
+	if plainLength > 0 && &out[start] != &grown[:start+1][start] {
+		copy(grown[start:start+plainLength], out[start:]) // the decoder chose other memory
+	}
+	return grown[:start+plainLength], nil
+}
