@@ -22,9 +22,10 @@ type dataSet struct {
 
 func setNames() []string { return []string{"D1", "D2", "D3"} }
 
-// newSet describes a data set under root. Sets of the quick mode live apart
-// from the full ones.
+// newSet describes a data set under root. The sets of the quick mode live apart
+// from the full ones; both unpack the same downloads.
 func newSet(name, root string, quick bool) dataSet {
+	downloads := filepath.Join(root, "downloads")
 	if quick {
 		root = filepath.Join(root, "quick")
 	}
@@ -36,7 +37,7 @@ func newSet(name, root string, quick bool) dataSet {
 	}
 	switch name {
 	case "D1":
-		src := sourceTree{downloads: filepath.Join(root, "downloads")}
+		src := sourceTree{downloads: downloads}
 		if quick {
 			src.folders = []string{"fs", "kernel", "net", "include", "arch/x86"}
 		}
