@@ -53,6 +53,7 @@ var placed = map[string]ring{
 	"internal/verify":  job,
 	"internal/upkeep":  job,
 
+	"internal/snapfs": engine,
 	"internal/source": engine,
 
 	"repository": public,
