@@ -45,7 +45,7 @@ func zipped(n int, seed uint64) []byte {
 }
 
 func TestIncompressibleDataIsSeen(t *testing.T) {
-	for _, n := range []int{64 << 10, 100_001, 300_000, 1 << 20, 8 << 20} {
+	for _, n := range []int{256 << 10, 300_001, 1 << 20, 8 << 20} {
 		missed := 0
 		for seed := range uint64(50) {
 			if !Incompressible(randomBytes(n, seed+uint64(n))) {
@@ -78,10 +78,10 @@ func TestCompressibleDataIsSeen(t *testing.T) {
 	random := randomBytes(1<<20, 3)
 	for name, plain := range map[string][]byte{
 		"empty":            nil,
-		"short":            random[:64<<10-1],
+		"short":            random[:256<<10-1],
 		"zeros":            make([]byte, 1<<20),
 		"text":             text(1<<20, 1),
-		"short text":       text(70_000, 1),
+		"short text":       text(300_000, 1),
 		"base64":           base64.StdEncoding.AppendEncode(nil, random[:700_000]),
 		"hex":              hex.AppendEncode(nil, random[:500_000]),
 		"ramp":             ramp,
@@ -95,7 +95,7 @@ func TestCompressibleDataIsSeen(t *testing.T) {
 		"twice 35 KB":      slices.Concat(random[:200_000], random[80_000:115_000], random[300_000:800_000]),
 		"twice 400 KiB":    slices.Concat(random[:400_000], random[:400_000]),
 		"repeated 5 KiB":   bytes.Repeat(random[:5000], 200),
-		"repeated 333 B":   bytes.Repeat(random[:333], 300),
+		"repeated 333 B":   bytes.Repeat(random[:333], 900),
 		"pages seen twice": everyPageTwice(random),
 	} {
 		if Incompressible(plain) {
@@ -148,7 +148,7 @@ func TestIncompressibleNeverCostsMuchSpace(t *testing.T) {
 }
 
 func BenchmarkIncompressible(b *testing.B) {
-	for _, n := range []int{64 << 10, 1 << 20} {
+	for _, n := range []int{256 << 10, 1 << 20} {
 		for name, plain := range map[string][]byte{"random": randomBytes(n, 1), "text": text(n, 1)} {
 			b.Run(fmt.Sprintf("%s/%d", name, n), func(b *testing.B) {
 				b.SetBytes(int64(n))
