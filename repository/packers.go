@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"runtime"
 	"sync"
 
 	"holdfast/repository/blob"
@@ -24,14 +23,6 @@ const (
 	// packBufferBytes gathers small blobs before they are written to disk.
 	packBufferBytes = 128 << 10
 )
-
-// sealKey is the part of seal.Key that blobs need.
-type sealKey interface {
-	Seal(dst, plain []byte) []byte
-	Open(dst, sealed []byte) ([]byte, error)
-}
-
-func defaultWorkers() int { return max(2, runtime.GOMAXPROCS(0)) }
 
 // packers fills the packs of one blob type.
 type packers struct {

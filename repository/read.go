@@ -9,7 +9,6 @@ import (
 
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
-	"holdfast/repository/internal/codec"
 	"holdfast/repository/internal/pack"
 	"holdfast/repository/internal/seal"
 	"holdfast/storage"
@@ -31,7 +30,6 @@ const (
 
 // reader holds what opening one blob needs; it is reused.
 type reader struct {
-	dec    *codec.Decoder
 	sealed []byte
 }
 
@@ -77,18 +75,18 @@ func (r *Repository) loadBlobAt(ctx context.Context, b blob.Blob, dst []byte) ([
 	case err != nil:
 		return nil, fmt.Errorf("load %s from pack %s: %w", b.Handle, b.Pack.Short(), err)
 	}
-	return r.openBlob(rd, b, rd.sealed, dst)
+	return r.openBlob(b, rd.sealed, dst)
 }
 
 // openBlob authenticates, decrypts, decompresses and hashes a stored blob.
 // It overwrites sealed.
-func (r *Repository) openBlob(rd *reader, b blob.Blob, sealed, dst []byte) ([]byte, error) {
+func (r *Repository) openBlob(b blob.Blob, sealed, dst []byte) ([]byte, error) {
 	plain, err := r.key.OpenInPlace(sealed)
 	if err != nil {
 		return nil, corruptBlob(b, err)
 	}
 	if b.IsCompressed() {
-		dst, err = rd.dec.Decompress(dst[:0], plain, int(b.PlainLength))
+		dst, err = r.codec.Decompress(dst[:0], plain, int(b.PlainLength))
 	} else {
 		dst = append(dst[:0], plain...)
 	}
@@ -167,7 +165,7 @@ func (r *Repository) streamRun(ctx context.Context, rd *reader, packID id.ID, bl
 		if err != nil {
 			return plain, fmt.Errorf("read pack %s: %w", packID.Short(), err)
 		}
-		opened, err := r.openBlob(rd, b, sealed, plain)
+		opened, err := r.openBlob(b, sealed, plain)
 		if err == nil {
 			plain = opened
 		}

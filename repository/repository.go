@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime"
 	"time"
 
 	"holdfast/repository/id"
@@ -26,6 +27,7 @@ type Repository struct {
 	keyID   id.ID
 	options Options
 
+	codec   *codec.Codec
 	index   *index.Index
 	readers chan *reader
 }
@@ -72,7 +74,10 @@ func Init(ctx context.Context, s storage.Store, in InitOptions, o Options) (*Rep
 	if err != nil {
 		return nil, err
 	}
-	r := newRepository(s, o)
+	r, err := newRepository(s, o)
+	if err != nil {
+		return nil, err
+	}
 	r.config = cfg
 	r.key = seal.NewKey()
 	if r.keyID, err = r.addKey(ctx, in.Password, in.KeyCost); err != nil {
@@ -130,7 +135,10 @@ func Open(ctx context.Context, s storage.Store, o Options) (*Repository, error) 
 	if !found {
 		return nil, fmt.Errorf("%w at %s: there is no config file; make one with `holdfast init`, or check the address", ErrNoRepository, s.Location())
 	}
-	r := newRepository(s, o)
+	r, err := newRepository(s, o)
+	if err != nil {
+		return nil, err
+	}
 	if err := r.findKey(ctx, o.Password, o.KeyHint); err != nil {
 		return nil, err
 	}
@@ -140,13 +148,17 @@ func Open(ctx context.Context, s storage.Store, o Options) (*Repository, error) 
 	return r, nil
 }
 
-func newRepository(s storage.Store, o Options) *Repository {
+func newRepository(s storage.Store, o Options) (*Repository, error) {
 	o.Password = nil
-	r := &Repository{store: &gate{Store: s}, options: o, readers: make(chan *reader, maxReaders)}
-	for range maxReaders {
-		r.readers <- &reader{dec: codec.NewDecoder()}
+	c, err := codec.New(codec.Default, runtime.GOMAXPROCS(0))
+	if err != nil {
+		return nil, err
 	}
-	return r
+	r := &Repository{store: &gate{Store: s}, options: o, codec: c, readers: make(chan *reader, maxReaders)}
+	for range maxReaders {
+		r.readers <- new(reader)
+	}
+	return r, nil
 }
 
 // Close releases what the repository holds open on this machine.

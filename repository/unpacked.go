@@ -8,7 +8,6 @@ import (
 	"io"
 
 	"holdfast/repository/id"
-	"holdfast/repository/internal/codec"
 	"holdfast/storage"
 )
 
@@ -53,7 +52,7 @@ func (r *Repository) LoadUnpacked(ctx context.Context, k FileKind, i id.ID) ([]b
 	if k == ConfigFile {
 		return plain, nil
 	}
-	plain, err = codec.DecodeUnpacked(plain)
+	plain, err = r.codec.DecodeUnpacked(plain, maxUnpackedBytes)
 	if err != nil {
 		return nil, &CorruptError{Kind: k, ID: i, Err: err}
 	}
@@ -65,12 +64,12 @@ func (r *Repository) LoadUnpacked(ctx context.Context, k FileKind, i id.ID) ([]b
 func (r *Repository) saveUnpacked(ctx context.Context, k FileKind, plain []byte) (id.ID, error) {
 	encoded := plain
 	if k != ConfigFile && r.config.Version >= 2 {
-		encoded = codec.EncodeUnpacked(plain)
+		encoded = r.codec.EncodeUnpacked(nil, plain)
 	}
 	sealed := r.key.Seal(nil, encoded)
 	opened, err := r.key.Open(nil, sealed)
 	if err == nil && k != ConfigFile {
-		opened, err = codec.DecodeUnpacked(opened)
+		opened, err = r.codec.DecodeUnpacked(opened, maxUnpackedBytes)
 	}
 	if err != nil || string(opened) != string(plain) {
 		return id.ID{}, fmt.Errorf("verify %s before upload: sealed data does not open to what was given; this machine may have faulty memory or CPU: %w", k, errors.Join(err))

@@ -17,9 +17,16 @@ import (
 	"holdfast/repository/tree"
 )
 
-// queuedFiles bounds the files that the walk is ahead of the readers, and
-// with it the folders kept open and the trees kept in memory.
-const queuedFiles = 256
+const (
+	// batchFiles and batchBytes bound the files that the walk hands over at
+	// once: handing over small files one by one costs more in waking readers
+	// than the files do.
+	batchFiles = 32
+	batchBytes = 1 << 20
+	// queuedBatches bounds how far the walk is ahead of the readers, and with
+	// it the folders kept open and the trees kept in memory.
+	queuedBatches = 8
+)
 
 // archiver holds the state of one backup.
 type archiver struct {
@@ -32,7 +39,9 @@ type archiver struct {
 	method     repository.CutMethod
 	buffers    *buffers
 
-	files  chan fileJob
+	files  chan []fileJob
+	batch  []fileJob  // gathered by the walk
+	bytes  int64      // their size
 	report sync.Mutex // one OnError or OnItem at a time
 	opened openFolders
 }
@@ -52,7 +61,7 @@ func (a *archiver) archive(ctx context.Context, src source.Source, receipt *Rece
 	}
 	defer a.checkpoint.close()
 	a.buffers = newBuffers(a.readers())
-	a.files = make(chan fileJob, queuedFiles)
+	a.files = make(chan []fileJob, queuedBatches)
 
 	top, err := src.Open(ctx)
 	if err != nil {
@@ -66,7 +75,10 @@ func (a *archiver) archive(ctx context.Context, src source.Source, receipt *Rece
 	}
 	g.Go(func() error {
 		defer close(a.files)
-		return a.walk(gctx, root, a.earlierRoot(receipt))
+		if err := a.walk(gctx, root, a.earlierRoot(receipt)); err != nil {
+			return err
+		}
+		return a.handOver(gctx)
 	})
 	if err := g.Wait(); err != nil {
 		a.opened.closeAll()

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"slices"
 
 	"golang.org/x/sync/errgroup"
 
@@ -29,9 +30,21 @@ type fileJob struct {
 	changed bool
 }
 
+// queue leaves a file to the readers.
 func (a *archiver) queue(ctx context.Context, j fileJob) error {
+	a.batch = append(a.batch, j)
+	a.bytes += j.entry.Size
+	if len(a.batch) < batchFiles && a.bytes < batchBytes {
+		return nil
+	}
+	return a.handOver(ctx)
+}
+
+// handOver gives the gathered files to the readers.
+func (a *archiver) handOver(ctx context.Context) error {
 	select {
-	case a.files <- j:
+	case a.files <- a.batch:
+		a.batch, a.bytes = nil, 0
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
@@ -46,19 +59,29 @@ func (a *archiver) readFiles(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return context.Cause(ctx)
-		case j, ok := <-a.files:
+		case batch, ok := <-a.files:
 			if !ok {
 				return nil
 			}
-			it, err := r.store(ctx, &j)
-			if err == nil {
-				err = a.done(ctx, j.folder, j.slot, it)
-			}
-			if err != nil {
+			if err := r.storeBatch(ctx, batch); err != nil {
 				return err
 			}
 		}
 	}
+}
+
+func (r *fileReader) storeBatch(ctx context.Context, batch []fileJob) error {
+	for n := range batch {
+		j := &batch[n]
+		it, err := r.store(ctx, j)
+		if err == nil {
+			err = r.a.done(ctx, j.folder, j.slot, it)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // fileReader reads one file after the other.
@@ -66,6 +89,7 @@ type fileReader struct {
 	a      *archiver
 	chunks *repository.ChunkReader
 	item   Item
+	node   []byte // where nodes are encoded
 }
 
 // errSource marks an error of the source, which costs one file and not the
@@ -113,7 +137,8 @@ func (r *fileReader) storeFile(ctx context.Context, j *fileJob) ([]byte, error) 
 	}
 	node.Content, node.Size = content, r.item.Size
 	r.a.countItem(j.folder, j.entry.Name, r.item)
-	return tree.AppendNode(nil, node), nil
+	r.node = tree.AppendNode(r.node[:0], node)
+	return slices.Clone(r.node), nil
 }
 
 // vanished says in a word what happened to a file that is gone.
@@ -203,7 +228,7 @@ func (r *fileReader) next() ([]byte, error) {
 func (r *fileReader) account(size int, saved repository.Saved) {
 	r.item.Size += uint64(size) //nolint:gosec // never negative
 	if !saved.Known {
-		r.item.Added += uint64(size) //nolint:gosec // never negative
+		r.item.Added += uint64(size)               //nolint:gosec // never negative
 		r.item.Stored += uint64(saved.StoredBytes) //nolint:gosec // never negative
 	}
 }

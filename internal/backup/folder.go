@@ -171,7 +171,6 @@ func (a *archiver) folderNode(f *folder) item {
 	return item{raw: a.describe(f.parent, &e, func(n *tree.Node) { n.Subtree = &f.tree })}
 }
 
-
 // openFolders are the folders that are not finished, to be closed when the
 // backup fails.
 type openFolders struct {

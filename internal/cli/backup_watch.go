@@ -9,11 +9,11 @@ import (
 // verboseStatus tells of one file or folder that is done, with --verbose
 // twice or --json --verbose, in restic's words.
 type verboseStatus struct {
-	MessageType  string `json:"message_type"` // "verbose_status"
-	Action       string `json:"action"`
-	Item         string `json:"item"`
-	DataSize     uint64 `json:"data_size"`
-	SizeInRepo   uint64 `json:"data_size_in_repo"`
+	MessageType  string  `json:"message_type"` // "verbose_status"
+	Action       string  `json:"action"`
+	Item         string  `json:"item"`
+	DataSize     uint64  `json:"data_size"`
+	SizeInRepo   uint64  `json:"data_size_in_repo"`
 	TotalSeconds float64 `json:"duration,omitempty"`
 }
 

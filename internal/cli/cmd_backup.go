@@ -165,8 +165,8 @@ type backupSummary struct {
 	DirsNew             uint64    `json:"dirs_new"`
 	DirsChanged         uint64    `json:"dirs_changed"`
 	DirsUnmodified      uint64    `json:"dirs_unmodified"`
-	DataBlobs           int64    `json:"data_blobs"`
-	TreeBlobs           int64    `json:"tree_blobs"`
+	DataBlobs           int64     `json:"data_blobs"`
+	TreeBlobs           int64     `json:"tree_blobs"`
 	DataAdded           uint64    `json:"data_added"`
 	DataAddedPacked     uint64    `json:"data_added_packed"`
 	TotalFilesProcessed uint64    `json:"total_files_processed"`

@@ -38,6 +38,8 @@ type globalFlags struct {
 	verbose         int
 	limitUpload     int
 	limitDownload   int
+	cpuProfile      string
+	memProfile      string
 }
 
 func (g *globalFlags) register(f *pflag.FlagSet) {
@@ -56,6 +58,11 @@ func (g *globalFlags) register(f *pflag.FlagSet) {
 	f.CountVarP(&g.verbose, "verbose", "v", "print more; twice for each file")
 	f.IntVar(&g.limitUpload, "limit-upload", 0, "upload at most `KiB` per second")
 	f.IntVar(&g.limitDownload, "limit-download", 0, "download at most `KiB` per second")
+	f.StringVar(&g.cpuProfile, "cpu-profile", "", "write a CPU profile to a `file`")
+	f.StringVar(&g.memProfile, "mem-profile", "", "write a profile of memory in use, at the end, to a `file`")
+	for _, name := range []string{"cpu-profile", "mem-profile"} {
+		f.Lookup(name).Hidden = true // for developers: see CONTRIBUTING.md
+	}
 }
 
 // env returns the value of HOLDFAST_name, or of restic's own variable.
@@ -265,5 +272,7 @@ func (c *command) openPlace(ctx context.Context, p place) (*repository.Repositor
 	if err != nil {
 		return nil, err
 	}
-	return repository.Open(ctx, store, o)
+	r, err := repository.Open(ctx, store, o)
+	releaseKeyMemory()
+	return r, err
 }

@@ -4,10 +4,12 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -15,6 +17,7 @@ import (
 
 // Main runs the command line of this process and returns its exit code.
 func Main() int {
+	debug.SetGCPercent(gcPercent)
 	ctx, stop := interruptible()
 	defer stop()
 	return Run(ctx, os.Args[1:], Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
@@ -43,6 +46,9 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	err := root.ExecuteContext(ctx)
+	if c.stopProfiles != nil {
+		err = errors.Join(err, c.stopProfiles())
+	}
 	return c.exit(ctx, err)
 }
 
@@ -52,6 +58,8 @@ type command struct {
 	streams Streams
 	global  globalFlags
 	ui      *ui
+
+	stopProfiles func() error
 }
 
 const rootLong = `holdfast backs up, proves that backups come back, and recovers from disasters.
@@ -77,8 +85,10 @@ func (c *command) root() *cobra.Command {
 		Example:       "  holdfast protect ~/Documents\n  holdfast snapshots\n  holdfast restore latest --target /tmp/back",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRun: func(*cobra.Command, []string) {
+		PersistentPreRunE: func(*cobra.Command, []string) (err error) {
 			c.ui = newUI(c.streams, c.global)
+			c.stopProfiles, err = c.global.startProfiles()
+			return err
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false

@@ -1,0 +1,174 @@
+package repository
+
+import (
+	"context"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"holdfast/repository/blob"
+	"holdfast/repository/id"
+	"holdfast/repository/internal/index"
+)
+
+// FileError says that one index file could not be used: LoadIndex joins one
+// for each such file.
+type FileError = index.FileError
+
+const (
+	// smallIndexBlobs is up to how many blobs an index file is small, and
+	// tooManySmall how many of those are worth merging. Every backup leaves
+	// one behind.
+	smallIndexBlobs = indexFlushBlobs / 2
+	tooManySmall    = 10
+	// deletionsAtOnce bounds the deletions under way: enough to hide the
+	// latency of a remote store.
+	deletionsAtOnce = 8
+)
+
+// Reindex is a plan to replace index files, so that some packs are no longer
+// listed, and what was listed twice is listed once.
+type Reindex struct {
+	r    *Repository
+	view *Index
+	drop func(pack id.ID) bool
+	// Replaced are the index files that go away once what they list stands in
+	// new ones. None means that there is nothing to do.
+	Replaced []id.ID
+}
+
+// PlanReindex plans to leave out packs for which drop is true, and what the
+// damaged index files say. Files that list no such pack, and no pack that
+// another file lists as well, stay; small ones are merged when there are many
+// or when files are replaced anyway. The plan is for the present index.
+func (r *Repository) PlanReindex(drop func(pack id.ID) bool, damaged []id.ID) *Reindex {
+	p := &Reindex{r: r, view: r.index.Frozen(), drop: drop, Replaced: slices.Clone(damaged)}
+	stale := make(id.Set)
+	blobs := make(map[id.ID]int)
+	var last index.Listing
+	for l := range p.view.Listings() {
+		blobs[l.File] += l.Blobs
+		if l.Pack == last.Pack && !last.File.IsZero() {
+			stale.Add(last.File)
+			stale.Add(l.File)
+		}
+		if drop(l.Pack) {
+			stale.Add(l.File)
+		}
+		last = l
+	}
+	var small []id.ID
+	for file, n := range blobs {
+		switch {
+		case stale.Has(file):
+			p.Replaced = append(p.Replaced, file)
+		case n <= smallIndexBlobs:
+			small = append(small, file)
+		}
+	}
+	if len(small) >= tooManySmall || len(p.Replaced) > 0 && len(small) > 1 {
+		p.Replaced = append(p.Replaced, small...)
+	}
+	return p
+}
+
+// Execute stores the new index files, then deletes the replaced ones, then
+// brings the loaded index in line. It may be cut off anywhere: what is listed
+// twice meanwhile does no harm. When it returns an error, old index files may
+// be left, so no pack they list may be deleted.
+//
+// All blobs of a pack are listed in one file, and a file lists at most 50,000
+// blobs unless a single pack has more. It needs the exclusive lock.
+func (p *Reindex) Execute(ctx context.Context) error {
+	if err := p.r.writable(); err != nil {
+		return err
+	}
+	if len(p.Replaced) == 0 {
+		return nil
+	}
+	if err := p.save(ctx); err != nil {
+		return err
+	}
+	if err := p.r.RemoveFiles(ctx, IndexFile, p.Replaced, nil); err != nil {
+		return err
+	}
+	return p.r.LoadIndex(ctx)
+}
+
+// save stores what the replaced files list, but for the dropped packs.
+func (p *Reindex) save(ctx context.Context) error {
+	packs := p.packs()
+	wanted := func(i id.ID) bool {
+		_, found := slices.BinarySearchFunc(packs, i, id.ID.Compare)
+		return found
+	}
+	var batch []PackContent
+	size := 0
+	flush := func() error {
+		if len(batch) == 0 {
+			return nil
+		}
+		_, err := p.r.saveUnpacked(ctx, IndexFile, index.Encode(batch))
+		clear(batch)
+		batch, size = batch[:0], 0
+		return err
+	}
+	err := p.view.ByPack(ctx, wanted, func(pack id.ID, blobs []blob.Blob) error {
+		if size > 0 && size+len(blobs) > indexFlushBlobs {
+			if err := flush(); err != nil {
+				return err
+			}
+		}
+		batch = append(batch, PackContent{ID: pack, Blobs: slices.Clone(blobs)})
+		size += len(blobs)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return flush()
+}
+
+// packs returns, in their order, the packs that must be listed anew.
+func (p *Reindex) packs() []id.ID {
+	replaced := id.NewSet(p.Replaced...)
+	var packs []id.ID
+	for l := range p.view.Listings() {
+		if replaced.Has(l.File) && !p.drop(l.Pack) && (len(packs) == 0 || packs[len(packs)-1] != l.Pack) {
+			packs = append(packs, l.Pack)
+		}
+	}
+	return packs
+}
+
+// RemoveFiles deletes files, several at once. With failed nil, the first file
+// that cannot be deleted ends the work with its error. Otherwise failed is
+// told of each, one at a time, and the others are still deleted.
+func (r *Repository) RemoveFiles(ctx context.Context, k FileKind, files []id.ID, failed func(i id.ID, err error)) error {
+	if err := r.writable(); err != nil {
+		return err
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(deletionsAtOnce)
+	var telling sync.Mutex
+	for _, i := range files {
+		if gctx.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			err := r.removeFile(gctx, k, i)
+			if err == nil || failed == nil || gctx.Err() != nil {
+				return err
+			}
+			telling.Lock()
+			defer telling.Unlock()
+			failed(i, err)
+			return nil
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
