@@ -5,7 +5,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
-LDFLAGS  := -s -w -X main.version=$(VERSION)
+LDFLAGS  := -s -w -X $(shell go list -m)/internal/cli.Version=$(VERSION)
 TOOL     := go tool -modfile=tools/tools.mod
 
 # Arguments handed through: make test PACKAGES=./repository/... TESTFLAGS=-v

@@ -97,7 +97,7 @@ func (t target) file(version string) string {
 
 func (t target) build(ctx context.Context, program, version, path string) error {
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
-		"-ldflags", "-s -w -buildid= -X main.version="+version, "-o", path, program)
+		"-ldflags", "-s -w -buildid= -X holdfast/internal/cli.Version="+version, "-o", path, program)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+t.system, "GOARCH="+t.processor)
 	cmd.Stderr = os.Stderr
 	return cmd.Run()
