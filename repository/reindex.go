@@ -2,6 +2,7 @@ package repository
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"sync"
 
@@ -67,7 +68,7 @@ func (r *Repository) PlanReindex(drop func(pack id.ID) bool, damaged []id.ID) *R
 			small = append(small, file)
 		}
 	}
-	if len(small) >= tooManySmall || len(p.Replaced) > 0 && len(small) > 1 {
+	if len(small) >= tooManySmall || len(p.Replaced) > 0 {
 		p.Replaced = append(p.Replaced, small...)
 	}
 	return p
@@ -171,4 +172,33 @@ func (r *Repository) RemoveFiles(ctx context.Context, k FileKind, files []id.ID,
 		return err
 	}
 	return context.Cause(ctx)
+}
+
+// DamagedIndexFiles returns the index files that an error of LoadIndex says
+// are damaged. False means that the error says something else, too: files
+// that could not be read may be whole.
+func DamagedIndexFiles(err error) ([]id.ID, bool) {
+	switch e := err.(type) { //nolint:errorlint // it takes the error apart itself
+	case nil:
+		return nil, true
+	case *FileError:
+		return []id.ID{e.ID}, IsCorrupt(e) || errors.Is(e, index.ErrDamaged)
+	case interface{ Unwrap() []error }:
+		var files []id.ID
+		for _, part := range e.Unwrap() {
+			damaged, ok := DamagedIndexFiles(part)
+			if !ok {
+				return nil, false
+			}
+			files = append(files, damaged...)
+		}
+		return files, true
+	case interface{ Unwrap() error }:
+		inner := e.Unwrap()
+		if inner == nil {
+			return nil, false
+		}
+		return DamagedIndexFiles(inner)
+	}
+	return nil, false
 }

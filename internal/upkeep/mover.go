@@ -1,0 +1,46 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"holdfast/repository"
+	"holdfast/repository/blob"
+	"holdfast/repository/id"
+)
+
+// mover reads blobs pack by pack and stores them anew, in the same repository
+// or another one. Each blob is decrypted and hashed in between.
+type mover struct {
+	from    *repository.Repository
+	to      *repository.Writer
+	counter *Counter
+}
+
+// pack moves some blobs of one pack, given in the order of their offsets.
+func (m *mover) pack(ctx context.Context, pack id.ID, blobs []blob.Blob) error {
+	return m.from.StreamPack(ctx, pack, blobs, func(b blob.Blob, plain []byte, err error) error {
+		if err != nil {
+			if plain, err = m.elsewhere(ctx, b, err); err != nil {
+				return err
+			}
+		}
+		if _, err := m.to.Save(ctx, b.Type, plain); err != nil {
+			return err
+		}
+		m.counter.Items.Add(1)
+		m.counter.Bytes.Add(uint64(b.Length))
+		return nil
+	})
+}
+
+// elsewhere reads a blob that is damaged in one pack from another one, if
+// there is one.
+func (m *mover) elsewhere(ctx context.Context, b blob.Blob, damage error) ([]byte, error) {
+	plain, err := m.from.LoadBlob(ctx, b.Handle, nil)
+	if err != nil {
+		return nil, fmt.Errorf("no sound copy of %s: %w", b.Handle, errors.Join(damage, err))
+	}
+	return plain, nil
+}

@@ -1,0 +1,219 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math"
+
+	"holdfast/internal/size"
+	"holdfast/repository"
+	"holdfast/repository/id"
+	"holdfast/repository/snapshot"
+)
+
+// PruneOptions tell how much work prune may do to free how much.
+type PruneOptions struct {
+	// MaxUnused is how much unused data may stay, in packs that also hold
+	// used data. The zero value lets nothing stay; see DefaultMaxUnused.
+	MaxUnused size.Unused
+	// MaxRepack bounds the size of the packs that are rewritten; nil is no
+	// bound.
+	MaxRepack *size.Bytes
+	// RepackSmall rewrites packs below 80 % of the pack size, not only those
+	// below 4 %.
+	RepackSmall bool
+	// RepackCacheableOnly rewrites no packs of file content, which on cold
+	// storage are slow or expensive to read.
+	RepackCacheableOnly bool
+	// Writer tells how the new packs are written.
+	Writer repository.WriterOptions
+	// Without are snapshots that count as gone: for dry runs.
+	Without id.Set
+	// Watch, if set, is told how far the work is.
+	Watch Watch
+	// Warn, if set, is told of what does not stop prune.
+	Warn func(item string, err error)
+}
+
+// DefaultMaxUnused is restic's: with 5 % of unused data allowed, hardly any
+// pack is rewritten for the sake of a few blobs.
+func DefaultMaxUnused() size.Unused {
+	u, err := size.ParseUnused("5%")
+	if err != nil {
+		panic("upkeep: " + err.Error())
+	}
+	return u
+}
+
+var (
+	// ErrIncomplete says that the repository lacks something its snapshots
+	// need. Prune then deletes nothing: what looks useless may be what a
+	// repair needs.
+	ErrIncomplete = errors.New("the repository lacks data that its snapshots need; nothing was deleted; `holdfast check` tells what is wrong")
+	// errExecuted says that a plan no longer describes the repository.
+	errExecuted = errors.New("the plan was executed already")
+)
+
+// PruneStats says what a plan found and what it will do. Bytes are stored
+// bytes, without the headers of packs.
+type PruneStats struct {
+	// Used, Duplicate and Unused divide all blobs: needed by snapshots, each
+	// blob once; further copies of those; not needed.
+	Used      Amount `json:"used"`
+	Duplicate Amount `json:"duplicate"`
+	Unused    Amount `json:"unused"`
+	// Remove is what goes with packs that are deleted as a whole, Repack what
+	// is in packs that are rewritten, RepackRemoved the part of it that is
+	// left behind.
+	Remove        Amount `json:"remove"`
+	Repack        Amount `json:"repack"`
+	RepackRemoved Amount `json:"repack_removed"`
+
+	// The packs: kept, rewritten, deleted.
+	PacksKeep   int `json:"packs_keep"`
+	PacksRepack int `json:"packs_repack"`
+	PacksRemove int `json:"packs_remove"`
+	// Unindexed are packs in no index file, as interrupted work leaves them.
+	Unindexed Amount `json:"unindexed"`
+	// PacksMissing counts packs that are listed, gone, and not needed.
+	PacksMissing int `json:"packs_missing"`
+	// IndexFiles counts the index files that are replaced.
+	IndexFiles int `json:"index_files"`
+}
+
+// Freed returns how many bytes the repository gets smaller by, about.
+func (s *PruneStats) Freed() uint64 {
+	return s.Remove.Bytes + s.RepackRemoved.Bytes + s.Unindexed.Bytes
+}
+
+// UnusedAfter returns how many bytes stay although no snapshot needs them.
+func (s *PruneStats) UnusedAfter() uint64 {
+	return s.Unused.Bytes + s.Duplicate.Bytes - s.Remove.Bytes - s.RepackRemoved.Bytes
+}
+
+// toMove returns what is read and stored again.
+func (s *PruneStats) toMove() Amount {
+	return Amount{Count: s.Repack.Count - s.RepackRemoved.Count, Bytes: s.Repack.Bytes - s.RepackRemoved.Bytes}
+}
+
+// PrunePlan is what prune will do to a repository. It is good as long as the
+// lock is held under which it was made, and for one execution.
+type PrunePlan struct {
+	Stats PruneStats
+
+	repo *repository.Repository
+	o    PruneOptions
+	// index is the table the plan was made with, used the positions of the
+	// blobs that snapshots need.
+	index *repository.Index
+	used  bitset
+	// packs are all packs in the index, by their IDs.
+	packs []packState
+	// unindexed are packs in no index file.
+	unindexed []id.ID
+	// damaged are index files that cannot be used. All that is needed is
+	// listed elsewhere.
+	damaged  []id.ID
+	executed bool
+}
+
+// PlanPrune finds out what a repository needs and what it does not. The error
+// wraps ErrIncomplete, or a *repository.CorruptError, when the repository is
+// not sound enough to delete anything from it.
+func PlanPrune(ctx context.Context, r *repository.Repository, o PruneOptions) (*PrunePlan, error) {
+	if o.Writer.PackSizeBytes == 0 {
+		o.Writer.PackSizeBytes = repository.DefaultPackSize
+	}
+	o.Writer.Rewrite = true
+	p := &PrunePlan{repo: r, o: o}
+	snapshots, err := r.Snapshots(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load all snapshots, to find out what they need; nothing was deleted: %w", err)
+	}
+	if err := p.loadIndex(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.findUsed(ctx, snapshots); err != nil {
+		return nil, err
+	}
+	if err := p.survey(ctx); err != nil {
+		return nil, err
+	}
+	if err := p.compareStored(ctx); err != nil {
+		return nil, err
+	}
+	p.choose()
+	p.Stats.IndexFiles = len(r.PlanReindex(p.isForgotten, p.damaged).Replaced)
+	return p, nil
+}
+
+// loadIndex loads the index. Damaged files are noted: if all that is needed
+// is in the others, they are of no use.
+func (p *PrunePlan) loadIndex(ctx context.Context) error {
+	err := p.repo.LoadIndex(ctx)
+	damaged, ok := repository.DamagedIndexFiles(err)
+	if !ok {
+		return err
+	}
+	if err != nil {
+		p.warn("index", err)
+	}
+	p.damaged = damaged
+	p.index = p.repo.Index().Frozen()
+	if p.index.Len() > math.MaxUint32 {
+		return fmt.Errorf("the index lists %d blobs: more than this program can prune", p.index.Len())
+	}
+	return nil
+}
+
+// findUsed walks the trees of all snapshots.
+func (p *PrunePlan) findUsed(ctx context.Context, snapshots []*snapshot.Snapshot) error {
+	trees, done := p.o.Watch.start("find used data", Amount{})
+	defer done()
+	p.used = newBitset(p.index.Len())
+	var roots []id.ID
+	for _, s := range snapshots {
+		if !p.o.Without.Has(s.ID) {
+			roots = append(roots, s.Tree)
+		}
+	}
+	w := reach{repo: p.repo, index: p.index, found: p.used, trees: trees}
+	err := w.from(ctx, roots)
+	var missing *MissingError
+	if errors.As(err, &missing) {
+		return fmt.Errorf("%w: %w", ErrIncomplete, err)
+	}
+	return err
+}
+
+// NothingToDo tells whether executing the plan changes anything.
+func (p *PrunePlan) NothingToDo() bool {
+	s := &p.Stats
+	return s.PacksRepack == 0 && s.PacksRemove == 0 && s.PacksMissing == 0 && s.IndexFiles == 0 && len(p.unindexed) == 0
+}
+
+// Unindexed returns the packs in no index file, which are deleted first.
+func (p *PrunePlan) Unindexed() []id.ID { return p.unindexed }
+
+// Repack returns the packs that are rewritten and then deleted.
+func (p *PrunePlan) Repack() []id.ID { return p.with(repackPack) }
+
+// Remove returns the packs that are deleted as a whole.
+func (p *PrunePlan) Remove() []id.ID { return p.with(removePack) }
+
+func (p *PrunePlan) with(a packAction) []id.ID {
+	var packs []id.ID
+	for i := range p.packs {
+		if p.packs[i].action == a {
+			packs = append(packs, p.packs[i].id)
+		}
+	}
+	return packs
+}
+
+func (p *PrunePlan) warn(item string, err error) {
+	if p.o.Warn != nil {
+		p.o.Warn(item, err)
+	}
+}

@@ -1,0 +1,147 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"holdfast/internal/pattern"
+	"holdfast/repository"
+	"holdfast/repository/blob"
+	"holdfast/repository/id"
+	"holdfast/repository/snapshot"
+)
+
+// RewriteOptions tell how snapshots are changed.
+type RewriteOptions struct {
+	// Exclude matches the paths that are left out.
+	Exclude pattern.Lists
+	// NewHost and NewTime replace what is recorded, unless they are zero.
+	NewHost string
+	NewTime time.Time
+	// Forget removes the old snapshots. Without it both stay, and the new
+	// ones get the tag RewriteTag.
+	Forget bool
+	// DryRun stores nothing.
+	DryRun bool
+	// Writer tells how changed trees are stored.
+	Writer repository.WriterOptions
+	// Watch, if set, is told how far the work is.
+	Watch Watch
+	// OnExcluded, if set, is told of every path that is left out.
+	OnExcluded func(path string)
+}
+
+// RewriteTag marks snapshots made beside those they come from, as restic
+// does.
+const RewriteTag = "rewrite"
+
+// Rewrite changes some snapshots out of all, and returns the edits that
+// change something; in a dry run, those that would. Folders in which nothing
+// is left out keep their trees byte for byte. The index must be loaded.
+//
+// First all trees are stored, then the snapshots: a rewrite that is cut off
+// leaves each snapshot old or new.
+func Rewrite(ctx context.Context, r *repository.Repository, all, some []*snapshot.Snapshot, o RewriteOptions) ([]Edit, error) {
+	save, finish, err := treeSaver(ctx, r, o)
+	if err != nil {
+		return nil, err
+	}
+	edits, err := rewriteTrees(ctx, r, some, save, o)
+	if err := errors.Join(err, finish(err == nil)); err != nil || o.DryRun {
+		return edits, err
+	}
+	replacer, err := newReplacer(r, all)
+	if err != nil {
+		return nil, err
+	}
+	store := replacer.add
+	if o.Forget {
+		store = replacer.replace
+	}
+	for n := range edits {
+		if err := store(ctx, &edits[n]); err != nil {
+			return edits[:n], err
+		}
+	}
+	return edits, nil
+}
+
+// treeSaver returns what stores a tree, and what ends the storing: in a dry
+// run, neither does anything.
+func treeSaver(ctx context.Context, r *repository.Repository, o RewriteOptions) (save saveTree, finish func(ok bool) error, err error) {
+	if o.DryRun {
+		save = func(_ context.Context, plain []byte) (id.ID, error) { return id.Hash(plain), nil }
+		return save, func(bool) error { return nil }, nil
+	}
+	w, err := r.NewWriter(ctx, o.Writer)
+	if err != nil {
+		return nil, nil, err
+	}
+	save = func(ctx context.Context, plain []byte) (id.ID, error) {
+		saved, err := w.Save(ctx, blob.Tree, plain)
+		return saved.ID, err
+	}
+	finish = func(ok bool) error {
+		var err error
+		if ok {
+			err = w.Flush(ctx)
+		}
+		return errors.Join(err, w.Close())
+	}
+	return save, finish, nil
+}
+
+// rewriteTrees stores the new trees and returns the snapshots that change.
+func rewriteTrees(ctx context.Context, r *repository.Repository, some []*snapshot.Snapshot, save saveTree, o RewriteOptions) ([]Edit, error) {
+	counter, done := o.Watch.start("rewrite", Amount{Count: uint64(len(some))})
+	defer done()
+	t := newTreeRewriter(r, o.Exclude, save, o.OnExcluded)
+	var edits []Edit
+	for _, s := range some {
+		result, err := t.rewrite(ctx, "/", s.Tree)
+		if err != nil {
+			return edits, fmt.Errorf("snapshot %s: %w", s.ID.Short(), err)
+		}
+		if edited := editedBy(s, result, &o); edited != nil {
+			edits = append(edits, Edit{Old: s, New: edited})
+		}
+		counter.Items.Add(1)
+	}
+	return edits, nil
+}
+
+// editedBy returns what is stored for s, or nil if it stays as it is.
+func editedBy(s *snapshot.Snapshot, result rewritten, o *RewriteOptions) *snapshot.Snapshot {
+	newHost := o.NewHost != "" && o.NewHost != s.Hostname
+	newTime := !o.NewTime.IsZero() && !o.NewTime.Equal(s.Time)
+	if result.tree == s.Tree && !newHost && !newTime {
+		return nil
+	}
+	e := s.Edited()
+	e.Tree = result.tree
+	if e.Summary != nil {
+		e.Summary.TotalFilesProcessed -= min(e.Summary.TotalFilesProcessed, result.removed.Count)
+		e.Summary.TotalBytesProcessed -= min(e.Summary.TotalBytesProcessed, result.removed.Bytes)
+	}
+	if newHost {
+		e.Hostname = o.NewHost
+	}
+	if newTime {
+		e.Time = o.NewTime
+	}
+	if !o.Forget {
+		e.Tags = withTag(e.Tags, RewriteTag)
+	}
+	return e
+}
+
+func withTag(tags []string, tag string) []string {
+	for _, t := range tags {
+		if t == tag {
+			return tags
+		}
+	}
+	return append(tags, tag)
+}
