@@ -29,7 +29,7 @@
 //	defer lock.Unlock()
 //	snapshots, err := r.Snapshots(ctx) // before the index, see LoadIndex
 //	err = r.LoadIndex(ctx)
-//	w := r.NewWriter(repository.WriterOptions{})
+//	w, err := r.NewWriter(ctx, repository.WriterOptions{})
 //	saved, err := w.Save(ctx, blob.Data, content)
 //	err = w.Flush(ctx)
 //

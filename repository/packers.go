@@ -152,7 +152,7 @@ func (w *Writer) upload(ctx context.Context, k *openPack) error {
 	}
 	w.uploading.Go(func() {
 		defer func() { <-w.uploads }()
-		if err := w.finishPack(ctx, k); err != nil {
+		if err := w.finishPack(w.ctx, k); err != nil {
 			w.fail(err) //nolint:errcheck // kept in w.failure
 		}
 	})

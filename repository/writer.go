@@ -74,6 +74,7 @@ type Saved struct {
 // broken; everything durable so far stays and is indexed at the next chance.
 type Writer struct {
 	r       *Repository
+	ctx     context.Context // ends uploads, which outlive the Save they began in
 	options WriterOptions
 	sealers chan *sealer
 	packs   [2]packers // by blob.Type
@@ -91,8 +92,9 @@ type Writer struct {
 	failure   error // why the Writer is broken
 }
 
-// NewWriter starts to write blobs. The index must be loaded and a lock held.
-func (r *Repository) NewWriter(o WriterOptions) (*Writer, error) {
+// NewWriter starts to write blobs. The index must be loaded and a lock held;
+// ctx, which ends with the lock, bounds all uploads.
+func (r *Repository) NewWriter(ctx context.Context, o WriterOptions) (*Writer, error) {
 	if err := r.writableBlobs(); err != nil {
 		return nil, err
 	}
@@ -106,7 +108,7 @@ func (r *Repository) NewWriter(o WriterOptions) (*Writer, error) {
 		return nil, fmt.Errorf("pack size of %d MiB: want %d to %d MiB", o.PackSizeBytes>>20, MinPackSize>>20, MaxPackSize>>20)
 	}
 	w := &Writer{
-		r: r, options: o,
+		r: r, ctx: ctx, options: o,
 		pending: make(map[blob.Handle]struct{}),
 		again:   make(map[blob.Handle]struct{}),
 		uploads: make(chan struct{}, uploadsAtOnce),

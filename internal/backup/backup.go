@@ -107,7 +107,7 @@ func Run(ctx context.Context, r *repository.Repository, src source.Source, o Opt
 	a.reuse = o.Reuse
 	tree, err := a.archive(ctx, src, receipt)
 	if err != nil {
-		return nil, errors.Join(err, target.abandon(ctx))
+		return nil, errors.Join(err, target.abandon())
 	}
 	receipt.Errors = int(o.Progress.Errors.Load())
 	if err := target.finish(ctx); err != nil {

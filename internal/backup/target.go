@@ -22,6 +22,9 @@ type target struct {
 	repo     *repository.Repository
 	writer   *repository.Writer // nil in a dry run
 	readBack bool
+	// ctx outlives an interrupt, so that what is stored can be made durable,
+	// but not the loss of the lock.
+	ctx context.Context
 	// distrusted are packs that are not as the index says; nil if not asked.
 	distrusted id.Set
 }
@@ -30,7 +33,7 @@ type target struct {
 // every pack first: blobs in packs that are missing or have a wrong size are
 // stored again, and the receipt tells how many those are.
 func newTarget(ctx context.Context, r *repository.Repository, o Options, receipt *Receipt) (*target, error) {
-	t := &target{repo: r, readBack: o.ReadBack}
+	t := &target{repo: r, readBack: o.ReadBack, ctx: underLock(ctx)}
 	if receipt.Type == snapshot.Full {
 		var err error
 		if t.distrusted, err = r.DamagedPacks(ctx); err != nil {
@@ -47,7 +50,7 @@ func newTarget(ctx context.Context, r *repository.Repository, o Options, receipt
 	wo := o.Writer
 	wo.Distrusted = t.distrusted
 	var err error
-	t.writer, err = r.NewWriter(wo)
+	t.writer, err = r.NewWriter(t.ctx, wo)
 	return t, err
 }
 
@@ -104,13 +107,25 @@ func (t *target) finish(ctx context.Context) error {
 
 // abandon ends a backup that failed or was interrupted, after making durable
 // what is stored so far, so that the next run need not store it again.
-func (t *target) abandon(ctx context.Context) error {
+func (t *target) abandon() error {
 	if t.writer == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), flushTimeout)
+	ctx, cancel := context.WithTimeout(t.ctx, flushTimeout)
 	defer cancel()
 	// Best effort: the error that ended the backup is the one that counts.
 	t.writer.Flush(ctx) //nolint:errcheck // see above
 	return t.writer.Close()
+}
+
+// underLock returns a context that ends when the lock on the repository is
+// lost, and not when ctx ends for another reason.
+func underLock(ctx context.Context) context.Context {
+	lasting, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() {
+		if cause := context.Cause(ctx); errors.Is(cause, repository.ErrLockLost) {
+			cancel(cause)
+		}
+	})
+	return lasting
 }

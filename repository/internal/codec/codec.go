@@ -14,6 +14,10 @@ import (
 // gains little on blobs of about a megabyte and costs every reader memory.
 const windowSize = 512 << 10
 
+// smallBlob is the size in bytes below which the default level spends less
+// effort.
+const smallBlob = 16 << 10
+
 // maxFrameWindow is the largest window of a frame that is read: that of
 // zstd's highest level. Whole frames are decoded into the memory of their
 // plaintext, so that it costs nothing.
@@ -28,6 +32,7 @@ var ErrDamaged = errors.New("damaged compressed data")
 type Codec struct {
 	level   Level
 	encoder *zstd.Encoder
+	small   *zstd.Encoder // for blobs below smallBlob
 	decoder *zstd.Decoder
 }
 
@@ -46,6 +51,17 @@ func New(level Level, workers int) (*Codec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making an encoder: %w", err)
 	}
+	small := encoder
+	if level == Default {
+		small, err = zstd.NewWriter(nil,
+			zstd.WithEncoderLevel(zstd.SpeedFastest),
+			zstd.WithEncoderConcurrency(workers),
+			zstd.WithWindowSize(windowSize),
+			zstd.WithEncoderCRC(false))
+		if err != nil {
+			return nil, fmt.Errorf("making an encoder: %w", err)
+		}
+	}
 	decoder, err := zstd.NewReader(nil,
 		zstd.WithDecoderConcurrency(workers),
 		zstd.WithDecoderLowmem(true),
@@ -54,7 +70,7 @@ func New(level Level, workers int) (*Codec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a decoder: %w", err)
 	}
-	return &Codec{level: level, encoder: encoder, decoder: decoder}, nil
+	return &Codec{level: level, encoder: encoder, small: small, decoder: decoder}, nil
 }
 
 // Level returns the level that New was given.
@@ -68,6 +84,9 @@ func (c *Codec) Bound(n int) int { return c.encoder.MaxEncodedSize(n) }
 // compresses whatever the level and whether or not that gains anything: see
 // Off and Incompressible.
 func (c *Codec) Compress(dst, plain []byte) []byte {
+	if len(plain) < smallBlob {
+		return c.small.EncodeAll(plain, dst)
+	}
 	return c.encoder.EncodeAll(plain, dst)
 }
 
