@@ -39,7 +39,7 @@ func newMaker(t testing.TB) *maker {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { r.Close() })
-	w, err := r.NewWriter(repository.WriterOptions{})
+	w, err := r.NewWriter(t.Context(), repository.WriterOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -122,3 +122,7 @@ func (p *Builder) write(b []byte) error {
 	}
 	return p.err
 }
+
+// Blobs returns the blobs added so far, in the order of their offsets. They
+// have no pack before Finish.
+func (p *Builder) Blobs() []blob.Blob { return p.blobs }
