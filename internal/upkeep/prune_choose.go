@@ -14,6 +14,9 @@ const (
 	// fewestSmall is how many small packs are worth rewriting: rewriting one
 	// or two would give one or two small packs again.
 	fewestSmall = 10
+	// leftSmall is how many small packs rewriting others leaves at most: two
+	// of each type.
+	leftSmall = 4
 )
 
 // choose decides what becomes of each pack.
@@ -33,11 +36,21 @@ func (p *PrunePlan) choose() {
 		}
 	}
 	p.tally()
-	if len(small) >= fewestSmall {
+	if p.worthMerging(len(small), len(candidates)) {
 		candidates = append(candidates, small...)
 	}
 	p.chooseRepack(candidates)
 	p.tally()
+}
+
+// worthMerging tells whether small packs are rewritten. When others are
+// rewritten too, the small packs that leaves count: otherwise the next prune
+// would find one pack too many.
+func (p *PrunePlan) worthMerging(small, others int) bool {
+	if others > 0 && small > 0 {
+		small += leftSmall
+	}
+	return small >= fewestSmall
 }
 
 // mustCompress tells whether a pack holds trees that are not compressed, as
