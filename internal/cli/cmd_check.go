@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/internal/size"
+	"holdfast/internal/verify"
+	"holdfast/repository"
+)
+
+func newCheck(c *command) *cobra.Command {
+	var o verify.Options
+	var withCache bool
+	cmd := &cobra.Command{
+		Use:   "check [flags]",
+		Short: "Prove that the repository is sound",
+		Long: `Prove that the repository is what was written: every file of it is sound, and
+everything that a snapshot needs is there. With --read-data every byte is read,
+decrypted, decompressed and compared with its hash.
+
+What is wrong is told with the snapshots and paths it hits, and what to do
+about it; the exit code is then 1. Hints tell of what costs room or time only.
+
+A subset of the packs is read with --read-data-subset: "n/t" for the n-th of t
+groups (1/7 today, 2/7 tomorrow, …), "5%" or "10G" for as much at random.`,
+		Example: "  holdfast check\n  holdfast check --read-data\n  holdfast check --read-data-subset 1/7",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if o.ReadData && o.Subset != (size.Subset{}) {
+				return errors.New("--read-data reads everything: leave out --read-data-subset, or use it alone")
+			}
+			return c.runCheck(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().BoolVar(&o.ReadData, "read-data", false, "read all data")
+	cmd.Flags().Var(&o.Subset, "read-data-subset", "read a `subset` of the data: n/t, a percentage, or a size")
+	cmd.Flags().BoolVar(&withCache, "with-cache", false, "accepted for restic's sake: check never trusts a cache")
+	return cmd
+}
+
+func (c *command) runCheck(ctx context.Context, o verify.Options) error {
+	mode := repository.Exclusive
+	if c.global.noLock {
+		mode = repository.Shared
+	}
+	return c.work(ctx, mode, func(ctx context.Context, r *repository.Repository) error {
+		report, err := c.check(ctx, r, o)
+		if err != nil {
+			return err
+		}
+		c.reportCheck(report)
+		if report.Sound() {
+			return nil
+		}
+		return fmt.Errorf("the repository has %s\n%s", countOf(report.Errors, "problem"), nextSteps(report))
+	})
+}
+
+// check runs the check and shows how far it is.
+func (c *command) check(ctx context.Context, r *repository.Repository, o verify.Options) (*verify.Report, error) {
+	p := new(verify.Progress)
+	o.Progress = p
+	var shown *progress
+	stop := func() {
+		if shown != nil {
+			shown.stop()
+			shown = nil
+		}
+	}
+	o.Stage = func(name string) {
+		stop()
+		c.ui.infof("%s", name)
+		if total := p.TotalBytes.Load(); total > 0 {
+			shown = c.startProgress("check", work{items: p.TotalPacks.Load(), bytes: total}, func() work {
+				return work{items: p.Packs.Load(), bytes: p.Bytes.Load(), errors: p.Problems.Load()}
+			})
+		}
+	}
+	defer stop()
+	return verify.Check(ctx, r, o)
+}
