@@ -60,13 +60,30 @@ func (r *Repository) Keys(ctx context.Context) ([]Key, error) {
 
 // AddKey adds a password that opens the repository.
 func (r *Repository) AddKey(ctx context.Context, password []byte, cost KeyCost) (id.ID, error) {
+	return r.AddKeyFor(ctx, password, cost, "", "")
+}
+
+// AddKeyFor is AddKey for a password that is someone else's: what Keys will
+// say of its user and host, where not "".
+func (r *Repository) AddKeyFor(ctx context.Context, password []byte, cost KeyCost, username, hostname string) (id.ID, error) {
 	if err := r.writable(); err != nil {
 		return id.ID{}, err
 	}
-	return r.addKey(ctx, password, cost)
+	who := thisIdentity()
+	if username != "" {
+		who.User = username
+	}
+	if hostname != "" {
+		who.Host = hostname
+	}
+	return r.addKeyOf(ctx, password, cost, who)
 }
 
 func (r *Repository) addKey(ctx context.Context, password []byte, cost KeyCost) (id.ID, error) {
+	return r.addKeyOf(ctx, password, cost, thisIdentity())
+}
+
+func (r *Repository) addKeyOf(ctx context.Context, password []byte, cost KeyCost, who seal.Identity) (id.ID, error) {
 	if len(password) == 0 {
 		return id.ID{}, errors.New("add key: an empty password protects nothing")
 	}
@@ -76,7 +93,7 @@ func (r *Repository) addKey(ctx context.Context, password []byte, cost KeyCost) 
 			return id.ID{}, fmt.Errorf("add key: %w", err)
 		}
 	}
-	f, err := seal.NewKeyFile(password, r.key, cost, thisIdentity(), time.Now())
+	f, err := seal.NewKeyFile(password, r.key, cost, who, time.Now())
 	if err != nil {
 		return id.ID{}, fmt.Errorf("add key: %w", err)
 	}
