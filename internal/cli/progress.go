@@ -30,10 +30,12 @@ const (
 type progress struct {
 	c     *command
 	what  string
-	total work
+	total func() work
 	done  func() work
-	start time.Time
-	show  func()
+	// status is the message that --json prints.
+	status func(elapsed time.Duration) any
+	start  time.Time
+	show   func()
 
 	stopOnce sync.Once
 	quit     chan struct{}
@@ -42,7 +44,15 @@ type progress struct {
 
 // startProgress shows progress until stop is called.
 func (c *command) startProgress(what string, total work, done func() work) *progress {
-	p := &progress{c: c, what: what, total: total, done: done, start: time.Now(), quit: make(chan struct{}), ended: make(chan struct{})}
+	return c.startProgressOf(what, func() work { return total }, done, func(elapsed time.Duration) any {
+		return done().status(total, elapsed)
+	})
+}
+
+// startProgressOf is startProgress for work whose total becomes known while
+// it is done, or that has a status message of its own.
+func (c *command) startProgressOf(what string, total, done func() work, status func(elapsed time.Duration) any) *progress {
+	p := &progress{c: c, what: what, total: total, done: done, status: status, start: time.Now(), quit: make(chan struct{}), ended: make(chan struct{})}
 	interval := p.choose()
 	if p.show == nil {
 		close(p.ended)
@@ -58,7 +68,7 @@ func (p *progress) choose() time.Duration {
 	case u.quiet:
 		return 0
 	case u.json:
-		p.show = func() { u.message(p.done().status(p.total, time.Since(p.start))) }
+		p.show = func() { u.message(p.status(time.Since(p.start))) }
 		return jsonInterval
 	case isTerminal(u.err):
 		p.show = p.redraw
@@ -107,9 +117,9 @@ func (p *progress) redraw() {
 
 // line tells how far the work is: percent, amount, rate, time left.
 func (p *progress) line() string {
-	d, elapsed := p.done(), time.Since(p.start)
+	d, total, elapsed := p.done(), p.total(), time.Since(p.start)
 	s := fmt.Sprintf("[%s] %s", size.FormatDuration(elapsed), p.what)
-	if m := d.status(p.total, elapsed); p.total.bytes > 0 {
+	if m := d.status(total, elapsed); total.bytes > 0 {
 		s += fmt.Sprintf(" %.1f%%", 100*m.PercentDone)
 		if m.SecondsRemaining > 0 {
 			s += ", about " + size.FormatDuration(time.Duration(m.SecondsRemaining)*time.Second) + " left"

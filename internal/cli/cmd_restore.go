@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/internal/restore"
+	"holdfast/internal/size"
+	"holdfast/repository"
+	"holdfast/repository/snapshot"
+	"holdfast/storage"
+	"holdfast/storage/local"
+)
+
+// restoreFlags are the flags of `holdfast restore`.
+type restoreFlags struct {
+	target    string
+	includes  patternFlags
+	excludes  patternFlags
+	snapshots snapshotFlags
+	overwrite string
+	delete    bool
+	verify    bool
+	sparse    bool
+	dryRun    bool
+}
+
+func newRestore(c *command) *cobra.Command {
+	var f restoreFlags
+	cmd := &cobra.Command{
+		Use:   "restore [flags] SNAPSHOT[:SUBFOLDER]",
+		Short: "Put the files of a snapshot back",
+		Long: `Put the files of a snapshot, or of one folder in it, back into a folder.
+
+SNAPSHOT is an ID or the beginning of one, "latest", or "latest~1" for the one
+before. With :SUBFOLDER the content of that folder goes right into the target,
+and patterns and messages name paths from there on.
+
+What is in the target already is used as far as it is right: content is compared
+piece by piece, and only what differs is fetched and written. So a restore that
+was interrupted goes on where it was when it is run again. See --overwrite for
+other ways. Nothing outside the target is ever touched, and symlinks in it are
+not followed.
+
+What cannot be restored is named, the rest is restored all the same, and the
+exit code is 1. Of a damaged file nothing is left that could be taken for it.`,
+		Example: `  holdfast restore latest --target /tmp/back
+  holdfast restore latest:/home/ann --target /home/ann --include '*.odt' --verify
+  holdfast restore 3f9a0c11 --target /srv --delete --dry-run -vv`,
+		Args: oneSnapshot,
+		RunE: func(cmd *cobra.Command, args []string) error { return c.runRestore(cmd.Context(), &f, args[0]) },
+	}
+	fl := cmd.Flags()
+	fl.StringVarP(&f.target, "target", "t", "", "`folder` to restore to; it is made if it does not exist")
+	f.includes.register(fl, "include", "i", "restore only")
+	f.excludes.register(fl, "exclude", "e", "do not restore")
+	f.snapshots.register(fl)
+	fl.StringVar(&f.overwrite, "overwrite", string(restore.IfChanged), "what happens to files that exist: if-changed (write what differs), always (write all), if-newer, never")
+	fl.BoolVar(&f.delete, "delete", false, "delete what the snapshot does not have from restored folders, but nothing that patterns leave out")
+	fl.BoolVar(&f.verify, "verify", false, "read the restored files again and compare them with the snapshot")
+	fl.BoolVar(&f.sparse, "sparse", false, "make holes of long runs of zeros")
+	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "change nothing, only tell what would be done; with -vv for each file")
+	return cmd
+}
+
+// oneSnapshot wants one argument and says so in words.
+func oneSnapshot(cmd *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return fmt.Errorf("`%s` takes one snapshot, but was given %d arguments; name it by its ID or with \"latest\"", cmd.CommandPath(), len(args))
+	}
+	return nil
+}
+
+func (c *command) runRestore(ctx context.Context, f *restoreFlags, ref string) error {
+	o, err := f.options(c)
+	if err != nil {
+		return err
+	}
+	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
+		return c.restore(ctx, r, f, o, ref)
+	})
+}
+
+// options turns the flags into options.
+func (f *restoreFlags) options(c *command) (o restore.Options, err error) {
+	if f.target == "" {
+		return o, errors.New("restore where to? Name a folder with --target")
+	}
+	o = restore.Options{
+		Target: f.target, Delete: f.delete, Verify: f.verify, Sparse: f.sparse, DryRun: f.dryRun,
+	}
+	if o.Overwrite, err = restore.ParseOverwrite(f.overwrite); err != nil {
+		return o, err
+	}
+	if o.Filter.Include, err = f.includes.lists(c); err != nil {
+		return o, err
+	}
+	o.Filter.Exclude, err = f.excludes.lists(c)
+	return o, err
+}
+
+// restore restores and tells what became of it.
+func (c *command) restore(ctx context.Context, r *repository.Repository, f *restoreFlags, o restore.Options, ref string) error {
+	snapshots, err := c.loadAll(ctx, r)
+	if err != nil {
+		return err
+	}
+	ref, o.Subfolder = snapshot.SplitRef(ref)
+	s, err := snapshot.Find(snapshots, f.snapshots.filter(), ref)
+	if err != nil {
+		return err
+	}
+	if o.Protected, err = c.workFolders(r); err != nil {
+		return err
+	}
+	c.ui.infof("restoring %s of %s to %s", s.ID.Short(), s.Time.Format("2006-01-02 15:04:05"), o.Target)
+	watch := c.watchRestore(&o, s)
+	receipt, err := restore.Run(ctx, r, s, o)
+	watch.stop()
+	if err != nil {
+		return err
+	}
+	c.reportRestore(receipt, &o)
+	if receipt.Errors > 0 {
+		return fmt.Errorf("%d items could not be restored as they should be; each is named above", receipt.Errors)
+	}
+	return nil
+}
+
+// workFolders returns the folders that the program itself works in.
+func (c *command) workFolders(r *repository.Repository) ([]string, error) {
+	var dirs []string
+	if s, ok := storage.As[*local.Store](r.Store()); ok {
+		dirs = append(dirs, s.Location())
+	}
+	cache, err := c.cacheDir()
+	if cache != "" {
+		dirs = append(dirs, cache)
+	}
+	return dirs, err
+}
+
+// reportRestore prints the last message of a restore.
+func (c *command) reportRestore(r *restore.Receipt, o *restore.Options) {
+	p := o.Progress
+	c.ui.message(newRestoreSummary(p, r, o.DryRun))
+	would := ""
+	if o.DryRun {
+		would = "would have been "
+	}
+	c.ui.infof("%s%d of %d items restored (%s of %s) in %s", would, p.ItemsRestored.Load(), p.ItemsTotal.Load(),
+		size.FormatBytes(p.BytesRestored.Load()), size.FormatBytes(p.BytesTotal.Load()), size.FormatDuration(r.Duration))
+	if n := p.ItemsSkipped.Load(); n > 0 {
+		c.ui.infof("%d items (%s) were there already, or were not to be overwritten", n, size.FormatBytes(p.BytesSkipped.Load()))
+	}
+	if n := p.ItemsDeleted.Load(); n > 0 {
+		c.ui.infof("%s%d items deleted", would, n)
+	}
+	if o.Verify && !o.DryRun {
+		c.ui.infof("verified: %d files (%s) read again and found right", r.Verified, size.FormatBytes(p.BytesVerified.Load()))
+	}
+	for _, loss := range []struct {
+		n    uint64
+		what string
+	}{
+		{r.OwnersKept, "items belong to you now: only root can give them to their owners"},
+		{r.PrivilegesLost, "of these lost their setuid or setgid bit with their owner"},
+		{r.AttributesLost, "extended attributes were left out: you, or the file system, may not have them"},
+	} {
+		if loss.n > 0 {
+			c.ui.warn("restore", "", fmt.Errorf("%d %s", loss.n, loss.what))
+		}
+	}
+}

@@ -1,0 +1,83 @@
+package restore
+
+import (
+	"cmp"
+	"context"
+	"slices"
+
+	"holdfast/repository/blob"
+	"holdfast/repository/id"
+)
+
+// batchParts bounds the plan: large enough that most packs are read once
+// although neighbouring files lie in several packs, small enough for memory.
+const batchParts = 48 << 10
+
+// batch is the plan for some files: which parts of them are in which packs.
+type batch struct {
+	// packs are in the order in which the walk came to need them, so that
+	// folders are done one after the other.
+	packs  []*packPlan
+	byPack map[id.ID]*packPlan
+	parts  int
+}
+
+// packPlan lists the places for the blobs of one pack.
+type packPlan struct {
+	pack   id.ID
+	places []place
+}
+
+// place is a part of a file that a blob belongs in.
+type place struct {
+	file   *file
+	offset int64
+	// position is that of the blob in the index.
+	position uint32
+	// inPack is where the blob lies in the pack.
+	inPack uint32
+}
+
+func newBatch() *batch { return &batch{byPack: make(map[id.ID]*packPlan)} }
+
+// add plans a part of a file.
+func (b *batch) add(stored blob.Blob, p place) {
+	plan := b.byPack[stored.Pack]
+	if plan == nil {
+		plan = &packPlan{pack: stored.Pack}
+		b.byPack[stored.Pack] = plan
+		b.packs = append(b.packs, plan)
+	}
+	p.inPack = stored.Offset
+	plan.places = append(plan.places, p)
+	b.parts++
+}
+
+func (b *batch) full() bool { return b.parts >= batchParts }
+
+// inOrder sorts the places by where their blobs lie in the pack.
+func (p *packPlan) inOrder() {
+	slices.SortFunc(p.places, func(a, b place) int {
+		return cmp.Or(
+			cmp.Compare(a.inPack, b.inPack),
+			cmp.Compare(a.position, b.position),
+			cmp.Compare(a.offset, b.offset),
+		)
+	})
+}
+
+// handOut gives the packs of one batch after the other to the workers. While
+// they work the walk plans the next batch, and no more than that.
+func handOut(ctx context.Context, batches <-chan *batch, packs chan<- *packPlan) error {
+	for b := range batches {
+		for k, p := range b.packs {
+			b.packs[k] = nil // let go of what is done
+			select {
+			case packs <- p:
+			case <-ctx.Done():
+				return context.Cause(ctx)
+			}
+		}
+	}
+	return nil
+}

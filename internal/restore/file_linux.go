@@ -1,0 +1,88 @@
+package restore
+
+import (
+	"io"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// fileHandle is an open file of the target. It is a bare descriptor: an
+// os.File costs more than writing a small file does.
+type fileHandle int
+
+const noFile fileHandle = -1
+
+func (f fileHandle) close() error { return unix.Close(int(f)) }
+
+func (f fileHandle) state() (state, error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(f), &st); err != nil {
+		return state{}, err
+	}
+	return stateOf(&st), nil
+}
+
+func (f fileHandle) truncate(size int64) error { return unix.Ftruncate(int(f), size) }
+
+// writeAt writes all of p.
+func (f fileHandle) writeAt(p []byte, offset int64) error {
+	for len(p) > 0 {
+		n, err := unix.Pwrite(int(f), p, offset)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		p, offset = p[n:], offset+int64(n)
+	}
+	return nil
+}
+
+// readAt fills p; an end before that is io.ErrUnexpectedEOF.
+func (f fileHandle) readAt(p []byte, offset int64) error {
+	for len(p) > 0 {
+		n, err := unix.Pread(int(f), p, offset)
+		if err == unix.EINTR {
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return io.ErrUnexpectedEOF
+		}
+		p, offset = p[n:], offset+int64(n)
+	}
+	return nil
+}
+
+// setTimes sets the times of the open file. (unix.UtimesNanoAt wants a
+// name.)
+func (f fileHandle) setTimes(atime, mtime stamp) error {
+	times := [2]unix.Timespec{timespec(atime), timespec(mtime)}
+	_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(f), 0, uintptr(unsafe.Pointer(&times)), 0, 0, 0) //nolint:gosec // as futimens(3) does
+	if errno != 0 {
+		return errno
+	}
+	return nil
+}
+
+func timespec(s stamp) unix.Timespec {
+	return unix.Timespec{Sec: s.sec, Nsec: int64(s.nsec)}
+}
+
+// stateOf translates what stat(2) says.
+//
+//nolint:unconvert // some fields are narrower on some machines
+func stateOf(st *unix.Stat_t) state {
+	mode := fileMode(st.Mode)
+	return state{
+		fileID: fileID{uint64(st.Dev), st.Ino},
+		kind:   kindOf(mode), mode: mode & modeBits,
+		uid: st.Uid, gid: st.Gid,
+		links: uint64(st.Nlink), size: st.Size,
+		mtime: stamp{int64(st.Mtim.Sec), int32(st.Mtim.Nsec)}, //nolint:gosec // below 10^9
+	}
+}
