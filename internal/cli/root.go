@@ -103,6 +103,7 @@ func (c *command) root() *cobra.Command {
 var commands = []func(*command) *cobra.Command{
 	newInit,
 	newBackup,
+	newRestore,
 	newCheck,
 	newVersion,
 }
