@@ -14,10 +14,6 @@ import (
 // gains little on blobs of about a megabyte and costs every reader memory.
 const windowSize = 512 << 10
 
-// smallBlob is the size in bytes below which the default level spends less
-// effort.
-const smallBlob = 16 << 10
-
 // maxFrameWindow is the largest window of a frame that is read: that of
 // zstd's highest level. Whole frames are decoded into the memory of their
 // plaintext, so that it costs nothing.
@@ -32,7 +28,7 @@ var ErrDamaged = errors.New("damaged compressed data")
 type Codec struct {
 	level   Level
 	encoder *zstd.Encoder
-	small   *zstd.Encoder // for blobs below smallBlob
+	quick   *zstd.Encoder // where effort gains little: see effort.go
 	decoder *zstd.Decoder
 }
 
@@ -42,24 +38,14 @@ func New(level Level, workers int) (*Codec, error) {
 	if workers < 1 {
 		return nil, fmt.Errorf("making a codec: %d workers", workers)
 	}
-	// The hash and the pack's MAC already say more than a CRC would.
-	encoder, err := zstd.NewWriter(nil,
-		zstd.WithEncoderLevel(level.effort()),
-		zstd.WithEncoderConcurrency(workers),
-		zstd.WithWindowSize(windowSize),
-		zstd.WithEncoderCRC(false))
+	encoder, err := newEncoder(level.effort(), workers)
 	if err != nil {
-		return nil, fmt.Errorf("making an encoder: %w", err)
+		return nil, err
 	}
-	small := encoder
+	quick := encoder
 	if level == Default {
-		small, err = zstd.NewWriter(nil,
-			zstd.WithEncoderLevel(zstd.SpeedFastest),
-			zstd.WithEncoderConcurrency(workers),
-			zstd.WithWindowSize(windowSize),
-			zstd.WithEncoderCRC(false))
-		if err != nil {
-			return nil, fmt.Errorf("making an encoder: %w", err)
+		if quick, err = newEncoder(zstd.SpeedFastest, workers); err != nil {
+			return nil, err
 		}
 	}
 	decoder, err := zstd.NewReader(nil,
@@ -70,24 +56,36 @@ func New(level Level, workers int) (*Codec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a decoder: %w", err)
 	}
-	return &Codec{level: level, encoder: encoder, small: small, decoder: decoder}, nil
+	return &Codec{level: level, encoder: encoder, quick: quick, decoder: decoder}, nil
+}
+
+func newEncoder(effort zstd.EncoderLevel, workers int) (*zstd.Encoder, error) {
+	// The hash and the pack's MAC already say more than a CRC would.
+	e, err := zstd.NewWriter(nil,
+		zstd.WithEncoderLevel(effort),
+		zstd.WithEncoderConcurrency(workers),
+		zstd.WithWindowSize(windowSize),
+		zstd.WithEncoderCRC(false))
+	if err != nil {
+		return nil, fmt.Errorf("making an encoder: %w", err)
+	}
+	return e, nil
 }
 
 // Level returns the level that New was given.
 func (c *Codec) Level() Level { return c.level }
 
 // Bound returns the greatest length a frame of n bytes of plaintext can have.
-func (c *Codec) Bound(n int) int { return c.encoder.MaxEncodedSize(n) }
+func (c *Codec) Bound(n int) int {
+	return max(c.encoder.MaxEncodedSize(n), c.quick.MaxEncodedSize(n))
+}
 
 // Compress appends plain as one frame to dst and returns the extended slice.
 // It allocates nothing if dst has room for Bound(len(plain)) bytes. It
 // compresses whatever the level and whether or not that gains anything: see
 // Off and Incompressible.
 func (c *Codec) Compress(dst, plain []byte) []byte {
-	if len(plain) < smallBlob {
-		return c.small.EncodeAll(plain, dst)
-	}
-	return c.encoder.EncodeAll(plain, dst)
+	return c.encoderFor(dst, plain).EncodeAll(plain, dst)
 }
 
 // Decompress appends the plaintext of a frame, known to have plainLength
