@@ -49,6 +49,7 @@ var placed = map[string]ring{
 	"internal/config": shell,
 
 	"internal/backup":  job,
+	"internal/repair":  job,
 	"internal/restore": job,
 	"internal/verify":  job,
 	"internal/upkeep":  job,

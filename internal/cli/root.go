@@ -105,6 +105,14 @@ var commands = []func(*command) *cobra.Command{
 	newBackup,
 	newRestore,
 	newCheck,
+	newRepair,
+	newForget,
+	newPrune,
+	newCopy,
+	newTag,
+	newRewrite,
+	newKey,
+	newUnlock,
 	newVersion,
 }
 

@@ -1,0 +1,170 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/internal/repair"
+	"holdfast/repository"
+	"holdfast/repository/blob"
+	"holdfast/repository/id"
+)
+
+func newRepair(c *command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "repair",
+		Short: "Save what can be saved of a damaged repository",
+		Long: `Save what can be saved of a damaged repository. ` + "`holdfast check`" + ` tells which
+of these commands helps, and in which order: index, packs, snapshots.
+
+Before you repair anything, save a copy of the repository if you can, and see
+to it that the storage itself is sound.`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newRepairIndex(c), newRepairPacks(c), newRepairSnapshots(c))
+	return cmd
+}
+
+func newRepairIndex(c *command) *cobra.Command {
+	var o repair.IndexOptions
+	cmd := &cobra.Command{
+		Use:   "index [flags]",
+		Short: "Make the index say what the packs hold",
+		Long: `Make the index list the packs that are there, each once and as its own header
+says. Packs that are gone are no longer listed; nothing but index files is
+deleted, and those only when new ones are stored.`,
+		Example: "  holdfast repair index",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.runRepairIndex(cmd.Context(), o) },
+	}
+	cmd.Flags().BoolVar(&o.ReadAllPacks, "read-all-packs", false, "compare the index with the header of every pack")
+	cmd.Flags().BoolVarP(&o.DryRun, "dry-run", "n", false, "change nothing, only tell what would be changed")
+	return cmd
+}
+
+// repairIndexMessage is the result of `repair index`.
+type repairIndexMessage struct {
+	MessageType string   `json:"message_type"` // "summary"
+	DryRun      bool     `json:"dry_run,omitempty"`
+	Damaged     []string `json:"damaged_index_files"`
+	Missing     []string `json:"missing_packs"`
+	Added       []string `json:"added_packs"`
+	Corrected   []string `json:"corrected_packs"`
+	Broken      []string `json:"broken_packs"`
+	Replaced    int      `json:"replaced_index_files"`
+}
+
+func (c *command) runRepairIndex(ctx context.Context, o repair.IndexOptions) error {
+	return c.work(ctx, repository.Exclusive, func(ctx context.Context, r *repository.Repository) error {
+		report, err := repair.Index(ctx, r, o)
+		if err != nil {
+			return err
+		}
+		c.ui.message(repairIndexMessage{
+			MessageType: "summary", DryRun: o.DryRun, Damaged: idStrings(report.Damaged), Missing: idStrings(report.Missing),
+			Added: idStrings(report.Added), Corrected: idStrings(report.Corrected), Broken: idStrings(report.Broken), Replaced: report.Replaced,
+		})
+		c.listIDs("damaged index files, replaced", report.Damaged)
+		c.listIDs("packs that do not exist, listed no more", report.Missing)
+		c.listIDs("packs that were not listed, added", report.Added)
+		c.listIDs("packs that were listed wrongly, corrected", report.Corrected)
+		c.listIDs("packs that are damaged: run `holdfast repair packs` with them", report.Broken)
+		if report.Replaced == 0 && len(report.Added) == 0 {
+			c.ui.infof("the index is as it should be")
+		}
+		return nil
+	})
+}
+
+func (c *command) listIDs(title string, ids []id.ID) {
+	if len(ids) == 0 {
+		return
+	}
+	c.ui.infof("%s:\n  %s", title, strings.Join(idStrings(ids), "\n  "))
+}
+
+func newRepairPacks(c *command) *cobra.Command {
+	var noBackup bool
+	cmd := &cobra.Command{
+		Use:   "packs [flags] ID...",
+		Short: "Move what is whole in damaged packs to new ones",
+		Long: `Store again what can still be read of damaged packs, take them out of the index
+and delete them. A copy of each is kept in the current folder, as pack-ID.
+
+What is lost for good is told; run ` + "`holdfast repair snapshots`" + ` then.`,
+		Example: "  holdfast repair packs 0c1f2e3d…",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			o := repair.PacksOptions{BackupDir: "."}
+			if noBackup {
+				o.BackupDir = ""
+			}
+			var err error
+			if o.Packs, err = parsePackIDs(args); err != nil {
+				return err
+			}
+			return c.runRepairPacks(cmd.Context(), o)
+		},
+	}
+	cmd.Flags().BoolVar(&noBackup, "no-backup", false, "keep no copies of the damaged packs")
+	return cmd
+}
+
+// parsePackIDs wants whole IDs: what they name is deleted.
+func parsePackIDs(args []string) ([]id.ID, error) {
+	if len(args) == 0 {
+		return nil, errors.New("no packs given: `holdfast check --read-data` tells which are damaged")
+	}
+	seen := make(id.Set)
+	var packs []id.ID
+	for _, arg := range args {
+		i, err := id.Parse(arg)
+		if err != nil {
+			return nil, err
+		}
+		if !seen.Has(i) {
+			packs = append(packs, i)
+		}
+		seen.Add(i)
+	}
+	return packs, nil
+}
+
+// repairPacksMessage is the result of `repair packs`.
+type repairPacksMessage struct {
+	MessageType string   `json:"message_type"` // "summary"
+	Salvaged    int      `json:"salvaged_blobs"`
+	Lost        []string `json:"lost_blobs"`
+	Copies      []string `json:"copies"`
+	Removed     int      `json:"removed_packs"`
+}
+
+func (c *command) runRepairPacks(ctx context.Context, o repair.PacksOptions) error {
+	o.Lost = func(_ blob.Blob, err error) { c.ui.warn("repair packs", "", err) }
+	return c.work(ctx, repository.Exclusive, func(ctx context.Context, r *repository.Repository) error {
+		report, err := repair.Packs(ctx, r, o)
+		if err != nil {
+			return err
+		}
+		m := repairPacksMessage{
+			MessageType: "summary", Salvaged: report.Salvaged, Lost: []string{}, Removed: report.Removed,
+			Copies: append([]string{}, report.Copies...),
+		}
+		for _, h := range report.Lost {
+			m.Lost = append(m.Lost, h.Type.String()+"/"+h.ID.String())
+		}
+		c.ui.message(m)
+		for _, name := range report.Copies {
+			c.ui.infof("kept a copy: %s", name)
+		}
+		c.ui.infof("moved %s out of %s; lost %s", countOf(report.Salvaged, "blob"), countOf(len(o.Packs), "pack"), countOf(len(report.Lost), "blob"))
+		if len(report.Lost) > 0 {
+			c.ui.infof("next: `holdfast backup` of the same paths stores again what is still there,\n" +
+				"`holdfast repair snapshots --forget` leaves out of the snapshots what is not")
+		}
+		return nil
+	})
+}

@@ -1,0 +1,185 @@
+package repair
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"holdfast/repository"
+	"holdfast/repository/blob"
+	"holdfast/repository/id"
+	"holdfast/storage"
+)
+
+// PacksOptions tell how packs are repaired.
+type PacksOptions struct {
+	// Packs are the packs to be salvaged.
+	Packs []id.ID
+	// BackupDir is where a copy of each is kept, as pack-<ID>; "" keeps none.
+	BackupDir string
+	Writer    repository.WriterOptions
+	// Lost, if set, is told of each blob that cannot be read.
+	Lost func(b blob.Blob, err error)
+}
+
+// PacksReport tells what became of the blobs of damaged packs.
+type PacksReport struct {
+	// Salvaged counts the blobs that were moved to new packs.
+	Salvaged int
+	// Lost are the blobs that no pack holds any more.
+	Lost []blob.Handle
+	// Copies are the files that were kept.
+	Copies []string
+	// Removed counts the packs that were deleted.
+	Removed int
+}
+
+// Packs moves the intact blobs of some packs to new ones, takes the packs out
+// of the index, and deletes them. A pack that does not exist is taken out of
+// the index.
+func Packs(ctx context.Context, r *repository.Repository, o PacksOptions) (*PacksReport, error) {
+	bad, err := r.ReloadIndex(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if len(bad) > 0 {
+		return nil, fmt.Errorf("%w: %w", errDamagedIndex, bad[0])
+	}
+	s := &salvage{r: r, options: o, packs: id.NewSet(o.Packs...)}
+	if err := s.keepCopies(ctx); err != nil {
+		return nil, err
+	}
+	if err := s.move(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.PlanReindex(s.packs.Has, nil).Execute(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.RemoveFiles(ctx, repository.PackFile, o.Packs, nil); err != nil {
+		return nil, err
+	}
+	s.report.Removed = len(s.packs)
+	for _, h := range s.lost {
+		if !r.Index().Has(h) {
+			s.report.Lost = append(s.report.Lost, h)
+		}
+	}
+	return &s.report, nil
+}
+
+// salvage is the work on some packs.
+type salvage struct {
+	r       *repository.Repository
+	options PacksOptions
+	packs   id.Set
+	lost    []blob.Handle
+	report  PacksReport
+}
+
+// keepCopies saves the packs as they are.
+func (s *salvage) keepCopies(ctx context.Context) error {
+	if s.options.BackupDir == "" {
+		return nil
+	}
+	for _, pack := range s.options.Packs {
+		name := filepath.Join(s.options.BackupDir, "pack-"+pack.String())
+		err := s.keepCopy(ctx, pack, name)
+		if errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("keep a copy of pack %s: %w", pack.Short(), err)
+		}
+		s.report.Copies = append(s.report.Copies, name)
+	}
+	return nil
+}
+
+// keepCopy copies a pack to a new file. A file of that name may be the only
+// copy left: it is never overwritten.
+func (s *salvage) keepCopy(ctx context.Context, pack id.ID, name string) error {
+	stored, err := s.r.Store().Get(ctx, repository.PackFile.Key(pack), 0, -1)
+	if err != nil {
+		return err
+	}
+	defer stored.Close() //nolint:errcheck // it was only read
+	f, err := os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(f, stored)
+	if err == nil {
+		err = f.Sync()
+	}
+	return errors.Join(err, f.Close())
+}
+
+// move stores what is intact again, and makes it durable.
+func (s *salvage) move(ctx context.Context) error {
+	o := s.options.Writer
+	o.Rewrite = true // copies elsewhere may be damaged as well
+	w, err := s.r.NewWriter(ctx, o)
+	if err != nil {
+		return err
+	}
+	listed := make(id.Set)
+	err = s.r.Index().ByPack(ctx, s.packs.Has, func(pack id.ID, blobs []blob.Blob) error {
+		listed.Add(pack)
+		return s.movePack(ctx, w, pack, blobs)
+	})
+	for pack := range s.packs {
+		if err == nil && !listed.Has(pack) {
+			err = s.moveUnlisted(ctx, w, pack)
+		}
+	}
+	if err == nil {
+		err = w.Flush(ctx)
+	}
+	return errors.Join(err, w.Close())
+}
+
+// movePack stores the intact blobs of a pack again.
+func (s *salvage) movePack(ctx context.Context, w *repository.Writer, pack id.ID, blobs []blob.Blob) error {
+	err := s.r.NewPackVerifier().Verify(ctx, pack, blobs, func(b blob.Blob, plain []byte, err error) error {
+		if err != nil {
+			s.lose(b, err)
+			return nil
+		}
+		s.report.Salvaged++
+		_, err = w.Save(ctx, b.Type, plain)
+		return err
+	})
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		for _, b := range blobs {
+			s.lose(b, err)
+		}
+	case err != nil && !repository.IsCorrupt(err):
+		return err
+	}
+	return nil
+}
+
+func (s *salvage) lose(b blob.Blob, err error) {
+	s.lost = append(s.lost, b.Handle)
+	if s.options.Lost != nil {
+		s.options.Lost(b, err)
+	}
+}
+
+// moveUnlisted does the same with a pack that no index lists, if its header
+// can be read.
+func (s *salvage) moveUnlisted(ctx context.Context, w *repository.Writer, pack id.ID) error {
+	info, err := s.r.Store().Stat(ctx, repository.PackFile.Key(pack))
+	if err != nil {
+		return fmt.Errorf("repair pack %s: %w", pack.Short(), err)
+	}
+	blobs, err := s.r.ReadPackHeader(ctx, pack, info.SizeBytes)
+	if err != nil {
+		return fmt.Errorf("repair pack %s: no index lists it, and %w", pack.Short(), err)
+	}
+	return s.movePack(ctx, w, pack, blobs)
+}
