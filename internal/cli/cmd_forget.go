@@ -1,0 +1,223 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"holdfast/internal/retention"
+	"holdfast/internal/upkeep"
+	"holdfast/repository"
+	"holdfast/repository/snapshot"
+)
+
+// forgetFlags are the flags of `holdfast forget`.
+type forgetFlags struct {
+	policy    retention.Policy
+	keepTags  []string
+	chosen    selectFlags
+	groupBy   string
+	removeAll bool
+	dryRun    bool
+	prune     bool
+	pruning   pruneFlags
+}
+
+func newForget(c *command) *cobra.Command {
+	var f forgetFlags
+	cmd := &cobra.Command{
+		Use:   "forget [flags] [SNAPSHOT...]",
+		Short: "Remove snapshots that a policy does not keep",
+		Long: `Remove snapshots: those named, or those that no --keep rule keeps.
+
+The policy is asked about each group of snapshots by itself: those of the same
+host and paths, unless --group-by says otherwise. A snapshot stays if any one
+rule keeps it; the output says which. Durations are written like 1y5m7d2h and
+end at the newest snapshot of the group. Snapshots dated in the future stay
+and are not counted.
+
+What the removed snapshots alone needed stays in the repository until it is
+pruned: with --prune at once.`,
+		Example: `  holdfast forget --keep-within 14d --keep-weekly 8 --keep-monthly 12 --dry-run
+  holdfast forget --host www --keep-last 5 --prune
+  holdfast forget 3f9a0c11`,
+		RunE: func(cmd *cobra.Command, args []string) error { return c.runForget(cmd.Context(), &f, args) },
+	}
+	fl := cmd.Flags()
+	f.registerPolicy(fl)
+	f.chosen.register(fl, "")
+	fl.StringVarP(&f.groupBy, "group-by", "g", "host,paths", "what divides snapshots into groups: `host,paths,tags`")
+	fl.BoolVar(&f.removeAll, "unsafe-allow-remove-all", false, "without any --keep rule, remove all snapshots that --host, --tag and --path choose")
+	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "remove nothing, only tell what would be removed")
+	fl.BoolVar(&f.prune, "prune", false, "prune the repository when snapshots were removed")
+	f.pruning.register(fl)
+	return cmd
+}
+
+func (f *forgetFlags) registerPolicy(fl *pflag.FlagSet) {
+	p := &f.policy
+	for _, rule := range []struct {
+		count  *retention.Count
+		period string
+		short  string
+	}{
+		{&p.Last, "last", "l"},
+		{&p.Hourly, "hourly", "H"},
+		{&p.Daily, "daily", "d"},
+		{&p.Weekly, "weekly", "w"},
+		{&p.Monthly, "monthly", "m"},
+		{&p.Yearly, "yearly", "y"},
+	} {
+		fl.VarP(rule.count, "keep-"+rule.period, rule.short, "keep the `n` "+rule.period+" snapshots that are newest, or unlimited")
+	}
+	fl.Var(&p.Within, "keep-within", "keep all snapshots within a `duration` before the newest")
+	for _, rule := range []struct {
+		within *retention.Duration
+		period string
+	}{
+		{&p.WithinHourly, "hourly"},
+		{&p.WithinDaily, "daily"},
+		{&p.WithinWeekly, "weekly"},
+		{&p.WithinMonthly, "monthly"},
+		{&p.WithinYearly, "yearly"},
+	} {
+		fl.Var(rule.within, "keep-within-"+rule.period, "keep "+rule.period+" snapshots within a `duration` before the newest")
+	}
+	fl.StringArrayVar(&f.keepTags, "keep-tag", nil, "keep snapshots with all of these `tag[,tag]` (may be repeated)")
+}
+
+func (c *command) runForget(ctx context.Context, f *forgetFlags, args []string) error {
+	groupBy, err := snapshot.ParseGroupBy(f.groupBy)
+	if err != nil {
+		return err
+	}
+	for _, list := range f.keepTags {
+		f.policy.Tags = append(f.policy.Tags, retention.ParseTagList(list))
+	}
+	if len(args) > 0 && !f.policy.Empty() {
+		return fmt.Errorf("name snapshots or give --keep rules, not both")
+	}
+	pruning, err := f.pruning.options(c)
+	if err != nil {
+		return err
+	}
+	return c.work(ctx, changing(f.dryRun), func(ctx context.Context, r *repository.Repository) error {
+		all, err := c.snapshots(ctx, r)
+		if err != nil {
+			return err
+		}
+		plan, err := f.plan(all, groupBy, args)
+		if err != nil {
+			return err
+		}
+		return c.forget(ctx, r, plan, pruning, f)
+	})
+}
+
+// plan decides which snapshots go: those named, or those that the policy
+// does not keep.
+func (f *forgetFlags) plan(all []*snapshot.Snapshot, groupBy snapshot.GroupBy, args []string) (*upkeep.ForgetPlan, error) {
+	if len(args) > 0 {
+		named, err := f.chosen.choose(all, args)
+		if err != nil {
+			return nil, err
+		}
+		return upkeep.PlanForgetThese(named), nil
+	}
+	return upkeep.PlanForget(all, upkeep.ForgetOptions{
+		Policy: f.policy, Filter: f.chosen.filter(), GroupBy: groupBy, AllowRemoveAll: f.removeAll, Now: time.Now(),
+	})
+}
+
+// forget shows a plan and, unless this is a dry run, executes it.
+func (c *command) forget(ctx context.Context, r *repository.Repository, plan *upkeep.ForgetPlan, pruning upkeep.PruneOptions, f *forgetFlags) error {
+	byPolicy := !f.policy.Empty() || f.removeAll
+	c.showForget(plan, f)
+	removed := plan.Remove()
+	if !f.dryRun {
+		if err := plan.Execute(ctx, r); err != nil {
+			return err
+		}
+	}
+	if byPolicy {
+		c.ui.message(forgetMessage(plan))
+	}
+	c.ui.infof("%s %d snapshots", verb(f.dryRun, "removed", "would remove"), len(removed))
+	if !f.prune || len(removed) == 0 {
+		return nil
+	}
+	pruning.Without = plan.RemoveIDs()
+	return c.prune(ctx, r, pruning, f.dryRun)
+}
+
+// showForget prints, for each group, what stays and why, and what goes.
+func (c *command) showForget(plan *upkeep.ForgetPlan, f *forgetFlags) {
+	if !f.policy.Empty() {
+		c.ui.infof("policy: %v", f.policy)
+	}
+	for i := range plan.Groups {
+		g := &plan.Groups[i]
+		if name := g.Key.String(); name != "" {
+			c.ui.infof("\nsnapshots for %s", name)
+		}
+		c.showDecisions("keep", g.Keep())
+		c.showDecisions(verb(f.dryRun, "remove", "would remove"), g.Remove())
+		for _, d := range g.Keep() {
+			if d.Future {
+				c.ui.warn("forget", d.Snapshot.ID.Short(), fmt.Errorf("the snapshot is dated %s, in the future: a clock is or was wrong; it is kept and not counted", d.Snapshot.Time.Format(time.DateTime)))
+			}
+		}
+	}
+}
+
+func (c *command) showDecisions(what string, list []upkeep.ForgetDecision) {
+	if len(list) == 0 || c.ui.json || c.ui.quiet {
+		return
+	}
+	c.ui.infof("\n%s %d snapshots:", what, len(list))
+	var rows [][]string
+	for _, d := range list {
+		s := d.Snapshot
+		rows = append(rows, []string{
+			s.ID.Short(), s.Time.Local().Format(time.DateTime), s.Hostname, strings.Join(s.Tags, ","), strings.Join(d.Reasons, ", "), strings.Join(s.Paths, ", "),
+		})
+	}
+	c.ui.table([]string{"ID", "Time", "Host", "Tags", "Reasons", "Paths"}, rows)
+}
+
+// forgetGroup tells about one group, in restic's words.
+type forgetGroup struct {
+	Tags    []string       `json:"tags"`
+	Host    string         `json:"host"`
+	Paths   []string       `json:"paths"`
+	Keep    []identified   `json:"keep"`
+	Remove  []identified   `json:"remove"`
+	Reasons []forgetReason `json:"reasons"`
+}
+
+// forgetReason tells why a snapshot is kept.
+type forgetReason struct {
+	Snapshot identified `json:"snapshot"`
+	Matches  []string   `json:"matches"`
+}
+
+func forgetMessage(plan *upkeep.ForgetPlan) []forgetGroup {
+	groups := []forgetGroup{}
+	for i := range plan.Groups {
+		g := &plan.Groups[i]
+		m := forgetGroup{Tags: g.Key.Tags, Host: g.Key.Hostname, Paths: g.Key.Paths}
+		for _, d := range g.Keep() {
+			m.Keep = append(m.Keep, identified{d.Snapshot})
+			m.Reasons = append(m.Reasons, forgetReason{identified{d.Snapshot}, d.Reasons})
+		}
+		for _, d := range g.Remove() {
+			m.Remove = append(m.Remove, identified{d.Snapshot})
+		}
+		groups = append(groups, m)
+	}
+	return groups
+}

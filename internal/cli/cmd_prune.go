@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"time"
+
+	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
+
+	"holdfast/internal/size"
+	"holdfast/internal/upkeep"
+	"holdfast/repository"
+	"holdfast/repository/id"
+)
+
+// pruneFlags are the flags of `holdfast prune`, and of `holdfast forget` for
+// its --prune.
+type pruneFlags struct {
+	maxUnused     size.Unused
+	maxRepack     size.Bytes
+	maxRepackFlag *pflag.Flag
+	small         bool
+	cacheableOnly bool
+	writer        writerFlags
+}
+
+func (f *pruneFlags) register(fl *pflag.FlagSet) {
+	f.maxUnused = upkeep.DefaultMaxUnused()
+	fl.Var(&f.maxUnused, "max-unused", "leave at most this much unused data: a `limit` such as 5%, 10G, 0 or unlimited")
+	fl.Var(&f.maxRepack, "max-repack-size", "rewrite packs of at most this `size` in all (default: no limit)")
+	f.maxRepackFlag = fl.Lookup("max-repack-size")
+	f.maxRepackFlag.DefValue = ""
+	fl.BoolVar(&f.small, "repack-small", false, "rewrite packs below 80% of the pack size, not only tiny ones")
+	fl.BoolVar(&f.cacheableOnly, "repack-cacheable-only", false, "rewrite no packs of file content, only those of folders")
+	f.writer.register(fl)
+}
+
+func (f *pruneFlags) options(c *command) (upkeep.PruneOptions, error) {
+	o := upkeep.PruneOptions{
+		MaxUnused: f.maxUnused, RepackSmall: f.small, RepackCacheableOnly: f.cacheableOnly,
+		Watch: c.watchUpkeep,
+		Warn:  func(item string, err error) { c.ui.warn("prune", item, err) },
+	}
+	if f.maxRepackFlag.Changed {
+		o.MaxRepack = &f.maxRepack
+	}
+	var err error
+	o.Writer, err = f.writer.options()
+	return o, err
+}
+
+func newPrune(c *command) *cobra.Command {
+	var f pruneFlags
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "prune [flags]",
+		Short: "Free the space of data that no snapshot needs",
+		Long: `Find out what the snapshots need, and delete the rest.
+
+Packs that hold nothing of use are deleted. Packs that are partly of use are
+rewritten, those with the largest useless part first, until at most
+--max-unused of what remains is useless.
+
+Prune may be killed at any instant: nothing is deleted before what replaces it
+is stored. It refuses to work on a repository that lacks something its
+snapshots need.`,
+		Example: `  holdfast prune --dry-run
+  holdfast prune --max-unused 10% --max-repack-size 50G`,
+		Args: noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			o, err := f.options(c)
+			if err != nil {
+				return err
+			}
+			return c.work(cmd.Context(), changing(dryRun), func(ctx context.Context, r *repository.Repository) error {
+				return c.prune(ctx, r, o, dryRun)
+			})
+		},
+	}
+	f.register(cmd.Flags())
+	cmd.Flags().BoolVarP(&dryRun, "dry-run", "n", false, "delete nothing, only tell what would be done")
+	return cmd
+}
+
+// prunePlanMessage tells what prune will do, or would.
+type prunePlanMessage struct {
+	MessageType string `json:"message_type"` // "prune_plan"
+	DryRun      bool   `json:"dry_run"`
+	upkeep.PruneStats
+	FreedBytes       uint64  `json:"freed_bytes"`
+	UnusedAfterBytes uint64  `json:"unused_after_bytes"`
+	UnindexedPacks   []id.ID `json:"unindexed_packs,omitempty"`
+	RepackPacks      []id.ID `json:"repack_packs,omitempty"`
+	RemovePacks      []id.ID `json:"remove_packs,omitempty"`
+}
+
+// pruneSummary is the last message of prune.
+type pruneSummary struct {
+	MessageType   string  `json:"message_type"` // "summary"
+	FreedBytes    uint64  `json:"freed_bytes"`
+	TotalDuration float64 `json:"total_duration"` // seconds
+}
+
+// prune makes a plan, shows it and, unless this is a dry run, executes it.
+func (c *command) prune(ctx context.Context, r *repository.Repository, o upkeep.PruneOptions, dryRun bool) error {
+	start := time.Now()
+	p, err := upkeep.PlanPrune(ctx, r, o)
+	if err != nil {
+		return err
+	}
+	c.showPrune(p, dryRun)
+	if dryRun {
+		return nil
+	}
+	if err := p.Execute(ctx); err != nil {
+		return err
+	}
+	c.ui.message(pruneSummary{"summary", p.Stats.Freed(), time.Since(start).Seconds()})
+	if !p.NothingToDo() {
+		c.ui.infof("done in %s", size.FormatDuration(time.Since(start)))
+	}
+	return nil
+}
+
+func (c *command) showPrune(p *upkeep.PrunePlan, dryRun bool) {
+	s := &p.Stats
+	m := prunePlanMessage{
+		MessageType: "prune_plan", DryRun: dryRun, PruneStats: *s,
+		FreedBytes: s.Freed(), UnusedAfterBytes: s.UnusedAfter(),
+	}
+	if c.ui.verbose > 0 {
+		m.UnindexedPacks, m.RepackPacks, m.RemovePacks = p.Unindexed(), p.Repack(), p.Remove()
+		c.listPacks("delete, not in the index", m.UnindexedPacks)
+		c.listPacks("rewrite", m.RepackPacks)
+		c.listPacks("delete", m.RemovePacks)
+	}
+	c.ui.message(m)
+	row := func(what string, a upkeep.Amount) {
+		c.ui.infof("%-22s %9d blobs  %12s", what, a.Count, size.FormatBytes(a.Bytes))
+	}
+	row("used:", s.Used)
+	if s.Duplicate.Count > 0 {
+		row("stored again:", s.Duplicate)
+	}
+	row("unused:", s.Unused)
+	if s.Unindexed.Count > 0 {
+		c.ui.infof("%-22s %9d packs  %12s", "not in the index:", s.Unindexed.Count, size.FormatBytes(s.Unindexed.Bytes))
+	}
+	if p.NothingToDo() {
+		c.ui.infof("nothing to do")
+		return
+	}
+	c.ui.infof("%-22s %9d packs  %12s, of which %s go", "to rewrite:", s.PacksRepack, size.FormatBytes(s.Repack.Bytes), size.FormatBytes(s.RepackRemoved.Bytes))
+	c.ui.infof("%-22s %9d packs  %12s", "to delete:", s.PacksRemove, size.FormatBytes(s.Remove.Bytes))
+	c.ui.infof("%-22s %9d index files", "to replace:", s.IndexFiles)
+	c.ui.infof("%-22s %29s, and %s of unused data stay", verb(dryRun, "frees:", "would free:"), size.FormatBytes(s.Freed()), size.FormatBytes(s.UnusedAfter()))
+}
+
+func (c *command) listPacks(what string, packs []id.ID) {
+	for _, i := range packs {
+		c.ui.infof("%s: pack %s", what, i)
+	}
+}
+
+// verb returns how something is said that happens, or would.
+func verb(dryRun bool, does, would string) string {
+	if dryRun {
+		return would
+	}
+	return does
+}

@@ -1,0 +1,129 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/internal/pattern"
+	"holdfast/internal/upkeep"
+	"holdfast/repository"
+)
+
+// rewriteFlags are the flags of `holdfast rewrite`.
+type rewriteFlags struct {
+	source  sourceFlags // its exclude patterns only
+	chosen  selectFlags
+	forget  bool
+	dryRun  bool
+	newHost string
+	newTime string
+	writer  writerFlags
+}
+
+func newRewrite(c *command) *cobra.Command {
+	var f rewriteFlags
+	cmd := &cobra.Command{
+		Use:   "rewrite [flags] [SNAPSHOT...]",
+		Short: "Take files out of snapshots, or correct what they record",
+		Long: `Make new snapshots from old ones, without the files that match a pattern, or
+with another host or time.
+
+The old snapshots stay, and the new ones get the tag "rewrite", unless --forget
+is given. Folders in which nothing changes are taken over byte for byte. What
+was taken out stays in the repository until the old snapshots are forgotten
+and the repository is pruned.`,
+		Example: `  holdfast rewrite --exclude '*.iso' --dry-run
+  holdfast rewrite --exclude /home/me/secret --forget latest
+  holdfast rewrite --new-host www2 --host www`,
+		RunE: func(cmd *cobra.Command, args []string) error { return c.runRewrite(cmd.Context(), &f, args) },
+	}
+	fl := cmd.Flags()
+	s := &f.source
+	fl.StringArrayVarP(&s.excludes, "exclude", "e", nil, "take out what matches a `pattern` (may be repeated)")
+	fl.StringArrayVar(&s.iexcludes, "iexclude", nil, "as --exclude, whatever the case of letters")
+	fl.StringArrayVar(&s.excludeFiles, "exclude-file", nil, "read exclude patterns from a `file`")
+	fl.StringArrayVar(&s.iexcludeFiles, "iexclude-file", nil, "as --exclude-file, whatever the case of letters")
+	fl.StringVar(&f.newHost, "new-host", "", "record this host `name`")
+	fl.StringVar(&f.newTime, "new-time", "", "record this `time`, as \"2006-01-02 15:04:05\"")
+	fl.BoolVar(&f.forget, "forget", false, "remove the old snapshots")
+	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "store nothing, only tell what would change")
+	f.chosen.register(fl, "H")
+	f.writer.register(fl)
+	return cmd
+}
+
+func (c *command) runRewrite(ctx context.Context, f *rewriteFlags, args []string) error {
+	o, err := f.options(c)
+	if err != nil {
+		return err
+	}
+	mode := repository.Shared
+	if f.forget {
+		mode = changing(f.dryRun)
+	}
+	return c.work(ctx, mode, func(ctx context.Context, r *repository.Repository) error {
+		all, err := c.loadAll(ctx, r)
+		if err != nil {
+			return err
+		}
+		chosen, err := f.chosen.choose(all, args)
+		if err != nil {
+			return err
+		}
+		edits, err := upkeep.Rewrite(ctx, r, all, chosen, o)
+		c.showEdits(edits, f.dryRun)
+		return err
+	})
+}
+
+func (f *rewriteFlags) options(c *command) (upkeep.RewriteOptions, error) {
+	o := upkeep.RewriteOptions{NewHost: f.newHost, Forget: f.forget, DryRun: f.dryRun, Watch: c.watchUpkeep}
+	if c.ui.verbose > 0 {
+		o.OnExcluded = func(path string) { c.ui.infof("excluded  %s", path) }
+	}
+	var err error
+	if f.newTime != "" {
+		if o.NewTime, err = time.ParseInLocation(time.DateTime, f.newTime, time.Local); err != nil {
+			return o, fmt.Errorf("--new-time %q: write it as %q", f.newTime, time.DateTime)
+		}
+	}
+	if o.Writer, err = f.writer.options(); err != nil {
+		return o, err
+	}
+	if o.Exclude, err = f.excluded(c); err != nil {
+		return o, err
+	}
+	if len(o.Exclude) == 0 && f.newHost == "" && f.newTime == "" {
+		return o, errors.New("nothing to do: give --exclude, --new-host or --new-time")
+	}
+	return o, nil
+}
+
+// excluded returns the patterns that flags and files give.
+func (f *rewriteFlags) excluded(c *command) (pattern.Lists, error) {
+	var lists pattern.Lists
+	for _, kind := range []struct {
+		given, files []string
+		parse        func([]string) (*pattern.List, error)
+	}{
+		{f.source.excludes, f.source.excludeFiles, pattern.Parse},
+		{f.source.iexcludes, f.source.iexcludeFiles, pattern.ParseFold},
+	} {
+		all, err := f.source.patterns(c, kind.given, kind.files)
+		if err != nil {
+			return nil, err
+		}
+		list, err := kind.parse(all)
+		if err != nil {
+			return nil, err
+		}
+		if !list.Empty() {
+			lists = append(lists, list)
+		}
+	}
+	return lists, nil
+}

@@ -1,0 +1,97 @@
+package cli
+
+import (
+	"context"
+	"errors"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/internal/upkeep"
+	"holdfast/repository"
+	"holdfast/repository/snapshot"
+)
+
+// tagFlags are the flags of `holdfast tag`.
+type tagFlags struct {
+	set, add, remove []string
+	chosen           selectFlags
+}
+
+func newTag(c *command) *cobra.Command {
+	var f tagFlags
+	cmd := &cobra.Command{
+		Use:   "tag [flags] [SNAPSHOT...]",
+		Short: "Change the tags of snapshots",
+		Long: `Change the tags of the snapshots named or, without names, of all that --host,
+--tag and --path choose.
+
+A snapshot with other tags is a new snapshot, with a new ID, that takes the
+place of the old one. Tags that begin with "holdfast:" record what holdfast
+needs to know and stay.`,
+		Example: `  holdfast tag --add monthly latest
+  holdfast tag --tag old --set archive,2025`,
+		RunE: func(cmd *cobra.Command, args []string) error { return c.runTag(cmd.Context(), &f, args) },
+	}
+	fl := cmd.Flags()
+	fl.StringArrayVar(&f.set, "set", nil, "replace the tags by these `tag[,tag]` (may be repeated; \"\" for none)")
+	fl.StringArrayVar(&f.add, "add", nil, "add these `tag[,tag]` (may be repeated)")
+	fl.StringArrayVar(&f.remove, "remove", nil, "remove these `tag[,tag]` (may be repeated)")
+	f.chosen.register(fl, "H")
+	return cmd
+}
+
+// edit turns the flags into an edit.
+func (f *tagFlags) edit() (snapshot.TagEdit, error) {
+	e := snapshot.TagEdit{Replace: len(f.set) > 0, Set: splitTags(f.set), Add: splitTags(f.add), Remove: splitTags(f.remove)}
+	switch {
+	case len(f.set)+len(f.add)+len(f.remove) == 0:
+		return e, errors.New("nothing to do: give --set, --add or --remove")
+	case e.Replace && len(f.add)+len(f.remove) > 0:
+		return e, errors.New("--set replaces all tags: it cannot go with --add or --remove")
+	}
+	return e, e.Validate()
+}
+
+func splitTags(lists []string) []string {
+	var tags []string
+	for _, list := range lists {
+		tags = append(tags, snapshot.ParseTagList(list)...)
+	}
+	return tags
+}
+
+func (c *command) runTag(ctx context.Context, f *tagFlags, args []string) error {
+	edit, err := f.edit()
+	if err != nil {
+		return err
+	}
+	return c.work(ctx, repository.Exclusive, func(ctx context.Context, r *repository.Repository) error {
+		all, err := c.snapshots(ctx, r)
+		if err != nil {
+			return err
+		}
+		chosen, err := f.chosen.choose(all, args)
+		if err != nil {
+			return err
+		}
+		edits, err := upkeep.Tag(ctx, r, all, chosen, edit)
+		c.showEdits(edits, false)
+		return err
+	})
+}
+
+// showEdits tells which snapshots took the place of which.
+func (c *command) showEdits(edits []upkeep.Edit, dryRun bool) {
+	for _, e := range edits {
+		m := editMessage{MessageType: "changed", Old: e.Old.ID.String()}
+		if dryRun {
+			c.ui.infof("snapshot %s would change", e.Old.ID.Short())
+		} else {
+			m.New = e.New.ID.String()
+			c.ui.infof("snapshot %s is now %s", e.Old.ID.Short(), e.New.ID.Short())
+		}
+		c.ui.message(m)
+	}
+	c.ui.message(editSummary{"summary", dryRun, len(edits)})
+	c.ui.infof("%s %d snapshots", verb(dryRun, "changed", "would change"), len(edits))
+}
