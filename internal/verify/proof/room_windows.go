@@ -1,0 +1,14 @@
+package proof
+
+import "golang.org/x/sys/windows"
+
+// freeBytes returns how much this user may write to the disk that path is on.
+func freeBytes(path string) (uint64, error) {
+	name, err := windows.UTF16PtrFromString(path)
+	if err != nil {
+		return 0, err
+	}
+	var free uint64
+	err = windows.GetDiskFreeSpaceEx(name, &free, nil, nil)
+	return free, err
+}
