@@ -89,7 +89,11 @@ func (r *Repository) RemoveFile(ctx context.Context, k FileKind, i id.ID) error 
 }
 
 func (r *Repository) removeFile(ctx context.Context, k FileKind, i id.ID) error {
-	err := r.store.Delete(ctx, k.Key(i))
+	return removeFile(ctx, r.store, k, i)
+}
+
+func removeFile(ctx context.Context, s storage.Store, k FileKind, i id.ID) error {
+	err := s.Delete(ctx, k.Key(i))
 	if err != nil && !isNotFound(err) {
 		return fmt.Errorf("delete %s %s: %w", k, i.Short(), err)
 	}

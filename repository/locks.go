@@ -69,8 +69,11 @@ func (r *Repository) RemoveStaleLocks(ctx context.Context, all bool) (int, error
 				return nil //nolint:nilerr // a lock that cannot be judged stays
 			}
 		}
+		if err := r.removeFile(ctx, LockFile, i); err != nil {
+			return err
+		}
 		removed++
-		return r.removeFile(ctx, LockFile, i)
+		return nil
 	})
 	return removed, err
 }
@@ -90,28 +93,24 @@ func (r *Repository) loadLock(ctx context.Context, i id.ID, sizeBytes int64) (Lo
 
 // lockFiles reads and writes lock files around the gate, which may be frozen
 // on a lock's behalf.
-func (r *Repository) lockFiles() lockFiles {
-	open := *r
-	open.store = &gate{Store: r.store.Store}
-	return lockFiles{&open}
-}
+func (r *Repository) lockFiles() lockFiles { return lockFiles{r.filesIn(r.store.Store)} }
 
-type lockFiles struct{ r *Repository }
+type lockFiles struct{ files sealedFiles }
 
 var _ lock.Files = lockFiles{}
 
 func (f lockFiles) List(ctx context.Context, visit func(id.ID, int64) error) error {
-	return f.r.ListFiles(ctx, LockFile, visit)
+	return listFiles(ctx, f.files.store, LockFile, visit)
 }
 
 func (f lockFiles) Load(ctx context.Context, i id.ID) ([]byte, error) {
-	return f.r.LoadUnpacked(ctx, LockFile, i)
+	return f.files.load(ctx, LockFile, i)
 }
 
 func (f lockFiles) Save(ctx context.Context, plain []byte) (id.ID, error) {
-	return f.r.saveUnpacked(ctx, LockFile, plain)
+	return f.files.save(ctx, LockFile, plain)
 }
 
 func (f lockFiles) Remove(ctx context.Context, i id.ID) error {
-	return f.r.removeFile(ctx, LockFile, i)
+	return removeFile(ctx, f.files.store, LockFile, i)
 }

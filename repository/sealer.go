@@ -42,7 +42,7 @@ func newSealers(o WriterOptions) (chan *sealer, error) {
 }
 
 // errVerify says that sealed data did not open to what was given.
-var errVerify = errors.New("verification before upload: the sealed blob does not open to what was given; this machine may have faulty memory or CPU")
+var errVerify = errors.New("verification before upload: sealed data does not open to what was given; this machine may have faulty memory or CPU")
 
 // seal returns the stored form of a blob, valid until the next call, and the
 // length to record for it: 0 when it is not compressed.

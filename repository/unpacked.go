@@ -1,13 +1,15 @@
 package repository
 
 import (
+	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 
 	"holdfast/repository/id"
+	"holdfast/repository/internal/codec"
+	"holdfast/repository/internal/seal"
 	"holdfast/storage"
 )
 
@@ -25,12 +27,15 @@ func readFile(ctx context.Context, s storage.Store, k FileKind, i id.ID) ([]byte
 	if err != nil {
 		return nil, fmt.Errorf("read %s %s: %w", k, i.Short(), err)
 	}
-	data, err := io.ReadAll(io.LimitReader(rd, maxUnpackedBytes))
+	data, err := io.ReadAll(io.LimitReader(rd, maxUnpackedBytes+1))
 	if cerr := rd.Close(); err == nil {
 		err = cerr
 	}
 	if err != nil {
 		return nil, fmt.Errorf("read %s %s: %w", k, i.Short(), err)
+	}
+	if len(data) > maxUnpackedBytes {
+		return nil, &CorruptError{Kind: k, ID: i, Err: fmt.Errorf("it is larger than %d MiB", maxUnpackedBytes>>20)}
 	}
 	if k != ConfigFile && id.Hash(data) != i {
 		return nil, &CorruptError{Kind: k, ID: i, Err: errors.New("its content does not match its name")}
@@ -38,21 +43,41 @@ func readFile(ctx context.Context, s storage.Store, k FileKind, i id.ID) ([]byte
 	return data, nil
 }
 
+// sealedFiles reads and writes the sealed files of a repository.
+type sealedFiles struct {
+	store   storage.Store
+	key     *seal.Key
+	codec   *codec.Codec
+	version uint
+}
+
+// files returns the sealed files behind the gate.
+func (r *Repository) files() sealedFiles { return r.filesIn(r.store) }
+
+func (r *Repository) filesIn(s storage.Store) sealedFiles {
+	return sealedFiles{store: s, key: r.key, codec: r.codec, version: r.config.Version}
+}
+
 // LoadUnpacked returns the plaintext of an index, snapshot, lock or config
-// file.
+// file, read from the store.
 func (r *Repository) LoadUnpacked(ctx context.Context, k FileKind, i id.ID) ([]byte, error) {
-	data, err := readFile(ctx, r.store, k, i)
+	return r.files().load(ctx, k, i)
+}
+
+func (f sealedFiles) load(ctx context.Context, k FileKind, i id.ID) ([]byte, error) {
+	data, err := readFile(ctx, f.store, k, i)
 	if err != nil {
 		return nil, err
 	}
-	plain, err := r.key.OpenInPlace(data)
-	if err != nil {
-		return nil, &CorruptError{Kind: k, ID: i, Err: err}
+	return f.open(k, i, data)
+}
+
+// open returns the plaintext of a file's stored bytes, which it overwrites.
+func (f sealedFiles) open(k FileKind, i id.ID, data []byte) ([]byte, error) {
+	plain, err := f.key.OpenInPlace(data)
+	if err == nil && k != ConfigFile {
+		plain, err = f.codec.DecodeUnpacked(plain, maxUnpackedBytes)
 	}
-	if k == ConfigFile {
-		return plain, nil
-	}
-	plain, err = r.codec.DecodeUnpacked(plain, maxUnpackedBytes)
 	if err != nil {
 		return nil, &CorruptError{Kind: k, ID: i, Err: err}
 	}
@@ -60,31 +85,42 @@ func (r *Repository) LoadUnpacked(ctx context.Context, k FileKind, i id.ID) ([]b
 }
 
 // saveUnpacked seals and stores the plaintext of a file and returns its ID.
-// As with blobs, what will be stored is opened again first and compared.
 func (r *Repository) saveUnpacked(ctx context.Context, k FileKind, plain []byte) (id.ID, error) {
-	encoded := plain
-	if k != ConfigFile && r.config.Version >= 2 {
-		encoded = r.codec.EncodeUnpacked(nil, plain)
-	}
-	sealed := r.key.Seal(nil, encoded)
-	opened, err := r.key.Open(nil, sealed)
-	if err == nil && k != ConfigFile {
-		opened, err = r.codec.DecodeUnpacked(opened, maxUnpackedBytes)
-	}
-	if err != nil || string(opened) != string(plain) {
-		return id.ID{}, fmt.Errorf("verify %s before upload: sealed data does not open to what was given; this machine may have faulty memory or CPU: %w", k, errors.Join(err))
-	}
-	i := id.Hash(sealed)
-	if err := r.store.Put(ctx, k.Key(i), storage.Bytes(sealed)); err != nil {
-		return id.ID{}, fmt.Errorf("save %s %s: %w", k, i.Short(), err)
+	i, err := r.files().save(ctx, k, plain)
+	if err != nil {
+		return id.ID{}, err
 	}
 	return i, nil
 }
 
-func (r *Repository) saveJSON(ctx context.Context, k FileKind, v any) (id.ID, error) {
-	plain, err := json.Marshal(v)
+// save seals and stores the plaintext of a file and returns its ID, also when
+// the store returns an error: the file may be there all the same.
+func (f sealedFiles) save(ctx context.Context, k FileKind, plain []byte) (id.ID, error) {
+	sealed, err := f.seal(k, plain)
 	if err != nil {
-		return id.ID{}, fmt.Errorf("encode %s: %w", k, err)
+		return id.ID{}, err
 	}
-	return r.saveUnpacked(ctx, k, plain)
+	i := id.Hash(sealed)
+	if err := f.store.Put(ctx, k.Key(i), storage.Bytes(sealed)); err != nil {
+		return i, fmt.Errorf("save %s %s: %w", k, i.Short(), err)
+	}
+	return i, nil
+}
+
+// seal returns the stored form of a file. As with blobs, it is opened again
+// first and compared.
+func (f sealedFiles) seal(k FileKind, plain []byte) ([]byte, error) {
+	encoded := plain
+	if k != ConfigFile && f.version >= 2 {
+		encoded = f.codec.EncodeUnpacked(nil, plain)
+	}
+	sealed := f.key.Seal(nil, encoded)
+	opened, err := f.open(k, id.ID{}, bytes.Clone(sealed))
+	if err != nil {
+		return nil, fmt.Errorf("%w: %s file: %w", errVerify, k, err)
+	}
+	if !bytes.Equal(opened, plain) {
+		return nil, fmt.Errorf("%w: %s file", errVerify, k)
+	}
+	return sealed, nil
 }

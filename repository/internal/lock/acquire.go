@@ -2,23 +2,12 @@ package lock
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
-	"fmt"
+	"math/rand/v2"
 	"time"
 
 	"holdfast/repository/id"
-	"holdfast/storage"
 )
-
-// Files is where locks are kept: sealed files of a repository.
-type Files interface {
-	List(ctx context.Context, visit func(i id.ID, sizeBytes int64) error) error
-	Load(ctx context.Context, i id.ID) ([]byte, error)
-	Save(ctx context.Context, plain []byte) (id.ID, error)
-	// Remove deletes a lock; one that is gone is no error.
-	Remove(ctx context.Context, i id.ID) error
-}
 
 // Options tell how a lock is taken.
 type Options struct {
@@ -33,6 +22,23 @@ type Options struct {
 	// until the returned function is called. It is used while a lock that
 	// grew stale (a suspended machine) is brought back.
 	Freeze func() (thaw func())
+	// Now is the wall clock; nil means time.Now. Tests set it forward, as
+	// waking from a suspend does.
+	Now func() time.Time
+}
+
+// now returns the wall clock's time, without the monotonic one.
+func (o *Options) now() time.Time {
+	if o.Now == nil {
+		return time.Now().Round(0)
+	}
+	return o.Now().Round(0)
+}
+
+func (o *Options) warn(err error) {
+	if o.Warn != nil && err != nil {
+		o.Warn(err)
+	}
 }
 
 // The waits between attempts while a conflicting lock is there.
@@ -42,7 +48,8 @@ const (
 )
 
 // Acquire takes a lock. The returned context ends with the lock: when it is
-// released, or, with the cause ErrLost, when it could not be kept.
+// released, or, with the cause ErrLost, when it could not be kept. The lock
+// must be released by Unlock, however its context ends.
 func Acquire(ctx context.Context, f Files, o Options) (*Lock, context.Context, error) {
 	deadline := time.Now().Add(o.Retry)
 	wait := retryWaitStart
@@ -60,26 +67,32 @@ func Acquire(ctx context.Context, f Files, o Options) (*Lock, context.Context, e
 			o.Waiting(conflict)
 		}
 		told = true
-		if err := sleep(ctx, min(wait, left)); err != nil {
+		if err := sleep(ctx, min(jitter(wait), left)); err != nil {
 			return nil, ctx, err
 		}
 		wait = min(2*wait, retryWaitMax)
 	}
 }
 
+// jitter returns a time between half of d and d: two programs that started
+// together and backed out before each other must not go on in step.
+func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
+
 // tryAcquire makes one attempt: look, write, wait, look again, and back out
 // when another program was faster.
 func tryAcquire(ctx context.Context, f Files, o Options) (*Lock, error) {
-	if err := checkOthers(ctx, f, o.Exclusive, id.ID{}); err != nil {
+	l := &Lock{files: f, options: o, info: newInfo(o.Exclusive)}
+	if err := l.checkOthers(ctx); err != nil {
 		return nil, err
 	}
-	l := &Lock{files: f, options: o, info: newInfo(o.Exclusive, time.Now())}
-	if err := l.write(ctx); err != nil {
+	var err error
+	if l.held, err = l.write(ctx); err != nil {
+		_ = l.remove(ctx) // most likely it is not there
 		return nil, err
 	}
-	err := sleep(ctx, settleTime)
+	err = sleep(ctx, settleTime)
 	if err == nil {
-		err = checkOthers(ctx, f, o.Exclusive, l.id)
+		err = l.checkOthers(ctx)
 	}
 	if err != nil {
 		return nil, errors.Join(err, l.remove(ctx))
@@ -87,35 +100,22 @@ func tryAcquire(ctx context.Context, f Files, o Options) (*Lock, error) {
 	return l, nil
 }
 
-// write stores the lock's present state under a new ID.
-func (l *Lock) write(ctx context.Context) error {
-	plain, err := json.Marshal(l.info)
-	if err != nil {
-		return fmt.Errorf("encode lock: %w", err)
-	}
-	l.id, err = l.files.Save(ctx, plain)
-	if err != nil {
-		return fmt.Errorf("write lock: %w", err)
-	}
-	return nil
-}
-
 // unreadableWaits are the times to wait before a lock that could not be read
 // is tried again: it may be half written on a weak store.
 var unreadableWaits = [...]time.Duration{5 * time.Second, 10 * time.Second, 20 * time.Second}
 
-// checkOthers returns a *ConflictError when a lock other than own conflicts,
-// an *UnreadableError when one cannot be judged.
-func checkOthers(ctx context.Context, f Files, exclusive bool, own id.ID) error {
-	judged := id.NewSet(own)
+// checkOthers returns a *ConflictError when another lock conflicts with this
+// one, an *UnreadableError when one cannot be judged.
+func (l *Lock) checkOthers(ctx context.Context) error {
+	judged := id.NewSet(l.held.id)
 	for attempt := 0; ; attempt++ {
-		err := Each(ctx, f, func(i id.ID, info Info, err error) error {
+		err := Each(ctx, l.files, func(i id.ID, info Info, err error) error {
 			switch {
 			case judged.Has(i):
 			case err != nil:
 				return &UnreadableError{ID: i, Err: err}
-			case info.conflicts(exclusive):
-				return &ConflictError{ID: i, Other: info, Stale: info.IsStale(time.Now())}
+			case info.conflicts(l.info.Exclusive):
+				return &ConflictError{ID: i, Other: info, Stale: info.IsStale(l.options.now())}
 			}
 			judged.Add(i)
 			return nil
@@ -128,39 +128,6 @@ func checkOthers(ctx context.Context, f Files, exclusive bool, own id.ID) error 
 			return err
 		}
 	}
-}
-
-// Each calls visit for every lock. Empty files are skipped: a crash of
-// another program can leave them, and they lock nothing. A lock that vanishes
-// while it is read was released.
-func Each(ctx context.Context, f Files, visit func(i id.ID, info Info, err error) error) error {
-	var ids []id.ID
-	err := f.List(ctx, func(i id.ID, sizeBytes int64) error {
-		if sizeBytes > 0 {
-			ids = append(ids, i)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	for _, i := range ids {
-		var info Info
-		plain, err := f.Load(ctx, i)
-		if errors.Is(err, storage.ErrNotFound) {
-			continue
-		}
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		if err == nil {
-			info, err = Decode(plain)
-		}
-		if err := visit(i, info, err); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // sleep waits for d or until ctx ends.

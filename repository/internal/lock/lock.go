@@ -31,8 +31,10 @@ const (
 	// refreshDeadline is the age at which the holder must stop working: so
 	// much before StaleAfter that clocks may differ a little.
 	refreshDeadline = StaleAfter - refreshInterval*3/2
+	// refreshRetry passes after a refresh that failed.
+	refreshRetry = time.Minute
 	// monitorInterval bounds how long it takes to notice a suspend.
-	monitorInterval = 15 * time.Second
+	monitorInterval = time.Second
 )
 
 // ErrLost says that a lock could not be refreshed before others may have
@@ -60,8 +62,8 @@ func Decode(plain []byte) (Info, error) {
 }
 
 // newInfo describes this process.
-func newInfo(exclusive bool, now time.Time) Info {
-	i := Info{Time: now.Round(0), Exclusive: exclusive, PID: os.Getpid()}
+func newInfo(exclusive bool) Info {
+	i := Info{Exclusive: exclusive, PID: os.Getpid()}
 	i.Hostname, _ = os.Hostname() // restic leaves it empty too
 	u, err := user.Current()
 	if err != nil {
