@@ -52,11 +52,11 @@ func NewScanner(data []byte) *Scanner {
 }
 
 // NewLightScanner returns a Scanner of no more than what tells whether a
-// file has changed: Name, Type, Size, ModTime, ChangeTime, Inode, Content and
-// Subtree. The others are zero; Raw has them all.
+// file has changed: Name, Type, Size, ModTime, ChangeTime, Inode, DeviceID,
+// Content and Subtree. The others are zero; Raw has them all.
 func NewLightScanner(data []byte) *Scanner {
 	return &Scanner{lex: lexer{data: data}, want: setOf(fieldName, fieldType, fieldSize,
-		fieldModTime, fieldChangeTime, fieldInode, fieldContent, fieldSubtree)}
+		fieldModTime, fieldChangeTime, fieldInode, fieldDeviceID, fieldContent, fieldSubtree)}
 }
 
 // Reset makes s read another tree, and keeps its memory and its fields.

@@ -88,7 +88,7 @@ func TestLightScanReadsItsFieldsAsTheFullOneDoes(t *testing.T) {
 		}
 		n := full.Node()
 		want := Node{
-			Name: n.Name, Type: n.Type, Size: n.Size, Inode: n.Inode,
+			Name: n.Name, Type: n.Type, Size: n.Size, Inode: n.Inode, DeviceID: n.DeviceID,
 			ModTime: n.ModTime, ChangeTime: n.ChangeTime, Content: n.Content, Subtree: n.Subtree,
 		}
 		if err := sameNode(light.Node(), &want); err != nil {
