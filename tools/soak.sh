@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
-# Searches for failures for as long as it is given: every fuzz target for $FUZZTIME, every law with $CHECKS examples.
+# Searches for failures for as long as it is given: every fuzz target for $FUZZTIME, every law with $CHECKS examples,
+# every crash test again and again.
 #
 #   FUZZTIME=1m CHECKS=2000 tools/soak.sh [PACKAGE...]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 fuzztime=${FUZZTIME:-1m}
 checks=${CHECKS:-2000}
+export HOLDFAST_SOAK=1
 packages=("${@:-./...}")
 
 # -rapid.checks is known only to test binaries that import rapid.
