@@ -5,10 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"runtime"
-	"time"
+	"sync"
 
 	"holdfast/repository/id"
 	"holdfast/repository/internal/chunk"
@@ -30,6 +28,7 @@ type Repository struct {
 	codec   *codec.Codec
 	index   *index.Index
 	readers chan *reader
+	cache   func() string // the result of openCache, asked for once
 }
 
 // Options tell how a repository is opened.
@@ -44,6 +43,9 @@ type Options struct {
 	CacheDir string
 	// ReadOnly refuses every change.
 	ReadOnly bool
+	// Warn, if set, is told of what went wrong without harm: of a cache that
+	// cannot be used. It may be called from many goroutines at once.
+	Warn func(error)
 }
 
 // InitOptions tell how a repository is made.
@@ -61,14 +63,11 @@ type InitOptions struct {
 }
 
 // Init makes a repository in an empty store and opens it. When it is cut
-// off, Init may be run again: the config is written last.
+// off, Init may be run again with the same password: the config is written
+// last, and the key that was written first is used.
 func Init(ctx context.Context, s storage.Store, in InitOptions, o Options) (*Repository, error) {
-	found, err := hasConfig(ctx, s)
-	if err != nil {
+	if err := initiable(ctx, s); err != nil {
 		return nil, fmt.Errorf("init repository at %s: %w", s.Location(), err)
-	}
-	if found {
-		return nil, fmt.Errorf("init repository at %s: %w", s.Location(), ErrExists)
 	}
 	cfg, err := newConfig(in)
 	if err != nil {
@@ -79,14 +78,53 @@ func Init(ctx context.Context, s storage.Store, in InitOptions, o Options) (*Rep
 		return nil, err
 	}
 	r.config = cfg
-	r.key = seal.NewKey()
-	if r.keyID, err = r.addKey(ctx, in.Password, in.KeyCost); err != nil {
+	if err := r.firstKey(ctx, in); err != nil {
 		return nil, err
 	}
 	if err := r.saveConfig(ctx); err != nil {
 		return nil, err
 	}
 	return r, nil
+}
+
+// initiable returns why no repository can be made in a store, if so.
+func initiable(ctx context.Context, s storage.Store) error {
+	found, err := hasConfig(ctx, s)
+	if err != nil {
+		return err
+	}
+	if found {
+		return ErrExists
+	}
+	for _, k := range []FileKind{SnapshotFile, IndexFile} {
+		ids, err := fileIDs(ctx, s, k)
+		if err != nil {
+			return err
+		}
+		if len(ids) > 0 {
+			return fmt.Errorf("%w whose config is lost: bring the file config back from another copy, or choose another place", ErrExists)
+		}
+	}
+	return nil
+}
+
+// firstKey makes the first key, or takes the one that an interrupted Init has
+// left. With two keys that open to different masters, which one opens the
+// repository would depend on the order in which they are tried.
+func (r *Repository) firstKey(ctx context.Context, in InitOptions) error {
+	left, err := fileIDs(ctx, r.store, KeyFile)
+	if err != nil {
+		return err
+	}
+	if len(left) == 0 {
+		r.key = seal.NewKey()
+		r.keyID, err = r.addKey(ctx, in.Password, in.KeyCost)
+		return err
+	}
+	if err := r.findKey(ctx, in.Password, ""); err != nil {
+		return fmt.Errorf("init repository at %s: an interrupted init has left a key there; delete the folder keys, which protects nothing yet, or use the same password: %w", r.Location(), err)
+	}
+	return nil
 }
 
 // newConfig chooses the parameters of a new repository.
@@ -155,6 +193,7 @@ func newRepository(s storage.Store, o Options) (*Repository, error) {
 		return nil, err
 	}
 	r := &Repository{store: &gate{Store: s}, options: o, codec: c, readers: make(chan *reader, maxReaders)}
+	r.cache = sync.OnceValue(r.openCache)
 	for range maxReaders {
 		r.readers <- new(reader)
 	}
@@ -184,25 +223,6 @@ func (r *Repository) Location() string { return r.store.Location() }
 // Store returns the store the repository lives in, behind the gate that
 // holds operations back while a lock is in doubt.
 func (r *Repository) Store() storage.Store { return r.store }
-
-// CacheDir returns the folder for this repository in the cache, made on
-// first use, or "" when there is no cache.
-func (r *Repository) CacheDir() (string, error) {
-	if r.options.CacheDir == "" {
-		return "", nil
-	}
-	dir := filepath.Join(r.options.CacheDir, r.config.ID)
-	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", fmt.Errorf("make cache folder: %w", err)
-	}
-	// The modification time tells when the repository was last used, so
-	// that folders nobody uses can be removed.
-	now := time.Now()
-	if err := os.Chtimes(dir, now, now); err != nil {
-		return "", fmt.Errorf("mark cache folder as used: %w", err)
-	}
-	return dir, nil
-}
 
 // writable returns why nothing may be changed, if so.
 func (r *Repository) writable() error {

@@ -1,0 +1,112 @@
+package compat
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"holdfast/test/program"
+)
+
+// togetherFor is how long both programs work on one repository.
+const togetherFor = 12 * time.Second
+
+// Both programs back up, forget and prune in one repository at the same time.
+// Whatever either has acknowledged must be there in the end.
+func TestTogether(t *testing.T) {
+	eachRestic(t, func(t *testing.T, restic program.Program) {
+		p := resticPlace(t, restic)
+		var workers sync.WaitGroup
+		end := time.Now().Add(togetherFor)
+		writers := []*writer{newWriter(t, p.ours, "holdfast"), newWriter(t, p.ours, "holdfast-2"), newWriter(t, p.restic, "restic")}
+		for _, w := range writers {
+			workers.Go(func() {
+				for time.Now().Before(end) && !t.Failed() {
+					w.backup(t)
+				}
+			})
+		}
+		for _, by := range []program.Program{p.ours, p.restic} {
+			workers.Go(func() {
+				for time.Now().Before(end) && !t.Failed() {
+					forgetAndPrune(t, by)
+				}
+			})
+		}
+		workers.Wait()
+		if t.Failed() {
+			return
+		}
+		p.wantSound(t)
+		p.ours.Run(t, "check", "--read-data")
+		for _, w := range writers {
+			w.wantNewest(t, p)
+		}
+	})
+}
+
+// writer changes a folder of its own and backs it up, over and over.
+type writer struct {
+	by     program.Program
+	host   string
+	folder string
+	random *rand.Rand
+	rounds int
+	// folder held then.
+}
+
+func newWriter(t *testing.T, by program.Program, host string) *writer {
+	t.Helper()
+	folder := filepath.Join(t.TempDir(), host)
+	must(t, os.Mkdir(folder, 0o755))
+	return &writer{by: by, host: host, folder: folder, random: rand.New(rand.NewPCG(1, uint64(len(host))))}
+}
+
+// backup makes the folder different and backs it up. The newest snapshot of
+// each host survives every forget, so what is acknowledged must last.
+func (w *writer) backup(t *testing.T) {
+	for n := range 20 {
+		content := make([]byte, 64<<10)
+		for i := range content {
+			content[i] = byte(w.random.Uint32())
+		}
+		if err := os.WriteFile(fmt.Sprintf("%s/file-%d", w.folder, n), content, 0o644); err != nil {
+			t.Error(err)
+			return
+		}
+	}
+	r := w.by.In(filepath.Dir(w.folder)).Try("backup", filepath.Base(w.folder), "--host", w.host, "--retry-lock", "2m", "--quiet")
+	if r.Code != 0 {
+		t.Errorf("backup by %s: exit code %d\n%s", w.host, r.Code, r.Output())
+		return
+	}
+	w.rounds++
+}
+
+// wantNewest restores the newest snapshot and compares it with the folder.
+func (w *writer) wantNewest(t *testing.T, p place) {
+	t.Helper()
+	t.Logf("%s made %d backups", w.host, w.rounds)
+	if w.rounds == 0 {
+		t.Errorf("%s made none", w.host)
+		return
+	}
+	rows := program.JSON[row](t, p.restic, "snapshots", "--host", w.host, "--latest", "1")
+	if len(rows) != 1 {
+		t.Fatalf("the snapshots of %s are lost", w.host)
+	}
+	wantRestored(t, p.ours, rows[0].ID, w.folder)
+	wantRestored(t, p.restic, rows[0].ID, w.folder)
+}
+
+// forgetAndPrune keeps the newest snapshot of each host.
+func forgetAndPrune(t *testing.T, by program.Program) {
+	r := by.Try("forget", "--keep-last", "1", "--group-by", "host", "--prune", "--max-unused", "0", "--retry-lock", "2m", "--quiet")
+	if r.Code != 0 {
+		t.Errorf("forget --prune: exit code %d\n%s", r.Code, r.Output())
+	}
+}

@@ -1,0 +1,49 @@
+package program
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+)
+
+// binaryVariable tells the tests of a package where Main has put the binary.
+const binaryVariable = "HOLDFAST_TEST_BINARY"
+
+// Main builds holdfast, runs the tests and returns their exit code. A binary
+// that the environment names already is used as it is.
+func Main(m *testing.M) int {
+	if os.Getenv(binaryVariable) != "" {
+		return m.Run()
+	}
+	dir, err := os.MkdirTemp("", "holdfast-binary-")
+	if err == nil {
+		defer os.RemoveAll(dir)
+		err = build(filepath.Join(dir, "holdfast"))
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return m.Run()
+}
+
+func build(binary string) error {
+	cmd := exec.Command("go", "build", "-o", binary, "holdfast/cmd/holdfast")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("build holdfast: %w\n%s", err, out)
+	}
+	return os.Setenv(binaryVariable, binary)
+}
+
+// Holdfast returns the binary that Main built.
+func Holdfast(t testing.TB) Program {
+	t.Helper()
+	path := os.Getenv(binaryVariable)
+	if path == "" {
+		t.Fatal("program.Holdfast needs a TestMain that calls program.Main")
+	}
+	return New(t, path)
+}
