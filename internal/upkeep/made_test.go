@@ -9,7 +9,6 @@ import (
 	"math/rand/v2"
 	"slices"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -78,8 +77,17 @@ func noise(seed uint64, size int) []byte {
 var firstTime = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 
 // backUp makes a snapshot of files, made so many days after the first.
-func backUp(t fatalf, s storage.Store, day int, content files) *snapshot.Snapshot {
+func backUp(t fatalf, s storage.Store, day int, content files) (made *snapshot.Snapshot) {
 	t.Helper()
+	must(t, s, func(r *repository.Repository) (err error) {
+		made, err = backUpTo(t.Context(), r, day, content)
+		return err
+	})
+	return made
+}
+
+// backUpTo is backUp for a repository that is open.
+func backUpTo(ctx context.Context, r *repository.Repository, day int, content files) (*snapshot.Snapshot, error) {
 	made := &snapshot.Snapshot{
 		Time: firstTime.AddDate(0, 0, day), Paths: []string{"/data"}, Hostname: "www",
 		Summary: &snapshot.Summary{TotalFilesProcessed: uint64(len(content))},
@@ -87,24 +95,21 @@ func backUp(t fatalf, s storage.Store, day int, content files) *snapshot.Snapsho
 	for _, b := range content {
 		made.Summary.TotalBytesProcessed += uint64(len(b))
 	}
-	must(t, s, func(r *repository.Repository) error {
-		if err := r.LoadIndex(t.Context()); err != nil {
-			return err
-		}
-		w, err := r.NewWriter(t.Context(), repository.WriterOptions{PackSizeBytes: repository.MinPackSize})
-		if err != nil {
-			return err
-		}
-		made.Tree, err = saveFolder(t.Context(), w, content)
-		if err == nil {
-			err = w.Flush(t.Context())
-		}
-		if err := errors.Join(err, w.Close()); err != nil {
-			return err
-		}
-		return r.SaveSnapshot(t.Context(), made)
-	})
-	return made
+	if err := r.LoadIndex(ctx); err != nil {
+		return nil, err
+	}
+	w, err := r.NewWriter(ctx, repository.WriterOptions{PackSizeBytes: repository.MinPackSize})
+	if err != nil {
+		return nil, err
+	}
+	made.Tree, err = saveFolder(ctx, w, content)
+	if err == nil {
+		err = w.Flush(ctx)
+	}
+	if err := errors.Join(err, w.Close()); err != nil {
+		return nil, err
+	}
+	return made, r.SaveSnapshot(ctx, made)
 }
 
 func saveFolder(ctx context.Context, w *repository.Writer, content files) (id.ID, error) {
@@ -273,18 +278,6 @@ func count(t fatalf, s storage.Store, k repository.FileKind) (n int, bytes int64
 		})
 	})
 	return n, bytes
-}
-
-// collect gathers what several goroutines report.
-type collect[T any] struct {
-	mu   sync.Mutex
-	list []T
-}
-
-func (c *collect[T]) add(v T) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.list = append(c.list, v)
 }
 
 var _ fatalf = (*testing.T)(nil)
