@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -17,12 +18,14 @@ import (
 // A journal lists the packs a Writer has stored since its last index file.
 // When the process is killed, the next one finds the journal, looks which of
 // those packs are really there, and indexes them: what was uploaded is not
-// uploaded again. A lost journal costs only that.
+// uploaded again. A lost journal costs only that, so a journal that cannot be
+// written is given up.
 //
 // A journal is one line for each pack, in the form of an index file, in the
 // cache folder of the repository. Its owner holds a lock on it.
 type journal struct {
-	f *os.File
+	f      *os.File
+	failed bool // a line is missing, or half there
 }
 
 const (
@@ -34,37 +37,47 @@ const (
 
 // newJournal starts a journal; without a cache folder there is none, and a
 // nil journal does nothing.
-func (r *Repository) newJournal() (*journal, error) {
+func (r *Repository) newJournal() *journal {
 	f, err := r.OpenWorkFile(journalPrefix + id.Random().Short())
 	if err != nil || f == nil {
-		return nil, err
+		r.warn(err)
+		return nil
 	}
-	return &journal{f: f}, nil
+	return &journal{f: f}
 }
 
 // add appends a pack. The line reaches the kernel at once, which survives
 // a killed process; a crash of the machine may lose it.
 func (j *journal) add(p PackContent) error {
-	if j == nil {
+	if j == nil || j.failed {
 		return nil
 	}
 	if _, err := j.f.Write(append(index.Encode([]PackContent{p}), '\n')); err != nil {
-		return fmt.Errorf("write journal: %w", err)
+		j.failed = true
+		return fmt.Errorf("write journal: %w; an interrupted backup may upload more again", err)
 	}
 	return nil
 }
 
-// reset forgets the packs: an index file lists them now.
-func (j *journal) reset() error {
+// reset forgets the packs that an index file lists now, which are all but
+// those given.
+func (j *journal) reset(left []PackContent) error {
 	if j == nil {
 		return nil
 	}
 	err := j.f.Truncate(0)
 	if err == nil {
-		_, err = j.f.Seek(0, 0)
+		_, err = j.f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
+		j.failed = true
 		return fmt.Errorf("reset journal: %w", err)
+	}
+	j.failed = false
+	for _, p := range left {
+		if err := j.add(p); err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -138,48 +151,57 @@ func (r *Repository) durablePacks(ctx context.Context, f *os.File) ([]PackConten
 	}
 	var found []PackContent
 	for line := range bytes.Lines(data) {
-		p, ok := decodeJournalLine(line)
+		packID, ok := decodeJournalLine(line)
 		if !ok {
 			break
 		}
-		durable, err := r.isDurable(ctx, p)
+		blobs, err := r.readUnindexed(ctx, packID)
 		if err != nil {
 			return nil, err
 		}
-		if durable {
-			found = append(found, p)
+		if len(blobs) > 0 {
+			found = append(found, PackContent{ID: packID, Blobs: blobs})
 		}
 	}
 	return found, nil
 }
 
-func decodeJournalLine(line []byte) (PackContent, bool) {
-	var p PackContent
-	err := index.Decode(line, func(pack id.ID, blobs []blob.Blob) error {
-		p = PackContent{ID: pack, Blobs: append([]blob.Blob(nil), blobs...)}
+// decodeJournalLine returns the pack that a line names.
+func decodeJournalLine(line []byte) (packID id.ID, ok bool) {
+	n := 0
+	err := index.Decode(line, func(pack id.ID, _ []blob.Blob) error {
+		packID = pack
+		n++
 		return nil
 	})
-	return p, err == nil && len(p.Blobs) > 0
+	return packID, err == nil && n == 1
 }
 
-// isDurable compares the pack's own header with the journal: the store may
-// not hold what a crashed machine believed to have written.
-func (r *Repository) isDurable(ctx context.Context, p PackContent) (bool, error) {
-	if l, ok := r.index.Lookup(p.Blobs[0].Handle); ok && l.Pack == p.ID {
-		return false, nil
-	}
-	info, err := r.store.Stat(ctx, PackFile.Key(p.ID))
+// readUnindexed returns the blobs of a pack that the store holds whole and
+// that no index file lists, and none for any other. It asks the pack, not the
+// journal: the store may not hold what a crashed machine believed to have
+// written.
+func (r *Repository) readUnindexed(ctx context.Context, packID id.ID) ([]blob.Blob, error) {
+	info, err := r.store.Stat(ctx, PackFile.Key(packID))
 	if isNotFound(err) {
-		return false, nil
+		return nil, nil
 	}
 	if err != nil {
-		return false, err
+		return nil, fmt.Errorf("look at pack %s: %w", packID.Short(), err)
 	}
-	blobs, err := r.ReadPackHeader(ctx, p.ID, info.SizeBytes)
-	if IsCorrupt(err) {
-		return false, nil
+	blobs, err := r.ReadPackHeader(ctx, packID, info.SizeBytes)
+	if IsCorrupt(err) || isNotFound(err) {
+		return nil, nil
 	}
-	return len(blobs) == len(p.Blobs), err
+	if err != nil {
+		return nil, err
+	}
+	for _, l := range r.index.LookupAll(nil, blobs[0].Handle) {
+		if l.Pack == packID {
+			return nil, nil
+		}
+	}
+	return blobs, nil
 }
 
 // escapeGlob makes a path match only itself in a pattern.

@@ -49,8 +49,12 @@ func newOpenPack(s storage.Store, sizeBytes int) (*openPack, error) {
 	if err != nil {
 		return nil, fmt.Errorf("start pack: %w", err)
 	}
+	return newOpenPackIn(spool, sizeBytes), nil
+}
+
+func newOpenPackIn(spool storage.Spool, sizeBytes int) *openPack {
 	buffer := bufio.NewWriterSize(spool, packBufferBytes)
-	return &openPack{spool: spool, buffer: buffer, builder: pack.NewBuilder(buffer, int64(sizeBytes))}, nil
+	return &openPack{spool: spool, buffer: buffer, builder: pack.NewBuilder(buffer, int64(sizeBytes))}
 }
 
 // add puts a sealed blob into one of the open packs, and hands the pack to
@@ -100,28 +104,33 @@ func (p *packers) flush(ctx context.Context) error {
 		p.open[n].mu.Unlock()
 	}
 	if len(rest) == openPackers && rest[0].builder.Size()+rest[1].builder.Size() <= int64(p.w.options.PackSizeBytes) {
-		if err := rest[0].absorb(rest[1]); err != nil {
+		if err := rest[0].absorb(rest[1], p.w.r.key); err != nil {
 			return errors.Join(err, rest[0].spool.Discard())
 		}
 		rest = rest[:1]
 	}
+	var errs []error
 	for _, k := range rest {
-		if err := p.w.upload(ctx, k); err != nil {
-			return err
-		}
+		errs = append(errs, p.w.upload(ctx, k)) // which discards it when it fails
 	}
-	return nil
+	return errors.Join(errs...)
 }
 
-// absorb appends the blobs of another pack, and discards that one.
-func (k *openPack) absorb(o *openPack) error {
+// absorb appends the blobs of another pack, and discards that one. They come
+// from the disk, so they are authenticated once more.
+func (k *openPack) absorb(o *openPack, key sealKey) error {
 	err := o.buffer.Flush()
+	var sealed, opened []byte
 	for _, b := range o.builder.Blobs() {
 		if err != nil {
 			break
 		}
-		sealed := make([]byte, b.Length)
-		if _, err = o.spool.ReadAt(sealed, int64(b.Offset)); err == nil || errors.Is(err, io.EOF) {
+		sealed = grow(sealed, int(b.Length))
+		_, err = io.ReadFull(io.NewSectionReader(o.spool, int64(b.Offset), int64(b.Length)), sealed)
+		if err == nil {
+			opened, err = key.Open(opened[:0], sealed)
+		}
+		if err == nil {
 			err = k.builder.Add(b.Handle, sealed, b.PlainLength)
 		}
 	}
@@ -135,9 +144,11 @@ func (k *openPack) absorb(o *openPack) error {
 func (p *packers) discard() error {
 	var errs []error
 	for n := range p.open {
+		p.open[n].mu.Lock()
 		if k := p.open[n].take(); k != nil {
 			errs = append(errs, k.spool.Discard())
 		}
+		p.open[n].mu.Unlock()
 	}
 	return errors.Join(errs...)
 }
@@ -145,18 +156,20 @@ func (p *packers) discard() error {
 // upload finishes a pack and sends it to the store in the background, after
 // waiting for a place. A failure breaks the Writer.
 func (w *Writer) upload(ctx context.Context, k *openPack) error {
-	select {
-	case w.uploads <- struct{}{}:
-	case <-ctx.Done():
+	if err := w.uploads.Acquire(ctx, 1); err != nil {
 		return errors.Join(context.Cause(ctx), k.spool.Discard())
 	}
-	w.uploading.Go(func() {
-		defer func() { <-w.uploads }()
+	if err := w.broken(); err != nil {
+		w.uploads.Release(1)
+		return errors.Join(err, k.spool.Discard())
+	}
+	go func() { // Flush and Close wait for it
+		defer w.uploads.Release(1)
 		if err := w.finishPack(w.ctx, k); err != nil {
 			w.fail(err) //nolint:errcheck // kept in w.failure
 		}
-	})
-	return w.broken()
+	}()
+	return nil
 }
 
 // finishPack writes the header, stores the pack under its hash, and records
@@ -169,10 +182,8 @@ func (w *Writer) finishPack(ctx context.Context, k *openPack) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("upload pack: %w", err), k.spool.Discard())
 	}
-	if err := k.spool.Discard(); err != nil {
-		return fmt.Errorf("upload pack %s: %w", packID.Short(), err)
-	}
-	return w.packDurable(ctx, PackContent{ID: packID, Blobs: blobs})
+	err = w.packDurable(ctx, PackContent{ID: packID, Blobs: blobs})
+	return errors.Join(err, k.spool.Discard())
 }
 
 func (k *openPack) finish(key sealKey) (id.ID, []blob.Blob, error) {

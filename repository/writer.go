@@ -7,6 +7,8 @@ import (
 	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
 	"holdfast/repository/internal/codec"
@@ -51,8 +53,8 @@ type WriterOptions struct {
 	// Workers bounds the blobs being compressed at once, and so the memory
 	// for them; 0 means the number of CPUs.
 	Workers int
-	// Rewrite stores blobs although the index has them: they move to new
-	// packs.
+	// Rewrite stores each blob once although the index has it: it moves to a
+	// new pack.
 	Rewrite bool
 	// Distrusted are packs that do not count: blobs that only they hold are
 	// stored again.
@@ -82,15 +84,18 @@ type Writer struct {
 	mu      sync.Mutex
 	pending map[blob.Handle]struct{} // claimed by Save, not in the index yet
 	again   map[blob.Handle]struct{} // stored although the index had them
+	moved   id.Set                   // with Rewrite, the packs blobs have moved to
 	unsaved []PackContent            // durable packs, not in an index file yet
 	blobs   int                      // blobs in unsaved
 	oldest  time.Time                // when the first of unsaved became durable
 	journal *journal
+	failure error // why the Writer is broken
 
-	uploads   chan struct{} // a place for each upload under way
-	uploading sync.WaitGroup
-	failure   error // why the Writer is broken
+	indexing sync.Mutex          // held while an index file is written
+	uploads  *semaphore.Weighted // a place for each upload under way
 }
+
+var errWriterClosed = errors.New("the writer is closed")
 
 // NewWriter starts to write blobs. The index must be loaded and a lock held;
 // ctx, which ends with the lock, bounds all uploads.
@@ -111,7 +116,8 @@ func (r *Repository) NewWriter(ctx context.Context, o WriterOptions) (*Writer, e
 		r: r, ctx: ctx, options: o,
 		pending: make(map[blob.Handle]struct{}),
 		again:   make(map[blob.Handle]struct{}),
-		uploads: make(chan struct{}, uploadsAtOnce),
+		moved:   make(id.Set),
+		uploads: semaphore.NewWeighted(uploadsAtOnce),
 	}
 	w.packs[blob.Data] = packers{w: w, t: blob.Data}
 	w.packs[blob.Tree] = packers{w: w, t: blob.Tree}
@@ -119,8 +125,8 @@ func (r *Repository) NewWriter(ctx context.Context, o WriterOptions) (*Writer, e
 	if w.sealers, err = newSealers(o); err != nil {
 		return nil, err
 	}
-	w.journal, err = r.newJournal()
-	return w, err
+	w.journal = r.newJournal()
+	return w, nil
 }
 
 // Known tells whether the repository holds a blob, or this Writer is storing
@@ -139,7 +145,24 @@ func (w *Writer) stored(h blob.Handle) bool {
 	if _, ok := w.again[h]; ok {
 		return true
 	}
-	return !w.options.Rewrite && w.r.trusted(h, w.options.Distrusted)
+	if w.options.Rewrite {
+		return w.hasMoved(h)
+	}
+	return w.r.trusted(h, w.options.Distrusted)
+}
+
+// hasMoved tells whether this Writer has stored a blob already. What it has
+// not yet indexed is pending.
+func (w *Writer) hasMoved(h blob.Handle) bool {
+	if len(w.moved) == 0 {
+		return false
+	}
+	for _, l := range w.r.index.LookupAll(nil, h) {
+		if w.moved.Has(l.Pack) {
+			return true
+		}
+	}
+	return false
 }
 
 // Save stores a blob unless the repository holds it. The blob is durable
@@ -240,7 +263,9 @@ func (w *Writer) Flush(ctx context.Context) error {
 			return w.fail(err)
 		}
 	}
-	w.uploading.Wait()
+	if err := w.waitForUploads(ctx); err != nil {
+		return w.fail(err)
+	}
 	if err := w.broken(); err != nil {
 		return err
 	}
@@ -250,15 +275,29 @@ func (w *Writer) Flush(ctx context.Context) error {
 	return nil
 }
 
-// Close ends the Writer. Without a Flush before, blobs in packs that are not
-// full are given up.
+// waitForUploads returns when no upload is under way.
+func (w *Writer) waitForUploads(ctx context.Context) error {
+	if err := w.uploads.Acquire(ctx, uploadsAtOnce); err != nil {
+		return context.Cause(ctx)
+	}
+	w.uploads.Release(uploadsAtOnce)
+	return nil
+}
+
+// Close ends the Writer, and waits for uploads under way. Without a Flush
+// before, blobs in packs that are not full are given up. It may be called
+// more than once, but not beside other methods.
 func (w *Writer) Close() error {
-	w.uploading.Wait()
+	w.fail(errWriterClosed)                    //nolint:errcheck // kept in w.failure
+	_ = w.waitForUploads(context.Background()) // has no end, so no error
 	var errs []error
 	for t := range w.packs {
 		errs = append(errs, w.packs[t].discard())
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	errs = append(errs, w.journal.close())
+	w.journal = nil
 	return errors.Join(errs...)
 }
 
@@ -271,31 +310,59 @@ func (w *Writer) packDurable(ctx context.Context, p PackContent) error {
 	}
 	w.unsaved = append(w.unsaved, p)
 	w.blobs += len(p.Blobs)
-	err := w.journal.add(p)
+	w.r.warn(w.journal.add(p))
 	w.mu.Unlock()
-	if err != nil {
-		return err
-	}
 	return w.saveIndex(ctx, false)
 }
 
 // saveIndex writes what is durable and not indexed to an index file, if it
-// is much enough, or if now is true and there is anything.
+// is much enough, or if now is true and there is anything. Blobs can be saved
+// meanwhile: those on their way into the index stay pending.
 func (w *Writer) saveIndex(ctx context.Context, now bool) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	due := w.blobs >= indexFlushBlobs || time.Since(w.oldest) >= indexFlushAge
-	if len(w.unsaved) == 0 || !now && !due {
+	if !now && !w.indexDue() {
 		return nil
 	}
-	if _, err := w.r.SaveIndex(ctx, w.unsaved); err != nil {
+	w.indexing.Lock()
+	defer w.indexing.Unlock()
+	if !now && !w.indexDue() { // another upload was faster
+		return nil
+	}
+	batch := w.takeUnsaved()
+	if len(batch) == 0 {
+		return nil
+	}
+	if _, err := w.r.SaveIndex(ctx, batch); err != nil {
 		return err
 	}
-	for _, p := range w.unsaved {
+	w.indexed(batch)
+	return nil
+}
+
+func (w *Writer) indexDue() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.blobs >= indexFlushBlobs || len(w.unsaved) > 0 && time.Since(w.oldest) >= indexFlushAge
+}
+
+func (w *Writer) takeUnsaved() []PackContent {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	batch := w.unsaved
+	w.unsaved, w.blobs = nil, 0
+	return batch
+}
+
+// indexed records that an index file lists the packs.
+func (w *Writer) indexed(batch []PackContent) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for _, p := range batch {
+		if w.options.Rewrite {
+			w.moved.Add(p.ID)
+		}
 		for _, b := range p.Blobs {
 			delete(w.pending, b.Handle)
 		}
 	}
-	w.unsaved, w.blobs = nil, 0
-	return w.journal.reset()
+	w.r.warn(w.journal.reset(w.unsaved))
 }
