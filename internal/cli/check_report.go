@@ -149,6 +149,9 @@ func nextSteps(r *verify.Report) string {
 	if len(r.BrokenPacks) > 0 {
 		steps = append(steps, "`holdfast repair packs "+strings.Join(idStrings(r.BrokenPacks), " ")+"`")
 	}
+	if len(steps) > 0 && r.RepairSnapshots {
+		steps = append(steps, "`holdfast check` again: the snapshots may be whole then")
+	}
 	if r.RepairSnapshots {
 		steps = append(steps, "`holdfast backup` of the same paths, which stores again what is still there",
 			"`holdfast repair snapshots --forget`, which leaves out what is lost")

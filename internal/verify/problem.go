@@ -177,3 +177,8 @@ func (s *problems) add(p Problem) int {
 	s.list = append(s.list, p)
 	return len(s.list) - 1
 }
+
+func (s *problems) has(k Kind) bool {
+	_, ok := s.kinds[k]
+	return ok
+}

@@ -142,8 +142,10 @@ func (c *checker) finish(report *Report) {
 	for kind := range c.problems.kinds {
 		report.RepairIndex = report.RepairIndex || kind.fix() == fixIndex
 		report.RepairSnapshots = report.RepairSnapshots || kind.fix() == fixSnapshots
-		report.Prune = report.Prune || kind.fix() == fixPrune
+		// An orphan pack may hold what is missing: prune would delete it.
+		report.Prune = report.Prune || kind.fix() == fixPrune && report.Sound()
 	}
+	report.RepairIndex = report.RepairIndex || c.problems.has(MissingBlob) && c.problems.has(OrphanPack)
 	for pack, d := range c.damage {
 		if d.salvage {
 			report.BrokenPacks = append(report.BrokenPacks, pack)
