@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -40,15 +41,20 @@ type archiver struct {
 	buffers    *buffers
 
 	files  chan []fileJob
-	batch  []fileJob  // gathered by the walk
-	bytes  int64      // their size
-	report sync.Mutex // one OnError or OnItem at a time
+	batch  []fileJob     // gathered by the walk
+	bytes  int64         // their size
+	chunks chan struct{} // a place for each chunk being stored in parallel
+	report sync.Mutex    // one OnError or OnItem at a time
 	opened openFolders
+	found  atomic.Bool // something other than folders was stored
 }
 
 // errMissing says that the earlier snapshot names a blob the repository does
 // not hold; the file is read anew.
 var errMissing = errors.New("the repository lacks data of an earlier snapshot; the file is read again")
+
+// errNothing says that no snapshot is made because it would hold nothing.
+var errNothing = errors.New("nothing of the source could be read, so no snapshot is made")
 
 // archive stores the whole source and returns the ID of its root tree.
 func (a *archiver) archive(ctx context.Context, src source.Source, receipt *Receipt) (id.ID, error) {
@@ -57,56 +63,63 @@ func (a *archiver) archive(ctx context.Context, src source.Source, receipt *Rece
 		return id.ID{}, err
 	}
 	if a.checkpoint, err = a.openCheckpoint(receipt); err != nil {
-		return id.ID{}, err
+		a.warn("", fmt.Errorf("if it is interrupted, this backup will start anew: %w", err))
 	}
-	defer a.checkpoint.close()
 	a.buffers = newBuffers(a.readers())
 	a.files = make(chan []fileJob, queuedBatches)
+	a.chunks = make(chan struct{}, workers())
 
 	top, err := src.Open(ctx)
 	if err != nil {
 		return id.ID{}, fmt.Errorf("open source: %w", err)
 	}
-	root := &folder{dir: top, number: rootNumber}
+	root := &folder{dir: top, number: rootNumber, saved: a.checkpoint.savedRoot()}
 	a.opened.add(root)
-	g, gctx := errgroup.WithContext(ctx)
+	defer a.opened.closeAll()
+	if err := a.work(ctx, root, treeOfParent(receipt.Parent)); err != nil {
+		return id.ID{}, err
+	}
+	if root.unreadable || !a.found.Load() && a.progress.Errors.Load() > 0 {
+		return id.ID{}, errNothing
+	}
+	return root.tree, nil
+}
+
+// work runs the walk and the readers.
+func (a *archiver) work(ctx context.Context, root *folder, earlier earlierTree) error {
+	g, ctx := errgroup.WithContext(ctx)
 	for range a.readers() {
-		g.Go(func() error { return a.readFiles(gctx) })
+		g.Go(func() error { return a.readFiles(ctx) })
 	}
 	g.Go(func() error {
 		defer close(a.files)
-		if err := a.walk(gctx, root, a.earlierRoot(receipt)); err != nil {
+		if err := a.walk(ctx, root, earlier); err != nil {
 			return err
 		}
-		return a.handOver(gctx)
+		return a.handOver(ctx)
 	})
-	if err := g.Wait(); err != nil {
-		a.opened.closeAll()
-		return id.ID{}, err
-	}
-	if root.tree.IsZero() {
-		return id.ID{}, errors.New("nothing of the source could be read")
-	}
-	return root.tree, nil
+	return g.Wait()
 }
 
 func (a *archiver) readers() int {
 	if a.options.Readers > 0 {
 		return a.options.Readers
 	}
-	return max(2, runtime.GOMAXPROCS(0))
+	return workers()
 }
+
+// workers is how many goroutines keep all processors busy.
+func workers() int { return max(2, runtime.GOMAXPROCS(0)) }
 
 // walk goes through one folder, name by name in order. What is unchanged is
 // taken over at once; files to be read are queued.
-func (a *archiver) walk(ctx context.Context, f *folder, earlier *earlierFolder) error {
+func (a *archiver) walk(ctx context.Context, f *folder, earlier earlierTree) error {
 	names, err := f.dir.Names(ctx)
 	if err != nil {
 		return a.unreadableFolder(ctx, f, err)
 	}
 	f.start(names)
-	cursor := earlier.open(ctx, a)
-	f.earlierTree = cursor.tree
+	cursor := a.openEarlier(ctx, f, earlier)
 	for slot, name := range names {
 		if err := context.Cause(ctx); err != nil {
 			return err
@@ -115,8 +128,10 @@ func (a *archiver) walk(ctx context.Context, f *folder, earlier *earlierFolder) 
 			return err
 		}
 	}
-	f.earlierCount = cursor.total()
-	return a.release(ctx, f)
+	if f.walked(cursor.close()) {
+		return a.finish(ctx, f)
+	}
+	return nil
 }
 
 // unreadableFolder leaves a folder out whose names cannot be listed.
@@ -125,24 +140,19 @@ func (a *archiver) unreadableFolder(ctx context.Context, f *folder, err error) e
 		return context.Cause(ctx)
 	}
 	a.failed(f.dir.Path(), err)
-	f.start(nil)
 	f.unreadable = true
-	return a.release(ctx, f)
+	return a.finish(ctx, f)
 }
 
 // visit deals with one name of a folder.
 func (a *archiver) visit(ctx context.Context, f *folder, slot int, name string, was *earlierNode) error {
 	e, err := f.dir.Stat(name)
 	if err != nil {
-		if !errors.Is(err, source.ErrExcluded) {
-			a.failed(f.join(name), err)
-		}
-		return a.done(ctx, f, slot, item{})
+		return a.leaveOut(ctx, f, slot, name, err)
 	}
 	switch t := e.Type(); {
 	case t == "":
-		a.failed(f.join(name), fmt.Errorf("unsupported file type %s", e.Mode))
-		return a.done(ctx, f, slot, item{})
+		return a.leaveOut(ctx, f, slot, name, fmt.Errorf("unsupported file type %s", e.Mode))
 	case was != nil && was.Type != t:
 		was = nil
 	}
@@ -154,19 +164,29 @@ func (a *archiver) visit(ctx context.Context, f *folder, slot int, name string, 
 	case was != nil && a.mayReuse(f, &e, was):
 		return a.takeOver(ctx, f, slot, &e, was)
 	}
-	return a.queue(ctx, fileJob{folder: f, slot: slot, entry: e, changed: was != nil})
+	return a.queue(ctx, fileJob{folder: f, slot: slot, entry: e, changed: was != nil && !was.fresh})
+}
+
+// leaveOut leaves a name out: silently if it is excluded.
+func (a *archiver) leaveOut(ctx context.Context, f *folder, slot int, name string, err error) error {
+	if !errors.Is(err, source.ErrExcluded) {
+		a.failed(f.join(name), err)
+	}
+	return a.done(ctx, f, slot, item{})
 }
 
 // visitFolder walks a subfolder.
 func (a *archiver) visitFolder(ctx context.Context, f *folder, slot int, e source.Entry, was *earlierNode) error {
 	dir, err := f.dir.Sub(e)
 	if err != nil {
-		a.failed(f.join(e.Name), err)
-		return a.done(ctx, f, slot, item{})
+		return a.leaveOut(ctx, f, slot, e.Name, err)
 	}
-	sub := &folder{parent: f, slot: slot, name: e.Name, dir: dir, was: was.detach()}
+	sub := &folder{parent: f, slot: slot, name: e.Name, dir: dir, was: was.detach(), saved: f.saved.child(e.Name)}
+	if sub.saved != nil {
+		sub.number = sub.saved.number
+	}
 	a.opened.add(sub)
-	return a.walk(ctx, sub, a.earlierFolder(f, e.Name, was))
+	return a.walk(ctx, sub, was.subtree())
 }
 
 // visitSpecial records anything that is neither a file nor a folder.
@@ -175,15 +195,15 @@ func (a *archiver) visitSpecial(ctx context.Context, f *folder, slot int, e *sou
 	if was != nil {
 		state = Changed
 		if was.unchangedNode(a.reuse, e) {
-			a.countItem(f, e.Name, Item{Type: was.Type, State: Unchanged})
-			return a.done(ctx, f, slot, was.item())
+			a.countItem(f, e.Name, Item{Type: was.Type, State: was.unchanged()})
+			return a.leaf(ctx, f, slot, was.item())
 		}
 	}
 	raw := a.describe(f, e, nil)
 	if raw != nil {
 		a.countItem(f, e.Name, Item{Type: e.Type(), State: state})
 	}
-	return a.done(ctx, f, slot, item{raw: raw})
+	return a.leaf(ctx, f, slot, item{raw: raw})
 }
 
 // mayReuse tells whether the content recorded for a file is still right and
@@ -208,8 +228,10 @@ func (a *archiver) takeOver(ctx context.Context, f *folder, slot int, e *source.
 	if !was.unchangedNode(a.reuse, e) {
 		it = item{raw: a.describe(f, e, func(n *tree.Node) { n.Content, n.Size = was.Content, was.Size })}
 	}
-	a.countItem(f, e.Name, Item{Type: tree.File, State: Unchanged, Size: was.Size})
-	return a.done(ctx, f, slot, it)
+	if it.raw != nil {
+		a.countItem(f, e.Name, Item{Type: tree.File, State: was.unchanged(), Size: was.Size})
+	}
+	return a.leaf(ctx, f, slot, it)
 }
 
 // describe reads the full metadata of an entry and encodes its node; nil if
@@ -239,9 +261,8 @@ func (a *archiver) warn(path string, err error) {
 	if a.options.OnError == nil {
 		return
 	}
-	var pathError *fs.PathError
-	if errors.As(err, &pathError) && pathError.Path == path {
-		err = fmt.Errorf("%s: %w", pathError.Op, pathError.Err)
+	if p, ok := err.(*fs.PathError); ok && p.Path == path { //nolint:errorlint // what wraps it says more
+		err = fmt.Errorf("%s: %w", p.Op, p.Err)
 	}
 	a.report.Lock()
 	defer a.report.Unlock()

@@ -103,21 +103,22 @@ func Run(ctx context.Context, r *repository.Repository, src source.Source, o Opt
 	if err != nil {
 		return nil, err
 	}
-	a := &archiver{options: o, repo: r, target: target, progress: o.Progress}
-	a.reuse = o.Reuse
+	a := &archiver{options: o, repo: r, target: target, progress: o.Progress, reuse: o.Reuse}
+	defer func() { a.checkpoint.close() }()
 	tree, err := a.archive(ctx, src, receipt)
 	if err != nil {
 		return nil, errors.Join(err, target.abandon())
 	}
 	receipt.Errors = int(o.Progress.Errors.Load())
-	if err := target.finish(ctx); err != nil {
+	if err := target.finish(); err != nil {
 		return nil, err
 	}
 	if err := a.saveSnapshot(ctx, tree, start, receipt); err != nil {
 		return nil, err
 	}
+	a.checkpoint.remove()
 	receipt.Duration = time.Since(start)
-	return receipt, a.checkpoint.remove()
+	return receipt, nil
 }
 
 // saveSnapshot fills in and stores the snapshot, unless it is not wanted.

@@ -9,13 +9,9 @@ import (
 	"errors"
 	"fmt"
 	"hash/crc32"
-	"io"
 	"os"
-	"slices"
 	"sync"
 	"time"
-
-	"holdfast/repository/tree"
 )
 
 // A checkpoint records the nodes a backup has stored so far, in a file in the
@@ -31,15 +27,22 @@ import (
 //	node    number of the folder, the node's JSON
 //
 // A folder's node, written when the folder is done, makes the records below
-// it obsolete. What is loaded is therefore no more than the finished entries
-// of folders that were not finished.
+// it obsolete once the repository holds the folder's trees: a killed process
+// leaves nodes whose trees and data never became durable. What is loaded
+// (checkpoint_load.go) is where the other nodes are in the file.
+//
+// A checkpoint only saves work: whatever goes wrong with it is reported, and
+// the backup goes on without it.
 type checkpoint struct {
 	mu      sync.Mutex
 	f       *os.File
 	w       *bufio.Writer
-	err     error
-	next    uint64 // the next folder number
-	folders map[uint64]*savedFolder
+	err     error // the first error of writing; nothing is recorded after it
+	next    uint64
+	scratch [2 * binary.MaxVarintLen64]byte
+
+	root *savedFolder
+	runs []time.Time // when the runs on record began
 }
 
 // rootNumber is the number of the top folder.
@@ -49,98 +52,70 @@ const (
 	recordStart  = 's'
 	recordFolder = 'f'
 	recordNode   = 'n'
-	// maxRecordBytes bounds a record that is read back.
+	// recordHead is the size of what precedes each payload: kind, length and
+	// checksum.
+	recordHead = 1 + 4 + 4
+	// maxRecordBytes bounds a record: the node of a file of a terabyte.
 	maxRecordBytes = 64 << 20
+	// checkpointLife is how long a run's records are used: a full backup must
+	// not rest on what was read long ago.
+	checkpointLife = 30 * 24 * time.Hour
 )
 
-// savedFolder is what a checkpoint knows of a folder that was not finished.
-type savedFolder struct {
-	number   uint64
-	parent   *savedFolder
-	name     string
-	nodes    map[string]*earlierNode
-	children map[string]*savedFolder
-}
-
-func newSavedFolder(number uint64, parent *savedFolder, name string) *savedFolder {
-	return &savedFolder{
-		number: number, parent: parent, name: name,
-		nodes: make(map[string]*earlierNode), children: make(map[string]*savedFolder),
-	}
-}
-
-// node returns what was stored under a name, or nil.
-func (s *savedFolder) node(name string) *earlierNode {
-	if s == nil {
-		return nil
-	}
-	return s.nodes[name]
-}
-
 // openCheckpoint takes up the checkpoint of an earlier, interrupted run of
-// the same backup, or starts one. A checkpoint only saves work: where there
-// is no cache, or another process backs up the same, there is none.
+// the same backup, or starts one. It returns nil where there is no cache, or
+// while another process backs up the same.
 func (a *archiver) openCheckpoint(receipt *Receipt) (*checkpoint, error) {
 	if a.options.DryRun {
 		return nil, nil //nolint:nilnil // a nil checkpoint does nothing
 	}
-	name, err := a.checkpointName(receipt)
-	if err != nil {
-		return nil, err
-	}
-	f, err := a.repo.OpenWorkFile(name)
+	f, err := a.repo.OpenWorkFile(a.checkpointName(receipt))
 	if err != nil || f == nil {
 		return nil, err
 	}
-	c := &checkpoint{f: f, w: bufio.NewWriterSize(f, 64<<10), next: rootNumber + 1}
-	if err := c.load(); err != nil {
+	c := &checkpoint{f: f, next: rootNumber + 1}
+	now := time.Now()
+	if err := c.load(now, a.target.holds); err != nil {
 		return nil, errors.Join(fmt.Errorf("read checkpoint: %w", err), f.Close())
 	}
-	receipt.Resumed = len(c.folders) > 1 || len(c.folders[rootNumber].nodes) > 0
-	return c, c.startRun(time.Now())
+	c.w = bufio.NewWriterSize(f, 64<<10)
+	receipt.Resumed = len(c.root.nodes) > 0 || len(c.root.children) > 0
+	return c, c.startRun(now)
 }
 
-// checkpointName is the same for backups of the same source and type.
-func (a *archiver) checkpointName(receipt *Receipt) (string, error) {
-	key, err := json.Marshal([]any{a.options.Snapshot.Hostname, a.options.Snapshot.Paths, receipt.Type, a.options.Snapshot.Excludes})
+// checkpointName is the same for backups that may go on with one another's
+// work: of the same source, of the same type, proving as much.
+func (a *archiver) checkpointName(receipt *Receipt) string {
+	s := &a.options.Snapshot
+	key, err := json.Marshal([]any{s.Hostname, s.Paths, s.Excludes, receipt.Type, a.options.ReadBack})
 	if err != nil {
-		return "", fmt.Errorf("name checkpoint: %w", err)
+		panic("backup: name of a checkpoint: " + err.Error()) // strings always marshal
 	}
 	sum := sha256.Sum256(key)
-	return "checkpoint-" + hex.EncodeToString(sum[:8]), nil
+	return "checkpoint-" + hex.EncodeToString(sum[:8])
 }
 
-// root returns what is known of the top folder; nil without a checkpoint.
-func (c *checkpoint) root() *savedFolder {
+// savedRoot returns what is known of the top folder; nil without a checkpoint.
+func (c *checkpoint) savedRoot() *savedFolder {
 	if c == nil {
 		return nil
 	}
-	return c.folders[rootNumber]
+	return c.root
 }
 
-// folder returns what is known of a subfolder of f, or nil.
-func (c *checkpoint) folder(f *folder, name string) *savedFolder {
-	if c == nil || f.number == 0 {
-		return nil
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	parent := c.folders[f.number]
-	if parent == nil {
-		return nil
-	}
-	return parent.children[name]
-}
-
-// add records a node of f that has been stored.
+// add records a node of f that has been stored. It returns the error that
+// ends the recording, once.
 func (c *checkpoint) add(f *folder, raw []byte) error {
-	if c == nil {
+	if c == nil || len(raw) > maxRecordBytes-binary.MaxVarintLen64 {
 		return nil
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	if c.err != nil {
+		return nil
+	}
 	c.number(f)
-	c.write(recordNode, binary.AppendUvarint(nil, f.number), raw)
+	c.write(recordNode, binary.AppendUvarint(c.scratch[:0], f.number), raw)
 	if c.err != nil {
 		return fmt.Errorf("write checkpoint: %w", c.err)
 	}
@@ -153,15 +128,9 @@ func (c *checkpoint) number(f *folder) {
 		return
 	}
 	c.number(f.parent)
-	if parent := c.folders[f.parent.number]; parent != nil {
-		if known := parent.children[f.name]; known != nil {
-			f.number = known.number
-			return
-		}
-	}
 	f.number = c.next
 	c.next++
-	head := binary.AppendUvarint(nil, f.number)
+	head := binary.AppendUvarint(c.scratch[:0], f.number)
 	c.write(recordFolder, binary.AppendUvarint(head, f.parent.number), []byte(f.name))
 }
 
@@ -180,144 +149,42 @@ func (c *checkpoint) write(kind byte, head, tail []byte) {
 	if c.err != nil {
 		return
 	}
-	var prefix [9]byte
+	var prefix [recordHead]byte
 	prefix[0] = kind
-	binary.LittleEndian.PutUint32(prefix[1:], uint32(len(head)+len(tail))) //nolint:gosec // bounded by a tree node
-	sum := crc32.Update(crc32.ChecksumIEEE(head), crc32.IEEETable, tail)
-	binary.LittleEndian.PutUint32(prefix[5:], sum)
-	for _, part := range [][]byte{prefix[:], head, tail} {
+	binary.LittleEndian.PutUint32(prefix[1:], uint32(len(head)+len(tail))) //nolint:gosec // at most maxRecordBytes
+	binary.LittleEndian.PutUint32(prefix[5:], recordSum(kind, head, tail))
+	for _, part := range [...][]byte{prefix[:], head, tail} {
 		if _, c.err = c.w.Write(part); c.err != nil {
 			return
 		}
 	}
 }
 
-// load reads all records that are whole, and cuts off what follows.
-func (c *checkpoint) load() error {
-	c.folders = map[uint64]*savedFolder{rootNumber: newSavedFolder(rootNumber, nil, "")}
-	r := bufio.NewReaderSize(c.f, 256<<10)
-	var (
-		good  int64
-		start time.Time
-	)
-	for {
-		kind, payload, err := readRecord(r)
-		if err != nil || !c.apply(kind, payload, &start) {
-			break
-		}
-		good += int64(9 + len(payload))
+func recordSum(kind byte, parts ...[]byte) uint32 {
+	sum := crc32.ChecksumIEEE([]byte{kind})
+	for _, p := range parts {
+		sum = crc32.Update(sum, crc32.IEEETable, p)
 	}
-	if err := c.f.Truncate(good); err != nil {
-		return err
-	}
-	_, err := c.f.Seek(good, io.SeekStart)
-	return err
+	return sum
 }
 
-var errRecord = errors.New("damaged record")
-
-func readRecord(r io.Reader) (kind byte, payload []byte, err error) {
-	var prefix [9]byte
-	if _, err := io.ReadFull(r, prefix[:]); err != nil {
-		return 0, nil, err
-	}
-	n := binary.LittleEndian.Uint32(prefix[1:])
-	if n > maxRecordBytes {
-		return 0, nil, errRecord
-	}
-	payload = make([]byte, n)
-	if _, err := io.ReadFull(r, payload); err != nil {
-		return 0, nil, err
-	}
-	if crc32.ChecksumIEEE(payload) != binary.LittleEndian.Uint32(prefix[5:]) {
-		return 0, nil, errRecord
-	}
-	return prefix[0], payload, nil
-}
-
-// apply takes a record in; false means that it makes no sense.
-func (c *checkpoint) apply(kind byte, payload []byte, start *time.Time) bool {
-	if kind == recordStart {
-		return start.UnmarshalBinary(payload) == nil
-	}
-	number, n := binary.Uvarint(payload)
-	if n <= 0 {
-		return false
-	}
-	payload = payload[n:]
-	switch kind {
-	case recordFolder:
-		return c.applyFolder(number, payload)
-	case recordNode:
-		return c.applyNode(number, payload, *start)
-	}
-	return false
-}
-
-func (c *checkpoint) applyFolder(number uint64, payload []byte) bool {
-	above, n := binary.Uvarint(payload)
-	if n <= 0 {
-		return false
-	}
-	c.next = max(c.next, number+1)
-	if parent := c.folders[above]; parent != nil {
-		f := newSavedFolder(number, parent, string(payload[n:]))
-		parent.children[f.name] = f
-		c.folders[number] = f
-	}
-	return true
-}
-
-func (c *checkpoint) applyNode(number uint64, raw []byte, start time.Time) bool {
-	f := c.folders[number]
-	if f == nil {
-		return true // its folder has finished since
-	}
-	s := tree.NewLightScanner(treeOf(raw))
-	if !s.Next() {
-		return false
-	}
-	n := &earlierNode{recorded: true}
-	n.set(s.Node(), raw, start)
-	f.nodes[n.Name] = n
-	c.forget(f.children[n.Name])
-	delete(f.children, n.Name)
-	return true
-}
-
-// treeOf returns a tree of one node.
-func treeOf(raw []byte) []byte {
-	return slices.Concat([]byte(`{"nodes":[`), raw, []byte(`]}`))
-}
-
-// forget drops a folder that has finished.
-func (c *checkpoint) forget(f *savedFolder) {
-	if f == nil {
-		return
-	}
-	for _, child := range f.children {
-		c.forget(child)
-	}
-	delete(c.folders, f.number)
-}
-
-// close keeps the checkpoint for the next run. Its loss costs only time, so
-// errors are not worth failing for.
+// close keeps the checkpoint for the next run.
 func (c *checkpoint) close() {
 	if c == nil || c.f == nil {
 		return
 	}
-	c.w.Flush() //nolint:errcheck // see above
-	c.f.Close() //nolint:errcheck // see above
+	c.w.Flush() //nolint:errcheck // its loss costs only time
+	c.f.Close() //nolint:errcheck // as above
+	c.f = nil
 }
 
-// remove deletes the checkpoint of a backup that is complete.
-func (c *checkpoint) remove() error {
-	if c == nil {
-		return nil
+// remove deletes the checkpoint of a backup that is complete. One that stays
+// does no harm.
+func (c *checkpoint) remove() {
+	if c == nil || c.f == nil {
+		return
 	}
-	if err := os.Remove(c.f.Name()); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("remove checkpoint: %w", err)
-	}
-	return nil
+	os.Remove(c.f.Name()) //nolint:errcheck // see above
+	c.f.Close()           //nolint:errcheck // see above
+	c.f = nil
 }

@@ -7,27 +7,27 @@ import (
 	"time"
 
 	"holdfast/internal/source"
+	"holdfast/repository/blob"
 	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
 	"holdfast/repository/tree"
 )
 
-// earlierFolder is what is known of a folder from before: its tree in the
-// parent snapshot, and what an interrupted backup has stored since.
-type earlierFolder struct {
-	tree id.ID // zero if there is none
+// earlierTree is the tree a folder had in an earlier backup.
+type earlierTree struct {
+	id id.ID // zero if there is none
 	// start is when the backup that stored the tree began.
 	start time.Time
-	saved *savedFolder // nil if there is none
+	// fresh tells that the parent snapshot has no such folder.
+	fresh bool
 }
 
-// earlierRoot returns what is known of the whole source.
-func (a *archiver) earlierRoot(receipt *Receipt) *earlierFolder {
-	e := &earlierFolder{saved: a.checkpoint.root()}
-	if p := receipt.Parent; p != nil {
-		e.tree, e.start = p.Tree, startOf(p)
+// treeOfParent returns the tree of the whole source as the parent has it.
+func treeOfParent(parent *snapshot.Snapshot) earlierTree {
+	if parent == nil {
+		return earlierTree{}
 	}
-	return e
+	return earlierTree{id: parent.Tree, start: startOf(parent)}
 }
 
 // startOf returns a time at which the snapshot's backup had not yet read
@@ -39,15 +39,6 @@ func startOf(s *snapshot.Snapshot) time.Time {
 	return s.Time
 }
 
-// earlierFolder returns what is known of a subfolder of f.
-func (a *archiver) earlierFolder(f *folder, name string, was *earlierNode) *earlierFolder {
-	e := &earlierFolder{saved: a.checkpoint.folder(f, name)}
-	if was != nil && was.Subtree != nil {
-		e.tree, e.start = *was.Subtree, was.start
-	}
-	return e
-}
-
 // earlierNode is a node of an earlier backup: what tells whether it is still
 // true, and its bytes. Fields that a light scan leaves out are zero.
 type earlierNode struct {
@@ -57,8 +48,9 @@ type earlierNode struct {
 	// start is when the backup that recorded it began.
 	start time.Time
 	// recorded tells that it is from the checkpoint of an interrupted
-	// backup, not from the parent snapshot.
-	recorded bool
+	// backup, not from the parent snapshot; fresh, that the parent has
+	// nothing of that name.
+	recorded, fresh bool
 }
 
 func (n *earlierNode) set(node *tree.Node, raw []byte, start time.Time) {
@@ -86,6 +78,26 @@ func (n *earlierNode) detach() *earlierNode {
 	return &c
 }
 
+// subtree returns the tree of a folder's node.
+func (n *earlierNode) subtree() earlierTree {
+	if n == nil || n.Subtree == nil {
+		return earlierTree{}
+	}
+	return earlierTree{*n.Subtree, n.start, n.fresh}
+}
+
+// unchanged says how an item that needed no reading compares with the parent
+// snapshot: what only an interrupted backup has stored is new or changed.
+func (n *earlierNode) unchanged() State {
+	switch {
+	case n.fresh:
+		return New
+	case n.recorded:
+		return Changed
+	}
+	return Unchanged
+}
+
 func (n *earlierNode) unchangedContent(r source.Reuse, e *source.Entry) bool {
 	r.PreviousStart = n.start
 	return r.Content(e, &n.seen)
@@ -97,12 +109,12 @@ func (n *earlierNode) unchangedNode(r source.Reuse, e *source.Entry) bool {
 }
 
 // cursor finds the earlier nodes of a folder, whose names are asked for in
-// ascending order.
+// ascending order: in the checkpoint of an interrupted backup first, then in
+// the folder's tree.
 type cursor struct {
 	a     *archiver
-	tree  id.ID // zero if there is no earlier tree that can be read
-	start time.Time
-	saved *savedFolder
+	tree  earlierTree // zero if there is no earlier tree that can be read
+	saved *savedNodes
 
 	scanner *tree.Scanner
 	have    bool // the scanner stands at a node
@@ -113,25 +125,37 @@ type cursor struct {
 // scanners are reused: each holds arenas.
 var scanners = sync.Pool{New: func() any { return tree.NewLightScanner(nil) }}
 
-// open reads the folder's earlier tree. One that cannot be read is reported,
-// and everything in the folder is read again.
-func (e *earlierFolder) open(ctx context.Context, a *archiver) *cursor {
-	c := &cursor{a: a, start: e.start, saved: e.saved}
-	if e.tree.IsZero() {
+// openEarlier reads what is known of a folder from before. A tree that cannot
+// be read is reported, and everything in the folder is read again.
+func (a *archiver) openEarlier(ctx context.Context, f *folder, earlier earlierTree) *cursor {
+	c := &cursor{a: a}
+	var err error
+	if c.saved, err = a.checkpoint.nodesOf(f.saved, a.target.holds); err != nil {
+		a.warn(f.dir.Path(), err)
+	}
+	if earlier.id.IsZero() {
 		return c
 	}
-	data, err := a.repo.LoadTree(ctx, e.tree, nil)
+	data, err := a.loadTree(ctx, earlier.id)
 	if err != nil {
 		if ctx.Err() == nil {
-			a.warn("tree "+e.tree.Short(), fmt.Errorf("an earlier snapshot's folder cannot be read; its files are read again: %w", err))
+			a.warn(f.dir.Path(), fmt.Errorf("its folder in an earlier snapshot cannot be read, so its files are read again: %w", err))
 		}
 		return c
 	}
-	c.tree = e.tree
+	c.tree = earlier
 	c.scanner = scanners.Get().(*tree.Scanner) //nolint:forcetypeassert // the pool holds nothing else
 	c.scanner.Reset(data)
 	c.advance()
 	return c
+}
+
+// loadTree reads an earlier tree that may be referred to again.
+func (a *archiver) loadTree(ctx context.Context, i id.ID) ([]byte, error) {
+	if !a.target.holds(blob.Handle{ID: i, Type: blob.Tree}) {
+		return nil, errMissing
+	}
+	return a.repo.LoadTree(ctx, i, nil)
 }
 
 func (c *cursor) advance() {
@@ -143,25 +167,28 @@ func (c *cursor) advance() {
 // find returns the earlier node of a name, or nil. It is valid until the next
 // call.
 func (c *cursor) find(name string) *earlierNode {
-	if n := c.saved.node(name); n != nil {
-		return n
-	}
 	for c.have && c.scanner.Node().Name < name {
 		c.advance()
 	}
-	if !c.have || c.scanner.Node().Name != name {
+	known := c.have && c.scanner.Node().Name == name
+	if n := c.saved.find(name); n != nil {
+		n.fresh = !known || c.tree.fresh
+		return n
+	}
+	if !known {
 		return nil
 	}
-	c.node.set(c.scanner.Node(), c.scanner.Raw(), c.start)
+	c.node.set(c.scanner.Node(), c.scanner.Raw(), c.tree.start)
+	c.node.fresh = c.tree.fresh
 	return &c.node
 }
 
-// total reads the rest of the earlier tree and returns the number of its
-// nodes. The cursor cannot be used any more. A tree that turns out damaged
-// is as good as none.
-func (c *cursor) total() int {
+// close reads the rest of the earlier tree and returns its ID and how many
+// nodes it has: zero if there is none, or one that turns out damaged. The
+// cursor cannot be used any more.
+func (c *cursor) close() (id.ID, int) {
 	if c.scanner == nil {
-		return 0
+		return id.ID{}, 0
 	}
 	for c.have {
 		c.advance()
@@ -170,8 +197,8 @@ func (c *cursor) total() int {
 	c.scanner.Reset(nil)
 	scanners.Put(c.scanner)
 	if err != nil {
-		c.a.warn("tree "+c.tree.Short(), err)
-		return -1
+		c.a.warn("tree "+c.tree.id.Short(), err)
+		return id.ID{}, 0
 	}
-	return c.count
+	return c.tree.id, c.count
 }

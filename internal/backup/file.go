@@ -75,7 +75,7 @@ func (r *fileReader) storeBatch(ctx context.Context, batch []fileJob) error {
 		j := &batch[n]
 		it, err := r.store(ctx, j)
 		if err == nil {
-			err = r.a.done(ctx, j.folder, j.slot, it)
+			err = r.a.leaf(ctx, j.folder, j.slot, it)
 		}
 		if err != nil {
 			return err
@@ -149,15 +149,13 @@ func vanished(err error) error {
 	return err
 }
 
-// content stores what a file holds and returns its blobs in order.
+// content stores what a file holds and returns its blobs in order. The size
+// of a stream is not known before its end.
 func (r *fileReader) content(ctx context.Context, file source.File) ([]id.ID, error) {
 	size := file.Entry().Size
 	r.chunks.Reset(file, size)
-	if size >= parallelFileBytes {
-		return r.contentParallel(ctx)
-	}
 	content := []id.ID{} // an empty file has an empty list, not none
-	for {
+	for size < parallelFileBytes && r.item.Size < parallelFileBytes {
 		chunk, err := r.next()
 		if errors.Is(err, io.EOF) {
 			return content, nil
@@ -172,42 +170,56 @@ func (r *fileReader) content(ctx context.Context, file source.File) ([]id.ID, er
 		r.account(len(chunk), saved)
 		content = append(content, saved.ID)
 	}
+	return r.contentParallel(ctx, content)
 }
 
-// contentParallel is content for large files: while one chunk is stored the
-// next is read. The buffers bound how many are under way.
-func (r *fileReader) contentParallel(ctx context.Context) ([]id.ID, error) {
-	var (
-		results []*chunkResult
-		readErr error
-	)
+// contentParallel is content for large files: while chunks are stored the
+// next one is read. All readers together store no more at once than keeps the
+// processors busy, which bounds the memory that chunks take.
+func (r *fileReader) contentParallel(ctx context.Context, content []id.ID) ([]id.ID, error) {
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(r.a.readers())
-	for gctx.Err() == nil {
-		chunk, err := r.next()
-		if err != nil {
-			readErr = err
-			break
-		}
+	var results []*chunkResult
+	readErr := r.eachChunk(gctx, func(chunk []byte) {
 		result := &chunkResult{size: len(chunk)}
 		results = append(results, result)
 		g.Go(func() (err error) {
+			defer func() { <-r.a.chunks }()
 			result.saved, err = r.a.saveChunk(gctx, chunk)
 			return err
 		})
-	}
+	})
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
-	if !errors.Is(readErr, io.EOF) {
+	if readErr != nil {
 		return nil, readErr
 	}
-	content := make([]id.ID, len(results))
-	for n, result := range results {
-		content[n] = result.saved.ID
+	for _, result := range results {
 		r.account(result.size, result.saved)
+		content = append(content, result.saved.ID)
 	}
 	return content, nil
+}
+
+// eachChunk calls store with every chunk up to the end of the file, after
+// taking a place in a.chunks, which store gives back.
+func (r *fileReader) eachChunk(ctx context.Context, store func(chunk []byte)) error {
+	for {
+		select {
+		case r.a.chunks <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		chunk, err := r.next()
+		if err != nil {
+			<-r.a.chunks
+			if errors.Is(err, io.EOF) {
+				return nil
+			}
+			return err
+		}
+		store(chunk)
+	}
 }
 
 type chunkResult struct {

@@ -3,8 +3,10 @@ package backup
 import (
 	"bytes"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"holdfast/repository"
@@ -22,9 +24,12 @@ type target struct {
 	repo     *repository.Repository
 	writer   *repository.Writer // nil in a dry run
 	readBack bool
-	// ctx outlives an interrupt, so that what is stored can be made durable,
-	// but not the loss of the lock.
-	ctx context.Context
+	// ctx outlives an interrupt by flushTimeout, so that what was read is
+	// stored and made durable; it ends with the lock. release ends it.
+	ctx     context.Context
+	release func()
+	// planned are the blobs a dry run would have stored.
+	planned plannedBlobs
 	// distrusted are packs that are not as the index says; nil if not asked.
 	distrusted id.Set
 }
@@ -33,7 +38,7 @@ type target struct {
 // every pack first: blobs in packs that are missing or have a wrong size are
 // stored again, and the receipt tells how many those are.
 func newTarget(ctx context.Context, r *repository.Repository, o Options, receipt *Receipt) (*target, error) {
-	t := &target{repo: r, readBack: o.ReadBack, ctx: underLock(ctx)}
+	t := &target{repo: r, readBack: o.ReadBack}
 	if receipt.Type == snapshot.Full {
 		var err error
 		if t.distrusted, err = r.DamagedPacks(ctx); err != nil {
@@ -49,9 +54,13 @@ func newTarget(ctx context.Context, r *repository.Repository, o Options, receipt
 	}
 	wo := o.Writer
 	wo.Distrusted = t.distrusted
+	t.ctx, t.release = outlasting(ctx)
 	var err error
-	t.writer, err = r.NewWriter(t.ctx, wo)
-	return t, err
+	if t.writer, err = r.NewWriter(t.ctx, wo); err != nil {
+		t.release()
+		return nil, err
+	}
+	return t, nil
 }
 
 // holds tells whether a blob is stored and may be relied on.
@@ -71,9 +80,10 @@ func (t *target) holds(h blob.Handle) bool {
 func (t *target) save(ctx context.Context, kind blob.Type, plain []byte) (repository.Saved, error) {
 	if t.writer == nil {
 		h := blob.Handle{ID: id.Hash(plain), Type: kind}
-		return repository.Saved{ID: h.ID, Known: t.holds(h)}, nil
+		return repository.Saved{ID: h.ID, Known: t.holds(h) || !t.planned.add(h)}, nil
 	}
-	saved, err := t.writer.Save(ctx, kind, plain)
+	// Not ctx: a Save that is given up breaks the writer for the rest.
+	saved, err := t.writer.Save(t.ctx, kind, plain)
 	if err != nil || !t.readBack || !saved.Known {
 		return saved, err
 	}
@@ -93,15 +103,16 @@ func (t *target) proveKnown(ctx context.Context, h blob.Handle, plain []byte, sa
 	if err != nil && ctx.Err() != nil {
 		return saved, err
 	}
-	return t.writer.SaveAgain(ctx, h.Type, plain)
+	return t.writer.SaveAgain(t.ctx, h.Type, plain)
 }
 
 // finish makes everything durable.
-func (t *target) finish(ctx context.Context) error {
+func (t *target) finish() error {
 	if t.writer == nil {
 		return nil
 	}
-	err := t.writer.Flush(ctx)
+	defer t.release()
+	err := t.writer.Flush(t.ctx)
 	return errors.Join(err, t.writer.Close())
 }
 
@@ -111,21 +122,50 @@ func (t *target) abandon() error {
 	if t.writer == nil {
 		return nil
 	}
-	ctx, cancel := context.WithTimeout(t.ctx, flushTimeout)
-	defer cancel()
+	defer t.release()
 	// Best effort: the error that ended the backup is the one that counts.
-	t.writer.Flush(ctx) //nolint:errcheck // see above
+	t.writer.Flush(t.ctx) //nolint:errcheck // see above
 	return t.writer.Close()
 }
 
-// underLock returns a context that ends when the lock on the repository is
-// lost, and not when ctx ends for another reason.
-func underLock(ctx context.Context) context.Context {
+// errFlushTimeout ends the uploads of an interrupted backup.
+var errFlushTimeout = fmt.Errorf("what was stored could not be made durable within %v", flushTimeout)
+
+// outlasting returns a context that ends with ctx when the lock on the
+// repository is lost, and flushTimeout later when it ends for another reason.
+func outlasting(ctx context.Context) (lasting context.Context, release func()) {
 	lasting, cancel := context.WithCancelCause(context.WithoutCancel(ctx))
-	context.AfterFunc(ctx, func() {
-		if cause := context.Cause(ctx); errors.Is(cause, repository.ErrLockLost) {
+	stop := context.AfterFunc(ctx, func() {
+		cause := context.Cause(ctx)
+		if errors.Is(cause, repository.ErrLockLost) {
 			cancel(cause)
+			return
 		}
+		timer := time.AfterFunc(flushTimeout, func() { cancel(errFlushTimeout) })
+		context.AfterFunc(lasting, func() { timer.Stop() })
 	})
-	return lasting
+	return lasting, func() {
+		stop()
+		cancel(nil)
+	}
+}
+
+// plannedBlobs remembers blobs by a part of their hash: eight bytes of it
+// tell those of one backup apart.
+type plannedBlobs struct {
+	mu  sync.Mutex
+	set map[uint64]struct{}
+}
+
+// add returns false if the blob was added before.
+func (p *plannedBlobs) add(h blob.Handle) bool {
+	key := binary.NativeEndian.Uint64(h.ID[:]) ^ uint64(h.Type)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.set == nil {
+		p.set = make(map[uint64]struct{})
+	}
+	before := len(p.set)
+	p.set[key] = struct{}{}
+	return len(p.set) > before
 }

@@ -106,7 +106,7 @@ func (c *command) runBackup(ctx context.Context, f *backupFlags, args []string) 
 func (f *backupFlags) options() (backup.Options, error) {
 	o := backup.Options{
 		DryRun: f.dryRun, SkipIfUnchanged: f.skipIfUnchanged, ReadBack: f.readBack, Readers: f.readers,
-		Reuse: source.Reuse{IgnoreInode: f.ignoreInode, IgnoreChangeTime: f.ignoreCtime},
+		Reuse: source.Reuse{IgnoreInode: f.ignoreInode, IgnoreChangeTime: f.ignoreCtime, NewNodes: f.source.withAccessTime},
 	}
 	var err error
 	if o.Type, err = backup.ParseType(f.kind); err != nil {

@@ -25,6 +25,9 @@ type Reuse struct {
 	// for file systems that do not keep them stable (network, FUSE).
 	IgnoreInode      bool
 	IgnoreChangeTime bool
+	// NewNodes makes a new node of everything: nodes hold something that
+	// changes without a new change time, such as access times.
+	NewNodes bool
 }
 
 // Content tells whether the content recorded with seen is still that of e,
@@ -52,5 +55,5 @@ func (r Reuse) Content(e *Entry, seen *Seen) bool {
 // For a directory it speaks of its own metadata, not of what is in it.
 func (r Reuse) Node(e *Entry, seen *Seen) bool {
 	strict := Reuse{PreviousStart: r.PreviousStart}
-	return strict.Content(e, seen) && (seen.DeviceID == 0 || seen.DeviceID == e.DeviceID)
+	return !r.NewNodes && strict.Content(e, seen) && (seen.DeviceID == 0 || seen.DeviceID == e.DeviceID)
 }
