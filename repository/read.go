@@ -6,9 +6,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
+	"holdfast/repository/internal/codec"
 	"holdfast/repository/internal/pack"
 	"holdfast/repository/internal/seal"
 	"holdfast/storage"
@@ -24,6 +26,9 @@ const (
 	// maxBlobBytes bounds a sealed blob: packs of restic and rustic stay
 	// below it, and a hostile index must not make us reserve 4 GiB.
 	maxBlobBytes = 512 << 20
+	// trustedBytes is how much memory an index entry alone is given: as much
+	// as a blob of restic's or holdfast's cutters needs, and most trees.
+	trustedBytes = 16 << 20
 	// streamBufferBytes is how much of a pack is read ahead.
 	streamBufferBytes = 256 << 10
 )
@@ -59,23 +64,62 @@ func (r *Repository) LoadBlob(ctx context.Context, h blob.Handle, dst []byte) ([
 
 // loadBlobAt reads one stored blob from its place.
 func (r *Repository) loadBlobAt(ctx context.Context, b blob.Blob, dst []byte) ([]byte, error) {
-	if b.Length > maxBlobBytes {
-		return nil, corruptBlob(b, fmt.Errorf("its index entry gives it %d bytes", b.Length))
-	}
 	rd, err := r.takeReader(ctx)
 	if err != nil {
 		return nil, err
 	}
 	defer r.putReader(rd)
-	rd.sealed = grow(rd.sealed, int(b.Length))
-	err = storage.ReadRange(ctx, r.store, PackFile.Key(b.Pack), int64(b.Offset), rd.sealed)
-	switch {
-	case errors.Is(err, io.ErrUnexpectedEOF), errors.Is(err, storage.ErrInvalidRange):
-		return nil, corruptBlob(b, fmt.Errorf("the pack ends before the blob: %w", err))
-	case err != nil:
-		return nil, fmt.Errorf("load %s from pack %s: %w", b.Handle, b.Pack.Short(), err)
+	if err := checkLengths(b); err != nil {
+		return nil, err
+	}
+	stream, err := r.store.Get(ctx, PackFile.Key(b.Pack), int64(b.Offset), int64(b.Length))
+	if err == nil {
+		err = rd.fill(stream, int(b.Length))
+		if cerr := stream.Close(); err == nil {
+			err = cerr
+		}
+	}
+	if err != nil {
+		return nil, errorOfBlob(b, err)
 	}
 	return r.openBlob(b, rd.sealed, dst)
+}
+
+// errorOfBlob tells damage from a failure to read.
+func errorOfBlob(b blob.Blob, err error) error {
+	if isTooShort(err) {
+		return corruptBlob(b, fmt.Errorf("the pack ends before the blob: %w", err))
+	}
+	return fmt.Errorf("load %s from pack %s: %w", b.Handle, b.Pack.Short(), err)
+}
+
+// isTooShort tells whether a pack ended before what was to be read of it.
+func isTooShort(err error) bool {
+	return errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, storage.ErrInvalidRange)
+}
+
+// checkLengths refuses what no program writes.
+func checkLengths(b blob.Blob) error {
+	if n := max(b.Length, b.PlainLength); n > maxBlobBytes {
+		return corruptBlob(b, fmt.Errorf("its index entry gives it %d bytes", n))
+	}
+	return nil
+}
+
+// fill reads n bytes into rd.sealed. What an index entry promises is not yet
+// true: a large blob gets room only as its bytes arrive.
+func (rd *reader) fill(stream io.Reader, n int) error {
+	rd.sealed = grow(rd.sealed, min(n, trustedBytes))
+	if _, err := io.ReadFull(stream, rd.sealed); err != nil {
+		return err
+	}
+	for have := len(rd.sealed); have < n; have = len(rd.sealed) {
+		rd.sealed = slices.Grow(rd.sealed, min(n-have, have))[:min(n, 2*have)]
+		if _, err := io.ReadFull(stream, rd.sealed[have:]); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // openBlob authenticates, decrypts, decompresses and hashes a stored blob.
@@ -85,10 +129,13 @@ func (r *Repository) openBlob(b blob.Blob, sealed, dst []byte) ([]byte, error) {
 	if err != nil {
 		return nil, corruptBlob(b, err)
 	}
-	if b.IsCompressed() {
-		dst, err = r.codec.Decompress(dst[:0], plain, int(b.PlainLength))
-	} else {
+	switch {
+	case !b.IsCompressed():
 		dst = append(dst[:0], plain...)
+	case b.PlainLength > trustedBytes && codec.Contradicts(plain, int(b.PlainLength)):
+		err = codec.ErrDamaged
+	default:
+		dst, err = r.codec.Decompress(dst[:0], plain, int(b.PlainLength))
 	}
 	if err != nil {
 		return nil, corruptBlob(b, err)
@@ -108,22 +155,21 @@ func (r *Repository) LoadTree(ctx context.Context, i id.ID, dst []byte) ([]byte,
 	return r.LoadBlob(ctx, blob.Handle{ID: i, Type: blob.Tree}, dst)
 }
 
-// StreamPack reads some blobs of one pack in the order of their offsets, in
-// as few requests as is sensible, and calls visit with the plaintext of each.
-// The plaintext is valid only during the call. Damage of one blob is given to
-// visit as a *CorruptError and the others are still read; an error returned by
-// visit, or a pack that cannot be read, ends the stream.
+// StreamPack reads some blobs of one pack, in as few requests as is sensible
+// when they are in the order of their offsets, and calls visit with the
+// plaintext of each. The plaintext is valid only during the call. Damage of
+// one blob is given to visit as a *CorruptError and the others are still read;
+// an error returned by visit, or a pack that cannot be read, ends the stream.
+//
+// Each call has memory of its own for the largest of the blobs, stored and
+// opened: callers bound how many run at once. visit may call any method of the
+// Repository.
 func (r *Repository) StreamPack(ctx context.Context, packID id.ID, blobs []blob.Blob, visit func(b blob.Blob, plain []byte, err error) error) error {
-	rd, err := r.takeReader(ctx)
-	if err != nil {
-		return err
-	}
-	defer r.putReader(rd)
-	var plain []byte
+	s := packStream{r: r, pack: packID, visit: visit, rd: r.streams.Get().(*reader)}
+	defer r.streams.Put(s.rd)
 	for len(blobs) > 0 {
 		n := runLength(blobs)
-		plain, err = r.streamRun(ctx, rd, packID, blobs[:n], plain, visit)
-		if err != nil {
+		if err := s.run(ctx, blobs[:n]); err != nil {
 			return err
 		}
 		blobs = blobs[n:]
@@ -144,55 +190,84 @@ func runLength(blobs []blob.Blob) int {
 	return len(blobs)
 }
 
-func (r *Repository) streamRun(ctx context.Context, rd *reader, packID id.ID, blobs []blob.Blob, plain []byte, visit func(blob.Blob, []byte, error) error) ([]byte, error) {
+// packStream is one call of StreamPack.
+type packStream struct {
+	r     *Repository
+	pack  id.ID
+	visit func(blob.Blob, []byte, error) error
+	rd    *reader
+	plain []byte
+}
+
+// run reads blobs that follow each other.
+func (s *packStream) run(ctx context.Context, blobs []blob.Blob) error {
 	start := int64(blobs[0].Offset)
 	last := blobs[len(blobs)-1]
-	stream, err := r.store.Get(ctx, PackFile.Key(packID), start, int64(last.Offset)+int64(last.Length)-start)
-	if errors.Is(err, storage.ErrInvalidRange) || errors.Is(err, io.ErrUnexpectedEOF) {
-		return plain, visitAll(blobs, fmt.Errorf("the pack is too short: %w", err), visit)
+	stream, err := s.r.store.Get(ctx, PackFile.Key(s.pack), start, int64(last.Offset)+int64(last.Length)-start)
+	switch {
+	case err == nil:
+		err = s.readRun(ctx, stream, blobs)
+		stream.Close() //nolint:errcheck // it was only read
+		return err
+	case !isTooShort(err):
+		return fmt.Errorf("read pack %s: %w", s.pack.Short(), err)
+	case len(blobs) == 1:
+		return s.visit(blobs[0], nil, errorOfBlob(blobs[0], err))
 	}
-	if err != nil {
-		return plain, fmt.Errorf("read pack %s: %w", packID.Short(), err)
+	// The pack is too short for the last of them, or what the index says of
+	// that one is wrong: the others may be there.
+	for n := range blobs {
+		if err := s.run(ctx, blobs[n:n+1]); err != nil {
+			return err
+		}
 	}
-	defer stream.Close() //nolint:errcheck // it was only read
+	return nil
+}
+
+// readRun reads blobs from a stream that begins with the first of them.
+func (s *packStream) readRun(ctx context.Context, stream io.Reader, blobs []blob.Blob) error {
 	buffered := bufio.NewReaderSize(stream, streamBufferBytes)
-	at := start
+	at := int64(blobs[0].Offset)
 	for n, b := range blobs {
-		sealed, err := r.nextSealed(rd, buffered, b, &at)
-		if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) {
-			return plain, visitAll(blobs[n:], errors.New("the pack ends before the blob"), visit)
+		if err := checkLengths(b); err != nil {
+			if err := s.visit(b, nil, err); err != nil {
+				return err
+			}
+			if n+1 == len(blobs) {
+				return nil
+			}
+			return s.run(ctx, blobs[n+1:])
+		}
+		_, err := buffered.Discard(int(int64(b.Offset) - at))
+		if err == nil {
+			err = s.rd.fill(buffered, int(b.Length))
+		}
+		if isTooShort(err) {
+			return s.tooShort(blobs[n:], err)
 		}
 		if err != nil {
-			return plain, fmt.Errorf("read pack %s: %w", packID.Short(), err)
+			return fmt.Errorf("read pack %s: %w", s.pack.Short(), err)
 		}
-		opened, err := r.openBlob(b, sealed, plain)
-		if err == nil {
-			plain = opened
-		}
-		if err := visit(b, opened, err); err != nil {
-			return plain, err
+		at = int64(b.Offset) + int64(b.Length)
+		if err := s.open(b); err != nil {
+			return err
 		}
 	}
-	return plain, nil
+	return nil
 }
 
-// nextSealed reads the stored bytes of b from a stream that stands at *at.
-func (r *Repository) nextSealed(rd *reader, stream *bufio.Reader, b blob.Blob, at *int64) ([]byte, error) {
-	if b.Length > maxBlobBytes {
-		return nil, fmt.Errorf("the index gives %s %d bytes", b.Handle, b.Length)
+// open hands one blob, whose stored bytes were read, to visit.
+func (s *packStream) open(b blob.Blob) error {
+	plain, err := s.r.openBlob(b, s.rd.sealed, s.plain)
+	if err == nil {
+		s.plain = plain
 	}
-	if _, err := stream.Discard(int(int64(b.Offset) - *at)); err != nil {
-		return nil, err
-	}
-	rd.sealed = grow(rd.sealed, int(b.Length))
-	_, err := io.ReadFull(stream, rd.sealed)
-	*at = int64(b.Offset) + int64(b.Length)
-	return rd.sealed, err
+	return s.visit(b, plain, err)
 }
 
-func visitAll(blobs []blob.Blob, err error, visit func(blob.Blob, []byte, error) error) error {
+func (s *packStream) tooShort(blobs []blob.Blob, err error) error {
 	for _, b := range blobs {
-		if err := visit(b, nil, corruptBlob(b, err)); err != nil {
+		if err := s.visit(b, nil, errorOfBlob(b, err)); err != nil {
 			return err
 		}
 	}
@@ -206,7 +281,7 @@ func (r *Repository) ReadPackHeader(ctx context.Context, packID id.ID, sizeBytes
 		return r.store.Get(ctx, PackFile.Key(packID), offset, length)
 	}
 	blobs, err := pack.ReadHeader(ctx, get, sizeBytes, r.config.Version, r.key.Open)
-	if errors.Is(err, pack.ErrDamaged) || errors.Is(err, seal.ErrUnauthenticated) || errors.Is(err, io.ErrUnexpectedEOF) {
+	if errors.Is(err, pack.ErrDamaged) || errors.Is(err, seal.ErrUnauthenticated) || isTooShort(err) {
 		return nil, &CorruptError{Kind: PackFile, ID: packID, Detail: "its header", Err: err}
 	}
 	for n := range blobs {

@@ -27,7 +27,8 @@ type Repository struct {
 
 	codec   *codec.Codec
 	index   *index.Index
-	readers chan *reader
+	readers chan *reader  // of LoadBlob, which they bound
+	streams sync.Pool     // of readers for StreamPack
 	cache   func() string // the result of openCache, asked for once
 }
 
@@ -193,6 +194,7 @@ func newRepository(s storage.Store, o Options) (*Repository, error) {
 		return nil, err
 	}
 	r := &Repository{store: &gate{Store: s}, options: o, codec: c, readers: make(chan *reader, maxReaders)}
+	r.streams.New = func() any { return new(reader) }
 	r.cache = sync.OnceValue(r.openCache)
 	for range maxReaders {
 		r.readers <- new(reader)
