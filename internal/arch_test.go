@@ -63,6 +63,7 @@ var placed = map[string]ring{
 	"internal/retention": rule,
 
 	"internal/event":   basic,
+	"internal/kit":     basic,
 	"internal/pattern": basic,
 	"internal/proc":    basic,
 	"internal/secret":  basic,

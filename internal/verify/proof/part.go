@@ -55,20 +55,22 @@ type plan struct {
 	parts []part
 	// need is the scratch space that all of it takes at once, in bytes.
 	need uint64
+	// items counts files, folders and all else.
+	items uint64
 }
 
 // makePlan walks a snapshot and divides it into parts of which each fits
 // into room bytes.
 func makePlan(ctx context.Context, f *snapfs.FS, room uint64) (plan, error) {
 	w := planner{room: room, links: make(map[fileKey]bool), linked: make(map[fileKey]bool)}
-	err := f.Walk(ctx, "", f.Root(), func(path string, n *tree.Node, err error) error {
+	err := f.Walk(ctx, "/", f.Root(), func(path string, n *tree.Node, err error) error {
 		if err != nil {
 			return err
 		}
 		w.add(path, n)
 		return nil
 	})
-	return plan{w.parts, w.need}, err
+	return plan{w.parts, w.need, w.items}, err
 }
 
 // planner fills one part after the other.
@@ -76,6 +78,7 @@ type planner struct {
 	room  uint64
 	parts []part
 	need  uint64
+	items uint64
 	used  uint64 // of the last part
 	// links are the hard-linked files met, linked those of the last part:
 	// they take their room only once.
@@ -86,6 +89,7 @@ func (w *planner) add(path string, n *tree.Node) {
 	if n.Type == tree.Socket { // not restored
 		return
 	}
+	w.items++
 	takes := cost(n)
 	key, linked := linkKey(n)
 	if !linked || !w.links[key] {

@@ -126,7 +126,16 @@ func Run(ctx context.Context, o Options) (*Proof, error) {
 	}
 	r.proof.Differences = o.Progress.Differences.Load()
 	r.proof.Duration = time.Since(start)
-	return &r.proof, nil
+	return &r.proof, r.proof.covers(plan.items)
+}
+
+// covers makes sure that a proof without differences speaks of every item:
+// one that looked at nothing has found nothing either.
+func (p *Proof) covers(items uint64) error {
+	if seen := p.Files + p.Folders + p.Others; p.Holds() && seen != items {
+		return fmt.Errorf("the restore test compared %d items, and the snapshot has %d: this is a bug, please report it", seen, items)
+	}
+	return nil
 }
 
 // room returns how much may be restored at once.
