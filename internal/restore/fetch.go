@@ -23,6 +23,9 @@ func (r *restorer) fetch(ctx context.Context, p *packPlan) error {
 		return places
 	}
 	err := r.repo.StreamPack(ctx, p.pack, r.blobsOf(p), func(b blob.Blob, plain []byte, err error) error {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		places := next()
 		if err != nil {
 			return r.fetchElsewhere(ctx, b, places, err)

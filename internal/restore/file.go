@@ -260,7 +260,7 @@ func (r *restorer) setWrittenFile(f *file, h fileHandle) error {
 func (r *restorer) removeSpoiled(f *file) {
 	f.disk.mu.Lock()
 	f.disk.gone = true
-	names := append(f.disk.links, link{f.folder, f.name})
+	names := append(f.disk.links, link{f.folder, f.name, f.number})
 	f.disk.mu.Unlock()
 	if !f.disk.made {
 		return
@@ -270,6 +270,7 @@ func (r *restorer) removeSpoiled(f *file) {
 		h.close() //nolint:errcheck // it is given up
 	}
 	for k, name := range names {
+		r.unproven.add(name.number)
 		err := r.removeName(name, f.disk.id)
 		if err != nil {
 			err = fmt.Errorf("remove the incomplete file: %w", err)

@@ -156,13 +156,13 @@ func (w *walker) enter(above dirHandle, f *folder) error {
 		return err
 	}
 	defer w.release(f)
+	if !f.fresh && w.options.Overwrite == Never {
+		f.metadata = nil
+	}
 	if err := w.inspect(f, d); err != nil {
 		return err
 	}
 	f.made = true
-	if !f.fresh && w.options.Overwrite == Never {
-		f.metadata = nil
-	}
 	return nil
 }
 

@@ -15,6 +15,7 @@ type linkKey struct{ device, inode uint64 }
 type link struct {
 	folder *folder
 	name   string
+	number uint64 // as that of file
 }
 
 // linkKeyOf returns false for a node that is the only name of its file.
@@ -106,6 +107,6 @@ func (w *walker) makeLink(d dirHandle, at *folder, name string, f *file) error {
 	if err != nil {
 		return err
 	}
-	f.disk.links = append(f.disk.links, link{at, name})
+	f.disk.links = append(f.disk.links, link{at, name, w.number})
 	return nil
 }
