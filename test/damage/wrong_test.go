@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -78,6 +79,10 @@ func TestIndexSaysWhatPacksDoNot(t *testing.T) {
 	edits := map[string]func(blobs []blob.Blob) []blob.Blob{
 		"swapped": func(b []blob.Blob) []blob.Blob {
 			b[0].ID, b[1].ID = b[1].ID, b[0].ID
+			return b
+		},
+		"other type": func(b []blob.Blob) []blob.Blob {
+			b[len(b)-1].Type = blob.Tree
 			return b
 		},
 		"first one left out": func(b []blob.Blob) []blob.Blob { return b[1:] },
@@ -247,6 +252,42 @@ func TestTreesThatMakeNoSense(t *testing.T) {
 				wantRepaired(t, f, restic, f.dir, nil)
 			}
 		})
+	}
+}
+
+// A tree that is not in order and lacks something is repaired to one that
+// restic would write: in order, with each name once.
+func TestRepairPutsNamesInOrder(t *testing.T) {
+	f := newFixture(t)
+	f.saveTree(t, `{"nodes":[{"name":"b","type":"file","content":[]},`+
+		`{"name":"a","type":"file","content":["`+id.Hash([]byte("?")).String()+`"]},{"name":"b","type":"file","size":0,"content":[]}]}`)
+	report := checkAll(t, f.dir)
+	wantKinds(t, report, verify.MissingBlob, verify.UnusualTree)
+	repairAll(t, f.dir, report)
+	wantKinds(t, checkAll(t, f.dir))
+}
+
+// What several snapshots hold is named in the newest of them.
+func TestNewestSnapshotIsNamed(t *testing.T) {
+	f := newFixture(t)
+	for _, d := range cases(t, f.dir) {
+		if d.name == "data A: removed" {
+			d.apply(t, f.dir)
+		}
+	}
+	report := checkAll(t, f.dir)
+	newest := report.DamagedSnapshots[len(report.DamagedSnapshots)-1]
+	named := 0
+	for _, p := range report.Problems[0].Affects.Paths {
+		if strings.HasPrefix(p.Path, "/shared/") {
+			named++
+			if p.Snapshot != newest {
+				t.Errorf("%s is named in %s, the newest snapshot is %s", p.Path, p.Snapshot.Short(), newest.Short())
+			}
+		}
+	}
+	if named != 2 {
+		t.Errorf("%d paths of the shared folder are named, want each once", named)
 	}
 }
 
