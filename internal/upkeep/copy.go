@@ -18,7 +18,7 @@ import (
 const (
 	// copyBatchBlobs bounds the blobs that are gathered before they are read
 	// pack by pack, and so the memory for them: about 100 bytes each.
-	copyBatchBlobs = 100_000
+	copyBatchBlobs = 50_000
 	// copyFlushBytes is after how much copied data the snapshots that are
 	// complete are stored. Storing each at once would leave packs that are
 	// not full behind.
