@@ -3,7 +3,6 @@ package repository
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 
 	"holdfast/repository/id"
@@ -48,7 +47,8 @@ const (
 	GearCutter = "gear-v1"
 )
 
-// decodeConfig reads and checks the plaintext of a config file.
+// decodeConfig reads and checks the plaintext of a config file. Fields of
+// other programs are ignored, and stay: the config is never written again.
 func decodeConfig(plain []byte) (Config, error) {
 	var c Config
 	if err := json.Unmarshal(plain, &c); err != nil {
@@ -60,27 +60,7 @@ func decodeConfig(plain []byte) (Config, error) {
 	if !id.Valid(c.ID) {
 		return c, fmt.Errorf("config holds an invalid repository ID %q", c.ID)
 	}
-	if _, err := c.cutMethod(RabinCutter); err != nil {
-		return c, err
-	}
-	if c.Cutter != nil && (c.Cutter.Name != GearCutter || len(c.Cutter.Seed) != seedSize) {
-		return c, fmt.Errorf("config names the unknown cutter %q: use a newer version of this program", c.Cutter.Name)
-	}
 	return c, nil
-}
-
-// loadConfig reads the config of the repository whose key is known.
-func (r *Repository) loadConfig(ctx context.Context) error {
-	plain, err := r.LoadUnpacked(ctx, ConfigFile, id.ID{})
-	if err != nil {
-		return err
-	}
-	r.config, err = decodeConfig(plain)
-	var syntax *json.SyntaxError
-	if errors.As(err, &syntax) {
-		return &CorruptError{Kind: ConfigFile, Err: err}
-	}
-	return err
 }
 
 // CutterName tells which cutter new backups use unless told otherwise.
@@ -91,11 +71,21 @@ func (c Config) CutterName() string {
 	return c.Cutter.Name
 }
 
-// cutMethod makes the named method with the parameters of the config.
+// cutMethod makes the named method with the parameters of the config. They
+// are judged only here: nothing that reads needs them.
 func (c Config) cutMethod(name string) (CutMethod, error) {
-	if name == GearCutter && c.Cutter != nil {
-		return chunk.NewGear([seedSize]byte(c.Cutter.Seed)), nil
+	switch {
+	case name != RabinCutter && name != GearCutter:
+		return nil, fmt.Errorf("unknown cutter %q: use a newer version of this program, or choose %s or %s", name, GearCutter, RabinCutter)
+	case name == RabinCutter || c.Cutter == nil || c.Cutter.Name != GearCutter:
+		return c.rabin()
+	case len(c.Cutter.Seed) != seedSize:
+		return nil, fmt.Errorf("config: seed of %d bytes for cutter %s: want %d", len(c.Cutter.Seed), GearCutter, seedSize)
 	}
+	return chunk.NewGear([seedSize]byte(c.Cutter.Seed)), nil
+}
+
+func (c Config) rabin() (CutMethod, error) {
 	pol, err := chunk.ParsePolynomial(c.ChunkerPolynomial)
 	if err != nil {
 		return nil, fmt.Errorf("config: %w", err)

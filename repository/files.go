@@ -32,8 +32,12 @@ func (k FileKind) folder() string {
 	return [...]string{"", "keys/", "locks/", "snapshots/", "index/", "data/"}[k]
 }
 
-// configKey is where the config is stored.
-const configKey = "config"
+const (
+	// configKey is where the config is stored.
+	configKey = "config"
+	// foreignFolder is where everything lies that is no part of the format.
+	foreignFolder = "holdfast/"
+)
 
 // Key returns the storage key of a file. Packs are spread over 256 folders
 // named after the first byte of their ID.

@@ -7,17 +7,12 @@ import (
 	"fmt"
 	"os"
 	"os/user"
-	"strings"
 	"time"
 
 	"holdfast/repository/id"
 	"holdfast/repository/internal/seal"
 	"holdfast/storage"
 )
-
-// maxKeysTried bounds the work of opening a repository: each try costs half
-// a second on purpose. restic uses the same bound.
-const maxKeysTried = 20
 
 // The default cost of deriving a key, as restic chooses it.
 const (
@@ -147,75 +142,19 @@ func (r *Repository) ChangePassword(ctx context.Context, password []byte, cost K
 	return added, r.RemoveFile(ctx, KeyFile, old)
 }
 
-// findKey opens the repository with the first key the password fits.
-func (r *Repository) findKey(ctx context.Context, password []byte, hint string) error {
-	ids, err := fileIDs(ctx, r.store, KeyFile)
-	if err != nil {
-		return err
-	}
-	if len(ids) == 0 {
-		return fmt.Errorf("open repository at %s: it has a config but no key; without a key file nothing can be decrypted: bring one back from another copy", r.Location())
-	}
-	ids, err = hintFirst(ids, hint)
-	if err != nil {
-		return err
-	}
-	var damaged error
-	for _, i := range ids[:min(len(ids), maxKeysTried)] {
-		f, err := loadKeyFile(ctx, r.store, i)
-		if err == nil {
-			r.key, err = f.Open(password)
-		}
-		switch {
-		case err == nil:
-			r.keyID = i
-			return nil
-		case errors.Is(err, seal.ErrWrongPassword):
-		case isNotFound(err): // removed since it was listed
-		case ctx.Err() != nil:
-			return err
-		default:
-			damaged = errors.Join(damaged, err)
-		}
-	}
-	if len(ids) > maxKeysTried {
-		return fmt.Errorf("%w, or its key is not among the first %d of %d: name it with --key-hint", ErrWrongPassword, maxKeysTried, len(ids))
-	}
-	if damaged != nil {
-		return fmt.Errorf("no key of the repository opens: %w: %w", ErrWrongPassword, damaged)
-	}
-	return ErrWrongPassword
-}
-
-// hintFirst moves the keys whose ID begins with hint to the front.
-func hintFirst(ids []id.ID, hint string) ([]id.ID, error) {
-	if hint == "" {
-		return ids, nil
-	}
-	var first, rest []id.ID
-	for _, i := range ids {
-		if strings.HasPrefix(i.String(), hint) {
-			first = append(first, i)
-		} else {
-			rest = append(rest, i)
-		}
-	}
-	if len(first) == 0 {
-		return nil, fmt.Errorf("no key has an ID that begins with %q", hint)
-	}
-	return append(first, rest...), nil
-}
-
+// loadKeyFile reads a key file. With damage that leaves its form sound, such
+// as a flipped bit in its owner's name, it returns the key file too: the key
+// in it may still open.
 func loadKeyFile(ctx context.Context, s storage.Store, i id.ID) (*seal.KeyFile, error) {
-	data, err := readFile(ctx, s, KeyFile, i)
-	if err != nil {
-		return nil, err
+	data, damage := readFile(ctx, s, KeyFile, i)
+	if damage != nil && !IsCorrupt(damage) {
+		return nil, damage
 	}
 	f, err := seal.ParseKeyFile(data)
 	if err != nil {
-		return nil, &CorruptError{Kind: KeyFile, ID: i, Err: err}
+		return nil, errors.Join(damage, &CorruptError{Kind: KeyFile, ID: i, Err: err})
 	}
-	return f, nil
+	return f, damage
 }
 
 // thisIdentity tells who makes a key, for people who list keys later.

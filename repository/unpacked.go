@@ -20,7 +20,7 @@ const maxUnpackedBytes = 512 << 20
 func isNotFound(err error) bool { return errors.Is(err, storage.ErrNotFound) }
 
 // readFile returns the stored bytes of a file after checking them against
-// its name.
+// its name. With a *CorruptError it returns what it read, too.
 func readFile(ctx context.Context, s storage.Store, k FileKind, i id.ID) ([]byte, error) {
 	key := k.Key(i)
 	rd, err := s.Get(ctx, key, 0, -1)
@@ -38,7 +38,7 @@ func readFile(ctx context.Context, s storage.Store, k FileKind, i id.ID) ([]byte
 		return nil, &CorruptError{Kind: k, ID: i, Err: fmt.Errorf("it is larger than %d MiB", maxUnpackedBytes>>20)}
 	}
 	if k != ConfigFile && id.Hash(data) != i {
-		return nil, &CorruptError{Kind: k, ID: i, Err: errors.New("its content does not match its name")}
+		return data, &CorruptError{Kind: k, ID: i, Err: errors.New("its content does not match its name")}
 	}
 	return data, nil
 }

@@ -1,0 +1,123 @@
+package repository
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+
+	"holdfast/repository/id"
+	"holdfast/repository/internal/seal"
+	"holdfast/storage"
+)
+
+// maxKeysTried bounds the work of opening a repository: each try costs half
+// a second on purpose. restic uses the same bound.
+const maxKeysTried = 20
+
+// openKey is a key that a password opened.
+type openKey struct {
+	id     id.ID
+	master *seal.Key
+}
+
+// findKey returns the first key that the password opens and that fits: a key
+// which an interrupted Init left behind may open and belong to nothing.
+func findKey(ctx context.Context, s storage.Store, password []byte, hint string, fits func(*seal.Key) error) (openKey, error) {
+	ids, err := fileIDs(ctx, s, KeyFile)
+	if err != nil {
+		return openKey{}, err
+	}
+	if len(ids) == 0 {
+		return openKey{}, errors.New("there is a config but no key; without a key file nothing can be decrypted: bring one back from another copy")
+	}
+	if ids, err = hintFirst(ids, hint); err != nil {
+		return openKey{}, err
+	}
+	var tried keyTrial
+	for _, i := range ids[:min(len(ids), maxKeysTried)] {
+		master, err := tried.open(ctx, s, i, password)
+		if err != nil {
+			return openKey{}, err
+		}
+		if master == nil {
+			continue
+		}
+		if tried.misfit = fits(master); tried.misfit == nil {
+			return openKey{i, master}, nil
+		}
+		if !IsCorrupt(tried.misfit) {
+			return openKey{}, tried.misfit
+		}
+	}
+	return openKey{}, tried.judge(len(ids))
+}
+
+// keyTrial gathers why keys did not open.
+type keyTrial struct {
+	wrong  int     // sound keys of other passwords
+	damage []error // damaged keys
+	misfit error   // of a key that opened
+}
+
+// open returns the master key in a key file, or nil if the password does not
+// open it. An error means that the file could not be read.
+func (t *keyTrial) open(ctx context.Context, s storage.Store, i id.ID, password []byte) (*seal.Key, error) {
+	f, damage := loadKeyFile(ctx, s, i)
+	switch {
+	case isNotFound(damage): // removed since it was listed
+		return nil, nil
+	case damage != nil && !IsCorrupt(damage):
+		return nil, damage
+	case f == nil:
+		t.damage = append(t.damage, damage)
+		return nil, nil
+	}
+	master, err := f.Open(password)
+	switch {
+	case err == nil:
+		return master, nil
+	case damage != nil:
+		t.damage = append(t.damage, damage)
+	case errors.Is(err, seal.ErrWrongPassword):
+		t.wrong++
+	default:
+		t.damage = append(t.damage, &CorruptError{Kind: KeyFile, ID: i, Err: err})
+	}
+	return nil, nil
+}
+
+// judge tells why none of the keys opened the repository.
+func (t *keyTrial) judge(keys int) error {
+	damage := errors.Join(t.damage...)
+	switch {
+	case t.misfit != nil:
+		return t.misfit
+	case keys > maxKeysTried:
+		return errors.Join(fmt.Errorf("%w, or its key is not among the first %d of %d: name it with --key-hint", ErrWrongPassword, maxKeysTried, keys), damage)
+	case t.wrong == 0 && damage != nil:
+		return fmt.Errorf("no key can be used: %w; bring one back from another copy", damage)
+	case damage != nil:
+		return fmt.Errorf("%w, or its key is damaged: %w", ErrWrongPassword, damage)
+	}
+	return ErrWrongPassword
+}
+
+// hintFirst moves the keys whose ID begins with hint to the front.
+func hintFirst(ids []id.ID, hint string) ([]id.ID, error) {
+	if hint == "" {
+		return ids, nil
+	}
+	var first, rest []id.ID
+	for _, i := range ids {
+		if strings.HasPrefix(i.String(), hint) {
+			first = append(first, i)
+		} else {
+			rest = append(rest, i)
+		}
+	}
+	if len(first) == 0 {
+		return nil, fmt.Errorf("no key has an ID that begins with %q", hint)
+	}
+	return append(first, rest...), nil
+}
