@@ -52,7 +52,7 @@ func (g *globalFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&g.cacheDir, "cache-dir", "", "`folder` for the cache (HOLDFAST_CACHE_DIR)")
 	f.BoolVar(&g.noCache, "no-cache", false, "keep no cache")
 	f.BoolVar(&g.noLock, "no-lock", false, "take no lock, for reading a repository that cannot be written to")
-	f.DurationVar(&g.retryLock, "retry-lock", 0, "wait this `long` while another program holds the repository, such as 5m")
+	f.DurationVar(&g.retryLock, "retry-lock", 0, "wait up to this `duration`, such as 5m, while another program holds the repository")
 	f.BoolVar(&g.json, "json", false, "print JSON, one object a line")
 	f.BoolVarP(&g.quiet, "quiet", "q", false, "print only errors and results that were asked for")
 	f.CountVarP(&g.verbose, "verbose", "v", "print more; twice for each file")
