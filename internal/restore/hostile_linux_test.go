@@ -82,7 +82,7 @@ func TestSymlinkRaces(t *testing.T) {
 			os.Rename(target+"/moved", target+"/"+name)
 		}
 	})
-	for k := range 30 {
+	for k := range 12 {
 		mode := overwriteModes[k%2]
 		b.try(t.Context(), s, target, func(o *Options) {
 			o.Overwrite, o.Delete, o.Verify, o.OnItem = mode, k%3 == 0, true, nil

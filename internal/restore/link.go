@@ -63,7 +63,7 @@ func (w *walker) linkTo(f *file, at *folder, n *tree.Node) error {
 		case errors.Is(err, fs.ErrNotExist):
 		case err != nil:
 			return err
-		case is.fileID == f.disk.id:
+		case is.fileID == f.disk.id && is.fileID != (fileID{}):
 			action = Unchanged
 		default:
 			if action, err = w.clearPlace(d, at, n, &is); err != nil {

@@ -2,6 +2,6 @@ package restore
 
 import "io/fs"
 
-// addSystem adds nothing: identities and owners are no part of what a
-// listing tells here.
-func (s *state) addSystem(fs.FileInfo) {}
+// addSystem takes back what is not known: a file may have other names, so none
+// is changed in place.
+func (s *state) addSystem(fs.FileInfo) { s.links = 0 }
