@@ -87,18 +87,21 @@ func (a *archiver) archive(ctx context.Context, src source.Source, receipt *Rece
 
 // work runs the walk and the readers.
 func (a *archiver) work(ctx context.Context, root *folder, earlier earlierTree) error {
-	g, ctx := errgroup.WithContext(ctx)
+	g, gctx := errgroup.WithContext(ctx)
 	for range a.readers() {
-		g.Go(func() error { return a.readFiles(ctx) })
+		g.Go(func() error { return a.readFiles(gctx) })
 	}
 	g.Go(func() error {
 		defer close(a.files)
-		if err := a.walk(ctx, root, earlier); err != nil {
+		if err := a.walk(gctx, root, earlier); err != nil {
 			return err
 		}
-		return a.handOver(ctx)
+		return a.handOver(gctx)
 	})
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx) // what it interrupted may look like an error of the source
 }
 
 func (a *archiver) readers() int {
@@ -213,10 +216,13 @@ func (a *archiver) mayReuse(f *folder, e *source.Entry, was *earlierNode) bool {
 		return false
 	}
 	for _, i := range was.Content {
-		if !a.target.holds(blob.Handle{ID: i, Type: blob.Data}) {
-			a.warn(f.join(e.Name), errMissing)
-			return false
+		if a.target.holds(blob.Handle{ID: i, Type: blob.Data}) {
+			continue
 		}
+		if !was.interrupted { // which need not have stored all it recorded
+			a.warn(f.join(e.Name), errMissing)
+		}
+		return false
 	}
 	return true
 }

@@ -18,7 +18,6 @@ import (
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
-	"holdfast/repository/tree"
 	"holdfast/storage/fault"
 	"holdfast/storage/mem"
 )
@@ -67,7 +66,6 @@ func TestSkipIfUnchanged(t *testing.T) {
 
 // What of a changed entry is read again.
 func TestChanges(t *testing.T) {
-	recent := source.TimeOf(time.Now())
 	for _, c := range []struct {
 		name   string
 		change func(n *fakeNode)
@@ -99,7 +97,7 @@ func TestChanges(t *testing.T) {
 	}
 	t.Run("times too near the earlier start", func(t *testing.T) {
 		b, s := newBed(t), sample()
-		s.get("/src/a/one").entry.ChangeTime = recent
+		s.get("/src/a/one").entry.ChangeTime = source.TimeOf(time.Now())
 		b.clean(s)
 		s.opened.Store(0)
 		b.clean(s)
@@ -545,23 +543,10 @@ func TestItems(t *testing.T) {
 
 func TestSubtreeIsReused(t *testing.T) {
 	b, s := newBed(t), sample()
-	treeOf := func(root id.ID, path string) id.ID {
-		r := b.open()
-		defer r.Close()
-		f, err := snapfs.Open(t.Context(), r, root)
-		if err != nil {
-			t.Fatal(err)
-		}
-		n, err := f.Lookup(t.Context(), path)
-		if err != nil || n.Type != tree.Dir {
-			t.Fatal(err)
-		}
-		return *n.Subtree
-	}
 	first := b.clean(s).Snapshot.Tree
 	s.file("/src/b/more", nil)
 	second := b.clean(s).Snapshot.Tree
-	if treeOf(first, "/src/a") != treeOf(second, "/src/a") || treeOf(first, "/src/b") == treeOf(second, "/src/b") {
+	if b.treeAt(first, "/src/a") != b.treeAt(second, "/src/a") || b.treeAt(first, "/src/b") == b.treeAt(second, "/src/b") {
 		t.Error("trees are not shared where they are equal")
 	}
 }

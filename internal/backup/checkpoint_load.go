@@ -230,7 +230,7 @@ func (s *savedNodes) find(name string) *earlierNode {
 	if err != nil || !s.holdsAll(n) {
 		return nil
 	}
-	s.node = earlierNode{recorded: true}
+	s.node = earlierNode{interrupted: true, recorded: true}
 	s.node.set(n, raw, s.c.runs[at.run])
 	return &s.node
 }

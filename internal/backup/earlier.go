@@ -18,8 +18,9 @@ type earlierTree struct {
 	id id.ID // zero if there is none
 	// start is when the backup that stored the tree began.
 	start time.Time
-	// fresh tells that the parent snapshot has no such folder.
-	fresh bool
+	// interrupted tells that it is from an interrupted backup, fresh that the
+	// parent snapshot has no such folder.
+	interrupted, fresh bool
 }
 
 // treeOfParent returns the tree of the whole source as the parent has it.
@@ -47,10 +48,10 @@ type earlierNode struct {
 	seen source.Seen
 	// start is when the backup that recorded it began.
 	start time.Time
-	// recorded tells that it is from the checkpoint of an interrupted
-	// backup, not from the parent snapshot; fresh, that the parent has
-	// nothing of that name.
-	recorded, fresh bool
+	// interrupted tells that it is from an interrupted backup, and recorded
+	// that its checkpoint has it; fresh, that the parent has nothing of that
+	// name.
+	interrupted, recorded, fresh bool
 }
 
 func (n *earlierNode) set(node *tree.Node, raw []byte, start time.Time) {
@@ -83,7 +84,7 @@ func (n *earlierNode) subtree() earlierTree {
 	if n == nil || n.Subtree == nil {
 		return earlierTree{}
 	}
-	return earlierTree{*n.Subtree, n.start, n.fresh}
+	return earlierTree{*n.Subtree, n.start, n.interrupted, n.fresh}
 }
 
 // unchanged says how an item that needed no reading compares with the parent
@@ -92,7 +93,7 @@ func (n *earlierNode) unchanged() State {
 	switch {
 	case n.fresh:
 		return New
-	case n.recorded:
+	case n.interrupted:
 		return Changed
 	}
 	return Unchanged
@@ -179,7 +180,7 @@ func (c *cursor) find(name string) *earlierNode {
 		return nil
 	}
 	c.node.set(c.scanner.Node(), c.scanner.Raw(), c.tree.start)
-	c.node.fresh = c.tree.fresh
+	c.node.interrupted, c.node.fresh = c.tree.interrupted, c.tree.fresh
 	return &c.node
 }
 

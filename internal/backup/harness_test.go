@@ -96,6 +96,23 @@ func (b *bed) try(ctx context.Context, src source.Source, change ...func(*Option
 	return Run(ctx, r, src, o)
 }
 
+// tryAll is try, where the store may fail at anything.
+func (b *bed) tryAll(ctx context.Context, src source.Source) (*Receipt, error) {
+	r, err := repository.Open(ctx, b.store, b.opening())
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	o := b.options()
+	if o.Snapshots, err = r.Snapshots(ctx); err != nil {
+		return nil, err
+	}
+	if err := r.LoadIndex(ctx); err != nil {
+		return nil, err
+	}
+	return Run(ctx, r, src, o)
+}
+
 func (b *bed) run(src source.Source, change ...func(*Options)) *Receipt {
 	b.t.Helper()
 	receipt, err := b.try(b.t.Context(), src, change...)
@@ -110,7 +127,7 @@ func (b *bed) clean(src source.Source, change ...func(*Options)) *Receipt {
 	b.t.Helper()
 	receipt := b.run(src, change...)
 	if len(b.problems) > 0 || receipt.Errors > 0 {
-		b.t.Fatalf("%d errors: %v", receipt.Errors, b.problems)
+		b.t.Fatalf("%d errors: %.300v", receipt.Errors, fmt.Sprint(b.problems))
 	}
 	return receipt
 }
@@ -140,6 +157,22 @@ func (b *bed) wantTree(root id.ID, s *fake) {
 			b.t.Errorf("%s is missing", path)
 		}
 	})
+}
+
+// treeAt returns the tree of a folder.
+func (b *bed) treeAt(root id.ID, path string) id.ID {
+	b.t.Helper()
+	r := b.open()
+	defer r.Close()
+	f, err := snapfs.Open(b.t.Context(), r, root)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	n, err := f.Lookup(b.t.Context(), path)
+	if err != nil || n.Type != tree.Dir {
+		b.t.Fatal(n, err)
+	}
+	return *n.Subtree
 }
 
 func sameAsFake(ctx context.Context, f *snapfs.FS, path string, n *tree.Node, s *fake) error {
