@@ -37,6 +37,7 @@ func (r *Repository) LoadIndex(ctx context.Context) error {
 	if err := r.index.Sync(ctx, live, r.loadIndexFile); err != nil {
 		return fmt.Errorf("load index: %w", err)
 	}
+	r.retainPacks()
 	return nil
 }
 

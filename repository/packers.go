@@ -177,6 +177,9 @@ func (w *Writer) upload(ctx context.Context, k *openPack) error {
 func (w *Writer) finishPack(ctx context.Context, k *openPack) error {
 	packID, blobs, err := k.finish(w.r.key)
 	if err == nil {
+		err = w.r.cachePack(packID, blobs[0].Type, k.spool)
+	}
+	if err == nil {
 		err = w.r.store.Put(ctx, PackFile.Key(packID), k.spool)
 	}
 	if err != nil {

@@ -72,6 +72,9 @@ func (r *Repository) loadBlobAt(ctx context.Context, b blob.Blob, dst []byte) ([
 	if err := checkLengths(b); err != nil {
 		return nil, err
 	}
+	if plain, err := r.loadCachedTree(ctx, rd, b, dst); err == nil {
+		return plain, nil
+	}
 	stream, err := r.store.Get(ctx, PackFile.Key(b.Pack), int64(b.Offset), int64(b.Length))
 	if err == nil {
 		err = rd.fill(stream, int(b.Length))

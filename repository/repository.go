@@ -7,6 +7,7 @@ import (
 	"sync"
 
 	"holdfast/repository/id"
+	"holdfast/repository/internal/cache"
 	"holdfast/repository/internal/codec"
 	"holdfast/repository/internal/index"
 	"holdfast/repository/internal/seal"
@@ -24,9 +25,10 @@ type Repository struct {
 
 	codec   *codec.Codec
 	index   *index.Index
-	readers chan *reader  // of LoadBlob, which they bound
-	streams sync.Pool     // of readers for StreamPack
-	cache   func() string // the result of openCache, asked for once
+	readers chan *reader        // of LoadBlob, which they bound
+	streams sync.Pool           // of readers for StreamPack
+	cache   func() string       // the result of openCache, asked for once
+	objects func() *cache.Cache // likewise of openObjects; nil: none
 }
 
 // Options tell how a repository is opened.
@@ -39,6 +41,11 @@ type Options struct {
 	// folder named by its ID: the compiled index, and records that let an
 	// interrupted backup go on. "" uses temporary files and keeps nothing.
 	CacheDir string
+	// CacheObjects keeps snapshots and the packs of trees in CacheDir too,
+	// sealed as they are stored. It pays when the store is far away. What a
+	// check reads, it reads from the store all the same: see VerifyFile and
+	// StreamPack.
+	CacheObjects bool
 	// ReadOnly refuses every change.
 	ReadOnly bool
 	// Warn, if set, is told of what went wrong without harm: of a cache that
@@ -86,6 +93,7 @@ func newRepository(s storage.Store, o Options) (*Repository, error) {
 	r := &Repository{store: &gate{Store: s}, options: o, codec: c, readers: make(chan *reader, maxReaders)}
 	r.streams.New = func() any { return new(reader) }
 	r.cache = sync.OnceValue(r.openCache)
+	r.objects = sync.OnceValue(r.openObjects)
 	for range maxReaders {
 		r.readers <- new(reader)
 	}

@@ -25,6 +25,7 @@ func (r *Repository) Snapshots(ctx context.Context) ([]*snapshot.Snapshot, error
 	if err != nil {
 		return nil, err
 	}
+	r.retainSnapshots(ids)
 	loaded := make([]*snapshot.Snapshot, len(ids))
 	errs := make([]error, len(ids))
 	g, gctx := errgroup.WithContext(ctx)
@@ -47,7 +48,7 @@ func (r *Repository) Snapshots(ctx context.Context) ([]*snapshot.Snapshot, error
 
 // LoadSnapshot reads one snapshot.
 func (r *Repository) LoadSnapshot(ctx context.Context, i id.ID) (*snapshot.Snapshot, error) {
-	plain, err := r.LoadUnpacked(ctx, SnapshotFile, i)
+	plain, err := r.loadSnapshotFile(ctx, i)
 	if err != nil {
 		return nil, err
 	}
