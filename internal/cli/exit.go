@@ -3,8 +3,11 @@ package cli
 import (
 	"context"
 	"errors"
+	"fmt"
+	"strings"
 
 	"holdfast/repository"
+	"holdfast/storage"
 )
 
 // The exit codes, those of restic where it has one.
@@ -37,6 +40,9 @@ func (c *command) exit(ctx context.Context, err error) int {
 		return exitOK
 	}
 	code := exitCode(ctx, err)
+	if step := nextStep(err); step != "" && code != exitInterrupted {
+		err = fmt.Errorf("%w; %s", err, step)
+	}
 	if c.ui == nil {
 		c.ui = newUI(c.streams, c.global)
 	}
@@ -60,4 +66,23 @@ func exitCode(ctx context.Context, err error) int {
 		return exitPassword
 	}
 	return exitFailed
+}
+
+// nextStep tells the user what to do about an error, or "" where the error
+// says so itself.
+func nextStep(err error) string {
+	switch {
+	case errors.Is(err, storage.ErrFull):
+		return "make room there, for instance with `holdfast forget --prune` or `holdfast prune`, and run the command again: it goes on where it was"
+	case errors.Is(err, storage.ErrReadOnly):
+		return "make the place writable for this user; to only read from it, use --no-lock"
+	case errors.Is(err, repository.ErrWrongPassword):
+		return "check --password-file, --password-command or HOLDFAST_PASSWORD"
+	case errors.Is(err, repository.ErrExists):
+		return "use it as it is, or choose another place"
+	case strings.HasPrefix(err.Error(), "unknown command"), strings.HasPrefix(err.Error(), "unknown flag"),
+		strings.HasPrefix(err.Error(), "unknown shorthand flag"):
+		return "see --help" // cobra has no error types for these
+	}
+	return ""
 }

@@ -13,7 +13,7 @@ import (
 // noRepository marks a place that does not exist as holding no repository.
 func noRepository(err error) error {
 	if errors.Is(err, storage.ErrNotFound) {
-		return fmt.Errorf("%w: %w; make one with `holdfast init`, or check the address", repository.ErrNoRepository, err)
+		return fmt.Errorf("%w: %w with `holdfast init`", repository.ErrNoRepository, err)
 	}
 	return err
 }

@@ -69,6 +69,9 @@ func Open(dir string) (*Store, error) {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("open storage: folder %s: %w; mount its disk, or make a new repository there", root, storage.ErrNotFound)
 	}
+	if errors.Is(err, syscall.ENOTDIR) {
+		return nil, notFolder(root)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("open storage: %w", err)
 	}

@@ -93,8 +93,9 @@ func TestFileWhereFolderShouldBe(t *testing.T) {
 	}
 	_, openErr := local.Open(file)
 	_, createErr := local.Create(file)
+	_, openBelowErr := local.Open(filepath.Join(file, "below"))
 	_, belowErr := local.Create(filepath.Join(file, "below"))
-	for name, err := range map[string]error{"Open": openErr, "Create": createErr, "Create below": belowErr} {
+	for name, err := range map[string]error{"Open": openErr, "Open below": openBelowErr, "Create": createErr, "Create below": belowErr} {
 		if !errors.Is(err, syscall.ENOTDIR) || !strings.Contains(err.Error(), "file is in the way") {
 			t.Errorf("%s = %v, want ENOTDIR with a hint", name, err)
 		}
