@@ -1,0 +1,148 @@
+package archive
+
+import (
+	"archive/tar"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"unicode/utf8"
+
+	"holdfast/internal/snapfs"
+	"holdfast/repository/tree"
+)
+
+// tarSink writes pax archives: the only tar format with times to the
+// nanosecond, names of any length and bytes, and extended attributes.
+type tarSink struct {
+	fs   *snapfs.FS
+	w    *tar.Writer
+	warn WarnFunc
+	// names holds the first name of every file that has several.
+	names map[link]string
+}
+
+// link tells hard links of one file.
+type link struct{ inode, device uint64 }
+
+func newTar(f *snapfs.FS, w io.Writer, warn WarnFunc) *tarSink {
+	return &tarSink{fs: f, w: tar.NewWriter(w), warn: warn, names: make(map[link]string)}
+}
+
+func (s *tarSink) close() error { return s.w.Close() }
+
+func (s *tarSink) add(ctx context.Context, name string, n *tree.Node) error {
+	if n.Type == tree.Socket {
+		s.warn(name, errUnsupported)
+		return nil
+	}
+	h, err := s.header(name, n)
+	if err != nil {
+		return err
+	}
+	if err := s.w.WriteHeader(h); err != nil {
+		return err
+	}
+	if h.Typeflag != tar.TypeReg {
+		return nil
+	}
+	return s.fs.WriteFile(ctx, n, s.w)
+}
+
+func (s *tarSink) header(name string, n *tree.Node) (*tar.Header, error) {
+	h := &tar.Header{
+		Format: tar.FormatPAX, Name: name, Mode: unixMode(n.Mode),
+		Uid: int(n.UID), Gid: int(n.GID), Uname: n.User, Gname: n.Group,
+		ModTime: n.ModTime, PAXRecords: s.records(name, n),
+	}
+	var err error
+	switch n.Type {
+	case tree.Dir:
+		h.Typeflag = tar.TypeDir
+		h.Name += "/"
+	case tree.Symlink:
+		h.Typeflag = tar.TypeSymlink
+		h.Linkname = n.LinkTarget
+	case tree.Device, tree.CharDevice:
+		h.Typeflag = tar.TypeBlock
+		if n.Type == tree.CharDevice {
+			h.Typeflag = tar.TypeChar
+		}
+		h.Devmajor, h.Devminor = deviceNumbers(n.Device)
+	case tree.Fifo:
+		h.Typeflag = tar.TypeFifo
+	default:
+		h.Typeflag = tar.TypeReg
+	}
+	if first := s.firstName(name, n); first != name {
+		h.Typeflag, h.Linkname, h.Devmajor, h.Devminor = tar.TypeLink, first, 0, 0
+	}
+	if h.Typeflag == tar.TypeReg {
+		h.Size, err = sizeOf(s.fs, n)
+	}
+	if !utf8.ValidString(h.Name) || !utf8.ValidString(h.Linkname) {
+		h.PAXRecords["hdrcharset"] = "BINARY" // POSIX.1-2008, pax: names are no UTF-8
+	}
+	return h, err
+}
+
+// firstName returns the first name of the file that n is one of the names of.
+func (s *tarSink) firstName(name string, n *tree.Node) string {
+	if n.Type == tree.Dir || n.Links < 2 || n.Inode == 0 {
+		return name
+	}
+	l := link{n.Inode, n.DeviceID}
+	if first, ok := s.names[l]; ok {
+		return first
+	}
+	s.names[l] = name
+	return name
+}
+
+// records returns the extended attributes of a node in the form that star
+// began with and GNU tar and libarchive read.
+func (s *tarSink) records(name string, n *tree.Node) map[string]string {
+	records := make(map[string]string)
+	for _, a := range n.ExtendedAttributes {
+		key := map[string]string{
+			"system.posix_acl_access":  "SCHILY.acl.access",
+			"system.posix_acl_default": "SCHILY.acl.default",
+		}[a.Name]
+		if key == "" {
+			records["SCHILY.xattr."+escapeKey(a.Name)] = string(a.Value)
+			continue
+		}
+		text, err := aclText(a.Value)
+		if err != nil {
+			s.warn(name, fmt.Errorf("access control list left out: %w", err))
+			continue
+		}
+		records[key] = text
+	}
+	return records
+}
+
+// escapeKey writes "=", which ends a key in a pax record, as GNU tar does.
+func escapeKey(name string) string {
+	return strings.NewReplacer("%", "%25", "=", "%3D").Replace(name)
+}
+
+// unixMode returns the permission bits as the kernel has them.
+func unixMode(m os.FileMode) int64 {
+	mode := int64(m.Perm())
+	for _, bit := range []struct {
+		is   os.FileMode
+		unix int64
+	}{{os.ModeSetuid, 0o4000}, {os.ModeSetgid, 0o2000}, {os.ModeSticky, 0o1000}} {
+		if m&bit.is != 0 {
+			mode |= bit.unix
+		}
+	}
+	return mode
+}
+
+// deviceNumbers takes apart a device number as Linux puts it together.
+func deviceNumbers(dev uint64) (major, minor int64) {
+	return int64(dev>>8&0xfff | dev>>32&^0xfff), int64(dev&0xff | dev>>12&^0xff)
+}
