@@ -69,10 +69,11 @@ func (f *sourceFlags) register(fl *pflag.FlagSet) {
 // opened is a source ready to be backed up.
 type opened struct {
 	source  source.Source
-	paths   []string // as the snapshot records them
+	scan    source.Source // the same for counting; nil if it can be read only once
+	paths   []string      // as the snapshot records them
 	readers int
-	// finish reports what is known only after reading: a failed command.
-	finish func() error
+	// failure tells what is known only after reading: why a command failed.
+	failure func() error
 }
 
 // open builds the source that flags and arguments describe. The repository
@@ -94,14 +95,14 @@ func (f *sourceFlags) open(ctx context.Context, c *command, args []string, r *re
 	return f.openFiles(c, paths, r)
 }
 
-func (f *sourceFlags) openStream(content io.ReadCloser, finish func() error) *opened {
+func (f *sourceFlags) openStream(content io.ReadCloser, failure func() error) *opened {
 	path := "/" + strings.TrimPrefix(filepath.ToSlash(f.stdinFilename), "/")
 	return &opened{
 		source: &source.Stream{
 			Path: path, Content: content, ModTime: time.Now(),
 			UID: uint32(max(0, os.Getuid())), GID: uint32(max(0, os.Getgid())), //nolint:gosec // IDs are small
 		},
-		paths: []string{path}, readers: 1, finish: finish,
+		paths: []string{path}, readers: 1, failure: failure,
 	}
 }
 
@@ -163,20 +164,20 @@ func (f *sourceFlags) openFiles(c *command, paths []string, r *repository.Reposi
 	if rules.Forbidden, err = ownFolders(c, r); err != nil {
 		return nil, err
 	}
-	src, err := files.New(files.Config{
-		Paths: paths, Rules: rules, WithAccessTime: f.withAccessTime,
-		Warn: func(path string, err error) { c.ui.warn("scan", path, err) },
-		Excluded: func(path, why string) {
-			if c.ui.verbose >= 2 {
-				c.ui.infof("left out %s: it %s", path, why)
-			}
-		},
-	})
-	if err != nil {
+	cfg := files.Config{Paths: paths, Rules: rules, WithAccessTime: f.withAccessTime}
+	o := &opened{readers: files.ReaderConcurrency(paths[0], runtime.GOMAXPROCS(0)), failure: func() error { return nil }}
+	if o.scan, err = files.New(cfg); err != nil {
 		return nil, err
 	}
-	recorded, err := snapshotPaths(paths)
-	return &opened{source: src, paths: recorded, readers: files.ReaderConcurrency(paths[0], runtime.GOMAXPROCS(0)), finish: func() error { return nil }}, err
+	cfg.Warn = func(path string, err error) { c.ui.warn("scan", path, err) }
+	if c.ui.verbose >= 2 {
+		cfg.Excluded = func(path, why string) { c.ui.infof("left out %s: it %s", path, why) }
+	}
+	if o.source, err = files.New(cfg); err != nil {
+		return nil, err
+	}
+	o.paths, err = snapshotPaths(paths)
+	return o, err
 }
 
 // snapshotPaths returns the absolute paths that a snapshot records.

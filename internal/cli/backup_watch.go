@@ -1,20 +1,24 @@
 package cli
 
 import (
+	"context"
+	"sync/atomic"
 	"time"
 
 	"holdfast/internal/backup"
+	"holdfast/internal/source"
 )
 
 // verboseStatus tells of one file or folder that is done, with --verbose
 // twice or --json --verbose, in restic's words.
 type verboseStatus struct {
-	MessageType  string  `json:"message_type"` // "verbose_status"
-	Action       string  `json:"action"`
-	Item         string  `json:"item"`
-	DataSize     uint64  `json:"data_size"`
-	SizeInRepo   uint64  `json:"data_size_in_repo"`
-	TotalSeconds float64 `json:"duration,omitempty"`
+	MessageType string `json:"message_type"` // "verbose_status"
+	Action      string `json:"action"`       // "new", "modified" or "unchanged"
+	Item        string `json:"item"`
+	// DataSize counts the bytes that were new to the repository, SizeInRepo
+	// what they take there.
+	DataSize   uint64 `json:"data_size"`
+	SizeInRepo uint64 `json:"data_size_in_repo"`
 }
 
 // statusMessage tells how far a backup is, in restic's words.
@@ -31,28 +35,99 @@ type statusMessage struct {
 }
 
 // watchBackup connects a backup to the terminal: errors, items if asked for,
-// and progress measured against what the newest snapshot of it held.
-func (c *command) watchBackup(o *backup.Options) *progress {
+// and progress. What is to be done in all is what the newest snapshot of the
+// source held; if there is none, scan is counted while the backup runs (it may
+// be nil), but only where somebody watches: counting costs CPU time.
+func (c *command) watchBackup(ctx context.Context, scan source.Source, o *backup.Options) *backupWatch {
 	p := new(backup.Progress)
 	o.Progress = p
-	o.OnError = func(path string, err error) { c.ui.warn("archival", path, err) }
-	if c.ui.verbose >= 2 || c.ui.verbose >= 1 && c.ui.json {
-		o.OnItem = c.reportItem
+	w := &backupWatch{}
+	o.OnError = func(path string, err error) {
+		w.progress.clear()
+		c.ui.warn("archival", path, err)
 	}
-	var total work
-	for _, s := range o.Snapshots {
-		if o.GroupBy.Key(s).JSON() == o.GroupBy.Key(&o.Snapshot).JSON() && s.Summary != nil {
-			total = work{items: s.Summary.TotalFilesProcessed, bytes: s.Summary.TotalBytesProcessed}
+	if c.ui.verbose >= 2 || c.ui.verbose >= 1 && c.ui.json {
+		o.OnItem = func(i backup.Item) {
+			w.progress.clear()
+			c.reportItem(i)
 		}
 	}
-	return c.startProgress("backup", total, func() work {
+	total, known := earlierTotal(o)
+	w.total.Store(&total)
+	if !known && scan != nil && c.watched() {
+		w.startScan(ctx, scan)
+	}
+	done := func() work {
 		return work{items: p.Files(), bytes: p.Bytes.Load(), errors: p.Errors.Load()}
+	}
+	w.progress = c.startProgressOf("backup", func() work { return *w.total.Load() }, done, func(elapsed time.Duration) any {
+		return done().status(*w.total.Load(), elapsed)
 	})
+	return w
+}
+
+// watched tells whether somebody looks at the progress as it goes.
+func (c *command) watched() bool { return !c.ui.quiet && (c.ui.json || isTerminal(c.ui.err)) }
+
+// backupWatch is the progress of a backup on display.
+type backupWatch struct {
+	progress *progress
+	total    atomic.Pointer[work] // zero as long as it is not known
+	stopScan func()
+}
+
+// startScan counts what the backup will go through. There is no total before
+// the end of the scan.
+func (w *backupWatch) startScan(ctx context.Context, src source.Source) {
+	ctx, cancel := context.WithCancel(ctx)
+	ended := make(chan struct{})
+	w.stopScan = func() {
+		cancel()
+		<-ended
+	}
+	go func() {
+		defer close(ended)
+		var found work
+		err := backup.Scan(ctx, src, func(sizeBytes int64) {
+			found.items++
+			found.bytes += uint64(max(0, sizeBytes))
+		})
+		if err == nil {
+			w.total.Store(&found)
+		}
+	}()
+}
+
+// stop ends the display.
+func (w *backupWatch) stop() {
+	if w.stopScan != nil {
+		w.stopScan()
+	}
+	w.progress.stop()
+}
+
+// earlierTotal returns what the newest snapshot of the source held.
+func earlierTotal(o *backup.Options) (total work, known bool) {
+	group := o.GroupBy.Key(&o.Snapshot).JSON()
+	for _, s := range o.Snapshots { // oldest first
+		if s.Summary != nil && o.GroupBy.Key(s).JSON() == group {
+			total, known = work{items: s.Summary.TotalFilesProcessed, bytes: s.Summary.TotalBytesProcessed}, true
+		}
+	}
+	return total, known
 }
 
 func (c *command) reportItem(i backup.Item) {
 	if c.ui.json {
-		c.ui.message(verboseStatus{MessageType: "verbose_status", Action: string(i.State), Item: i.Path, DataSize: i.Size, SizeInRepo: i.Stored})
+		m := verboseStatus{MessageType: "verbose_status", Action: string(i.State), Item: i.Path}
+		switch i.State {
+		case backup.Changed:
+			m.Action = "modified"
+			fallthrough
+		case backup.New:
+			m.DataSize, m.SizeInRepo = i.Added, i.Stored
+		}
+		c.ui.message(m)
 		return
 	}
 	c.ui.infof("%-9s %s", i.State, i.Path)

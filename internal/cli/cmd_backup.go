@@ -139,13 +139,10 @@ func (c *command) backup(ctx context.Context, r *repository.Repository, src *ope
 			return err
 		}
 	}
-	w := c.watchBackup(&o)
+	watch := c.watchBackup(ctx, src.scan, &o)
 	receipt, err := backup.Run(ctx, r, src.source, o)
-	w.stop()
-	if err != nil {
-		return err
-	}
-	if err := src.finish(); err != nil {
+	watch.stop()
+	if err := errors.Join(src.failure(), err); err != nil {
 		return err
 	}
 	c.reportBackup(receipt, o.Progress)

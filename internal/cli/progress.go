@@ -98,10 +98,15 @@ func (p *progress) stop() {
 	p.stopOnce.Do(func() {
 		close(p.quit)
 		<-p.ended
-		if isTerminal(p.c.ui.err) && p.show != nil && !p.c.ui.json {
-			p.c.ui.note("\r\x1b[K")
-		}
+		p.clear()
 	})
+}
+
+// clear empties the line on a terminal, so that something else can be printed.
+func (p *progress) clear() {
+	if isTerminal(p.c.ui.err) && p.show != nil && !p.c.ui.json {
+		p.c.ui.note("\r\x1b[K")
+	}
 }
 
 // redraw rewrites the line, cut to the width of the terminal.

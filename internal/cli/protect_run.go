@@ -28,7 +28,7 @@ func (p *protection) protect(ctx context.Context, r *repository.Repository) erro
 	if err != nil {
 		return err
 	}
-	watch := p.watchBackup(&o)
+	watch := p.watchBackup(ctx, src, &o)
 	receipt, err := backup.Run(ctx, r, src, o)
 	watch.stop()
 	if err != nil {
