@@ -137,7 +137,7 @@ func planOf(cfg *config.Config, source string, fits func(config.Plan) bool) stri
 // Only paths are known so far: others are left for the store to refuse.
 func absolutePlace(to string) (string, error) {
 	path, marked := strings.CutPrefix(to, "local:")
-	if !marked && dsn.MatchString(to) {
+	if _, scheme := schemeOf(to); scheme && !marked {
 		return to, nil
 	}
 	abs, err := filepath.Abs(path)

@@ -81,6 +81,8 @@ func mountedDevice(path string) (uint64, bool) {
 		path = real
 	}
 	var at, from string
+	// What mountinfo does to white space in paths.
+	unescape := strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)
 	for lines := bufio.NewScanner(f); lines.Scan(); {
 		// 36 35 98:0 /root /mnt rw,noatime master:1 - ext3 /dev/sda2 rw
 		before, after, _ := strings.Cut(lines.Text(), " - ")
@@ -98,6 +100,3 @@ func mountedDevice(path string) (uint64, bool) {
 	}
 	return uint64(st.Rdev), true //nolint:unconvert // narrower on some machines
 }
-
-// unescape undoes what mountinfo does to white space in paths.
-var unescape = strings.NewReplacer(`\040`, " ", `\011`, "\t", `\012`, "\n", `\134`, `\`)

@@ -26,7 +26,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"runtime"
 	"slices"
 	"strings"
@@ -88,16 +87,14 @@ func DataDir(getenv func(string) string) (string, error) {
 var errNotSupported = errors.New("not supported by this version of holdfast, which protects files and folders; " +
 	"protect a dump of it, such as `pg_dump shop | holdfast backup --stdin --stdin-filename shop.sql`")
 
-var dsn = regexp.MustCompile(`^[a-zA-Z][a-zA-Z0-9+.-]*://`)
-
 // Paths returns what the arguments mean: whole paths in ascending order,
 // without those that lie in others. A path that is a symlink stands for what
 // it leads to: a backup of the link alone would protect nothing.
 func Paths(arguments []string) ([]string, error) {
 	var paths []string
 	for _, argument := range arguments {
-		if scheme := dsn.FindString(argument); scheme != "" {
-			return nil, fmt.Errorf("%s…: %w", scheme, errNotSupported)
+		if scheme, ok := schemeOf(argument); ok {
+			return nil, fmt.Errorf("%s://…: %w", scheme, errNotSupported)
 		}
 		path, err := filepath.Abs(argument)
 		if err != nil {
@@ -116,6 +113,12 @@ func Paths(arguments []string) ([]string, error) {
 		paths = append(paths, path)
 	}
 	return outermost(paths), nil
+}
+
+// schemeOf returns "postgres" of "postgres://user:secret@host/shop".
+func schemeOf(argument string) (string, bool) {
+	scheme, _, ok := strings.Cut(argument, "://")
+	return scheme, ok && scheme != "" && !strings.ContainsAny(scheme, `/\.`)
 }
 
 // outermost sorts paths and drops those that lie in others.
