@@ -20,7 +20,7 @@ type restoreFlags struct {
 	target    string
 	includes  patternFlags
 	excludes  patternFlags
-	snapshots snapshotFlags
+	snapshots selectFlags
 	overwrite string
 	delete    bool
 	verify    bool
@@ -57,7 +57,7 @@ exit code is 1. Of a damaged file nothing is left that could be taken for it.`,
 	fl.StringVarP(&f.target, "target", "t", "", "`folder` to restore to; it is made if it does not exist")
 	f.includes.register(fl, "include", "i", "restore only")
 	f.excludes.register(fl, "exclude", "e", "do not restore")
-	f.snapshots.register(fl)
+	f.snapshots.register(fl, "H")
 	fl.StringVar(&f.overwrite, "overwrite", string(restore.IfChanged), "what happens to files that exist: if-changed (write what differs), always (write all), if-newer, never")
 	fl.BoolVar(&f.delete, "delete", false, "delete what the snapshot does not have from restored folders, but nothing that patterns leave out")
 	fl.BoolVar(&f.verify, "verify", false, "read the restored files again and compare them with the snapshot")
@@ -109,7 +109,7 @@ func (c *command) restore(ctx context.Context, r *repository.Repository, f *rest
 		return err
 	}
 	ref, o.Subfolder = snapshot.SplitRef(ref)
-	s, err := snapshot.Find(snapshots, f.snapshots.filter(), ref)
+	s, err := findSnapshot(snapshots, f.snapshots.filter(), ref)
 	if err != nil {
 		return err
 	}

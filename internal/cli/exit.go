@@ -40,6 +40,9 @@ func (c *command) exit(ctx context.Context, err error) int {
 		return exitOK
 	}
 	code := exitCode(ctx, err)
+	if errors.Is(err, errOutputClosed) {
+		return code
+	}
 	if step := nextStep(err); step != "" && code != exitInterrupted {
 		err = fmt.Errorf("%w; %s", err, step)
 	}

@@ -20,6 +20,7 @@ func Main() int {
 	debug.SetGCPercent(gcPercent)
 	ctx, stop := interruptible()
 	defer stop()
+	surviveClosedOutput()
 	return Run(ctx, os.Args[1:], Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr})
 }
 
@@ -101,8 +102,18 @@ func (c *command) root() *cobra.Command {
 
 // commands lists the constructors of all commands.
 var commands = []func(*command) *cobra.Command{
+	newProtect,
 	newInit,
 	newBackup,
+	newSnapshots,
+	newLs,
+	newFind,
+	newDiff,
+	newCat,
+	newList,
+	newDump,
+	newMount,
+	newStats,
 	newRestore,
 	newCheck,
 	newRepair,

@@ -41,7 +41,7 @@ func (f *selectFlags) choose(all []*snapshot.Snapshot, args []string) ([]*snapsh
 	}
 	var chosen []*snapshot.Snapshot
 	for _, ref := range args {
-		s, err := snapshot.Find(all, filter, ref)
+		s, err := findSnapshot(all, filter, ref)
 		if err != nil {
 			return nil, err
 		}
