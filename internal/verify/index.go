@@ -38,8 +38,10 @@ func (c *checker) findDuplicates() {
 	for l := range c.r.Index().Listings() {
 		same := l.Pack == last.Pack && !last.File.IsZero()
 		if same && !told {
-			c.found(Problem{Kind: DuplicateEntry, File: repository.PackFile, ID: l.Pack,
-				Detail: fmt.Sprintf("several index files list it, %s and %s among them", last.File.Short(), l.File.Short())})
+			c.found(Problem{
+				Kind: DuplicateEntry, File: repository.PackFile, ID: l.Pack,
+				Detail: fmt.Sprintf("several index files list it, %s and %s among them", last.File.Short(), l.File.Short()),
+			})
 		}
 		told = same
 		last = l

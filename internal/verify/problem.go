@@ -129,7 +129,7 @@ func (p *Problem) String() string {
 	}
 	b.WriteString(": " + p.Detail)
 	if p.BlobCount > 0 {
-		fmt.Fprintf(&b, "; %d blobs lost: ", p.BlobCount)
+		fmt.Fprintf(&b, "; blobs lost: %d: ", p.BlobCount)
 		for n, h := range p.Blobs {
 			if n > 0 {
 				b.WriteString(", ")
