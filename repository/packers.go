@@ -22,6 +22,10 @@ const (
 	openPackers = 2
 	// packBufferBytes gathers small blobs before they are written to disk.
 	packBufferBytes = 128 << 10
+	// maxPackBlobs bounds the memory for a pack's entries, some 100 bytes
+	// each until an index file lists them. Only packs of blobs below 300 bytes
+	// reach it before they are full.
+	maxPackBlobs = 50_000
 )
 
 // packers fills the packs of one blob type.
@@ -79,7 +83,7 @@ func (k *packer) add(w *Writer, h blob.Handle, sealed []byte, plainLength uint32
 	if err := k.builder.Add(h, sealed, plainLength); err != nil {
 		return nil, fmt.Errorf("write pack: %w", err)
 	}
-	if !k.builder.Full() {
+	if !k.builder.Full() && k.builder.Len() < maxPackBlobs {
 		return nil, nil
 	}
 	return k.take(), nil

@@ -46,6 +46,8 @@ type sourceFlags struct {
 	largerThan     size.Bytes
 	oneFileSystem  bool
 	withAccessTime bool
+
+	missing int // paths that were given and do not exist
 }
 
 func (f *sourceFlags) register(fl *pflag.FlagSet) {
@@ -320,7 +322,9 @@ func (f *sourceFlags) paths(c *command, args []string) ([]string, error) {
 	if len(paths) == 0 {
 		return nil, errors.New("nothing to back up: give at least one path")
 	}
-	return existing(c, paths)
+	found, err := existing(c, paths)
+	f.missing = len(paths) - len(found)
+	return found, err
 }
 
 // existing drops paths that are not there, and fails if none is left.

@@ -146,8 +146,8 @@ func (c *command) backup(ctx context.Context, r *repository.Repository, src *ope
 		return err
 	}
 	c.reportBackup(receipt, o.Progress)
-	if receipt.Errors > 0 {
-		return errIncomplete(fmt.Errorf("%d items could not be read whole; the snapshot was made without them", receipt.Errors))
+	if n := receipt.Errors + f.source.missing; n > 0 {
+		return errIncomplete(fmt.Errorf("%d items could not be read whole; the snapshot was made without them", n))
 	}
 	return nil
 }
