@@ -147,17 +147,17 @@ func (c *command) workFolders(r *repository.Repository) ([]string, error) {
 func (c *command) reportRestore(r *restore.Receipt, o *restore.Options) {
 	p := o.Progress
 	c.ui.message(newRestoreSummary(p, r, o.DryRun))
-	would := ""
+	restored, deleted := "restored", "deleted"
 	if o.DryRun {
-		would = "would have been "
+		restored, deleted = "would restore", "would delete"
 	}
-	c.ui.infof("%s%d of %d items restored (%s of %s) in %s", would, p.ItemsRestored.Load(), p.ItemsTotal.Load(),
+	c.ui.infof("%s %d of %d items (%s of %s) in %s", restored, p.ItemsRestored.Load(), p.ItemsTotal.Load(),
 		size.FormatBytes(p.BytesRestored.Load()), size.FormatBytes(p.BytesTotal.Load()), size.FormatDuration(r.Duration))
 	if n := p.ItemsSkipped.Load(); n > 0 {
 		c.ui.infof("%d items (%s) were there already, or were not to be overwritten", n, size.FormatBytes(p.BytesSkipped.Load()))
 	}
 	if n := p.ItemsDeleted.Load(); n > 0 {
-		c.ui.infof("%s%d items deleted", would, n)
+		c.ui.infof("%s %d items", deleted, n)
 	}
 	if o.Verify && !o.DryRun {
 		c.ui.infof("verified: %d files (%s) read again and found right", r.Verified, size.FormatBytes(p.BytesVerified.Load()))

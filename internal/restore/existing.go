@@ -30,8 +30,13 @@ func (w *walker) file(ctx context.Context, at *folder, n *tree.Node) error {
 	if err != nil {
 		return err
 	}
-	if action == Unchanged || w.options.DryRun {
-		return w.passOver(f, action)
+	if action == Unchanged {
+		w.keep(f)
+		return nil
+	}
+	if w.options.DryRun {
+		w.foretell(f, action)
+		return nil
 	}
 	if action == Updated && f.disk == nil {
 		f.disk = &onDisk{action: Updated}
@@ -45,18 +50,22 @@ func (w *walker) file(ctx context.Context, at *folder, n *tree.Node) error {
 	return w.plan(ctx, f)
 }
 
-// passOver counts a file to which nothing is done.
-func (w *walker) passOver(f *file, action Action) error {
-	if action == Unchanged {
-		w.unproven.add(f.number)
-		w.progress.BytesSkipped.Add(uint64(f.size)) //nolint:gosec // not negative
-	} else {
-		for _, p := range w.parts {
-			w.progress.BytesRestored.Add(uint64(p.length))
-		}
+// keep counts a file that is not to be overwritten.
+func (w *walker) keep(f *file) {
+	w.unproven.add(f.number)
+	w.progress.BytesSkipped.Add(uint64(f.size)) //nolint:gosec // not negative
+	w.done(f.folder, f.name, tree.File, Unchanged, uint64(f.size))
+}
+
+// foretell counts what a dry run would do to a file.
+func (w *walker) foretell(f *file, a Action) {
+	if f.disk != nil {
+		a = f.disk.action
 	}
-	w.done(f.folder, f.name, tree.File, action, uint64(f.size)) //nolint:gosec // see above
-	return nil
+	for _, p := range w.parts {
+		w.progress.BytesRestored.Add(uint64(p.length))
+	}
+	w.done(f.folder, f.name, tree.File, a, uint64(f.size)) //nolint:gosec // not negative
 }
 
 // prepare deals with what is in the place of a file. What of its content is
