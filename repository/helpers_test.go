@@ -70,6 +70,13 @@ func newWriter(t testing.TB, r *Repository, o WriterOptions) *Writer {
 	return w
 }
 
+// smallPacks makes the packs of a new Writer full at 16 KiB, far below what
+// users may choose, so that a test of many packs moves few bytes.
+func smallPacks(w *Writer) *Writer {
+	w.options.PackSizeBytes = 16 << 10
+	return w
+}
+
 // save stores blobs and returns their IDs.
 func save(t testing.TB, w *Writer, typ blob.Type, contents ...[]byte) []id.ID {
 	t.Helper()

@@ -18,12 +18,13 @@ import (
 func killedBackup(t *testing.T, s *mem.Store, cacheDir string) []blob.Handle {
 	t.Helper()
 	r := openRepository(t, s, Options{CacheDir: cacheDir})
-	w, err := r.NewWriter(t.Context(), WriterOptions{PackSizeBytes: MinPackSize})
+	w, err := r.NewWriter(t.Context(), WriterOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
+	smallPacks(w)
 	for n := range 8 {
-		save(t, w, blob.Data, random(uint64(n), 2<<20))
+		save(t, w, blob.Data, random(uint64(n), 8<<10))
 	}
 	if err := w.waitForUploads(t.Context()); err != nil {
 		t.Fatal(err)
@@ -89,7 +90,7 @@ func TestRecoverUploadsIgnoresWhatIsNotThere(t *testing.T) {
 	initRepository(t, base, Options{})
 	for name, change := range map[string]func(t *testing.T, s *mem.Store, key string){
 		"missing":   func(t *testing.T, s *mem.Store, key string) { _ = s.Delete(t.Context(), key) },
-		"truncated": func(t *testing.T, s *mem.Store, key string) { damage(t, s, key, cutTo(1000)) },
+		"truncated": func(t *testing.T, s *mem.Store, key string) { damage(t, s, key, cutTo(100)) },
 		"empty":     func(t *testing.T, s *mem.Store, key string) { damage(t, s, key, cutTo(0)) },
 	} {
 		s, cache := base.Clone(), t.TempDir()
@@ -135,9 +136,9 @@ func TestRecoverUploadsIndexesOnce(t *testing.T) {
 func TestJournalOfALivingBackupIsLeftAlone(t *testing.T) {
 	s, cache := mem.New(), t.TempDir()
 	r := initRepository(t, s, Options{CacheDir: cache})
-	w := newWriter(t, r, WriterOptions{PackSizeBytes: MinPackSize})
+	w := smallPacks(newWriter(t, r, WriterOptions{}))
 	for n := range 8 {
-		save(t, w, blob.Data, random(uint64(n), 2<<20))
+		save(t, w, blob.Data, random(uint64(n), 8<<10))
 	}
 	if err := w.waitForUploads(t.Context()); err != nil {
 		t.Fatal(err)

@@ -36,6 +36,7 @@ const (
 // reader holds what opening one blob needs; it is reused.
 type reader struct {
 	sealed []byte
+	plain  []byte // of StreamPack only; LoadBlob's callers have their own
 }
 
 // LoadBlob appends the plaintext of a blob to dst[:0], which it grows where
@@ -199,7 +200,6 @@ type packStream struct {
 	pack  id.ID
 	visit func(blob.Blob, []byte, error) error
 	rd    *reader
-	plain []byte
 }
 
 // run reads blobs that follow each other.
@@ -261,9 +261,9 @@ func (s *packStream) readRun(ctx context.Context, stream io.Reader, blobs []blob
 
 // open hands one blob, whose stored bytes were read, to visit.
 func (s *packStream) open(b blob.Blob) error {
-	plain, err := s.r.openBlob(b, s.rd.sealed, s.plain)
+	plain, err := s.r.openBlob(b, s.rd.sealed, s.rd.plain)
 	if err == nil {
-		s.plain = plain
+		s.rd.plain = plain
 	}
 	return s.visit(b, plain, err)
 }

@@ -352,12 +352,13 @@ func TestWriterFailsAtEveryOperation(t *testing.T) {
 		if r.LoadIndex(t.Context()) != nil {
 			return true
 		}
-		w, err := r.NewWriter(t.Context(), WriterOptions{PackSizeBytes: MinPackSize})
+		w, err := r.NewWriter(t.Context(), WriterOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
+		smallPacks(w)
 		for n := range 6 {
-			_, err = w.Save(t.Context(), blob.Data, random(uint64(n), 2<<20))
+			_, err = w.Save(t.Context(), blob.Data, random(uint64(n), 8<<10))
 			if err == nil {
 				_, err = w.Save(t.Context(), blob.Tree, texts(6)[n])
 			}
@@ -451,13 +452,14 @@ func TestLostLockEndsUploads(t *testing.T) {
 		r := initRepository(t, s, Options{})
 		s.Add(fault.Rule{Op: fault.OpPut, Fault: fault.Delay(24 * time.Hour)})
 		locked, lose := context.WithCancelCause(t.Context())
-		w, err := r.NewWriter(locked, WriterOptions{PackSizeBytes: MinPackSize})
+		w, err := r.NewWriter(locked, WriterOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
+		smallPacks(w)
 		time.AfterFunc(time.Hour, func() { lose(ErrLockLost) })
 		for n := range 10 * uploadsAtOnce { // more than fits on the way
-			if _, err = w.Save(locked, blob.Data, random(uint64(n), 3<<20)); err != nil {
+			if _, err = w.Save(locked, blob.Data, random(uint64(n), 12<<10)); err != nil {
 				break
 			}
 		}
@@ -478,15 +480,16 @@ func TestClosedWriterLeavesNoTemporaryFiles(t *testing.T) {
 		dir := t.TempDir()
 		s := fault.New(openLocal(t, dir), 1)
 		r := initRepository(t, s, Options{})
-		w, err := r.NewWriter(t.Context(), WriterOptions{PackSizeBytes: MinPackSize})
+		w, err := r.NewWriter(t.Context(), WriterOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
+		smallPacks(w)
 		if broken {
 			s.Add(fault.Rule{Op: fault.OpPut, Fault: fault.Full()})
 		}
 		for n := range 10 {
-			_, _ = w.Save(t.Context(), blob.Data, random(uint64(n), 2<<20))
+			_, _ = w.Save(t.Context(), blob.Data, random(uint64(n), 8<<10))
 			_, _ = w.Save(t.Context(), blob.Tree, texts(10)[n])
 		}
 		if broken {

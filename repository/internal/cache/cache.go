@@ -175,7 +175,8 @@ func (c *Cache) fill(f *os.File, i id.ID, src io.Reader) error {
 type Getter func(ctx context.Context) (io.ReadCloser, error)
 
 // OpenPack opens the copy of a pack, which it fetches when there is none. It
-// returns nil without an error when the pack is not to be cached. proven tells
+// returns nil without an error when the pack is not to be cached, or another
+// process dropped the copy at once. proven tells
 // that this process has hashed the copy; of one that is not, what fails to
 // open may be the copy's fault. Each pack is fetched once, however many ask
 // for it.
