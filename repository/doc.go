@@ -20,7 +20,9 @@
 //   - Nothing is returned that was not authenticated, decompressed within its
 //     recorded length and hashed to its name. What fails is a *CorruptError.
 //   - Locks are restic's: restic and holdfast may work on one repository at
-//     the same time.
+//     the same time. After a lock is lost nothing more is begun under it.
+//   - The cache (Options.CacheDir) only saves work: nothing in it is believed
+//     without proof, and without it everything works.
 //
 // # Use
 //
