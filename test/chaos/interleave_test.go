@@ -212,11 +212,7 @@ func (k *ledger) forgetAndPrune(ctx context.Context, r *repository.Repository) e
 	if err := upkeep.PlanForgetThese(old).Execute(ctx, r); err != nil {
 		return err
 	}
-	plan, err := upkeep.PlanPrune(ctx, r, upkeep.PruneOptions{Writer: repository.WriterOptions{PackSizeBytes: repository.MinPackSize}})
-	if err != nil {
-		return err
-	}
-	return plan.Execute(ctx)
+	return prune(ctx, r)
 }
 
 func workFolder(t *testing.T, n int) string {

@@ -9,6 +9,7 @@ package chaos
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -52,6 +53,7 @@ type process struct {
 	store storage.Store
 	cache string
 	host  string
+	kind  snapshot.Type // of its backups; incremental if empty
 }
 
 // initialise makes the repository.
@@ -95,7 +97,7 @@ func (p process) backup(ctx context.Context, folder string) (made id.ID, err err
 		}
 		o := backup.Options{
 			Snapshot:  snapshot.Snapshot{Time: time.Now(), Paths: []string{folder}, Hostname: p.host, ProgramVersion: "holdfast chaos"},
-			Type:      snapshot.Incremental,
+			Type:      cmp.Or(p.kind, snapshot.Incremental),
 			Snapshots: snapshots,
 			// The bubble's clock is behind the files' change times.
 			Reuse:  source.Reuse{IgnoreChangeTime: true},
@@ -161,30 +163,38 @@ func (k record) with(i id.ID, c content) record {
 // wantKept reads every snapshot of the record whole, and compares.
 func (k record) wantKept(t *testing.T, s storage.Store) {
 	t.Helper()
-	if len(k) == 0 {
-		return
+	if err := k.differences(t.Context(), s); err != nil {
+		t.Error(err)
 	}
-	ctx := t.Context()
+}
+
+// differences returns how the snapshots of the record differ from what was
+// acknowledged; nil if they do not.
+func (k record) differences(ctx context.Context, s storage.Store) error {
+	if len(k) == 0 {
+		return nil
+	}
 	r, err := repository.Open(ctx, s, repository.Options{Password: []byte(password)})
 	if err != nil {
-		t.Fatal(err)
+		return err
 	}
-	defer r.Close()
 	if err := r.LoadIndex(ctx); err != nil {
-		t.Fatal(err)
+		return errors.Join(err, r.Close())
 	}
+	var all []error
 	for i, want := range k {
 		got, err := snapshotContent(ctx, r, i)
 		if err != nil {
-			t.Errorf("snapshot %s was acknowledged and does not come back: %v", i.Short(), err)
+			all = append(all, fmt.Errorf("snapshot %s was acknowledged and does not come back: %w", i.Short(), err))
 			continue
 		}
 		for path, sum := range want {
 			if got[path] != sum {
-				t.Errorf("snapshot %s was acknowledged and has another %s", i.Short(), path)
+				all = append(all, fmt.Errorf("snapshot %s was acknowledged and has another %s", i.Short(), path))
 			}
 		}
 	}
+	return errors.Join(append(all, r.Close())...)
 }
 
 // snapshotContent reads all files of a snapshot.
