@@ -5,27 +5,26 @@ import (
 
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
-	"holdfast/repository/internal/pack"
 )
 
-// PackSizes returns the size in bytes that every pack in the index must have:
-// a pack is exactly its blobs and its header (doc/design.rst, "Pack Format").
-func (r *Repository) PackSizes() map[id.ID]int64 {
+// packSizes returns the size in bytes that every pack in the index must have.
+func (r *Repository) packSizes(ctx context.Context) (map[id.ID]int64, error) {
 	sizes := make(map[id.ID]int64)
-	for b := range r.index.All() {
-		sizes[b.Pack] += int64(b.Length) + int64(pack.EntrySize(b))
-	}
-	for i := range sizes {
-		sizes[i] += pack.Overhead
-	}
-	return sizes
+	err := r.index.ByPack(ctx, nil, func(pack id.ID, blobs []blob.Blob) error {
+		sizes[pack] = PackSize(blobs)
+		return nil
+	})
+	return sizes, err
 }
 
 // DamagedPacks returns the packs that the index lists and that the store
 // lacks or holds with another size. The content is not read.
 func (r *Repository) DamagedPacks(ctx context.Context) (id.Set, error) {
-	want := r.PackSizes()
-	err := r.ListFiles(ctx, PackFile, func(i id.ID, sizeBytes int64) error {
+	want, err := r.packSizes(ctx)
+	if err != nil {
+		return nil, err
+	}
+	err = r.ListFiles(ctx, PackFile, func(i id.ID, sizeBytes int64) error {
 		if want[i] == sizeBytes {
 			delete(want, i)
 		}

@@ -88,17 +88,22 @@ func (c *Codec) Compress(dst, plain []byte) []byte {
 	return c.encoderFor(dst, plain).EncodeAll(plain, dst)
 }
 
+// decodeSlack is room, in bytes, behind the plaintext: with it the library
+// copies matches in whole words up to the end, which makes it a tenth faster.
+const decodeSlack = 16
+
 // Decompress appends the plaintext of a frame, known to have plainLength
 // bytes, to dst and returns the extended slice. It allocates nothing if dst
-// has room for that. It returns ErrDamaged, and dst as it was, if the frame
-// holds anything else, and never writes more than plainLength bytes.
+// has room for that and a few bytes more. It returns ErrDamaged, and dst as it
+// was, if the frame holds anything else, and never writes more than those few
+// bytes beyond plainLength.
 func (c *Codec) Decompress(dst, frame []byte, plainLength int) ([]byte, error) {
 	if plainLength < 0 {
 		return dst, fmt.Errorf("%w: length %d", ErrDamaged, plainLength)
 	}
 	start := len(dst)
-	grown := slices.Grow(dst, plainLength)
-	out, err := c.decoder.DecodeAll(frame, grown[:start:start+plainLength])
+	grown := slices.Grow(dst, plainLength+decodeSlack)
+	out, err := c.decoder.DecodeAll(frame, grown[:start:start+plainLength+decodeSlack])
 	if err != nil {
 		return dst, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}
