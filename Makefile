@@ -46,6 +46,10 @@ checks:
 lint: ## format, vet, staticcheck, layers, dead code, go.mod
 	tools/lint.sh
 
+.PHONY: docs
+docs: ## write docs/commands and docs/man from the commands
+	go generate ./tools/docs
+
 .PHONY: generated
 generated: ## generated files are as their generators write them
 	tools/generated.sh

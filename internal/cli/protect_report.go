@@ -158,8 +158,8 @@ func (p *protection) printState(receipt *backup.Receipt) {
 		made = ", made just now"
 	}
 	p.fact("where", "%s (repository %q%s)", res.Repository.Location, res.Repository.Name, made)
-	p.fact("recovery point", "%s (snapshot %s, %s; %s stored in %s)", res.RecoveryPoint.Local().Format(time.DateTime),
-		receipt.Snapshot.ID.Short(), res.Type, size.FormatBytes(res.BytesStored), spent(receipt.Duration))
+	p.fact("recovery point", "%s, snapshot %s (%s)", res.RecoveryPoint.Local().Format(time.DateTime), receipt.Snapshot.ID.Short(), res.Type)
+	p.fact("", "%s stored in %s", size.FormatBytes(res.BytesStored), spent(receipt.Duration))
 }
 
 func (p *protection) printProof(proven *proof.Proof) {
@@ -170,7 +170,8 @@ func (p *protection) printProof(proven *proof.Proof) {
 	p.fact("restore test", "%s: %s, %s restored in %s (%s)", verdict,
 		count(proven.Files-proven.TooLargeFiles, "file"), size.FormatBytes(proven.RestoredBytes),
 		spent(proven.RestoreDuration), rate(proven.RestoredBytes, proven.RestoreDuration))
-	p.fact("", "and compared with the source: every byte, and %s", p.comparedMetadata())
+	p.fact("", "then compared with the source: every byte,")
+	p.fact("", "%s", p.comparedMetadata())
 	if proven.ChangedSince > 0 {
 		p.fact("", "%s changed since the backup: compared with the snapshot instead", count(proven.ChangedSince, "item"))
 	}
