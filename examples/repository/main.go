@@ -10,16 +10,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"log"
-	"os"
-	"time"
-
 	"holdfast/repository"
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
 	"holdfast/repository/tree"
 	"holdfast/storage/local"
+	"log"
+	"os"
+	"time"
 )
 
 func main() {

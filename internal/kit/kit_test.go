@@ -50,7 +50,8 @@ func TestPasswordOnlyWhenAsked(t *testing.T) {
 }
 
 func TestSameKitSameText(t *testing.T) {
-	if example().Text() != example().Text() {
+	first, second := example(), example()
+	if first.Text() != second.Text() {
 		t.Error("the text differs from run to run")
 	}
 }
