@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -65,7 +64,6 @@ func (b *bed) backUp(dir string) *snapshot.Snapshot {
 
 // outcome is what a restore told.
 type outcome struct {
-	mu       sync.Mutex
 	receipt  *Receipt
 	progress Progress
 	problems map[string]error
