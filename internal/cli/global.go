@@ -235,6 +235,7 @@ func (c *command) repositoryOptions(ctx context.Context, p place) (repository.Op
 		Password: password,
 		KeyHint:  firstOf(c.global.keyHint, env("KEY_HINT")),
 		CacheDir: dir,
+		Warn:     func(err error) { c.ui.warn("cache", "", err) },
 		ReadOnly: c.global.noLock,
 	}, err
 }
@@ -252,6 +253,20 @@ func (c *command) cacheDir() (string, error) {
 		return "", fmt.Errorf("find the cache folder: %w; name one with --cache-dir, or use --no-cache", err)
 	}
 	return filepath.Join(dir, "holdfast"), nil
+}
+
+// unusedCache is how long the cache of a repository nobody opens is kept, as
+// restic keeps its own.
+const unusedCache = 30 * 24 * time.Hour
+
+// cleanCache drops what belongs to repositories that are not used any more.
+func (c *command) cleanCache(dir string) {
+	if dir == "" {
+		return
+	}
+	if _, err := repository.CleanCache(dir, unusedCache); err != nil {
+		c.ui.warn("cache", "", err)
+	}
 }
 
 // openRepository opens the repository the user means.
@@ -274,5 +289,6 @@ func (c *command) openPlace(ctx context.Context, p place) (*repository.Repositor
 	}
 	r, err := repository.Open(ctx, store, o)
 	releaseKeyMemory()
+	c.cleanCache(o.CacheDir)
 	return r, err
 }
