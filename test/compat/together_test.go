@@ -32,8 +32,10 @@ func TestTogether(t *testing.T) {
 		}
 		for _, by := range []program.Program{p.ours, p.restic} {
 			workers.Go(func() {
-				for time.Now().Before(end) && !t.Failed() {
-					forgetAndPrune(t, by)
+				for round := 0; time.Now().Before(end) && !t.Failed(); round++ {
+					// The newest snapshot of each host survives, so what is
+					// acknowledged must last.
+					inTurn(t, by, round, "forget", "--keep-last", "1", "--group-by", "host", "--prune", "--max-unused", "0", "--quiet")
 				}
 			})
 		}
@@ -56,6 +58,8 @@ type writer struct {
 	folder string
 	random *rand.Rand
 	rounds int
+	// attempts counts rounds that were locked out, too.
+	attempts int
 	// folder held then.
 }
 
@@ -66,8 +70,7 @@ func newWriter(t *testing.T, by program.Program, host string) *writer {
 	return &writer{by: by, host: host, folder: folder, random: rand.New(rand.NewPCG(1, uint64(len(host))))}
 }
 
-// backup makes the folder different and backs it up. The newest snapshot of
-// each host survives every forget, so what is acknowledged must last.
+// backup makes the folder different and backs it up.
 func (w *writer) backup(t *testing.T) {
 	for n := range 20 {
 		content := make([]byte, 64<<10)
@@ -79,12 +82,34 @@ func (w *writer) backup(t *testing.T) {
 			return
 		}
 	}
-	r := w.by.In(filepath.Dir(w.folder)).Try("backup", filepath.Base(w.folder), "--host", w.host, "--retry-lock", "2m", "--quiet")
-	if r.Code != 0 {
-		t.Errorf("backup by %s: exit code %d\n%s", w.host, r.Code, r.Output())
-		return
+	for {
+		done := inTurn(t, w.by.In(filepath.Dir(w.folder)), w.attempts, "backup", filepath.Base(w.folder), "--host", w.host, "--quiet")
+		w.attempts++
+		if t.Failed() {
+			return
+		}
+		if done {
+			w.rounds++
+			return
+		}
 	}
-	w.rounds++
+}
+
+// waitingTurn is every which attempt waits for the lock. Programs wait for
+// seconds; the others, who give up at once, make more happen.
+const waitingTurn = 4
+
+// inTurn runs a command, and reports whether it got the lock it needs.
+func inTurn(t *testing.T, by program.Program, attempt int, args ...string) bool {
+	wait := "0s"
+	if attempt%waitingTurn == waitingTurn-1 {
+		wait = "2m"
+	}
+	r := by.Try(append(args, "--retry-lock", wait)...)
+	if r.Code != 0 && (r.Code != 11 || wait != "0s") {
+		t.Errorf("%q: exit code %d\n%s", args, r.Code, r.Output())
+	}
+	return r.Code == 0
 }
 
 // wantNewest restores the newest snapshot and compares it with the folder.
@@ -101,12 +126,4 @@ func (w *writer) wantNewest(t *testing.T, p place) {
 	}
 	wantRestored(t, p.ours, rows[0].ID, w.folder)
 	wantRestored(t, p.restic, rows[0].ID, w.folder)
-}
-
-// forgetAndPrune keeps the newest snapshot of each host.
-func forgetAndPrune(t *testing.T, by program.Program) {
-	r := by.Try("forget", "--keep-last", "1", "--group-by", "host", "--prune", "--max-unused", "0", "--retry-lock", "2m", "--quiet")
-	if r.Code != 0 {
-		t.Errorf("forget --prune: exit code %d\n%s", r.Code, r.Output())
-	}
 }
