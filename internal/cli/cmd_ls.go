@@ -124,6 +124,8 @@ func (l *lister) list(ctx context.Context, at located) error {
 func (l *lister) header(at located) error {
 	s := at.snapshot
 	if l.c.ui.json {
+		s = s.Clone()
+		s.Tree = *at.fs.Root().Subtree // that of the folder, as restic has it
 		return l.out.json(lsSnapshotMessage{snapshotMessage{s}})
 	}
 	if l.c.ui.quiet {

@@ -41,6 +41,10 @@ func (s *tarSink) add(ctx context.Context, name string, n *tree.Node) error {
 	if err != nil {
 		return err
 	}
+	if !fits(h) {
+		s.warn(name, errUnsupported)
+		return nil
+	}
 	if err := s.w.WriteHeader(h); err != nil {
 		return err
 	}
@@ -48,6 +52,15 @@ func (s *tarSink) add(ctx context.Context, name string, n *tree.Node) error {
 		return nil
 	}
 	return s.fs.WriteFile(ctx, n, s.w)
+}
+
+// maxDeviceNumber is the largest that the seven octal digits of a header hold.
+const maxDeviceNumber = 1<<21 - 1
+
+// fits tells whether pax has room for a header. Only snapshots that somebody
+// made by hand have such that does not.
+func fits(h *tar.Header) bool {
+	return max(h.Devmajor, h.Devminor) <= maxDeviceNumber && !strings.ContainsRune(h.Linkname+h.Uname+h.Gname, 0)
 }
 
 func (s *tarSink) header(name string, n *tree.Node) (*tar.Header, error) {
@@ -109,7 +122,11 @@ func (s *tarSink) records(name string, n *tree.Node) map[string]string {
 			"system.posix_acl_access":  "SCHILY.acl.access",
 			"system.posix_acl_default": "SCHILY.acl.default",
 		}[a.Name]
-		if key == "" {
+		switch {
+		case key == "" && strings.ContainsRune(a.Name, 0):
+			s.warn(name, fmt.Errorf("extended attribute %q left out: it has no name that a system would take", a.Name))
+			continue
+		case key == "":
 			records["SCHILY.xattr."+escapeKey(a.Name)] = string(a.Value)
 			continue
 		}
@@ -144,5 +161,5 @@ func unixMode(m os.FileMode) int64 {
 
 // deviceNumbers takes apart a device number as Linux puts it together.
 func deviceNumbers(dev uint64) (major, minor int64) {
-	return int64(dev>>8&0xfff | dev>>32&^0xfff), int64(dev&0xff | dev>>12&^0xff)
+	return int64(dev>>8&0xfff | dev>>32&0xfffff000), int64(dev&0xff | dev>>12&0xffffff00)
 }

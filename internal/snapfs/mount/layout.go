@@ -31,8 +31,8 @@ type Layout struct {
 
 // Validate returns what is wrong with a layout.
 func (l Layout) Validate() error {
-	if strings.Trim(l.Time, "/") != l.Time || l.Time == "" {
-		return errors.New("the time template must not be empty, nor begin or end with a slash")
+	if l.Time == "" || l.Time != strings.TrimPrefix(path.Clean("/"+l.Time), "/") {
+		return errors.New("the time template must be a name, or names with single slashes between them")
 	}
 	if len(l.Paths) == 0 {
 		return errors.New("there is no path template")
@@ -66,7 +66,7 @@ func (l Layout) build(list []*snapshot.Snapshot) *folder {
 	root := newFolder()
 	for _, template := range l.Paths {
 		// Empty folders tell what there could be.
-		root.enter(staticFolder(template))
+		root.enter(path.Clean("/" + staticFolder(template)))
 	}
 	for _, s := range list {
 		for _, template := range l.Paths {
