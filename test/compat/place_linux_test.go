@@ -1,5 +1,3 @@
-// Package compat proves that holdfast and restic understand one another: what
-// either writes, the other lists, restores, checks, copies, edits and prunes.
 package compat
 
 import (
