@@ -41,6 +41,9 @@ type onDisk struct {
 	is      state
 	// action is what becomes of the file.
 	action Action
+	// writing is held by whoever writes a part: the kernel lets one write to
+	// a file at a time, and those that wait for it there do so on the CPU.
+	writing sync.Mutex
 
 	mu sync.Mutex
 	// links are the other names given to it. A spoiled file gets no more.
@@ -130,6 +133,8 @@ func (r *restorer) write(f *file, content []byte, offset int64) error {
 		return err
 	}
 	defer r.files.release(&f.disk.slot)
+	f.disk.writing.Lock()
+	defer f.disk.writing.Unlock()
 	return r.writePart(h, f, content, offset)
 }
 
@@ -158,8 +163,12 @@ func (r *restorer) makeFile(d dirHandle, f *file) (fileHandle, error) {
 		return noFile, err
 	}
 	is, err := h.state()
-	if err == nil && r.options.Sparse {
+	switch {
+	case err != nil:
+	case r.options.Sparse:
 		err = h.truncate(f.size)
+	default:
+		err = h.reserve(f.size)
 	}
 	if err != nil {
 		return noFile, errors.Join(err, h.close())

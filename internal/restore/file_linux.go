@@ -1,6 +1,7 @@
 package restore
 
 import (
+	"errors"
 	"io"
 	"unsafe"
 
@@ -24,6 +25,17 @@ func (f fileHandle) state() (state, error) {
 }
 
 func (f fileHandle) truncate(size int64) error { return unix.Ftruncate(int(f), size) }
+
+// reserve makes room for size bytes before they are written in any order: the
+// file ends up in one piece, with less work, and a full disk shows at once.
+// File systems that cannot do it do without.
+func (f fileHandle) reserve(size int64) error {
+	err := unix.Fallocate(int(f), 0, 0, size)
+	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG) {
+		return err
+	}
+	return nil
+}
 
 // writeAt writes all of p.
 func (f fileHandle) writeAt(p []byte, offset int64) error {

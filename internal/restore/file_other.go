@@ -29,6 +29,10 @@ func (f fileHandle) state() (state, error) {
 
 func (f fileHandle) truncate(size int64) error { return f.f.Truncate(size) }
 
+// reserve makes room for a file's content where the system can; here it does
+// not.
+func (fileHandle) reserve(int64) error { return nil }
+
 // writeAt writes all of p.
 func (f fileHandle) writeAt(p []byte, offset int64) error {
 	_, err := f.f.WriteAt(p, offset)
