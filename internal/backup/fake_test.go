@@ -9,7 +9,6 @@ import (
 	"os"
 	"slices"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -25,7 +24,6 @@ var long = source.TimeOf(time.Date(2020, 1, 2, 3, 4, 5, 6, time.UTC))
 type fake struct {
 	root *fakeNode
 
-	mu     sync.Mutex
 	inodes uint64
 	read   atomic.Int64 // bytes
 	opened atomic.Int64 // files

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"math/rand/v2"
 	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
@@ -27,7 +26,6 @@ type bed struct {
 	store storage.Store
 	cache string
 
-	mu       sync.Mutex
 	problems map[string]error // by path, of the last run
 	items    map[string]Item  // by path, of the last run
 	progress *Progress        // of the last run

@@ -98,8 +98,10 @@ func (d *streamDir) Close() error { return nil }
 
 func (s *Stream) entry(name string, mode os.FileMode) Entry {
 	at := TimeOf(s.ModTime)
-	return Entry{Name: name, Mode: mode, UID: s.UID, GID: s.GID, Links: 1,
-		ModTime: at, ChangeTime: at, AccessTime: at}
+	return Entry{
+		Name: name, Mode: mode, UID: s.UID, GID: s.GID, Links: 1,
+		ModTime: at, ChangeTime: at, AccessTime: at,
+	}
 }
 
 // streamFile counts what is read: a stream's size is known at its end.

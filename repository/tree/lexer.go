@@ -183,12 +183,12 @@ func (l *lexer) escape() bool {
 
 // uint reads a whole number of at most size bits.
 func (l *lexer) uint(size int) (uint64, bool) {
-	c := l.peek()
+	l.peek()
 	start := l.pos
 	limit := uint64(1)<<size - 1 // a shift by 64 gives 0, and so all ones
 	var v uint64
 	for l.pos < len(l.data) {
-		c = l.data[l.pos] - '0'
+		c := l.data[l.pos] - '0'
 		if c > 9 {
 			break
 		}

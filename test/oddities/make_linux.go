@@ -42,9 +42,15 @@ func Make(t testing.TB, dir string, without ...Kind) {
 		kind Kind
 		make func(at string) error
 	}{
-		{Names, makeNames}, {Sizes, makeSizes}, {Modes, makeModes}, {Times, makeTimes},
-		{Symlinks, makeSymlinks}, {HardLinks, makeHardLinks}, {Special, makeSpecial},
-		{Attributes, makeAttributes}, {Deep, makeDeep},
+		{Names, makeNames},
+		{Sizes, makeSizes},
+		{Modes, makeModes},
+		{Times, makeTimes},
+		{Symlinks, makeSymlinks},
+		{HardLinks, makeHardLinks},
+		{Special, makeSpecial},
+		{Attributes, makeAttributes},
+		{Deep, makeDeep},
 	}
 	for _, k := range kinds {
 		if slices.Contains(without, k.kind) {

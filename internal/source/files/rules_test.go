@@ -38,12 +38,18 @@ func TestRules(t *testing.T) {
 		warns int
 	}{
 		{name: "none"},
-		{name: "pattern", rules: Rules{Patterns: []Matcher{suffix(".tmp")}},
-			gone: []string{"a.tmp", "sub/b.tmp", "tmp.d.tmp", "tmp.d.tmp/x"}},
-		{name: "pattern on absolute path", rules: Rules{Patterns: []Matcher{suffix(dir + "/sub/b.txt")}},
-			gone: []string{"sub/b.txt"}},
-		{name: "cache tag", rules: Rules{IfPresent: []Tag{CacheTag}}, warns: 1,
-			gone: []string{"cache/data", "cache/deep", "cache/deep/data"}},
+		{
+			name: "pattern", rules: Rules{Patterns: []Matcher{suffix(".tmp")}},
+			gone: []string{"a.tmp", "sub/b.tmp", "tmp.d.tmp", "tmp.d.tmp/x"},
+		},
+		{
+			name: "pattern on absolute path", rules: Rules{Patterns: []Matcher{suffix(dir + "/sub/b.txt")}},
+			gone: []string{"sub/b.txt"},
+		},
+		{
+			name: "cache tag", rules: Rules{IfPresent: []Tag{CacheTag}}, warns: 1,
+			gone: []string{"cache/data", "cache/deep", "cache/deep/data"},
+		},
 		{name: "tag by name", rules: Rules{IfPresent: []Tag{{Name: ".nobackup"}}}, gone: []string{"marked/data"}},
 		{name: "larger than", rules: Rules{LargerThan: 999}, gone: []string{"big"}},
 		{name: "not larger than", rules: Rules{LargerThan: 1000}},

@@ -9,7 +9,8 @@ import (
 	"slices"
 	"sync"
 
-	"golang.org/x/crypto/poly1305" //nolint:staticcheck // deprecated for new designs; the repository format prescribes it
+	//lint:ignore SA1019 deprecated for new designs; the repository format prescribes it
+	"golang.org/x/crypto/poly1305"
 )
 
 // ErrUnauthenticated says that sealed bytes were not sealed with this key, or
