@@ -43,7 +43,9 @@ func (c *command) exit(ctx context.Context, err error) int {
 	if errors.Is(err, errOutputClosed) {
 		return code
 	}
-	if step := nextStep(err); step != "" && code != exitInterrupted {
+	if code == exitInterrupted {
+		err = fmt.Errorf("interrupted; run the command again to finish (%w)", err)
+	} else if step := nextStep(err); step != "" {
 		err = fmt.Errorf("%w; %s", err, step)
 	}
 	if c.ui == nil {
