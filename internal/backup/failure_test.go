@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 	"testing"
 	"time"
 
@@ -120,15 +121,23 @@ func openDescriptors(t *testing.T) int {
 // The memory of a backup does not grow with the number of files, except by a
 // few times the tree of its largest folder.
 func TestMemoryOfFlatFolder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures memory: not under the race detector, which needs several times as much")
+	}
 	const files = 100_000
 	b, s := newBed(t), newFake()
 	for n := range files {
 		s.file(fmt.Sprintf("/src/file-%06d", n), nil)
 	}
 	base := liveHeap()
-	var peak uint64
-	uses := 0
+	var (
+		mu   sync.Mutex
+		peak uint64
+		uses int
+	)
 	s.before = func(string, string) error {
+		mu.Lock()
+		defer mu.Unlock()
 		if uses++; uses%20_000 == 0 {
 			peak = max(peak, liveHeap())
 		}

@@ -44,6 +44,9 @@ const (
 // twice in processes of their own: the first compiles the cached index, the
 // second finds it.
 func TestIndexOpensWithinItsMemory(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures memory: not under the race detector, which needs several times as much")
+	}
 	blobs := 200_000
 	full := os.Getenv("HOLDFAST_SOAK") != ""
 	if full {

@@ -72,6 +72,9 @@ func measureLarge(t testing.TB, dir string, blobs int) large {
 // TestMemoryDoesNotGrow is the guard of the memory promise, at a size that
 // takes a second.
 func TestMemoryDoesNotGrow(t *testing.T) {
+	if testing.Short() {
+		t.Skip("measures memory: not under the race detector, which needs several times as much")
+	}
 	dir := t.TempDir()
 	for _, run := range []string{"built", "from the cache"} {
 		l := measureLarge(t, dir, 200_000)
