@@ -14,9 +14,9 @@ import (
 	"holdfast/storage"
 )
 
-// The default cost of deriving a key, as restic chooses it.
+// The default cost of deriving a key (docs/decisions/0009-key-cost.md).
 const (
-	keyTime   = 500 * time.Millisecond
+	keyTime   = 250 * time.Millisecond
 	keyMemory = 60 // MiB
 )
 

@@ -3,7 +3,7 @@ package files
 // How many files to read at once from a medium. More only helps where
 // waiting, not reading, takes the time.
 const (
-	rotatingReaders = 1 // a disk that seeks reads slower the more it is asked
+	rotatingReaders = 2 // disks that seek want few at once; virtual ones call themselves rotating and do not
 	defaultReaders  = 2 // flash, or not known
 	networkReaders  = 8 // each open and read waits for a round trip
 	maxLocalReaders = 4 // of flash: more only contend with the workers

@@ -17,6 +17,7 @@ type reader struct {
 	sys   *system
 	fd    int
 	entry source.Entry
+	read  int64 // bytes
 	large bool
 }
 
@@ -74,6 +75,8 @@ func (r *reader) expect(size int64) {
 	}
 }
 
+// Read takes a read that stops short where the file's size said it would for
+// the end, and saves asking once more: Check notices what grew meanwhile.
 func (r *reader) Read(p []byte) (int, error) {
 	if r.fd < 0 {
 		return 0, fs.ErrClosed
@@ -90,6 +93,10 @@ func (r *reader) Read(p []byte) (int, error) {
 		case n == 0:
 			return 0, io.EOF
 		default:
+			r.read += int64(n)
+			if n < len(p) && r.read == r.entry.Size {
+				return n, io.EOF
+			}
 			return n, nil
 		}
 	}

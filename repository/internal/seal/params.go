@@ -37,6 +37,10 @@ const usualR = 8
 // the one that scrypt's author recommended for interactive logins in 2009.
 const leastN = 1 << 14
 
+// leastWork is the N·r·p below which no key is made here: with N = 2^15, the
+// least that OWASP's Password Storage Cheat Sheet accepts (r = 8, p = 3).
+const leastWork = (1 << 15) * usualR * 3
+
 // Validate returns ErrParams unless p is valid and within bounds.
 func (p Params) Validate() error {
 	if p.N < 2 || p.R < 1 || p.P < 1 || p.N&(p.N-1) != 0 {
@@ -84,6 +88,7 @@ func calibrate(target time.Duration, memoryMiB int, measure func(Params) (time.D
 		p.N *= 2
 		took *= 2
 	}
-	p.P = max(1, min(int(target/took), maxWork/(p.N*p.R)))
+	least := (leastWork + p.N*p.R - 1) / (p.N * p.R)
+	p.P = max(least, min(int(target/took), maxWork/(p.N*p.R)))
 	return p, p.Validate()
 }

@@ -237,8 +237,8 @@ func TestCalibrate(t *testing.T) {
 		want   Params
 	}{
 		{"usual", 40 * time.Millisecond, 500 * time.Millisecond, 60, Params{1 << 15, 8, 6}},
-		{"slow machine", 2 * time.Second, 500 * time.Millisecond, 60, Params{1 << 14, 8, 1}},
-		{"little time", 40 * time.Millisecond, 100 * time.Millisecond, 60, Params{1 << 15, 8, 1}},
+		{"slow machine: the least work", 2 * time.Second, 500 * time.Millisecond, 60, Params{1 << 14, 8, 6}},
+		{"little time: the least work", 40 * time.Millisecond, 100 * time.Millisecond, 60, Params{1 << 15, 8, 3}},
 		{"much memory", 40 * time.Millisecond, 500 * time.Millisecond, 1 << 20, Params{1 << 17, 8, 1}},
 		{"coarse clock", 0, 500 * time.Millisecond, 60, Params{1 << 15, 8, 256}},
 	} {
