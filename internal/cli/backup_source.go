@@ -7,14 +7,9 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/exec"
-	"os/user"
 	"path/filepath"
 	"runtime"
 	"slices"
-	"strconv"
-	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
 
@@ -23,7 +18,6 @@ import (
 	"holdfast/internal/source"
 	"holdfast/internal/source/files"
 	"holdfast/repository"
-	"holdfast/repository/snapshot"
 	"holdfast/storage"
 	"holdfast/storage/local"
 )
@@ -95,66 +89,6 @@ func (f *sourceFlags) open(ctx context.Context, c *command, args []string, r *re
 		return nil, err
 	}
 	return f.openFiles(c, paths, r)
-}
-
-func (f *sourceFlags) openStream(content io.ReadCloser, failure func() error) *opened {
-	path := "/" + strings.TrimPrefix(filepath.ToSlash(f.stdinFilename), "/")
-	return &opened{
-		source: &source.Stream{
-			Path: path, Content: content, ModTime: time.Now(),
-			UID: uint32(max(0, os.Getuid())), GID: uint32(max(0, os.Getgid())), //nolint:gosec // IDs are small
-		},
-		paths: []string{path}, readers: 1, failure: failure,
-	}
-}
-
-// openCommand starts a command and backs up what it prints. Reading fails at
-// the end if the command does, so that no snapshot is made of half an output.
-func (f *sourceFlags) openCommand(ctx context.Context, c *command, args []string) (*opened, error) {
-	if len(args) == 0 {
-		return nil, errors.New("--stdin-from-command needs a command: `holdfast backup --stdin-from-command -- pg_dump shop`")
-	}
-	cmd := exec.CommandContext(ctx, args[0], args[1:]...) //nolint:gosec // it is what the user asked for
-	cmd.Stderr = c.streams.Err
-	out, err := cmd.StdoutPipe()
-	if err == nil {
-		err = cmd.Start()
-	}
-	if err != nil {
-		return nil, fmt.Errorf("start %s: %w", args[0], err)
-	}
-	o := &commandOutput{ReadCloser: out, cmd: cmd}
-	return f.openStream(o, o.failure), nil
-}
-
-// commandOutput is the output of a command; its end is an error if the
-// command failed.
-type commandOutput struct {
-	io.ReadCloser
-	cmd    *exec.Cmd
-	ended  bool
-	result error
-}
-
-func (o *commandOutput) Read(p []byte) (int, error) {
-	n, err := o.ReadCloser.Read(p)
-	if errors.Is(err, io.EOF) {
-		if failure := o.failure(); failure != nil {
-			return n, failure
-		}
-	}
-	return n, err
-}
-
-// failure waits for the command and returns why it failed, if it did.
-func (o *commandOutput) failure() error {
-	if !o.ended {
-		o.ended = true
-		if err := o.cmd.Wait(); err != nil {
-			o.result = fmt.Errorf("the command %s failed, so no snapshot was made: %w", o.cmd.Path, err)
-		}
-	}
-	return o.result
 }
 
 // openFiles builds a source of files.
@@ -344,40 +278,4 @@ func existing(c *command, paths []string) ([]string, error) {
 		return nil, errors.New("none of the paths to back up exists")
 	}
 	return found, nil
-}
-
-// newSnapshot says who makes a snapshot, and when.
-func newSnapshot(host, at string, tags []string) (snapshot.Snapshot, error) {
-	s := snapshot.Snapshot{Time: time.Now(), Hostname: host, ProgramVersion: programVersion(), Tags: tags}
-	if at != "" {
-		t, err := time.ParseInLocation(time.DateTime, at, time.Local)
-		if err != nil {
-			return s, fmt.Errorf("--time %q: write it as %q", at, time.DateTime)
-		}
-		s.Time = t
-	}
-	if err := (snapshot.TagEdit{Add: tags}).Validate(); err != nil {
-		return s, err
-	}
-	if s.Hostname == "" {
-		name, err := os.Hostname()
-		if err != nil {
-			return s, fmt.Errorf("find this host's name: %w; give one with --host", err)
-		}
-		s.Hostname = name
-	}
-	if u, err := user.Current(); err == nil {
-		s.Username = u.Username
-		s.UID, s.GID = number(u.Uid), number(u.Gid)
-	}
-	return s, nil
-}
-
-// number returns 0 where IDs are not numbers (Windows).
-func number(s string) uint32 {
-	n, err := strconv.ParseUint(s, 10, 32)
-	if err != nil {
-		return 0
-	}
-	return uint32(n)
 }
