@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"holdfast/repository/id"
+	"holdfast/test/tools"
 )
 
 var (
@@ -92,12 +93,10 @@ func TestEditedNamesTheFirstOfTheRow(t *testing.T) {
 // TestSnapshotOfRestic decodes a snapshot that restic has made and encodes
 // it again.
 func TestSnapshotOfRestic(t *testing.T) {
-	if _, err := exec.LookPath("restic"); err != nil {
-		t.Skip("restic is not installed")
-	}
+	program := tools.Restic(t)
 	repository := filepath.Join(t.TempDir(), "repository")
 	restic := func(args ...string) []byte {
-		cmd := exec.CommandContext(t.Context(), "restic", append([]string{"--no-cache", "-q", "--repo", repository}, args...)...)
+		cmd := exec.CommandContext(t.Context(), program, append([]string{"--no-cache", "-q", "--repo", repository}, args...)...)
 		cmd.Env = append(os.Environ(), "RESTIC_PASSWORD=x", "TZ=America/St_Johns")
 		out, err := cmd.Output()
 		if err != nil {

@@ -16,19 +16,18 @@ import (
 	"github.com/pkg/xattr"
 
 	"holdfast/repository/id"
+	"holdfast/test/tools"
 )
 
 // TestTreesOfRestic reads the trees that restic makes of a folder of
 // oddities and writes them again: every byte must stay.
 func TestTreesOfRestic(t *testing.T) {
-	if _, err := exec.LookPath("restic"); err != nil {
-		t.Skip("restic is not installed")
-	}
+	program := tools.Restic(t)
 	source := t.TempDir()
 	makeOddities(t, source)
 	repository := filepath.Join(t.TempDir(), "repository")
 	restic := func(args ...string) []byte {
-		cmd := exec.CommandContext(t.Context(), "restic", append([]string{"--no-cache", "--repo", repository}, args...)...)
+		cmd := exec.CommandContext(t.Context(), program, append([]string{"--no-cache", "--repo", repository}, args...)...)
 		cmd.Env = append(os.Environ(), "RESTIC_PASSWORD=x", "TZ=Asia/Kolkata")
 		cmd.Dir = source
 		var stderr bytes.Buffer
