@@ -62,12 +62,13 @@ var placed = map[string]ring{
 
 	"internal/retention": rule,
 
-	"internal/event":   basic,
-	"internal/kit":     basic,
-	"internal/pattern": basic,
-	"internal/proc":    basic,
-	"internal/secret":  basic,
-	"internal/size":    basic,
+	"internal/event":    basic,
+	"internal/filemode": basic,
+	"internal/kit":      basic,
+	"internal/pattern":  basic,
+	"internal/proc":     basic,
+	"internal/secret":   basic,
+	"internal/size":     basic,
 }
 
 // shortcuts are the imports allowed between families of one ring. A family

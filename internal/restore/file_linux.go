@@ -6,6 +6,8 @@ import (
 	"unsafe"
 
 	"golang.org/x/sys/unix"
+
+	"holdfast/internal/filemode"
 )
 
 // fileHandle is an open file of the target. It is a bare descriptor: an
@@ -89,7 +91,7 @@ func timespec(s stamp) unix.Timespec {
 //
 //nolint:unconvert // some fields are narrower on some machines
 func stateOf(st *unix.Stat_t) state {
-	mode := fileMode(st.Mode)
+	mode := filemode.FromKernel(st.Mode)
 	return state{
 		fileID: fileID{uint64(st.Dev), st.Ino},
 		kind:   kindOf(mode), mode: mode & modeBits,

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"holdfast/internal/filemode"
 	"holdfast/repository/tree"
 )
 
@@ -44,7 +45,7 @@ func (r *restorer) setOpen(fd int, m *metadata, is *state, foreign bool) error {
 	}
 	// Setting an ACL changes the mode, so it is set although it looked right.
 	if is.mode != mode || len(m.attributes) > 0 {
-		if err := unix.Fchmod(fd, kernelMode(mode)); err != nil {
+		if err := unix.Fchmod(fd, filemode.ToKernel(mode)); err != nil {
 			errs = append(errs, fmt.Errorf("set mode: %w", err))
 		}
 	}
@@ -125,7 +126,7 @@ func (r *restorer) setSpecial(d dirHandle, name string, m *metadata) error {
 	for _, a := range m.attributes {
 		errs = append(errs, r.judgeAttribute(a.Name, unix.Setxattr(path, a.Name, a.Value, 0)))
 	}
-	if err := unix.Chmod(path, kernelMode(mode)); err != nil {
+	if err := unix.Chmod(path, filemode.ToKernel(mode)); err != nil {
 		errs = append(errs, fmt.Errorf("set mode: %w", err))
 	}
 	times := []unix.Timespec{timespec(m.atime), timespec(m.mtime)}

@@ -1,10 +1,9 @@
 package files
 
 import (
-	"os"
-
 	"golang.org/x/sys/unix"
 
+	"holdfast/internal/filemode"
 	"holdfast/internal/source"
 )
 
@@ -32,7 +31,7 @@ func statPath(path string) (source.Entry, error) {
 //nolint:unconvert
 func entryOf(st *unix.Stat_t) source.Entry {
 	return source.Entry{
-		Mode:       fileMode(st.Mode),
+		Mode:       filemode.FromKernel(st.Mode),
 		UID:        st.Uid,
 		GID:        st.Gid,
 		Size:       st.Size,
@@ -44,36 +43,4 @@ func entryOf(st *unix.Stat_t) source.Entry {
 		Links:      uint64(st.Nlink),
 		RDev:       uint64(st.Rdev),
 	}
-}
-
-// fileMode translates st_mode as package os does.
-func fileMode(mode uint32) os.FileMode {
-	m := os.FileMode(mode & 0o777)
-	switch mode & unix.S_IFMT {
-	case unix.S_IFREG:
-	case unix.S_IFDIR:
-		m |= os.ModeDir
-	case unix.S_IFLNK:
-		m |= os.ModeSymlink
-	case unix.S_IFBLK:
-		m |= os.ModeDevice
-	case unix.S_IFCHR:
-		m |= os.ModeDevice | os.ModeCharDevice
-	case unix.S_IFIFO:
-		m |= os.ModeNamedPipe
-	case unix.S_IFSOCK:
-		m |= os.ModeSocket
-	default:
-		m |= os.ModeIrregular
-	}
-	if mode&unix.S_ISUID != 0 {
-		m |= os.ModeSetuid
-	}
-	if mode&unix.S_ISGID != 0 {
-		m |= os.ModeSetgid
-	}
-	if mode&unix.S_ISVTX != 0 {
-		m |= os.ModeSticky
-	}
-	return m
 }
