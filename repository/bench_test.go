@@ -121,9 +121,9 @@ func benchRepository(b *testing.B, size int) (*Repository, []id.ID) {
 // not fill the memory.
 type forgetful struct{ *mem.Store }
 
-func (f forgetful) Put(ctx context.Context, key string, body storage.Body) error {
+func (f forgetful) Put(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
 	if strings.HasPrefix(key, PackFile.folder()) {
 		return nil
 	}
-	return f.Store.Put(ctx, key, body)
+	return f.Store.Put(ctx, key, body, o)
 }

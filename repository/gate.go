@@ -67,11 +67,11 @@ func (g *gate) pass(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-func (g *gate) Put(ctx context.Context, key string, body storage.Body) error {
+func (g *gate) Put(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
 	if err := g.pass(ctx); err != nil {
 		return err
 	}
-	return g.Store.Put(ctx, key, body)
+	return g.Store.Put(ctx, key, body, o)
 }
 
 func (g *gate) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {

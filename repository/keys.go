@@ -101,7 +101,7 @@ func (r *Repository) addKeyOf(ctx context.Context, password []byte, cost KeyCost
 		return id.ID{}, fmt.Errorf("add key: verify before upload: %w", err)
 	}
 	i := id.Hash(plain)
-	if err := r.store.Put(ctx, KeyFile.Key(i), storage.Bytes(plain)); err != nil {
+	if err := r.store.Put(ctx, KeyFile.Key(i), storage.Bytes(plain), storage.PutOptions{SHA256: (*[32]byte)(&i)}); err != nil {
 		return id.ID{}, fmt.Errorf("add key: %w", err)
 	}
 	return i, nil

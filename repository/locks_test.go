@@ -81,7 +81,7 @@ func TestNothingChangesAfterTheLockIsLost(t *testing.T) {
 			t.Fatal(context.Cause(ctx))
 		}
 		before := time.Now()
-		err := r.store.Put(ctx, "data/x", storage.Bytes(nil))
+		err := r.store.Put(ctx, "data/x", storage.Bytes(nil), storage.PutOptions{})
 		if !errors.Is(err, ErrLockLost) || time.Since(before) == 0 {
 			t.Errorf("Put = %v after %v, want it held back and refused", err, time.Since(before))
 		}
@@ -89,7 +89,7 @@ func TestNothingChangesAfterTheLockIsLost(t *testing.T) {
 			t.Errorf("RemoveFile = %v", err)
 		}
 		s.Clear()
-		if err := r.store.Put(t.Context(), "data/y", storage.Bytes(nil)); err != nil {
+		if err := r.store.Put(t.Context(), "data/y", storage.Bytes(nil), storage.PutOptions{}); err != nil {
 			t.Errorf("the gate stays frozen: %v", err)
 		}
 		unlock(t, l)

@@ -184,7 +184,7 @@ func (w *Writer) finishPack(ctx context.Context, k *openPack) error {
 		err = w.r.cachePack(packID, blobs[0].Type, k.spool)
 	}
 	if err == nil {
-		err = w.r.store.Put(ctx, PackFile.Key(packID), k.spool)
+		err = w.r.store.Put(ctx, PackFile.Key(packID), k.spool, storage.PutOptions{SHA256: (*[32]byte)(&packID), Bulk: blobs[0].Type == blob.Data})
 	}
 	if err != nil {
 		return errors.Join(fmt.Errorf("upload pack: %w", err), k.spool.Discard())

@@ -375,7 +375,7 @@ func TestLoadBlobReusesTheBuffer(t *testing.T) {
 func TestFreezeHoldsBackNewOperations(t *testing.T) {
 	g := &gate{Store: mem.New()}
 	operations := map[string]func(context.Context) error{
-		"put":    func(ctx context.Context) error { return g.Put(ctx, "a", storage.Bytes(nil)) },
+		"put":    func(ctx context.Context) error { return g.Put(ctx, "a", storage.Bytes(nil), storage.PutOptions{}) },
 		"get":    func(ctx context.Context) error { _, err := g.Get(ctx, "a", 0, -1); return err },
 		"stat":   func(ctx context.Context) error { _, err := g.Stat(ctx, "a"); return err },
 		"list":   func(ctx context.Context) error { return g.List(ctx, "", func(storage.Info) error { return nil }) },

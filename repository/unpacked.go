@@ -101,7 +101,7 @@ func (f sealedFiles) save(ctx context.Context, k FileKind, plain []byte) (id.ID,
 		return id.ID{}, err
 	}
 	i := id.Hash(sealed)
-	if err := f.store.Put(ctx, k.Key(i), storage.Bytes(sealed)); err != nil {
+	if err := f.store.Put(ctx, k.Key(i), storage.Bytes(sealed), storage.PutOptions{SHA256: (*[32]byte)(&i)}); err != nil {
 		return i, fmt.Errorf("save %s %s: %w", k, i.Short(), err)
 	}
 	return i, nil

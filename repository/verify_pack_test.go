@@ -139,7 +139,7 @@ func TestVerifyPackChecksTheName(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := id.Hash([]byte("other"))
-	if err := r.Store().Put(t.Context(), PackFile.Key(other), storage.Bytes(stored)); err != nil {
+	if err := r.Store().Put(t.Context(), PackFile.Key(other), storage.Bytes(stored), storage.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	for n := range blobs {

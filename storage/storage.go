@@ -32,7 +32,11 @@ type Store interface {
 	//
 	// Objects are immutable: when key exists already, Put changes nothing
 	// and returns ErrExists.
-	Put(ctx context.Context, key string, body Body) error
+	//
+	// The options tell more about the object; a store without the power for
+	// one of them ignores it, but for a Retention, which it refuses with
+	// ErrUnsupported.
+	Put(ctx context.Context, key string, body Body, o PutOptions) error
 
 	// Get reads length bytes of key from offset on; length < 0 reads to the
 	// end. The reader yields exactly the bytes asked for or an error: an
@@ -63,6 +67,18 @@ type Info struct {
 	SizeBytes int64
 }
 
+// PutOptions tell a store what the bytes of an object do not.
+type PutOptions struct {
+	// SHA256, if set, is the hash of the body. A store whose server checks
+	// what arrives hands it on and need not hash the body itself.
+	SHA256 *[32]byte
+	// Bulk marks an object that only restores and read-back read, such as a
+	// pack of file content: lifecycle rules may move it to a colder class.
+	Bulk bool
+	// Retention makes the object immutable from the first instant on.
+	Retention Retention
+}
+
 // Body is what Put stores. It can be read at any offset any number of times,
 // so that a retry or a parallel upload may start anywhere.
 type Body interface {
@@ -84,6 +100,15 @@ var (
 	// ErrInvalidRange says that a range asked of Get begins after the end of
 	// the object, or is negative.
 	ErrInvalidRange = errors.New("range lies outside the object")
+	// ErrUnsupported says that the store has no such power, or that the
+	// service behind it has not.
+	ErrUnsupported = errors.New("the storage service cannot do this")
+	// ErrImmutable says that an object is under a retention or a legal hold
+	// that forbids to delete it or to loosen what protects it.
+	ErrImmutable = errors.New("object is immutable")
+	// ErrCold says that an object lies in a class that has to be thawed
+	// before it can be read (see Tiering).
+	ErrCold = errors.New("object lies in a cold storage class and must be thawed first")
 	// ErrConflict says that a key holds other bytes than the ones we stored
 	// there: damage, or a second writer. It never wraps ErrExists, so that no
 	// caller takes it for "this very object is stored already".
@@ -95,6 +120,7 @@ var (
 func IsPermanent(err error) bool {
 	for _, p := range []error{
 		ErrNotFound, ErrExists, ErrReadOnly, ErrFull, ErrInvalidKey, ErrInvalidRange, ErrConflict,
+		ErrUnsupported, ErrImmutable, ErrCold,
 		fs.ErrPermission, context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, p) {

@@ -151,15 +151,15 @@ func (s *Store) end(o operation, err error) error {
 }
 
 // Put stores body, or does what a rule says.
-func (s *Store) Put(ctx context.Context, key string, body storage.Body) error {
+func (s *Store) Put(ctx context.Context, key string, body storage.Body, po storage.PutOptions) error {
 	o, err := s.begin(ctx, OpPut, key)
 	if err == nil {
-		err = s.put(ctx, o, key, body)
+		err = s.put(ctx, o, key, body, po)
 	}
 	return s.end(o, err)
 }
 
-func (s *Store) put(ctx context.Context, o operation, key string, body storage.Body) error {
+func (s *Store) put(ctx context.Context, o operation, key string, body storage.Body, po storage.PutOptions) error {
 	switch o.fault.kind {
 	case skip:
 		return nil
@@ -168,7 +168,7 @@ func (s *Store) put(ctx context.Context, o operation, key string, body storage.B
 	case flip:
 		body = flippedBody{Body: body, bit: o.below(8 * body.Size())}
 	}
-	if err := s.Store.Put(ctx, key, body); err != nil {
+	if err := s.Store.Put(ctx, key, body, po); err != nil {
 		return err
 	}
 	s.noticePut(key)

@@ -57,7 +57,7 @@ func TestRulesPickOperations(t *testing.T) {
 			s := fault.New(mem.New(), 1, test.rule)
 			var failed []int
 			for i := range 10 {
-				if s.Put(t.Context(), fmt.Sprintf("data/%d", i), storage.Bytes(nil)) != nil {
+				if s.Put(t.Context(), fmt.Sprintf("data/%d", i), storage.Bytes(nil), storage.PutOptions{}) != nil {
 					failed = append(failed, i)
 				}
 			}
@@ -88,7 +88,7 @@ func TestPutFaults(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			below := mem.New()
 			s := fault.New(below, 7, fault.Rule{Fault: test.fault})
-			if err := s.Put(t.Context(), "a", storage.Bytes(data)); !errors.Is(err, test.err) {
+			if err := s.Put(t.Context(), "a", storage.Bytes(data), storage.PutOptions{}); !errors.Is(err, test.err) {
 				t.Errorf("Put = %v, want %v", err, test.err)
 			}
 			stored, err := storage.ReadAll(t.Context(), below, "a")
@@ -190,7 +190,7 @@ func TestDelaysAddUp(t *testing.T) {
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
-		if err := s.Put(ctx, "a", storage.Bytes(nil)); !errors.Is(err, context.DeadlineExceeded) {
+		if err := s.Put(ctx, "a", storage.Bytes(nil), storage.PutOptions{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Put = %v, want its deadline", err)
 		}
 	})
@@ -201,7 +201,7 @@ func TestSameSeedSameFaults(t *testing.T) {
 	stored := func(seed uint64) []byte {
 		below := mem.New()
 		s := fault.New(below, seed, fault.Rule{Fault: fault.Cut(nil)})
-		if err := s.Put(t.Context(), "a", storage.Bytes(data)); err != nil {
+		if err := s.Put(t.Context(), "a", storage.Bytes(data), storage.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		b, _ := storage.ReadAll(t.Context(), below, "a")
@@ -221,7 +221,7 @@ func TestListsLag(t *testing.T) {
 	below.Overwrite("data/old", nil)
 	s := fault.New(below, 1)
 	s.LagLists(2)
-	if err := s.Put(ctx, "data/new", storage.Bytes(nil)); err != nil {
+	if err := s.Put(ctx, "data/new", storage.Bytes(nil), storage.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := s.Delete(ctx, "data/old"); err != nil {
@@ -259,7 +259,7 @@ func TestCrash(t *testing.T) {
 			s.CrashAt(3, test.mode)
 			var errs []error
 			for _, key := range []string{"1", "2", "3", "4", "5"} {
-				errs = append(errs, s.Put(ctx, key, storage.Bytes([]byte("content"))))
+				errs = append(errs, s.Put(ctx, key, storage.Bytes([]byte("content")), storage.PutOptions{}))
 			}
 			want := []error{nil, nil, test.op3, fault.ErrCrashed, fault.ErrCrashed}
 			if !slices.Equal(errs, want) {
@@ -293,7 +293,7 @@ func TestOpenReaderDiesInCrash(t *testing.T) {
 
 func TestCallsAreLogged(t *testing.T) {
 	s := fault.New(mem.New(), 1, fault.Rule{Op: fault.OpGet, Fault: fault.Before(errTest)})
-	s.Put(t.Context(), "a", storage.Bytes(nil))
+	s.Put(t.Context(), "a", storage.Bytes(nil), storage.PutOptions{})
 	s.Get(t.Context(), "a", 0, -1)
 	keys(t, s)
 	want := []fault.Call{
@@ -319,7 +319,7 @@ func TestReplay(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			if err := s.Put(ctx, "new", storage.Bytes(b)); err != nil {
+			if err := s.Put(ctx, "new", storage.Bytes(b), storage.PutOptions{}); err != nil {
 				return err
 			}
 			return s.Delete(ctx, "old")

@@ -42,7 +42,7 @@ func BenchmarkPutSmall(b *testing.B) {
 	s := create(b)
 	body := storage.Bytes(make([]byte, 500))
 	for i := range b.N {
-		if err := s.Put(b.Context(), fmt.Sprintf("locks/%d", i), body); err != nil {
+		if err := s.Put(b.Context(), fmt.Sprintf("locks/%d", i), body, storage.PutOptions{}); err != nil {
 			b.Fatal(err)
 		}
 	}
@@ -50,7 +50,7 @@ func BenchmarkPutSmall(b *testing.B) {
 
 func putAndDelete(b *testing.B, s *local.Store, key string, body storage.Body) {
 	b.Helper()
-	if err := s.Put(b.Context(), key, body); err != nil {
+	if err := s.Put(b.Context(), key, body, storage.PutOptions{}); err != nil {
 		b.Fatal(err)
 	}
 	b.StopTimer() // keep the disk from filling up
@@ -62,7 +62,7 @@ func putAndDelete(b *testing.B, s *local.Store, key string, body storage.Body) {
 
 func BenchmarkGetRange(b *testing.B) {
 	s := create(b)
-	if err := s.Put(b.Context(), "data/3f/3f9a", storage.Bytes(make([]byte, packBytes))); err != nil {
+	if err := s.Put(b.Context(), "data/3f/3f9a", storage.Bytes(make([]byte, packBytes)), storage.PutOptions{}); err != nil {
 		b.Fatal(err)
 	}
 	for _, n := range []int{4 << 10, 1 << 20} {
@@ -84,7 +84,7 @@ func BenchmarkList(b *testing.B) {
 	s := create(b)
 	const n = 10_000
 	for i := range n {
-		if err := s.Put(b.Context(), fmt.Sprintf("data/%02x/%064d", i%256, i), storage.Bytes(nil)); err != nil {
+		if err := s.Put(b.Context(), fmt.Sprintf("data/%02x/%064d", i%256, i), storage.Bytes(nil), storage.PutOptions{}); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -33,7 +33,7 @@ func TestSpoolOnFullDisk(t *testing.T) {
 	full.Close()
 
 	// Room again: the lost bytes must still not pass for an object.
-	if err := s.Put(t.Context(), "data/3f/3f9a", sp); !errors.Is(err, storage.ErrFull) {
+	if err := s.Put(t.Context(), "data/3f/3f9a", sp, storage.PutOptions{}); !errors.Is(err, storage.ErrFull) {
 		t.Errorf("Put of a spool that lost bytes = %v, want ErrFull", err)
 	}
 	if _, err := s.Stat(t.Context(), "data/3f/3f9a"); !errors.Is(err, storage.ErrNotFound) {

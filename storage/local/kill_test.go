@@ -93,7 +93,7 @@ func putUntilKilled(t *testing.T, dir string) {
 			}
 			body = sp
 		}
-		if err := s.Put(t.Context(), key, body); err != nil {
+		if err := s.Put(t.Context(), key, body, storage.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		if sp, ok := body.(storage.Spool); ok {

@@ -29,7 +29,7 @@ func create(t testing.TB) *local.Store {
 
 func put(t testing.TB, s storage.Store, key, data string) {
 	t.Helper()
-	if err := s.Put(t.Context(), key, storage.Bytes([]byte(data))); err != nil {
+	if err := s.Put(t.Context(), key, storage.Bytes([]byte(data)), storage.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -103,7 +103,7 @@ func TestFileWhereFolderShouldBe(t *testing.T) {
 
 	s := create(t)
 	put(t, s, "data", "a file of that name")
-	err := s.Put(t.Context(), "data/3f/3f9a", storage.Bytes(nil))
+	err := s.Put(t.Context(), "data/3f/3f9a", storage.Bytes(nil), storage.PutOptions{})
 	if err == nil || !strings.Contains(err.Error(), "a file is where a folder should be") {
 		t.Errorf("Put below a file = %v, want it said", err)
 	}
@@ -123,7 +123,7 @@ func TestVanishedFolderIsNotAnEmptyStore(t *testing.T) {
 			t.Errorf("%s in a vanished folder = %v, want an error other than ErrNotFound", name, err)
 		}
 	}
-	if err := s.Put(t.Context(), "data/3f/3f9a", storage.Bytes(nil)); err == nil {
+	if err := s.Put(t.Context(), "data/3f/3f9a", storage.Bytes(nil), storage.PutOptions{}); err == nil {
 		t.Error("Put in a vanished folder = nil; it must not go to the disk below")
 	}
 	if _, err := os.Stat(s.Location()); err == nil {
@@ -170,7 +170,7 @@ func TestModes(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer sp.Discard()
-			if err := s.Put(t.Context(), "data/3f/3f9b", sp); err != nil {
+			if err := s.Put(t.Context(), "data/3f/3f9b", sp, storage.PutOptions{}); err != nil {
 				t.Fatal(err)
 			}
 			for name, want := range map[string]fs.FileMode{
@@ -218,7 +218,7 @@ func TestRepositoryMadeByRestic(t *testing.T) {
 func TestNamesOfTemporaryFilesAreNoKeys(t *testing.T) {
 	s := create(t)
 	for _, key := range []string{".holdfast-tmp-1", "data/3f/.holdfast-tmp-1", "config-tmp-1"} {
-		if err := s.Put(t.Context(), key, storage.Bytes(nil)); !errors.Is(err, storage.ErrInvalidKey) {
+		if err := s.Put(t.Context(), key, storage.Bytes(nil), storage.PutOptions{}); !errors.Is(err, storage.ErrInvalidKey) {
 			t.Errorf("Put(%q) = %v, want ErrInvalidKey", key, err)
 		}
 	}
@@ -302,7 +302,7 @@ func TestSpoolIsMovedNotCopied(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Put(t.Context(), "data/3f/3f9a", sp); err != nil {
+	if err := s.Put(t.Context(), "data/3f/3f9a", sp, storage.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	after, err := os.Stat(filepath.Join(s.Location(), "data", "3f", "3f9a"))
@@ -314,10 +314,10 @@ func TestSpoolIsMovedNotCopied(t *testing.T) {
 	}
 
 	// A wrapper that lost the answer puts again, under this key or another.
-	if err := s.Put(t.Context(), "data/3f/3f9a", sp); !errors.Is(err, storage.ErrExists) {
+	if err := s.Put(t.Context(), "data/3f/3f9a", sp, storage.PutOptions{}); !errors.Is(err, storage.ErrExists) {
 		t.Errorf("second Put of a spool = %v, want ErrExists", err)
 	}
-	if err := s.Put(t.Context(), "data/3f/3f9b", sp); err != nil {
+	if err := s.Put(t.Context(), "data/3f/3f9b", sp, storage.PutOptions{}); err != nil {
 		t.Errorf("Put of a moved spool under another key: %v", err)
 	}
 	if b, err := storage.ReadAll(t.Context(), s, "data/3f/3f9b"); err != nil || string(b) != "content" {
@@ -349,7 +349,7 @@ func TestPutAcrossDevices(t *testing.T) {
 		t.Fatal(err)
 	}
 	sp.Write([]byte("content"))
-	if err := s.Put(t.Context(), "data/3f/3f9a", sp); err != nil {
+	if err := s.Put(t.Context(), "data/3f/3f9a", sp, storage.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := sp.Discard(); err != nil {

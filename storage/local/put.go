@@ -14,13 +14,16 @@ import (
 
 // Put stores body under key. A spool made by this store is moved into place;
 // any other body is copied to a temporary file beside its destination first.
-func (s *Store) Put(ctx context.Context, key string, body storage.Body) error {
+func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
 	dst, err := s.path(key)
 	if err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if !o.Retention.IsZero() {
+		return fmt.Errorf("put %s: retention: %w", key, storage.ErrUnsupported)
 	}
 	if err := s.put(ctx, dst, body); err != nil {
 		return fmt.Errorf("put %s: %w", key, writeError(err))

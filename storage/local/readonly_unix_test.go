@@ -29,8 +29,8 @@ func TestReadOnlyFolder(t *testing.T) {
 	_, spoolErr := s.NewSpool()
 	_, createErr := local.Create(filepath.Join(s.Location(), "below"))
 	for name, err := range map[string]error{
-		"Put":                 s.Put(t.Context(), "data/3f/3f9b", storage.Bytes(nil)),
-		"Put in a new folder": s.Put(t.Context(), "index/1", storage.Bytes(nil)),
+		"Put":                 s.Put(t.Context(), "data/3f/3f9b", storage.Bytes(nil), storage.PutOptions{}),
+		"Put in a new folder": s.Put(t.Context(), "index/1", storage.Bytes(nil), storage.PutOptions{}),
 		"Delete":              s.Delete(t.Context(), "data/3f/3f9a"),
 		"NewSpool":            spoolErr,
 		"Create":              createErr,

@@ -52,9 +52,12 @@ func (s *Store) Overwrite(key string, data []byte) {
 
 // Put stores a copy of body, or the bytes themselves when body is a spool of
 // this package.
-func (s *Store) Put(ctx context.Context, key string, body storage.Body) error {
+func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
 	if err := checkCall(ctx, key); err != nil {
 		return err
+	}
+	if !o.Retention.IsZero() {
+		return fmt.Errorf("put %s: retention: %w", key, storage.ErrUnsupported)
 	}
 	if s.has(key) { // spares reading the body; decided again below
 		return fmt.Errorf("put %s: %w", key, storage.ErrExists)

@@ -51,12 +51,12 @@ func (s *Store) do(ctx context.Context, op, key string, attempt func() error) er
 // Put stores body. When an attempt failed and the next one meets an object
 // under key, that object is read back: it may be the one just stored, with
 // only the answer lost. Other bytes give storage.ErrConflict.
-func (s *Store) Put(ctx context.Context, key string, body storage.Body) error {
+func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
 	sent, bodyFailure := s.watch(body)
 	failed := false // an attempt that may have stored something all the same
 	bodyFailed := false
 	err := s.do(ctx, "put", key, func() error {
-		err := s.Store.Put(ctx, key, sent)
+		err := s.Store.Put(ctx, key, sent, o)
 		if err != nil && bodyFailure() != nil {
 			bodyFailed = true
 			return nil // no failure of the store: do not try again

@@ -117,7 +117,7 @@ func TestPermanentErrorsAreFinal(t *testing.T) {
 		storage.ErrNotFound, storage.ErrExists, storage.ErrReadOnly, storage.ErrFull, storage.ErrConflict,
 	} {
 		bad := fault.New(mem.New(), 1, fault.Rule{Fault: fault.Before(fmt.Errorf("answer: %w", permanent))})
-		if err := retry.New(bad, quick).Put(t.Context(), "a", storage.Bytes(nil)); !errors.Is(err, permanent) {
+		if err := retry.New(bad, quick).Put(t.Context(), "a", storage.Bytes(nil), storage.PutOptions{}); !errors.Is(err, permanent) {
 			t.Errorf("Put = %v, want %v", err, permanent)
 		}
 		if bad.Count() != 1 {
@@ -153,7 +153,7 @@ func TestPutWithLostAnswer(t *testing.T) {
 				below.Overwrite("data/3f/3f9a", test.there)
 			}
 			s := retry.New(fault.New(below, 1, once(fault.OpPut, test.fault)), quick)
-			err := s.Put(t.Context(), "data/3f/3f9a", storage.Bytes(long))
+			err := s.Put(t.Context(), "data/3f/3f9a", storage.Bytes(long), storage.PutOptions{})
 			if !errors.Is(err, test.want) || (err != nil && test.want == nil) {
 				t.Fatalf("Put = %v, want %v", err, test.want)
 			}
@@ -167,7 +167,7 @@ func TestPutWithLostAnswer(t *testing.T) {
 func TestPutOnExistingKeyWithoutFailure(t *testing.T) {
 	s := retry.New(mem.New(), quick)
 	for _, want := range []error{nil, storage.ErrExists} {
-		if err := s.Put(t.Context(), "a", storage.Bytes([]byte("x"))); !errors.Is(err, want) {
+		if err := s.Put(t.Context(), "a", storage.Bytes([]byte("x")), storage.PutOptions{}); !errors.Is(err, want) {
 			t.Errorf("Put = %v, want %v", err, want)
 		}
 	}
@@ -189,7 +189,7 @@ func TestLocalSpoolWithLostAnswer(t *testing.T) {
 	if _, err := sp.Write([]byte("content")); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Put(t.Context(), "a", sp); err != nil {
+	if err := s.Put(t.Context(), "a", sp, storage.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 }

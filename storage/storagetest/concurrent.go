@@ -38,7 +38,7 @@ func testConcurrent(t *testing.T, s storage.Store) {
 	key := func(i int) string { return fmt.Sprintf("data/%02x/%04x", i%4, i) }
 	inParallel(t, n, func(i int) error {
 		data := randomBytes(uint64(i), 1000+i)
-		if err := s.Put(ctx, key(i), storage.Bytes(data)); err != nil {
+		if err := s.Put(ctx, key(i), storage.Bytes(data), storage.PutOptions{}); err != nil {
 			return err
 		}
 		got, err := storage.ReadAll(ctx, s, key(i))
@@ -71,7 +71,7 @@ func testConcurrentPutSameKey(t *testing.T, s storage.Store) {
 		var winner atomic.Int64
 		var wins atomic.Int64
 		inParallel(t, workers, func(i int) error {
-			err := s.Put(t.Context(), key, storage.Bytes(randomBytes(uint64(i), 5000)))
+			err := s.Put(t.Context(), key, storage.Bytes(randomBytes(uint64(i), 5000)), storage.PutOptions{})
 			if errors.Is(err, storage.ErrExists) {
 				return nil
 			}

@@ -65,7 +65,7 @@ func testListMany(t *testing.T, s storage.Store) {
 		want[i] = fmt.Sprintf("index/%04d", i)
 	}
 	inParallel(t, n, func(i int) error {
-		return s.Put(t.Context(), want[i], storage.Bytes([]byte("x")))
+		return s.Put(t.Context(), want[i], storage.Bytes([]byte("x")), storage.PutOptions{})
 	})
 	if got := list(t, s, "index/"); !slices.Equal(got, want) {
 		t.Errorf("List sees %d objects, want %d", len(got), len(want))
@@ -114,7 +114,7 @@ func testListReentrant(t *testing.T, s storage.Store) {
 		if _, err := storage.ReadAll(t.Context(), s, info.Key); err != nil {
 			return err
 		}
-		if err := s.Put(t.Context(), "other/"+info.Key, storage.Bytes(nil)); err != nil {
+		if err := s.Put(t.Context(), "other/"+info.Key, storage.Bytes(nil), storage.PutOptions{}); err != nil {
 			return err
 		}
 		return s.Delete(t.Context(), info.Key)

@@ -48,7 +48,7 @@ func testPutExists(t *testing.T, s storage.Store) {
 	for _, again := range [][]byte{[]byte("old"), []byte("other"), {}} {
 		key := "index/" + string(rune('a'+len(again)))
 		put(t, s, key, []byte("old"))
-		if err := s.Put(t.Context(), key, storage.Bytes(again)); !errors.Is(err, storage.ErrExists) {
+		if err := s.Put(t.Context(), key, storage.Bytes(again), storage.PutOptions{}); !errors.Is(err, storage.ErrExists) {
 			t.Errorf("Put on an existing key = %v, want ErrExists", err)
 		}
 		wantObject(t, s, key, []byte("old"))
@@ -65,7 +65,7 @@ func testPutFailingBody(t *testing.T, s storage.Store) {
 			}
 			return nil
 		}}
-		if err := s.Put(t.Context(), "data/aa/aa01", b); !errors.Is(err, broken) {
+		if err := s.Put(t.Context(), "data/aa/aa01", b, storage.PutOptions{}); !errors.Is(err, broken) {
 			t.Errorf("Put with a body failing at %d = %v, want the error of the body", failAt, err)
 		}
 		wantAbsent(t, s, "data/aa/aa01")
@@ -75,7 +75,7 @@ func testPutFailingBody(t *testing.T, s storage.Store) {
 
 func testPutShortBody(t *testing.T, s storage.Store) {
 	b := body{data: make([]byte, 1000), sizeBytes: 1001}
-	if err := s.Put(t.Context(), "data/aa/aa02", b); err == nil {
+	if err := s.Put(t.Context(), "data/aa/aa02", b, storage.PutOptions{}); err == nil {
 		t.Error("Put with a body shorter than its Size = nil, want an error")
 	}
 	wantAbsent(t, s, "data/aa/aa02")
@@ -91,7 +91,7 @@ func testPutCancelled(t *testing.T, s storage.Store) {
 		}
 		return nil
 	}}
-	if err := s.Put(ctx, "data/aa/aa03", b); !errors.Is(err, context.Canceled) {
+	if err := s.Put(ctx, "data/aa/aa03", b, storage.PutOptions{}); !errors.Is(err, context.Canceled) {
 		t.Errorf("Put cut off by its context = %v, want context.Canceled", err)
 	}
 	wantAbsent(t, s, "data/aa/aa03")

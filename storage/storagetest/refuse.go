@@ -17,7 +17,7 @@ func calls(ctx context.Context, s storage.Store, key string) map[string]error {
 	}
 	_, statErr := s.Stat(ctx, key)
 	return map[string]error{
-		"Put":    s.Put(ctx, key, storage.Bytes([]byte("x"))),
+		"Put":    s.Put(ctx, key, storage.Bytes([]byte("x")), storage.PutOptions{}),
 		"Get":    getErr,
 		"Stat":   statErr,
 		"Delete": s.Delete(ctx, key),

@@ -39,7 +39,7 @@ func testSpoolPut(t *testing.T, s storage.Store) {
 		if sp.Size() != int64(len(data)) {
 			t.Errorf("Size of the spool = %d, want %d", sp.Size(), len(data))
 		}
-		if err := s.Put(t.Context(), key, sp); err != nil {
+		if err := s.Put(t.Context(), key, sp, storage.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		for range 2 {
@@ -56,13 +56,13 @@ func testSpoolAfterFailedPut(t *testing.T, s storage.Store) {
 	put(t, s, "index/old", []byte("old"))
 	sp := newSpool(t, s, data)
 
-	if err := s.Put(t.Context(), "index/old", sp); !errors.Is(err, storage.ErrExists) {
+	if err := s.Put(t.Context(), "index/old", sp, storage.PutOptions{}); !errors.Is(err, storage.ErrExists) {
 		t.Fatalf("Put of a spool on an existing key = %v, want ErrExists", err)
 	}
-	if err := s.Put(cancelled(), "index/new", sp); err == nil {
+	if err := s.Put(cancelled(), "index/new", sp, storage.PutOptions{}); err == nil {
 		t.Fatal("Put with an ended context = nil")
 	}
-	if err := s.Put(t.Context(), "../index", sp); !errors.Is(err, storage.ErrInvalidKey) {
+	if err := s.Put(t.Context(), "../index", sp, storage.PutOptions{}); !errors.Is(err, storage.ErrInvalidKey) {
 		t.Fatalf("Put of a spool under an invalid key = %v, want ErrInvalidKey", err)
 	}
 
@@ -71,7 +71,7 @@ func testSpoolAfterFailedPut(t *testing.T, s storage.Store) {
 	if _, err := sp.ReadAt(got, 0); err != nil || !bytes.Equal(got, data) {
 		t.Fatalf("the spool gives other bytes after a failed Put (err %v)", err)
 	}
-	if err := s.Put(t.Context(), "index/new", sp); err != nil {
+	if err := s.Put(t.Context(), "index/new", sp, storage.PutOptions{}); err != nil {
 		t.Fatalf("Put of the same spool: %v", err)
 	}
 	wantObject(t, s, "index/new", data)
@@ -85,7 +85,7 @@ func testSpoolUnlisted(t *testing.T, s storage.Store) {
 	if err := sp.Discard(); err != nil {
 		t.Fatal(err)
 	}
-	if err := s.Put(t.Context(), "data/dd/dd02", sp); err == nil {
+	if err := s.Put(t.Context(), "data/dd/dd02", sp, storage.PutOptions{}); err == nil {
 		t.Error("Put of a discarded spool = nil, want an error")
 	}
 	wantAbsent(t, s, "data/dd/dd02")
@@ -103,7 +103,7 @@ func testSpoolReadBack(t *testing.T, s storage.Store) {
 			t.Fatalf("ReadAt right after Write gives other bytes (err %v)", err)
 		}
 	}
-	if err := s.Put(t.Context(), "data/dd/dd03", sp); err != nil {
+	if err := s.Put(t.Context(), "data/dd/dd03", sp, storage.PutOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	wantObject(t, s, "data/dd/dd03", data)

@@ -76,7 +76,7 @@ func randomBytes(seed uint64, n int) []byte {
 
 func put(t *testing.T, s storage.Store, key string, data []byte) {
 	t.Helper()
-	if err := s.Put(t.Context(), key, storage.Bytes(data)); err != nil {
+	if err := s.Put(t.Context(), key, storage.Bytes(data), storage.PutOptions{}); err != nil {
 		t.Fatalf("Put(%q): %v", key, err)
 	}
 }

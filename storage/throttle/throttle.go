@@ -60,11 +60,11 @@ func newLimiter(bytesPerSecond int64) *rate.Limiter {
 }
 
 // Put stores body, read at the upload rate.
-func (s *Store) Put(ctx context.Context, key string, body storage.Body) error {
+func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
 	if s.up != nil {
 		body = &limitedBody{ctx: ctx, limiter: s.up, Body: body}
 	}
-	return s.Store.Put(ctx, key, body)
+	return s.Store.Put(ctx, key, body, o)
 }
 
 // limitedBody waits before each piece it reads.

@@ -41,7 +41,7 @@ func TestRates(t *testing.T) {
 		body := storage.Bytes(make([]byte, 8_000_000))
 
 		start := time.Now()
-		if err := s.Put(t.Context(), "a", body); err != nil {
+		if err := s.Put(t.Context(), "a", body, storage.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		wantAbout(t, "the upload", time.Since(start), 8*time.Second)
@@ -61,7 +61,7 @@ func TestOneLimitForAllOperations(t *testing.T) {
 		var wg sync.WaitGroup
 		for i := range 4 {
 			wg.Go(func() {
-				if err := s.Put(t.Context(), fmt.Sprint(i), storage.Bytes(make([]byte, 2_000_000))); err != nil {
+				if err := s.Put(t.Context(), fmt.Sprint(i), storage.Bytes(make([]byte, 2_000_000)), storage.PutOptions{}); err != nil {
 					t.Error(err)
 				}
 			})
@@ -78,7 +78,7 @@ func TestContextEndsTheWait(t *testing.T) {
 
 		ctx, cancel := context.WithTimeout(t.Context(), 5*time.Second)
 		defer cancel()
-		if err := s.Put(ctx, "a", body); !errors.Is(err, context.DeadlineExceeded) {
+		if err := s.Put(ctx, "a", body, storage.PutOptions{}); !errors.Is(err, context.DeadlineExceeded) {
 			t.Errorf("Put after its deadline = %v", err)
 		}
 
@@ -86,7 +86,7 @@ func TestContextEndsTheWait(t *testing.T) {
 		stop := time.AfterFunc(5*time.Second, cancel)
 		defer stop.Stop()
 		start := time.Now()
-		if err := s.Put(ctx, "a", body); !errors.Is(err, context.Canceled) {
+		if err := s.Put(ctx, "a", body, storage.PutOptions{}); !errors.Is(err, context.Canceled) {
 			t.Errorf("cancelled Put = %v", err)
 		}
 		if waited := time.Since(start); waited > 5*time.Second {

@@ -232,9 +232,9 @@ type slowStore struct {
 
 func (s slowStore) wait() { time.Sleep(time.Duration(s.a.draw(int64(longestOperation)))) }
 
-func (s slowStore) Put(ctx context.Context, key string, body storage.Body) error {
+func (s slowStore) Put(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
 	s.wait()
-	return s.Store.Put(ctx, key, body)
+	return s.Store.Put(ctx, key, body, o)
 }
 
 func (s slowStore) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {

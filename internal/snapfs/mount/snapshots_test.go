@@ -92,7 +92,7 @@ func TestDamagedSnapshotIsReportedOnce(t *testing.T) {
 		f := newFixture(t)
 		f.save("www")
 		bad := id.Random()
-		if err := f.r.Store().Put(t.Context(), repository.SnapshotFile.Key(bad), storage.Bytes([]byte("nonsense"))); err != nil {
+		if err := f.r.Store().Put(t.Context(), repository.SnapshotFile.Key(bad), storage.Bytes([]byte("nonsense")), storage.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}
 		for range 3 {
