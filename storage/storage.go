@@ -12,6 +12,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"time"
 )
 
 // Store keeps objects: whole byte strings under a key, written once, read in
@@ -65,6 +66,9 @@ type Store interface {
 type Info struct {
 	Key       string
 	SizeBytes int64
+	// Stored is when the object was put, by the clock of the place; zero where
+	// that is not known. It is no part of the object: a copy has its own.
+	Stored time.Time
 }
 
 // PutOptions tell a store what the bytes of an object do not.
@@ -136,6 +140,18 @@ type Cleaner interface {
 	// Clean removes what is left behind and old enough to belong to nobody.
 	// Prune calls it under the exclusive lock; objects are never touched.
 	Clean(ctx context.Context) error
+}
+
+// Close releases what a store, or one that it wraps, holds open: connections.
+// A store without such things is closed, too.
+func Close(s Store) error {
+	if c, ok := As[interface {
+		Store
+		io.Closer
+	}](s); ok {
+		return c.Close()
+	}
+	return nil
 }
 
 // Wrapper is a Store that adds something to another one.

@@ -105,7 +105,7 @@ func (s *Store) Stat(ctx context.Context, key string) (storage.Info, error) {
 	if err != nil {
 		return storage.Info{}, fmt.Errorf("stat %s: %w", key, s.readError(err))
 	}
-	return storage.Info{Key: key, SizeBytes: info.Size()}, nil
+	return storage.Info{Key: key, SizeBytes: info.Size(), Stored: info.ModTime()}, nil
 }
 
 // Delete removes the object and flushes the folder. Without the flush a power

@@ -23,7 +23,7 @@ func (s *Store) List(ctx context.Context, prefix string, visit func(storage.Info
 		if err != nil || !info.Mode().IsRegular() || storage.CheckKey(key) != nil {
 			return ignoreNotFound(err)
 		}
-		return visit(storage.Info{Key: key, SizeBytes: info.Size()})
+		return visit(storage.Info{Key: key, SizeBytes: info.Size(), Stored: info.ModTime()})
 	}}
 	return s.walk(w, prefix)
 }

@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"holdfast/storage"
 )
@@ -95,8 +96,13 @@ func wantObject(t *testing.T, s storage.Store, key string, data []byte) {
 	if err != nil {
 		t.Fatalf("Stat(%q): %v", key, err)
 	}
-	if want := (storage.Info{Key: key, SizeBytes: int64(len(data))}); info != want {
+	want := storage.Info{Key: key, SizeBytes: int64(len(data)), Stored: info.Stored}
+	if info != want {
 		t.Fatalf("Stat(%q) = %+v, want %+v", key, info, want)
+	}
+	// A day of tolerance: the clock of the place is not ours.
+	if age := time.Since(info.Stored); !info.Stored.IsZero() && (age < -24*time.Hour || age > 24*time.Hour) {
+		t.Fatalf("Stat(%q): put at %v, want now, or the zero time", key, info.Stored)
 	}
 }
 
