@@ -3,15 +3,11 @@
 package app
 
 import (
+	"context"
 	"errors"
-	"fmt"
-	"os"
-	"path/filepath"
-	"strings"
 	"time"
 
 	"holdfast/storage"
-	"holdfast/storage/local"
 	"holdfast/storage/retry"
 	"holdfast/storage/throttle"
 )
@@ -20,44 +16,28 @@ import (
 type StoreOptions struct {
 	// Create makes the place where it does not exist.
 	Create bool
+	// Settings are those of the kind of place, such as the region of an S3
+	// bucket, by their name.
+	Settings map[string]string
 	// Limits bound the bandwidth.
 	Limits throttle.Limits
 	// Retrying, if set, is told of every operation that will be tried again.
 	Retrying func(op, key string, err error, next time.Duration)
 }
 
-// OpenStore opens the place that a repository URL names: a path, also
-// written local:PATH.
-func OpenStore(url string, o StoreOptions) (storage.Store, error) {
+// OpenStore opens the place that a repository URL names; see KindOf. The
+// caller closes it with storage.Close.
+func OpenStore(ctx context.Context, url string, o StoreOptions) (storage.Store, error) {
 	if url == "" {
 		return nil, errors.New("no repository given: name one with -r or HOLDFAST_REPOSITORY, or let `holdfast protect` make one")
 	}
-	path, err := localPath(url)
+	kind, err := KindOf(url)
 	if err != nil {
 		return nil, err
 	}
-	open := local.Open
-	if o.Create {
-		open = local.Create
-	}
-	s, err := open(path)
+	s, err := openers[kind](ctx, url, o)
 	if err != nil {
 		return nil, err
 	}
 	return retry.New(throttle.New(s, o.Limits), retry.Policy{Notify: o.Retrying}), nil
-}
-
-// localPath returns the folder that a URL names, or an error that tells what
-// kinds of places there are.
-func localPath(url string) (string, error) {
-	if path, ok := strings.CutPrefix(url, "local:"); ok {
-		return filepath.Clean(path), nil
-	}
-	scheme, _, found := strings.Cut(url, ":")
-	if found && !strings.ContainsAny(scheme, `/\.`) && len(scheme) > 1 {
-		if _, err := os.Lstat(url); err != nil {
-			return "", fmt.Errorf("repository %q: places of kind %q are not supported yet; give a path, or local:PATH for one with a colon", scheme+":…", scheme)
-		}
-	}
-	return filepath.Clean(url), nil
 }

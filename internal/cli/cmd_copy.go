@@ -166,7 +166,7 @@ func (c *command) otherPlace(url string, f otherFlags, main place) (place, error
 		return p, err
 	}
 	if configured != nil {
-		p.url = configured.URL
+		p.url, p.configured = configured.URL, configured
 		p.password = func(ctx context.Context) ([]byte, error) {
 			secret, err := configured.Password.Resolve(ctx)
 			if err != nil {

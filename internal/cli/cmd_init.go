@@ -7,7 +7,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"holdfast/internal/app"
 	"holdfast/repository"
 )
 
@@ -46,9 +45,7 @@ func (c *command) runInit(ctx context.Context, cutter, like, likePassword string
 	if err != nil {
 		return err
 	}
-	so := c.storeOptions()
-	so.Create = true
-	store, err := app.OpenStore(p.url, so)
+	store, err := c.openStore(ctx, p, true)
 	if err != nil {
 		return err
 	}

@@ -9,12 +9,12 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"holdfast/internal/app"
 	"holdfast/internal/app/protect"
 	"holdfast/internal/secret"
 	"holdfast/internal/size"
 	"holdfast/internal/verify/proof"
 	"holdfast/repository"
+	"holdfast/storage"
 )
 
 // protectFlags are the flags of `holdfast protect`.
@@ -171,8 +171,11 @@ func (p *protection) checkRepository(ctx context.Context, s *protect.Setup) erro
 		return nil
 	}
 	if _, local := s.Folder(); !local {
-		_, err := app.OpenStore(s.Repository.URL, p.storeOptions())
-		return err
+		store, err := p.openStore(ctx, p.placeOf(s), true)
+		if err != nil {
+			return err
+		}
+		return storage.Close(store)
 	}
 	if !s.Exists() {
 		return nil
@@ -190,7 +193,7 @@ func (p *protection) checkRepository(ctx context.Context, s *protect.Setup) erro
 }
 
 func (p *protection) placeOf(s *protect.Setup) place {
-	at := place{url: s.Repository.URL, password: p.password}
+	at := place{url: s.Repository.URL, password: p.password, configured: &s.Repository}
 	if !p.passwordGiven() {
 		at.password = func(ctx context.Context) ([]byte, error) {
 			value, err := s.Repository.Password.Resolve(ctx)
@@ -206,16 +209,17 @@ func (p *protection) placeOf(s *protect.Setup) place {
 // open opens the repository, and makes it if no run has done so yet.
 func (p *protection) open(ctx context.Context) (*repository.Repository, error) {
 	at := p.placeOf(p.setup)
-	if p.setup.Exists() {
-		return p.openPlace(ctx, at)
+	if _, local := p.setup.Folder(); !local || p.setup.Exists() {
+		r, err := p.openPlace(ctx, at)
+		if local || !errors.Is(err, repository.ErrNoRepository) {
+			return r, err
+		}
 	}
 	if p.setup.WasMade() {
 		return nil, fmt.Errorf("%w at %s, where it was made; if it is on another disk, mount that. (To begin anew, remove %s)",
 			repository.ErrNoRepository, at.url, p.setup.KitPath())
 	}
-	so := p.storeOptions()
-	so.Create = true
-	store, err := app.OpenStore(at.url, so)
+	store, err := p.openStore(ctx, at, true)
 	if err != nil {
 		return nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"holdfast/internal/app"
 	"holdfast/internal/config"
 	"holdfast/repository"
+	"holdfast/storage"
 	"holdfast/storage/throttle"
 )
 
@@ -38,6 +40,7 @@ type globalFlags struct {
 	verbose         int
 	limitUpload     int
 	limitDownload   int
+	options         []string
 	cpuProfile      string
 	memProfile      string
 }
@@ -58,6 +61,7 @@ func (g *globalFlags) register(f *pflag.FlagSet) {
 	f.CountVarP(&g.verbose, "verbose", "v", "print more; twice for each file")
 	f.IntVar(&g.limitUpload, "limit-upload", 0, "upload at most `KiB` per second")
 	f.IntVar(&g.limitDownload, "limit-download", 0, "download at most `KiB` per second")
+	f.StringArrayVarP(&g.options, "option", "o", nil, "set an option of the place, such as s3.region=`key=value` (may be repeated)")
 	f.StringVar(&g.cpuProfile, "cpu-profile", "", "write a CPU profile to a `file`")
 	f.StringVar(&g.memProfile, "mem-profile", "", "write a profile of memory in use, at the end, to a `file`")
 	for _, name := range []string{"cpu-profile", "mem-profile"} {
@@ -77,6 +81,8 @@ func env(name string) string {
 type place struct {
 	url      string
 	password func(ctx context.Context) ([]byte, error)
+	// configured is the entry in holdfast.yaml; nil for a place without one.
+	configured *config.Repository
 }
 
 // place finds the repository that the user means: by flag, environment, or
@@ -99,7 +105,7 @@ func (c *command) place() (place, error) {
 	if err != nil || r == nil {
 		return p, err
 	}
-	p.url = r.URL
+	p.url, p.configured = r.URL, r
 	if !c.passwordGiven() {
 		p.password = func(ctx context.Context) ([]byte, error) {
 			secret, err := r.Password.Resolve(ctx)
@@ -211,9 +217,16 @@ func (c *command) askPassword(prompt string) ([]byte, error) {
 	return password, err
 }
 
-// storeOptions tell how stores are reached.
-func (c *command) storeOptions() app.StoreOptions {
-	return app.StoreOptions{
+// openStore opens the place of a repository; create makes it where it does
+// not exist.
+func (c *command) openStore(ctx context.Context, p place, create bool) (storage.Store, error) {
+	settings, err := c.settings(p)
+	if err != nil {
+		return nil, err
+	}
+	return app.OpenStore(ctx, p.url, app.StoreOptions{
+		Create:   create,
+		Settings: settings,
 		Limits: throttle.Limits{
 			UploadBytesPerSecond:   int64(c.global.limitUpload) << 10,
 			DownloadBytesPerSecond: int64(c.global.limitDownload) << 10,
@@ -221,7 +234,31 @@ func (c *command) storeOptions() app.StoreOptions {
 		Retrying: func(op, key string, err error, next time.Duration) {
 			c.ui.warn("storage", key, fmt.Errorf("%s: %w; trying again in %v", op, err, next.Round(time.Millisecond)))
 		},
+	})
+}
+
+// settings returns what holdfast.yaml and then the command line set of the
+// kind of place that p is.
+func (c *command) settings(p place) (map[string]string, error) {
+	kind, err := app.KindOf(p.url)
+	if err != nil {
+		return nil, err
 	}
+	settings := map[string]string{}
+	if p.configured != nil {
+		maps.Copy(settings, p.configured.Options)
+	}
+	for _, option := range c.global.options {
+		name, value, found := strings.Cut(option, "=")
+		of, name, dotted := strings.Cut(name, ".")
+		if !found || !dotted {
+			return nil, fmt.Errorf("option %q: write it like -o s3.region=us-west-2", option)
+		}
+		if app.Kind(of) == kind {
+			settings[name] = value
+		}
+	}
+	return settings, nil
 }
 
 // repositoryOptions tell how repositories are opened.
@@ -237,7 +274,14 @@ func (c *command) repositoryOptions(ctx context.Context, p place) (repository.Op
 		CacheDir: dir,
 		Warn:     func(err error) { c.ui.warn("cache", "", err) },
 		ReadOnly: c.global.noLock,
+		// What is near is read as quickly as a copy of it.
+		CacheObjects: isRemote(p.url),
 	}, err
+}
+
+func isRemote(url string) bool {
+	kind, err := app.KindOf(url)
+	return err == nil && kind.IsRemote()
 }
 
 // cacheDir returns the folder of the cache, "" for none.
@@ -279,7 +323,7 @@ func (c *command) openRepository(ctx context.Context) (*repository.Repository, e
 }
 
 func (c *command) openPlace(ctx context.Context, p place) (*repository.Repository, error) {
-	store, err := app.OpenStore(p.url, c.storeOptions())
+	store, err := c.openStore(ctx, p, false)
 	if err != nil {
 		return nil, noRepository(err)
 	}

@@ -16,6 +16,9 @@ type Repository struct {
 	Media    string     `yaml:"media,omitempty"`
 	Site     string     `yaml:"site,omitempty"`
 	Password secret.Ref `yaml:"password,flow"`
+	// Options are settings of the kind of place, such as the region of a
+	// bucket. They are no place for secrets.
+	Options map[string]string `yaml:"options,omitempty"`
 
 	Immutable any `yaml:"immutable,omitempty" config:"later"`
 	Tiers     any `yaml:"tiers,omitempty"     config:"later"`

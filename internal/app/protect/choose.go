@@ -8,12 +8,21 @@ import (
 	"slices"
 	"strings"
 
+	"holdfast/internal/app"
 	"holdfast/internal/config"
+	"holdfast/internal/retention"
 	"holdfast/internal/secret"
 )
 
 // defaultName is what the repository that nobody named is called.
 const defaultName = "local"
+
+// defaultKeep returns what a new plan keeps. It stands in holdfast.yaml, to be
+// seen and changed: everything of the last week, then ever fewer snapshots
+// over two years. Nothing goes before somebody runs forget.
+func defaultKeep() retention.Policy {
+	return retention.Policy{Within: retention.Duration{Days: 7}, Daily: 30, Weekly: 12, Monthly: 24}
+}
 
 // DefaultPlace is where the repository that nobody named lies.
 func (r *Request) DefaultPlace() string { return filepath.Join(r.DataDir, "repository") }
@@ -70,12 +79,22 @@ func (s *Setup) chooseRepository(cfg *config.Config, r Request) error {
 		want = slug(filepath.Base(place))
 	}
 	s.Name = free(want, func(name string) bool { _, taken := cfg.Repositories[name]; return taken })
-	s.Repository = config.Repository{URL: place, Media: "disk", Password: r.Password}
+	s.Repository = config.Repository{URL: place, Media: mediaOf(place), Password: r.Password}
 	if r.Password.IsZero() {
 		s.Repository.Password = secret.Ref{File: filepath.Join(filepath.Dir(r.ConfigPath), s.Name+".password")}
 	}
 	s.Added.Repositories = map[string]config.Repository{s.Name: s.Repository}
 	return nil
+}
+
+// mediaOf says what a place most likely is made of. The user may know better
+// and write it into the file.
+func mediaOf(place string) string {
+	kind, err := app.KindOf(place)
+	if err == nil && kind.IsObjectStore() {
+		return "object"
+	}
+	return "disk"
 }
 
 // knownRepository returns the name of the repository in the configuration
@@ -119,7 +138,7 @@ func (s *Setup) choosePlan(cfg *config.Config) {
 	if taken(s.Plan) {
 		s.Plan = free(cut(s.Source+"-"+s.Name), taken)
 	}
-	s.Added.Plans = map[string]config.Plan{s.Plan: {Sources: []string{s.Source}, Repository: s.Name}}
+	s.Added.Plans = map[string]config.Plan{s.Plan: {Sources: []string{s.Source}, Repository: s.Name, Keep: defaultKeep()}}
 }
 
 // planOf returns the plan for a source: the one named after it, which was
@@ -136,10 +155,14 @@ func planOf(cfg *config.Config, source string, fits func(config.Plan) bool) stri
 // absolutePlace returns the place of a repository as holdfast.yaml has it.
 // Only paths are known so far: others are left for the store to refuse.
 func absolutePlace(to string) (string, error) {
-	path, marked := strings.CutPrefix(to, "local:")
-	if _, scheme := schemeOf(to); scheme && !marked {
+	kind, err := app.KindOf(to)
+	if err != nil {
+		return "", err
+	}
+	if kind.IsRemote() {
 		return to, nil
 	}
+	path, _ := strings.CutPrefix(to, "local:")
 	abs, err := filepath.Abs(path)
 	if err != nil {
 		return "", fmt.Errorf("make %s absolute: %w", path, err)

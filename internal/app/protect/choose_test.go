@@ -64,6 +64,11 @@ func TestChoose(t *testing.T) {
 				t.Errorf("got plan %q, source %q, repository %q at %q", s.Plan, s.Source, s.Name, s.Repository.URL)
 			}
 			added := strings.Repeat("r", len(s.Added.Repositories)) + strings.Repeat("s", len(s.Added.Sources)) + strings.Repeat("p", len(s.Added.Plans))
+			for _, plan := range s.Added.Plans {
+				if err := plan.Keep.Validate(); err != nil || plan.Keep.Empty() {
+					t.Errorf("the new plan does not say what it keeps: %v", err)
+				}
+			}
 			if added != c.added {
 				t.Errorf("adds %q, want %q", added, c.added)
 			}
