@@ -20,6 +20,7 @@ type sealKey interface {
 // comes back. Its buffers are reused.
 type sealer struct {
 	codec *codec.Codec
+	all   bool // compress also what would not get smaller
 
 	compressed, sealed, opened, again []byte
 }
@@ -36,7 +37,7 @@ func newSealers(o WriterOptions) (chan *sealer, error) {
 	}
 	pool := make(chan *sealer, n)
 	for range n {
-		pool <- &sealer{codec: c}
+		pool <- &sealer{codec: c, all: o.CompressAll}
 	}
 	return pool, nil
 }
@@ -68,7 +69,7 @@ func (s *sealer) compresses(t blob.Type, plain []byte) bool {
 	case t == blob.Tree:
 		return true
 	}
-	return s.codec.Level() != CompressionOff && !codec.Incompressible(plain)
+	return s.codec.Level() != CompressionOff && (s.all || !codec.Incompressible(plain))
 }
 
 // verify opens what was sealed and compares it with the plaintext (restic's

@@ -48,6 +48,9 @@ func ParseCompression(s string) (Compression, error) { return codec.ParseLevel(s
 // WriterOptions tell how blobs are written.
 type WriterOptions struct {
 	Compression Compression
+	// CompressAll compresses also what would not get smaller. It has no effect
+	// with CompressionOff.
+	CompressAll bool
 	// PackSizeBytes is when a pack is full; 0 means DefaultPackSize.
 	PackSizeBytes int
 	// Workers bounds the blobs being compressed at once, and so the memory

@@ -23,6 +23,7 @@ type lsFlags struct {
 	recursive bool
 	sort      string
 	reverse   bool
+	ncdu      bool
 }
 
 func newLs(c *command) *cobra.Command {
@@ -38,10 +39,14 @@ before; --host, --tag and --path say the latest of which. With :FOLDER, paths
 begin at that folder.
 
 Names that a terminal would not show as they are appear quoted; --json has them
-all. Sorting keeps the whole list in memory; the order of the snapshot does not.`,
+all. Sorting keeps the whole list in memory; the order of the snapshot does not.
+
+With --ncdu, the list is in the format of ncdu, which shows what takes how much
+space: everything below the given folders.`,
 		Example: `  holdfast ls latest
   holdfast ls -l latest /home/ann /etc
   holdfast ls latest:/var/www --recursive --sort size --reverse -l --human-readable
+  holdfast ls --ncdu latest | ncdu -f -
   holdfast ls --json 3f9a0c11 | jq -r 'select(.type=="file") | .path'`,
 		Args: wantArgs(1, -1, "a snapshot, and perhaps folders in it"),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.runLs(cmd.Context(), &f, args[0], args[1:]) },
@@ -53,10 +58,17 @@ all. Sorting keeps the whole list in memory; the order of the snapshot does not.
 	fl.BoolVar(&f.recursive, "recursive", false, "list everything below the given folders")
 	fl.StringVarP(&f.sort, "sort", "s", "name", "`order`: name, size, time (or mtime), atime, ctime or extension")
 	fl.BoolVar(&f.reverse, "reverse", false, "reverse the order")
+	fl.BoolVar(&f.ncdu, "ncdu", false, "print what ncdu reads with -f")
+	for _, other := range []string{"long", "human-readable", "sort", "reverse"} {
+		cmd.MarkFlagsMutuallyExclusive("ncdu", other)
+	}
 	return cmd
 }
 
 func (c *command) runLs(ctx context.Context, f *lsFlags, ref string, dirs []string) error {
+	if f.ncdu && c.ui.json {
+		return errors.New("--ncdu prints JSON of its own: leave out --json")
+	}
 	order, err := nodeOrder(f.sort)
 	if err != nil {
 		return err
@@ -82,6 +94,9 @@ func (c *command) runLs(ctx context.Context, f *lsFlags, ref string, dirs []stri
 			}
 		}
 		l := &lister{c: c, out: c.lines(), flags: f, dirs: dirs, order: order}
+		if f.ncdu {
+			l.tree = &ncduList{out: l.out}
+		}
 		return l.out.end(l.list(ctx, at))
 	})
 }
@@ -96,6 +111,8 @@ type lister struct {
 	order func(a, b *listed) int
 	kept  []listed
 	bad   int
+	// tree prints the list as ncdu wants it, if that is asked for.
+	tree *ncduList
 }
 
 // listed is a node that waits for being sorted.
@@ -115,6 +132,11 @@ func (l *lister) list(ctx context.Context, at located) error {
 	if err := l.sorted(); err != nil {
 		return err
 	}
+	if l.tree != nil {
+		if err := l.tree.end(); err != nil {
+			return err
+		}
+	}
 	if l.bad > 0 {
 		return unreadable(l.bad)
 	}
@@ -123,6 +145,9 @@ func (l *lister) list(ctx context.Context, at located) error {
 
 func (l *lister) header(at located) error {
 	s := at.snapshot
+	if l.tree != nil {
+		return l.tree.begin(s)
+	}
 	if l.c.ui.json {
 		s = s.Clone()
 		s.Tree = *at.fs.Root().Subtree // that of the folder, as restic has it
@@ -154,6 +179,9 @@ func (l *lister) visit(path string, n *tree.Node, err error) error {
 		return nil
 	}
 	within := l.within(path)
+	if l.tree != nil && (within || n.Type == tree.Dir && l.leadsOn(path)) {
+		return l.tree.add(path, n)
+	}
 	if within {
 		if err := l.take(path, n); err != nil {
 			return err

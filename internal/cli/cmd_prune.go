@@ -20,6 +20,8 @@ type pruneFlags struct {
 	maxRepack     size.Bytes
 	maxRepackFlag *pflag.Flag
 	small         bool
+	smallerThan   size.Bytes
+	uncompressed  bool
 	cacheableOnly bool
 	writer        writerFlags
 }
@@ -31,13 +33,17 @@ func (f *pruneFlags) register(fl *pflag.FlagSet) {
 	f.maxRepackFlag = fl.Lookup("max-repack-size")
 	f.maxRepackFlag.DefValue = ""
 	fl.BoolVar(&f.small, "repack-small", false, "rewrite packs below 80% of the pack size, not only tiny ones")
+	fl.Var(&f.smallerThan, "repack-smaller-than", "rewrite packs below this `size`, such as 4M (default: 4% of the pack size)")
+	fl.Lookup("repack-smaller-than").DefValue = ""
+	fl.BoolVar(&f.uncompressed, "repack-uncompressed", false, "rewrite all packs that hold something not compressed")
 	fl.BoolVar(&f.cacheableOnly, "repack-cacheable-only", false, "rewrite no packs of file content, only those of folders")
 	f.writer.register(fl)
 }
 
 func (f *pruneFlags) options(c *command) (upkeep.PruneOptions, error) {
 	o := upkeep.PruneOptions{
-		MaxUnused: f.maxUnused, RepackSmall: f.small, RepackCacheableOnly: f.cacheableOnly,
+		MaxUnused: f.maxUnused, RepackCacheableOnly: f.cacheableOnly,
+		RepackSmall: f.small, RepackSmallerThan: f.smallerThan, RepackUncompressed: f.uncompressed,
 		Watch: c.watchUpkeep,
 		Warn:  func(item string, err error) { c.ui.warn("prune", item, err) },
 	}

@@ -111,6 +111,66 @@ func TestReadingPrintsWhatResticPrints(t *testing.T) {
 	}
 }
 
+// flatten adds the entries of a list as ncdu has them: their sizes by path.
+func flatten(to map[string]float64, at string, list []any) {
+	for n, entry := range list {
+		below, isFolder := entry.([]any)
+		if !isFolder {
+			below = []any{entry}
+		}
+		fields := below[0].(map[string]any)
+		name := path.Join(at, fields["name"].(string))
+		if n > 0 && isFolder {
+			flatten(to, name, below)
+		}
+		size, _ := fields["asize"].(float64)
+		if n > 0 {
+			to[name] += size
+		}
+	}
+}
+
+// The list is what the real ncdu makes of it, whatever the names.
+func TestLsIsReadByNcdu(t *testing.T) {
+	s := newShell(t)
+	s.withOddities()
+	for _, line := range [][]string{{"latest"}, {"latest", s.path("source/names"), s.path("source/sizes")}, {"latest:" + s.path("source")}} {
+		want := make(map[string]float64)
+		for _, v := range values(t, []byte(s.output(append([]string{"ls", "--json", "--recursive"}, line...)...)))[1:] {
+			o := v.(map[string]any)
+			size, _ := o["size"].(float64)
+			want[o["path"].(string)] += size // names that are no UTF-8 look alike
+		}
+		in, out := s.path("in"), s.path("out")
+		if err := os.WriteFile(in, []byte(s.output(append([]string{"ls", "--ncdu"}, line...)...)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if text, err := exec.CommandContext(t.Context(), "ncdu", "-0", "-f", in, "-o", out).CombinedOutput(); err != nil {
+			t.Fatalf("ncdu: %v\n%s", err, text)
+		}
+		data, err := os.ReadFile(out)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var export []any
+		if err := json.Unmarshal(data, &export); err != nil {
+			t.Fatal(err)
+		}
+		got := make(map[string]float64)
+		flatten(got, "/", export[3].([]any))
+		for name, size := range want {
+			if g, ok := got[name]; !ok || g != size {
+				t.Errorf("%q: %q has %v bytes (%v), want %v", line, name, g, ok, size)
+			}
+		}
+		for name := range got {
+			if _, ok := want[name]; !ok && len(line) == 1 {
+				t.Errorf("%q: ncdu has %q", line, name)
+			}
+		}
+	}
+}
+
 // contents returns the hashes of the files in a tar archive, by name. A hard
 // link has that of the file it is a name of.
 func contents(t *testing.T, archive []byte) map[string][32]byte {

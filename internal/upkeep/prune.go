@@ -23,6 +23,14 @@ type PruneOptions struct {
 	// RepackSmall rewrites packs below 80 % of the pack size, not only those
 	// below 4 %.
 	RepackSmall bool
+	// RepackSmallerThan, if not 0, is the size below which packs are
+	// rewritten, whatever RepackSmall says.
+	RepackSmallerThan size.Bytes
+	// RepackUncompressed rewrites packs of file content in which something is
+	// not compressed, as old repositories have them, and compresses it: all of
+	// it, even what does not get smaller, so that it is done once. Packs of
+	// folders are always rewritten for that.
+	RepackUncompressed bool
 	// RepackCacheableOnly rewrites no packs of file content, which on cold
 	// storage are slow or expensive to read.
 	RepackCacheableOnly bool
@@ -53,6 +61,8 @@ var (
 	ErrIncomplete = errors.New("the repository lacks data that its snapshots need; nothing was deleted; `holdfast check` tells what is wrong")
 	// errExecuted says that a plan no longer describes the repository.
 	errExecuted = errors.New("the plan was executed already")
+	// errPointless says that packs would be rewritten for nothing, every time.
+	errPointless = errors.New("packs cannot be rewritten to be compressed with compression switched off")
 )
 
 // PruneStats says what a plan found and what it will do. Bytes are stored
@@ -126,6 +136,12 @@ func PlanPrune(ctx context.Context, r *repository.Repository, o PruneOptions) (*
 		o.Writer.PackSizeBytes = repository.DefaultPackSize
 	}
 	o.Writer.Rewrite = true
+	if o.RepackUncompressed {
+		if o.Writer.Compression == repository.CompressionOff {
+			return nil, fmt.Errorf("prune: %w", errPointless)
+		}
+		o.Writer.CompressAll = true
+	}
 	p := &PrunePlan{repo: r, o: o}
 	snapshots, err := r.Snapshots(ctx)
 	if err != nil {

@@ -54,12 +54,17 @@ func (p *PrunePlan) worthMerging(small, others int) bool {
 }
 
 // mustCompress tells whether a pack holds trees that are not compressed, as
-// repositories upgraded from version 1 do.
+// repositories upgraded from version 1 do, or file content that is not and
+// should be.
 func (p *PrunePlan) mustCompress(s *packState) bool {
-	return p.repo.Config().Version >= 2 && s.kind == treePack && s.uncompressed
+	wanted := s.kind == treePack || p.o.RepackUncompressed
+	return p.repo.Config().Version >= 2 && wanted && s.uncompressed
 }
 
 func (p *PrunePlan) isSmall(s *packState) bool {
+	if p.o.RepackSmallerThan > 0 {
+		return s.sizeBytes < int64(p.o.RepackSmallerThan)
+	}
 	share := smallShare
 	if p.o.RepackSmall {
 		share = smallShareAll
@@ -69,7 +74,9 @@ func (p *PrunePlan) isSmall(s *packState) bool {
 
 // always tells whether a pack is rewritten however little that frees: packs
 // with trees keep the cache small and the walks through them fast.
-func (p *PrunePlan) always(s *packState) bool { return s.kind != dataPack || p.isSmall(s) }
+func (p *PrunePlan) always(s *packState) bool {
+	return s.kind != dataPack || p.isSmall(s) || p.mustCompress(s)
+}
 
 // chooseRepack takes the packs that must be rewritten, then those with the
 // largest unused part, until what stays unused is little enough.

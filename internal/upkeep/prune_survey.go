@@ -55,7 +55,7 @@ func (p *PrunePlan) survey(ctx context.Context) error {
 	err := p.index.ByPack(ctx, nil, func(pack id.ID, blobs []blob.Blob) error {
 		s := packState{id: pack, sizeBytes: repository.PackSize(blobs), kind: kindOf(blobs)}
 		for _, b := range blobs {
-			s.uncompressed = s.uncompressed || !b.IsCompressed()
+			s.uncompressed = s.uncompressed || !b.IsCompressed() && b.DataLength() > 0
 		}
 		if p.needsAll(blobs, taken) {
 			p.count(&s, blobs, taken)

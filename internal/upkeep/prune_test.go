@@ -1,6 +1,7 @@
 package upkeep
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"maps"
@@ -298,6 +299,60 @@ func TestPruneMergesSmallPacksAndIndexFiles(t *testing.T) {
 		t.Errorf("%d index files are left", n)
 	}
 	wantPruned(t, s, PruneOptions{MaxUnused: DefaultMaxUnused()})
+}
+
+// Packs of file content that is not compressed are rewritten on request, once:
+// also what does not get smaller is then stored compressed.
+func TestPruneCompressesOnRequest(t *testing.T) {
+	s := mem.New()
+	initRepository(t, s)
+	content := files{"folder/noise": noise(1, 300_000), "text": bytes.Repeat([]byte("text "), 1000)}
+	made := backUp(t, s, 0, content) // the noise is stored as it is
+	packs := packsOf(t, s, content["folder/noise"])
+	if stats, err := prune(t.Context(), s, PruneOptions{MaxUnused: DefaultMaxUnused()}); err != nil || stats.PacksRepack != 0 {
+		t.Fatalf("unasked: %+v, %v", stats, err)
+	}
+	o := PruneOptions{MaxUnused: DefaultMaxUnused(), RepackUncompressed: true}
+	o.RepackCacheableOnly = true
+	if stats, err := prune(t.Context(), s, o); err != nil || stats.PacksRepack != 0 {
+		t.Fatalf("packs of folders only: %+v, %v", stats, err)
+	}
+	o.RepackCacheableOnly = false
+	stats, err := prune(t.Context(), s, o)
+	if err != nil || stats.PacksRepack == 0 {
+		t.Fatalf("%+v, %v", stats, err)
+	}
+	if again := packsOf(t, s, content["folder/noise"]); slices.Equal(again, packs) {
+		t.Errorf("the content is still in pack %s", packs)
+	}
+	wantSound(t, s, map[id.ID]files{made.Tree: content})
+	wantPruned(t, s, o)
+
+	o.Writer.Compression = repository.CompressionOff
+	if _, err := prune(t.Context(), s, o); !errors.Is(err, errPointless) {
+		t.Errorf("without compression: %v", err)
+	}
+}
+
+func TestPruneRewritesPacksBelowASize(t *testing.T) {
+	s := mem.New()
+	initRepository(t, s)
+	want := make(map[id.ID]files)
+	for day := range 12 {
+		content := files{fmt.Sprint(day): noise(uint64(day), 200_000)}
+		want[backUp(t, s, day, content).Tree] = content
+	}
+	// Of packs of 4 MiB, less than 4 % is small: the trees.
+	for limit, repacked := range map[size.Bytes]int{0: 12, 1000: 12, 150_000: 12, 300_000: 24} {
+		clone := s.Clone()
+		o := PruneOptions{RepackSmallerThan: limit, Writer: repository.WriterOptions{PackSizeBytes: repository.MinPackSize}}
+		stats, err := prune(t.Context(), clone, o)
+		if err != nil || stats.PacksRepack != repacked {
+			t.Errorf("below %d bytes: %+v, %v", limit, stats, err)
+		}
+		wantSound(t, clone, want)
+		wantPruned(t, clone, o)
+	}
 }
 
 func TestPlanIsGoodForOneExecution(t *testing.T) {
