@@ -113,6 +113,11 @@ func (s *Store) Get(ctx context.Context, key string, offset, length int64) (io.R
 	if err != nil {
 		return nil, err
 	}
+	return rangeOf(ctx, key, data, offset, length)
+}
+
+// rangeOf returns a reader of a part of an object.
+func rangeOf(ctx context.Context, key string, data []byte, offset, length int64) (io.ReadCloser, error) {
 	size := int64(len(data))
 	if err := storage.CheckRange(key, offset, size); err != nil {
 		return nil, err
