@@ -54,8 +54,9 @@ var placed = map[string]ring{
 	"internal/verify":  job,
 	"internal/upkeep":  job,
 
-	"internal/snapfs": engine,
-	"internal/source": engine,
+	"internal/evidence": engine,
+	"internal/snapfs":   engine,
+	"internal/source":   engine,
 
 	"repository": public,
 	"storage":    public,

@@ -20,16 +20,19 @@ const (
 	SnapshotFile
 	IndexFile
 	PackFile
+	// RecordFile is no file of restic's but a record of holdfast's own: see
+	// SaveRecord. Its key is not made from its ID alone.
+	RecordFile
 )
 
 // String returns the word used in messages.
 func (k FileKind) String() string {
-	return [...]string{"config", "key", "lock", "snapshot", "index", "pack"}[k]
+	return [...]string{"config", "key", "lock", "snapshot", "index", "pack", "record"}[k]
 }
 
 // folder returns the prefix under which files of the kind are stored.
 func (k FileKind) folder() string {
-	return [...]string{"", "keys/", "locks/", "snapshots/", "index/", "data/"}[k]
+	return [...]string{"", "keys/", "locks/", "snapshots/", "index/", "data/", foreignFolder}[k]
 }
 
 const (

@@ -40,12 +40,21 @@ type reader struct {
 }
 
 // LoadBlob appends the plaintext of a blob to dst[:0], which it grows where
-// needed. Every place where the blob is stored is tried before an error is
-// returned.
+// needed. Every place where the blob is stored is tried, then
+// Options.Elsewhere, before an error is returned.
 func (r *Repository) LoadBlob(ctx context.Context, h blob.Handle, dst []byte) ([]byte, error) {
 	if r.index == nil {
 		return nil, errors.New("load blob: the index is not loaded")
 	}
+	plain, err := r.loadOwnBlob(ctx, h, dst)
+	if err == nil || r.options.Elsewhere == nil || ctx.Err() != nil {
+		return plain, err
+	}
+	return r.loadElsewhere(ctx, h, err)
+}
+
+// loadOwnBlob reads a blob from this repository.
+func (r *Repository) loadOwnBlob(ctx context.Context, h blob.Handle, dst []byte) ([]byte, error) {
 	var errs []error
 	for _, l := range r.index.LookupAll(nil, h) {
 		plain, err := r.loadBlobAt(ctx, blob.Blob{Handle: h, Location: l}, dst)
@@ -62,6 +71,23 @@ func (r *Repository) LoadBlob(ctx context.Context, h blob.Handle, dst []byte) ([
 	}
 	return nil, errors.Join(errs...)
 }
+
+// loadElsewhere gets a blob, which this repository does not give for the
+// cause, from whoever else may have it.
+func (r *Repository) loadElsewhere(ctx context.Context, h blob.Handle, cause error) ([]byte, error) {
+	plain, err := r.options.Elsewhere(ctx, h, cause)
+	if err == nil && id.Hash(plain) != h.ID {
+		err = fmt.Errorf("load %s from elsewhere: its content does not match its ID", h)
+	}
+	if err != nil {
+		return nil, errors.Join(cause, err)
+	}
+	return plain, nil
+}
+
+// HasElsewhere tells whether LoadBlob may get blobs from elsewhere, so that
+// it is worth asking for one that was just found damaged.
+func (r *Repository) HasElsewhere() bool { return r.options.Elsewhere != nil }
 
 // loadBlobAt reads one stored blob from its place.
 func (r *Repository) loadBlobAt(ctx context.Context, b blob.Blob, dst []byte) ([]byte, error) {

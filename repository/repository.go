@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"sync"
 
+	"holdfast/repository/blob"
 	"holdfast/repository/id"
 	"holdfast/repository/internal/cache"
 	"holdfast/repository/internal/codec"
@@ -48,6 +49,11 @@ type Options struct {
 	CacheObjects bool
 	// ReadOnly refuses every change.
 	ReadOnly bool
+	// Elsewhere, if set, is asked for a blob that LoadBlob cannot get from
+	// this repository, and is told why not: a copy may have it. What it
+	// returns is used only if it hashes to the blob's ID. It may be called
+	// from many goroutines at once.
+	Elsewhere func(ctx context.Context, h blob.Handle, cause error) ([]byte, error)
 	// Warn, if set, is told of what went wrong without harm: of a cache that
 	// cannot be used. It may be called from many goroutines at once.
 	Warn func(error)

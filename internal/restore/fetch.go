@@ -60,12 +60,13 @@ func (r *restorer) blobsOf(p *packPlan) []blob.Blob {
 }
 
 // fetchElsewhere gets a blob that could not be had where it was looked for
-// from another place where it is stored, or gives up the files that need it.
+// from another place where it is stored, also another copy, or gives up the
+// files that need it.
 func (r *restorer) fetchElsewhere(ctx context.Context, b blob.Blob, places []place, cause error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	if len(r.repo.Index().LookupAll(nil, b.Handle)) > 1 {
+	if r.repo.HasElsewhere() || len(r.repo.Index().LookupAll(nil, b.Handle)) > 1 {
 		plain, err := r.repo.LoadBlob(ctx, b.Handle, nil)
 		if err == nil {
 			return r.writeAll(places, plain)

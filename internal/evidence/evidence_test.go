@@ -1,0 +1,107 @@
+package evidence
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast/repository"
+	"holdfast/storage"
+	"holdfast/storage/mem"
+)
+
+var password = []byte("correct horse")
+
+func newRepository(t *testing.T, s storage.Store) *repository.Repository {
+	t.Helper()
+	in := repository.InitOptions{Password: password, KeyCost: repository.KeyCost{N: 2, R: 1, P: 1}}
+	r, err := repository.Init(t.Context(), s, in, repository.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+func save(t *testing.T, r *repository.Repository, rec Record) string {
+	t.Helper()
+	key, err := Save(t.Context(), r, rec)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+
+func TestLatest(t *testing.T) {
+	r := newRepository(t, mem.New())
+	if good, bad, err := Latest(t.Context(), r); good != nil || bad != nil || err != nil {
+		t.Fatalf("nothing was ever read, but: %+v, %+v, %v", good, bad, err)
+	}
+	save(t, r, Record{Kind: Check, Time: noon, Read: All, Packs: 7})
+	save(t, r, Record{Kind: Check, Time: noon.Add(time.Hour), Read: Part, Problems: 2, Findings: []string{"pack x"}})
+	save(t, r, Record{Kind: Check, Time: noon.Add(2 * time.Hour), Read: Trees})
+	good, bad, err := Latest(t.Context(), r)
+	if err != nil || good == nil || bad == nil || !good.Time.Equal(noon) || bad.Findings[0] != "pack x" {
+		t.Errorf("%+v, %+v, %v", good, bad, err)
+	}
+	save(t, r, Record{Kind: Proof, Time: noon.Add(3 * time.Hour), Read: All})
+	if good, bad, err = Latest(t.Context(), r); err != nil || good.Kind != Proof || bad != nil {
+		t.Errorf("what was wrong before the last good one still counts: %+v, %+v, %v", good, bad, err)
+	}
+}
+
+func TestRecordsAreSealed(t *testing.T) {
+	s := mem.New()
+	r := newRepository(t, s)
+	key := save(t, r, Record{Kind: Check, Time: noon, Read: All, Host: "secret-host"})
+	if !strings.HasPrefix(key, "holdfast/evidence/20260301T120000Z-check-") {
+		t.Error(key)
+	}
+	stored, err := storage.ReadAll(t.Context(), s, key)
+	if err != nil || bytes.Contains(stored, []byte("secret-host")) {
+		t.Errorf("it can be read without the key: %v", err)
+	}
+	stored = bytes.Clone(stored)
+	stored[len(stored)-1] ^= 1
+	s.Overwrite(key, stored)
+	if _, err := Load(t.Context(), r, key); !repository.IsCorrupt(err) {
+		t.Errorf("a changed record is taken for good: %v", err)
+	}
+	if _, _, err := Latest(t.Context(), r); !repository.IsCorrupt(err) {
+		t.Errorf("a changed record goes unnoticed: %v", err)
+	}
+}
+
+// A record of one repository proves nothing about another, and not at another
+// time.
+func TestRecordsBelongWhereTheyAre(t *testing.T) {
+	s, other := mem.New(), mem.New()
+	r := newRepository(t, s)
+	key := save(t, r, Record{Kind: Check, Time: noon, Read: All})
+	stored, err := storage.ReadAll(t.Context(), s, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	later := strings.Replace(key, "20260301", "20270301", 1)
+	for _, place := range []struct {
+		s   storage.Store
+		key string
+	}{{s, later}, {other, key}} {
+		if err := place.s.Put(t.Context(), place.key, storage.Bytes(stored), storage.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := Load(t.Context(), r, later); err == nil {
+		t.Error("a record was taken under a later name")
+	}
+	fresh := mem.New()
+	second := newRepository(t, fresh)
+	if err := fresh.Put(t.Context(), key, storage.Bytes(stored), storage.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := Load(t.Context(), second, key); err == nil {
+		t.Error("a record of another repository was taken")
+	}
+}
