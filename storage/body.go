@@ -10,6 +10,16 @@ import (
 // Bytes makes a Body of b, which must not change while it is in use.
 func Bytes(b []byte) Body { return bytes.NewReader(b) }
 
+// Unpaced returns body to be read at full speed, for a store that reads it
+// once more than it sends it, to hash it: a limit of the bandwidth is about
+// what is sent. Every wrapper of a Body that paces reads has a method Unpaced.
+func Unpaced(body Body) Body {
+	if paced, ok := body.(interface{ Unpaced() Body }); ok {
+		return paced.Unpaced()
+	}
+	return body
+}
+
 // ReadAll returns the whole object under key.
 func ReadAll(ctx context.Context, s Store, key string) ([]byte, error) {
 	r, err := s.Get(ctx, key, 0, -1)

@@ -1,9 +1,9 @@
 // Package throttle is a storage.Store that limits how fast another one sends
 // and receives: all operations together stay below the two rates.
 //
-// A limit counts the bytes of objects. A store that reads a body twice (to
-// hash it, then to send it) is slowed twice; a spool is copied through the
-// limit and not moved, as moving has no rate.
+// A limit counts the bytes of objects. A store that reads a body twice, to
+// hash it and then to send it, hashes what storage.Unpaced gives; a spool is
+// copied through the limit and not moved, as moving has no rate.
 package throttle
 
 import (
@@ -89,6 +89,9 @@ func (b *limitedBody) ReadAt(p []byte, off int64) (int, error) {
 	}
 	return n, nil
 }
+
+// Unpaced is the body without the limit; see storage.Unpaced.
+func (b *limitedBody) Unpaced() storage.Body { return b.Body }
 
 // Get reads a range at the download rate.
 func (s *Store) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {

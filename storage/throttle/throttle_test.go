@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -51,6 +52,27 @@ func TestRates(t *testing.T) {
 			t.Fatal(err)
 		}
 		wantAbout(t, "the download", time.Since(start), 2*time.Second)
+	})
+}
+
+// hashing reads each body once before it is stored.
+type hashing struct{ *mem.Store }
+
+func (h hashing) Put(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
+	if _, err := io.Copy(io.Discard, io.NewSectionReader(storage.Unpaced(body), 0, body.Size())); err != nil {
+		return err
+	}
+	return h.Store.Put(ctx, key, body, o)
+}
+
+func TestHashingCostsNoBandwidth(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := throttle.New(hashing{mem.New()}, throttle.Limits{UploadBytesPerSecond: 1000_000})
+		start := time.Now()
+		if err := s.Put(t.Context(), "a", storage.Bytes(make([]byte, 8_000_000)), storage.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		wantAbout(t, "the upload", time.Since(start), 8*time.Second)
 	})
 }
 
