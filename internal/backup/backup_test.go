@@ -8,6 +8,7 @@ import (
 	"io"
 	"io/fs"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -548,5 +549,37 @@ func TestSubtreeIsReused(t *testing.T) {
 	second := b.clean(s).Snapshot.Tree
 	if b.treeAt(first, "/src/a") != b.treeAt(second, "/src/a") || b.treeAt(first, "/src/b") == b.treeAt(second, "/src/b") {
 		t.Error("trees are not shared where they are equal")
+	}
+}
+
+// The progress moves within a large file, and back if the file is left out.
+func TestProgressWithinALargeFile(t *testing.T) {
+	b := newBed(t)
+	src := newFake()
+	src.file("/small", []byte("small"))
+	src.file("/large", noise(24<<20, 1))
+	progress := new(Progress)
+	src.before = func(op, path string) error {
+		if op != "bytes" || path != "/large" || src.read.Load() < 20<<20 {
+			return nil
+		}
+		deadline := time.Now().Add(time.Minute)
+		for progress.Bytes.Load() < 1<<20 {
+			if time.Now().After(deadline) {
+				t.Error("20 MiB were read, and the progress did not move")
+				break
+			}
+			runtime.Gosched()
+		}
+		return errors.New("bad sector")
+	}
+	receipt := b.run(src, func(o *Options) { o.Progress = progress })
+	if got := receipt.Snapshot.Summary.TotalBytesProcessed; got != 5 {
+		t.Errorf("%d bytes counted, want those of the small file", got)
+	}
+	src.before = nil
+	receipt = b.run(src)
+	if got := receipt.Snapshot.Summary.TotalBytesProcessed; got != 24<<20+5 {
+		t.Errorf("%d bytes counted", got)
 	}
 }

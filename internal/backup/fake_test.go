@@ -116,17 +116,12 @@ type fakeDir struct {
 
 func (d *fakeDir) Path() string { return d.path }
 
+func (d *fakeDir) PathOf(name string) string { return strings.TrimSuffix(d.path, "/") + "/" + name }
+
 func (d *fakeDir) Entry() source.Entry {
 	e := d.n.entry
 	e.Name = d.name
 	return e
-}
-
-func (d *fakeDir) join(name string) string {
-	if d.path == "/" {
-		return "/" + name
-	}
-	return d.path + "/" + name
 }
 
 func (d *fakeDir) Names(ctx context.Context) ([]string, error) {
@@ -137,12 +132,12 @@ func (d *fakeDir) Names(ctx context.Context) ([]string, error) {
 }
 
 func (d *fakeDir) child(op, name string) (*fakeNode, error) {
-	if err := d.s.check(op, d.join(name)); err != nil {
+	if err := d.s.check(op, d.PathOf(name)); err != nil {
 		return nil, err
 	}
 	n := d.n.children[name]
 	if n == nil {
-		return nil, &fs.PathError{Op: op, Path: d.join(name), Err: fs.ErrNotExist}
+		return nil, &fs.PathError{Op: op, Path: d.PathOf(name), Err: fs.ErrNotExist}
 	}
 	return n, nil
 }
@@ -174,7 +169,7 @@ func (d *fakeDir) Sub(e source.Entry) (source.Dir, error) {
 		return nil, err
 	}
 	d.s.open.Add(1)
-	return &fakeDir{s: d.s, n: n, path: d.join(e.Name), name: e.Name}, nil
+	return &fakeDir{s: d.s, n: n, path: d.PathOf(e.Name), name: e.Name}, nil
 }
 
 func (d *fakeDir) Node(e source.Entry) (*tree.Node, error) {
@@ -214,7 +209,7 @@ type fakeFile struct {
 }
 
 func (f *fakeFile) Read(p []byte) (int, error) {
-	if err := f.d.s.check("bytes", f.d.join(f.entry.Name)); err != nil {
+	if err := f.d.s.check("bytes", f.d.PathOf(f.entry.Name)); err != nil {
 		return 0, err
 	}
 	n, err := f.r.Read(p[:min(len(p), 64<<10)])

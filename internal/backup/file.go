@@ -7,6 +7,7 @@ import (
 	"io"
 	"io/fs"
 	"slices"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -89,7 +90,9 @@ type fileReader struct {
 	a      *archiver
 	chunks *repository.ChunkReader
 	item   Item
-	node   []byte // where nodes are encoded
+	// early is what Progress.Bytes has of a large file before its end.
+	early atomic.Uint64
+	node  []byte // where nodes are encoded
 }
 
 // errSource marks an error of the source, which costs one file and not the
@@ -102,6 +105,9 @@ func (e errSource) Unwrap() error { return e.error }
 // of the source are reported, and the file is left out.
 func (r *fileReader) store(ctx context.Context, j *fileJob) (item, error) {
 	raw, err := r.storeFile(ctx, j)
+	if err != nil {
+		r.a.progress.Bytes.Add(-r.early.Load()) // the file is left out
+	}
 	var bad errSource
 	if errors.As(err, &bad) && ctx.Err() == nil {
 		r.a.failed(j.folder.join(j.entry.Name), bad.error)
@@ -111,6 +117,7 @@ func (r *fileReader) store(ctx context.Context, j *fileJob) (item, error) {
 }
 
 func (r *fileReader) storeFile(ctx context.Context, j *fileJob) ([]byte, error) {
+	r.early.Store(0)
 	file, err := j.folder.dir.Open(j.entry)
 	if err != nil {
 		return nil, errSource{vanished(err)}
@@ -135,7 +142,7 @@ func (r *fileReader) storeFile(ctx context.Context, j *fileJob) ([]byte, error) 
 		}
 		r.a.failed(path(), err)
 	}
-	node.Content, node.Size = content, r.item.Size
+	node.Content, node.Size, r.item.counted = content, r.item.Size, r.early.Load()
 	r.a.countItem(j.folder, j.entry.Name, r.item)
 	r.node = tree.AppendNode(r.node[:0], node)
 	return slices.Clone(r.node), nil
@@ -185,6 +192,10 @@ func (r *fileReader) contentParallel(ctx context.Context, content []id.ID) ([]id
 		g.Go(func() (err error) {
 			defer func() { <-r.a.chunks }()
 			result.saved, err = r.a.saveChunk(gctx, chunk)
+			if err == nil {
+				r.early.Add(uint64(result.size)) //nolint:gosec // never negative
+				r.a.progress.Bytes.Add(uint64(result.size))
+			}
 			return err
 		})
 	})

@@ -3,7 +3,6 @@ package backup
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 
 	"holdfast/internal/source"
@@ -61,13 +60,7 @@ func (f *folder) start(names []string) {
 }
 
 // join returns the path of a name in the folder, for messages.
-func (f *folder) join(name string) string {
-	path := f.dir.Path()
-	if path == "" || strings.HasSuffix(path, "/") {
-		return path + name
-	}
-	return path + "/" + name
-}
+func (f *folder) join(name string) string { return f.dir.PathOf(name) }
 
 // put takes an item in and tells whether it was the last.
 func (f *folder) put(slot int, it item) (last bool, err error) {

@@ -12,8 +12,8 @@ import (
 type Progress struct {
 	FilesNew, FilesChanged, FilesUnmodified atomic.Uint64
 	DirsNew, DirsChanged, DirsUnmodified    atomic.Uint64
-	// Bytes counts the content of all files done, BytesRead what was read
-	// from the source for it.
+	// Bytes counts the content of all files done and of large ones as far as
+	// they are, BytesRead what was read from the source for it.
 	Bytes, BytesRead atomic.Uint64
 	// DataBlobs and TreeBlobs count new blobs, Added their plaintext bytes,
 	// Stored the bytes they take.
@@ -67,6 +67,8 @@ type Item struct {
 	Size uint64
 	// Added and Stored count the bytes that were new to the repository.
 	Added, Stored uint64
+	// counted is the part of Size that Progress.Bytes has already.
+	counted uint64
 }
 
 // count counts a file or folder that is done.
@@ -83,5 +85,5 @@ func (p *Progress) count(i *Item) {
 	default:
 		counters[2].Add(1)
 	}
-	p.Bytes.Add(i.Size)
+	p.Bytes.Add(i.Size - i.counted)
 }

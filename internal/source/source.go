@@ -45,8 +45,10 @@ type Source interface {
 // several goroutines at once. A directory must stay open for as long as one
 // of its subdirectories is in use.
 type Dir interface {
-	// Path is where the directory is, for messages: not a key.
+	// Path is where the directory is and PathOf where a name in it is, as the
+	// user would write it: for messages, not keys.
 	Path() string
+	PathOf(name string) string
 	// Entry is the state of the directory itself, read after it was opened.
 	// It replaces what the parent's Stat said. Its name is the one in the
 	// parent; the top directory has none.

@@ -53,6 +53,8 @@ type streamDir struct {
 
 func (d *streamDir) Path() string { return "/" + path.Join(d.above...) }
 
+func (d *streamDir) PathOf(name string) string { return path.Join(d.Path(), name) }
+
 func (d *streamDir) Entry() Entry {
 	if len(d.above) == 0 {
 		return Entry{Mode: streamDirMode}

@@ -15,7 +15,9 @@ import (
 type dir struct {
 	src  *Source
 	h    *handle
-	path string // absolute
+	path string // absolute, for patterns
+	// written is the path as the user wrote it, for messages.
+	written string
 	// name is what the parent calls the directory in the snapshot.
 	name string
 	// device is where the root above is, for rules that stay on it.
@@ -60,12 +62,14 @@ func (s *Source) openPath(path string, purpose purpose) (*dir, error) {
 	}
 	h, err := s.sys.openPath(path, purpose)
 	if err != nil {
-		return nil, pathError("open directory", absolute, err)
+		return nil, pathError("open directory", path, err)
 	}
-	return &dir{src: s, h: h, path: absolute}, nil
+	return &dir{src: s, h: h, path: absolute, written: path}, nil
 }
 
-func (d *dir) Path() string { return d.path }
+func (d *dir) Path() string { return d.written }
+
+func (d *dir) PathOf(name string) string { return joinPath(d.written, name) }
 
 func (d *dir) Entry() source.Entry {
 	e := d.h.entry
@@ -79,7 +83,7 @@ func (d *dir) Names(ctx context.Context) ([]string, error) {
 	}
 	names, err := d.h.list()
 	if err != nil {
-		return nil, pathError("list directory", d.path, err)
+		return nil, pathError("list directory", d.written, err)
 	}
 	return d.filter(names), nil
 }
@@ -87,10 +91,10 @@ func (d *dir) Names(ctx context.Context) ([]string, error) {
 func (d *dir) Stat(name string) (source.Entry, error) {
 	e, err := d.h.lstat(name)
 	if err != nil {
-		return e, pathError("stat", d.join(name), err)
+		return e, pathError("stat", d.PathOf(name), err)
 	}
 	if why := d.excludes(&e); why != "" {
-		d.src.excluded(d.join(name), why)
+		d.src.excluded(d.PathOf(name), why)
 		return e, source.ErrExcluded
 	}
 	return e, nil
@@ -107,11 +111,11 @@ func (d *dir) Open(e source.Entry) (source.File, error) {
 func (d *dir) open(name string, uid uint32) (*file, error) {
 	r, err := d.h.openFile(name, uid)
 	if err != nil {
-		return nil, pathError("open", d.join(name), err)
+		return nil, pathError("open", d.PathOf(name), err)
 	}
 	if !r.entry.IsRegular() {
 		r.close()
-		return nil, fmt.Errorf("open %s: no longer a regular file: %w", d.join(name), source.ErrChanged)
+		return nil, fmt.Errorf("open %s: no longer a regular file: %w", d.PathOf(name), source.ErrChanged)
 	}
 	r.expect(r.entry.Size)
 	return &file{dir: d, r: r, entry: r.entry}, nil
@@ -126,17 +130,17 @@ func (d *dir) Sub(e source.Entry) (source.Dir, error) {
 }
 
 func (d *dir) sub(name string) (*dir, error) {
-	path := d.join(name)
+	path, written := d.join(name)
 	h, err := d.h.openDir(name)
 	if err != nil {
-		return nil, pathError("open directory", path, err)
+		return nil, pathError("open directory", written, err)
 	}
 	if d.src.rules.forbids(&h.entry) {
 		h.close()
-		d.src.excluded(path, whyForbidden)
+		d.src.excluded(written, whyForbidden)
 		return nil, source.ErrExcluded
 	}
-	sub := &dir{src: d.src, h: h, path: path, name: name, device: h.entry.DeviceID}
+	sub := &dir{src: d.src, h: h, path: path, written: written, name: name, device: h.entry.DeviceID}
 	if !d.leadsToRoot {
 		sub.stayOn(d.device)
 	}
@@ -151,7 +155,7 @@ func (d *dir) stayOn(device uint64) {
 
 func (d *dir) Node(e source.Entry) (*tree.Node, error) {
 	if e.Type() == "" {
-		return nil, fmt.Errorf("record %s: no snapshot can hold a file of mode %v", d.join(e.Name), e.Mode)
+		return nil, fmt.Errorf("record %s: no snapshot can hold a file of mode %v", d.PathOf(e.Name), e.Mode)
 	}
 	node := d.src.node(&e)
 	var linkErr, attrErr error
@@ -160,20 +164,33 @@ func (d *dir) Node(e source.Entry) (*tree.Node, error) {
 	}
 	node.ExtendedAttributes, attrErr = d.h.attributes(e.Name)
 	if err := errors.Join(linkErr, attrErr); err != nil {
-		return node, pathError("read metadata of", d.join(e.Name), err)
+		return node, pathError("read metadata of", d.PathOf(e.Name), err)
 	}
 	return node, nil
 }
 
 func (d *dir) Close() error { return d.h.close() }
 
-// join returns the path of a name in d. It is for messages and patterns;
-// files are reached by name from the open directory.
-func (d *dir) join(name string) string {
-	if os.IsPathSeparator(d.path[len(d.path)-1]) {
-		return d.path + name
+// join returns the absolute path of a name and the one for messages, which
+// share their memory when they are the same.
+func (d *dir) join(name string) (absolute, written string) {
+	absolute = joinPath(d.path, name)
+	if d.written == d.path {
+		return absolute, absolute
 	}
-	return d.path + string(os.PathSeparator) + name
+	return absolute, joinPath(d.written, name)
+}
+
+// joinPath returns the path of a name in a directory. Paths are for messages
+// and patterns; files are reached by name from the open directory.
+func joinPath(dir, name string) string {
+	switch {
+	case dir == ".":
+		return name
+	case os.IsPathSeparator(dir[len(dir)-1]):
+		return dir + name
+	}
+	return dir + string(os.PathSeparator) + name
 }
 
 // file is an open regular file.
@@ -191,7 +208,7 @@ func (f *file) Node() (*tree.Node, error) {
 	node := f.dir.src.node(&f.entry)
 	var err error
 	if node.ExtendedAttributes, err = f.r.attributes(); err != nil {
-		return node, pathError("read metadata of", f.dir.join(f.r.entry.Name), err)
+		return node, pathError("read metadata of", f.dir.PathOf(f.r.entry.Name), err)
 	}
 	return node, nil
 }
@@ -199,11 +216,11 @@ func (f *file) Node() (*tree.Node, error) {
 func (f *file) Check() error {
 	now, err := f.r.stat()
 	if err != nil {
-		return pathError("stat", f.dir.join(f.r.entry.Name), err)
+		return pathError("stat", f.dir.PathOf(f.r.entry.Name), err)
 	}
 	was := &f.r.entry
 	if now.Size != was.Size || now.ModTime != was.ModTime || now.ChangeTime != was.ChangeTime {
-		return fmt.Errorf("read %s: %w", f.dir.join(was.Name), source.ErrChanged)
+		return fmt.Errorf("read %s: %w", f.dir.PathOf(was.Name), source.ErrChanged)
 	}
 	return nil
 }

@@ -128,3 +128,41 @@ func TestSameNameFromTwoPlaces(t *testing.T) {
 		}
 	}
 }
+
+// Messages name paths as they were given.
+func TestPathsAreNamedAsWritten(t *testing.T) {
+	at := t.TempDir()
+	plant(t, at, "here/docs/a/b", "there/x/y", "other/z/w")
+	t.Chdir(at + "/here")
+	src, err := New(Config{Paths: []string{"docs", "../there/x", at + "/other/z"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	top, err := src.Open(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer top.Close()
+	for names, want := range map[string]string{
+		"docs": "docs", "docs/a": "docs/a", "docs/a/b": "docs/a/b",
+		"there": "../there", "there/x": "../there/x", "there/x/y": "../there/x/y",
+	} {
+		d, parts := top, strings.Split(names, "/")
+		for _, name := range parts[:len(parts)-1] {
+			e, err := d.Stat(name)
+			if err == nil {
+				d, err = d.Sub(e)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer d.Close()
+		}
+		if got := d.PathOf(parts[len(parts)-1]); got != want {
+			t.Errorf("%s is called %q, want %q", names, got, want)
+		}
+		if _, err := d.Stat("missing"); err == nil || !strings.Contains(err.Error(), "missing") {
+			t.Errorf("stat in %s: %v", names, err)
+		}
+	}
+}

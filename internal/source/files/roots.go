@@ -33,10 +33,22 @@ type rootsDir struct {
 var _ source.Dir = (*rootsDir)(nil)
 
 func (d *rootsDir) Path() string {
-	if absolute, err := filepath.Abs(d.plan.info); err == nil && d.plan.info != "" {
-		return absolute
+	if d.plan.info != "" {
+		return d.plan.info
 	}
 	return string(filepath.Separator)
+}
+
+// PathOf returns the path of a root, or of what leads to one, as it was given.
+func (d *rootsDir) PathOf(name string) string {
+	switch child := d.plan.below[name]; {
+	case child == nil:
+		return joinPath(d.Path(), name)
+	case child.leaf != "":
+		return child.leaf
+	default:
+		return child.info
+	}
 }
 
 func (d *rootsDir) Entry() source.Entry { return d.entry }
@@ -67,7 +79,7 @@ func (d *rootsDir) excludedByName(name string) bool {
 	if err != nil || !d.src.rules.matches(path) {
 		return false
 	}
-	d.src.excluded(path, whyPattern)
+	d.src.excluded(child.leaf, whyPattern)
 	return true
 }
 

@@ -143,11 +143,10 @@ func (d *dir) filter(names []string) []string {
 		return names
 	}
 	return slices.DeleteFunc(names, func(name string) bool {
-		path := d.join(name)
-		if !r.matches(path) {
+		if !r.matches(joinPath(d.path, name)) {
 			return false
 		}
-		d.src.excluded(path, whyPattern)
+		d.src.excluded(d.PathOf(name), whyPattern)
 		return true
 	})
 }
@@ -161,11 +160,11 @@ func (d *dir) applyTag(tag Tag, names []string) []string {
 	}
 	if tag.Header != "" {
 		if err := d.checkHeader(tag); err != nil {
-			d.src.warn(d.join(tag.Name), fmt.Errorf("directory is not excluded: %w", err))
+			d.src.warn(d.PathOf(tag.Name), fmt.Errorf("directory is not excluded: %w", err))
 			return names
 		}
 	}
-	d.src.excluded(d.path, "is marked by "+tag.Name+": its content")
+	d.src.excluded(d.written, "is marked by "+tag.Name+": its content")
 	return names[at : at+1]
 }
 
