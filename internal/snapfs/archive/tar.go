@@ -16,34 +16,21 @@ import (
 // tarSink writes pax archives: the only tar format with times to the
 // nanosecond, names of any length and bytes, and extended attributes.
 type tarSink struct {
-	fs   *snapfs.FS
-	w    *tar.Writer
-	warn WarnFunc
-	// names holds the first name of every file that has several.
-	names map[link]string
+	fs      *snapfs.FS
+	w       *tar.Writer
+	headers *TarHeaders
 }
 
-// link tells hard links of one file.
-type link struct{ inode, device uint64 }
-
 func newTar(f *snapfs.FS, w io.Writer, warn WarnFunc) *tarSink {
-	return &tarSink{fs: f, w: tar.NewWriter(w), warn: warn, names: make(map[link]string)}
+	return &tarSink{fs: f, w: tar.NewWriter(w), headers: NewTarHeaders(f, warn)}
 }
 
 func (s *tarSink) close() error { return s.w.Close() }
 
 func (s *tarSink) add(ctx context.Context, name string, n *tree.Node) error {
-	if n.Type == tree.Socket {
-		s.warn(name, errUnsupported)
-		return nil
-	}
-	h, err := s.header(name, n)
-	if err != nil {
+	h, err := s.headers.Of(name, n)
+	if err != nil || h == nil {
 		return err
-	}
-	if !fits(h) {
-		s.warn(name, errUnsupported)
-		return nil
 	}
 	if err := s.w.WriteHeader(h); err != nil {
 		return err
@@ -52,6 +39,42 @@ func (s *tarSink) add(ctx context.Context, name string, n *tree.Node) error {
 		return nil
 	}
 	return s.fs.WriteFile(ctx, n, s.w)
+}
+
+// TarHeaders makes the pax headers of one archive. It remembers the files
+// that have several names, about 100 bytes each: all but the first become
+// hard links to it.
+type TarHeaders struct {
+	fs   *snapfs.FS
+	warn WarnFunc
+	// names holds the first name of every file that has several.
+	names map[link]string
+}
+
+// link tells hard links of one file.
+type link struct{ inode, device uint64 }
+
+// NewTarHeaders begins an archive of what is in f.
+func NewTarHeaders(f *snapfs.FS, warn WarnFunc) *TarHeaders {
+	return &TarHeaders{fs: f, warn: warn, names: make(map[link]string)}
+}
+
+// Of returns the header of the next entry, whose name has no leading slash,
+// or nil if a tar archive cannot hold it, which the WarnFunc was told.
+func (s *TarHeaders) Of(name string, n *tree.Node) (*tar.Header, error) {
+	if n.Type == tree.Socket {
+		s.warn(name, errUnsupported)
+		return nil, nil //nolint:nilnil // there is nothing to write
+	}
+	h, err := s.header(name, n)
+	if err != nil {
+		return nil, err
+	}
+	if !fits(h) {
+		s.warn(name, errUnsupported)
+		return nil, nil //nolint:nilnil // see above
+	}
+	return h, nil
 }
 
 // maxDeviceNumber is the largest that the seven octal digits of a header hold.
@@ -63,7 +86,7 @@ func fits(h *tar.Header) bool {
 	return max(h.Devmajor, h.Devminor) <= maxDeviceNumber && !strings.ContainsRune(h.Linkname+h.Uname+h.Gname, 0)
 }
 
-func (s *tarSink) header(name string, n *tree.Node) (*tar.Header, error) {
+func (s *TarHeaders) header(name string, n *tree.Node) (*tar.Header, error) {
 	h := &tar.Header{
 		Format: tar.FormatPAX, Name: name, Mode: unixMode(n.Mode),
 		Uid: int(n.UID), Gid: int(n.GID), Uname: n.User, Gname: n.Group,
@@ -101,7 +124,7 @@ func (s *tarSink) header(name string, n *tree.Node) (*tar.Header, error) {
 }
 
 // firstName returns the first name of the file that n is one of the names of.
-func (s *tarSink) firstName(name string, n *tree.Node) string {
+func (s *TarHeaders) firstName(name string, n *tree.Node) string {
 	if n.Type == tree.Dir || n.Links < 2 || n.Inode == 0 {
 		return name
 	}
@@ -115,7 +138,7 @@ func (s *tarSink) firstName(name string, n *tree.Node) string {
 
 // records returns the extended attributes of a node in the form that star
 // began with and GNU tar and libarchive read.
-func (s *tarSink) records(name string, n *tree.Node) map[string]string {
+func (s *TarHeaders) records(name string, n *tree.Node) map[string]string {
 	records := make(map[string]string)
 	for _, a := range n.ExtendedAttributes {
 		key := map[string]string{
