@@ -100,3 +100,11 @@ type Tiering interface {
 	// again while it thaws, or when it is readable, is no error.
 	Thaw(ctx context.Context, key string, o ThawOptions) error
 }
+
+// Hasher is a Store whose service hashes objects as they arrive and keeps the
+// hashes, so that an object can be compared without being read.
+type Hasher interface {
+	// SHA256 returns the hash of the object, or ErrUnsupported when the
+	// service keeps none of this one.
+	SHA256(ctx context.Context, key string) ([32]byte, error)
+}

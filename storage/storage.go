@@ -55,7 +55,9 @@ type Store interface {
 	// or deleted meanwhile may or may not be seen; unfinished Puts never are.
 	List(ctx context.Context, prefix string, visit func(Info) error) error
 
-	// Delete removes the object under key, or returns ErrNotFound.
+	// Delete removes the object under key. When there is none it returns
+	// ErrNotFound, or nil where the service does not tell (S3): finding out
+	// would cost a request for each object that a prune removes.
 	Delete(ctx context.Context, key string) error
 
 	// Location names the place for people, without secrets.
@@ -117,6 +119,14 @@ var (
 	// there: damage, or a second writer. It never wraps ErrExists, so that no
 	// caller takes it for "this very object is stored already".
 	ErrConflict = errors.New("stored object differs from the one written")
+	// ErrSetup says that the place cannot be used as it was named: there is no
+	// such bucket, it lies in another region, its certificate is not trusted.
+	// Waiting does not help, and nothing is known about objects.
+	ErrSetup = errors.New("the storage place or its settings are wrong")
+	// ErrBody says that the bytes given to Put do not match the hash given
+	// with them: they were damaged here, in memory or on the disk they were
+	// spooled to. Nothing was stored.
+	ErrBody = errors.New("the bytes to be stored do not match their hash")
 )
 
 // IsPermanent tells whether trying the same operation again is pointless:
@@ -124,7 +134,7 @@ var (
 func IsPermanent(err error) bool {
 	for _, p := range []error{
 		ErrNotFound, ErrExists, ErrReadOnly, ErrFull, ErrInvalidKey, ErrInvalidRange, ErrConflict,
-		ErrUnsupported, ErrImmutable, ErrCold,
+		ErrUnsupported, ErrImmutable, ErrCold, ErrSetup, ErrBody,
 		fs.ErrPermission, context.Canceled, context.DeadlineExceeded,
 	} {
 		if errors.Is(err, p) {

@@ -7,9 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"holdfast/storage"
+	"holdfast/storage/internal/temporary"
 )
 
 // List walks the folders below prefix; see storage.Store. Files that are no
@@ -75,7 +75,7 @@ func (w walk) entry(path, prefix string, e fs.DirEntry) error {
 	switch {
 	case isDir(path, prefix, e):
 		return w.dir(path, prefix+e.Name()+"/")
-	case !isTemporary(e.Name()):
+	case !temporary.Is(e.Name()):
 		return w.object(prefix+e.Name(), path, e)
 	case w.temporary != nil:
 		return w.temporary(path, e)
@@ -123,24 +123,4 @@ func ignoreNotFound(err error) error {
 		return nil
 	}
 	return err
-}
-
-// temporaryPrefix begins the names of our temporary files.
-const temporaryPrefix = ".holdfast-tmp-"
-
-// isTemporary tells whether a file of this name is an unfinished Put: ours,
-// or one of restic, which appends "-tmp-" and digits to the final name.
-func isTemporary(name string) bool {
-	if strings.HasPrefix(name, temporaryPrefix) {
-		return true
-	}
-	final, random, ok := strings.Cut(name, "-tmp-")
-	return ok && random != "" && strings.Trim(random, "0123456789") == "" && isResticName(final)
-}
-
-// isResticName tells whether name is one of the files of a repository: the
-// config, or a file named after the hash of its content.
-func isResticName(name string) bool {
-	const hashDigits = 64
-	return name == "config" || len(name) == hashDigits && strings.Trim(name, "0123456789abcdef") == ""
 }

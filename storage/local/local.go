@@ -37,6 +37,7 @@ import (
 	"syscall"
 
 	"holdfast/storage"
+	"holdfast/storage/internal/temporary"
 )
 
 // Store keeps objects as files below one folder. Open and Create make it.
@@ -122,7 +123,7 @@ func (s *Store) path(key string) (string, error) {
 	if err := storage.CheckKey(key); err != nil {
 		return "", err
 	}
-	if _, name := filepath.Split(key); isTemporary(name) {
+	if _, name := filepath.Split(key); temporary.Is(name) {
 		return "", fmt.Errorf("%w: %q is a name for temporary files", storage.ErrInvalidKey, key)
 	}
 	// Localize refuses what means something else to the system: drive

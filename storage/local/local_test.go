@@ -131,6 +131,12 @@ func TestVanishedFolderIsNotAnEmptyStore(t *testing.T) {
 	}
 }
 
+func TestDeleteOfNothing(t *testing.T) {
+	if err := create(t).Delete(t.Context(), "config"); !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("Delete of nothing = %v, want ErrNotFound", err)
+	}
+}
+
 func TestPutAfterFolderWasRemoved(t *testing.T) {
 	s := create(t)
 	put(t, s, "data/3f/3f9a", "x")

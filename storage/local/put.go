@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 
 	"holdfast/storage"
+	"holdfast/storage/internal/temporary"
 )
 
 // Put stores body under key. A spool made by this store is moved into place;
@@ -85,7 +86,7 @@ func (s *Store) putCopy(ctx context.Context, dst string, body storage.Body) (err
 
 // newTemporary makes an empty file in dir under a name that is no key.
 func (s *Store) newTemporary(dir string) (*os.File, error) {
-	f, err := os.CreateTemp(dir, temporaryPrefix+"*")
+	f, err := os.CreateTemp(dir, temporary.Prefix+"*")
 	if err != nil {
 		return nil, err
 	}

@@ -68,7 +68,7 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storag
 	case bodyFailed:
 		return fmt.Errorf("put %s: read body: %w", key, bodyFailure())
 	case failed && errors.Is(err, storage.ErrExists):
-		return s.compare(ctx, key, body)
+		return s.compare(ctx, key, body, o.SHA256)
 	default:
 		return err
 	}
@@ -87,14 +87,21 @@ func (s *Store) watch(body storage.Body) (storage.Body, func() error) {
 	return w, w.failure
 }
 
-// compare returns nil when key holds exactly the bytes of body.
-func (s *Store) compare(ctx context.Context, key string, body storage.Body) error {
+// compare returns nil when key holds exactly the bytes of body, whose hash is
+// sum unless that is nil.
+func (s *Store) compare(ctx context.Context, key string, body storage.Body, sum *[32]byte) error {
 	info, err := s.Stat(ctx, key)
 	if err != nil {
 		return readBackError(key, err)
 	}
 	if info.SizeBytes != body.Size() {
 		return fmt.Errorf("put %s: %w: %d bytes instead of %d", key, storage.ErrConflict, info.SizeBytes, body.Size())
+	}
+	if stored, ok := s.storedHash(ctx, key, sum); ok {
+		if stored != *sum {
+			return fmt.Errorf("put %s: %w: its hash is %x", key, storage.ErrConflict, stored)
+		}
+		return nil
 	}
 	r, err := s.Get(ctx, key, 0, body.Size())
 	if err != nil {
@@ -109,6 +116,20 @@ func (s *Store) compare(ctx context.Context, key string, body storage.Body) erro
 		return fmt.Errorf("put %s: %w: from byte %d on", key, storage.ErrConflict, offset)
 	}
 	return nil
+}
+
+// storedHash asks the service for the hash of key, when there is one to
+// compare it with. Whatever goes wrong, reading back decides.
+func (s *Store) storedHash(ctx context.Context, key string, sum *[32]byte) (stored [32]byte, ok bool) {
+	h, hashes := storage.As[storage.Hasher](s.Store)
+	if sum == nil || !hashes {
+		return stored, false
+	}
+	err := s.do(ctx, "stat", key, func() (err error) {
+		stored, err = h.SHA256(ctx, key)
+		return err
+	})
+	return stored, err == nil
 }
 
 // readBackError hides ErrNotFound, which is no answer to a Put: the object

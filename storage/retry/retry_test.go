@@ -3,6 +3,7 @@ package retry_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -290,5 +291,42 @@ func TestErrorOfVisitIsNotRetried(t *testing.T) {
 	err := retry.New(count, quick).List(t.Context(), "", func(storage.Info) error { return errLine })
 	if err != errLine || count.Count() != 1 {
 		t.Errorf("List = %v after %d attempts, want the error of visit after one", err, count.Count())
+	}
+}
+
+// hashing is a store whose service keeps hashes; this one keeps a chosen one.
+type hashing struct {
+	*mem.Store
+	sum [32]byte
+	err error
+}
+
+func (h hashing) SHA256(context.Context, string) ([32]byte, error) { return h.sum, h.err }
+
+// TestPutWithLostAnswerAsksForTheHash: where the service keeps hashes, nothing
+// is read back.
+func TestPutWithLostAnswerAsksForTheHash(t *testing.T) {
+	data := []byte("content")
+	sum := sha256.Sum256(data)
+	tests := []struct {
+		name string
+		kept [32]byte
+		err  error
+		want error
+	}{
+		{"equal", sum, nil, nil},
+		{"another hash", [32]byte{1}, nil, storage.ErrConflict},
+		{"none kept: read back", [32]byte{}, storage.ErrUnsupported, storage.ErrCold},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			below := hashing{mem.New(), test.kept, test.err}
+			bad := fault.New(below, 1, once(fault.OpPut, fault.After(errLine)),
+				fault.Rule{Op: fault.OpGet, Fault: fault.Before(storage.ErrCold)}) // nothing can be read
+			err := retry.New(bad, quick).Put(t.Context(), "a", storage.Bytes(data), storage.PutOptions{SHA256: &sum})
+			if !errors.Is(err, test.want) || (err != nil && test.want == nil) {
+				t.Errorf("Put = %v, want %v", err, test.want)
+			}
+		})
 	}
 }

@@ -121,8 +121,8 @@ func testMissing(t *testing.T, s storage.Store) {
 	// A part of a key is no object, and neither is anything below one.
 	for _, key := range []string{"nothing", "data", "data/bb", "data/bb/bb", "data/bb/bb045", "config/below"} {
 		wantAbsent(t, s, key)
-		if err := s.Delete(t.Context(), key); !errors.Is(err, storage.ErrNotFound) {
-			t.Errorf("Delete(%q) = %v, want ErrNotFound", key, err)
+		if err := s.Delete(t.Context(), key); err != nil && !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("Delete(%q) = %v, want ErrNotFound, or nil from a service that does not tell", key, err)
 		}
 	}
 	wantObject(t, s, "data/bb/bb04", []byte("x"))
@@ -136,8 +136,8 @@ func testDelete(t *testing.T, s storage.Store) {
 	}
 	wantAbsent(t, s, "data/bb/bb05")
 	wantObject(t, s, "data/bb/bb06", []byte("y"))
-	if err := s.Delete(t.Context(), "data/bb/bb05"); !errors.Is(err, storage.ErrNotFound) {
-		t.Errorf("second Delete = %v, want ErrNotFound", err)
+	if err := s.Delete(t.Context(), "data/bb/bb05"); err != nil && !errors.Is(err, storage.ErrNotFound) {
+		t.Errorf("second Delete = %v, want ErrNotFound, or nil from a service that does not tell", err)
 	}
 	// The last one below a prefix: nothing may be left of the prefix.
 	if err := s.Delete(t.Context(), "data/bb/bb06"); err != nil {
