@@ -160,7 +160,7 @@ func (b *builder) finish(ctx context.Context) (*segment, error) {
 		return nil, fmt.Errorf("write index segment: %w", err)
 	}
 	if err := b.write(ctx, f, sources); err != nil {
-		return nil, errors.Join(fmt.Errorf("write index segment: %w", err), f.Close(), os.Remove(f.Name()))
+		return nil, errors.Join(fmt.Errorf("write index segment: %w", err), b.folder.drop(f))
 	}
 	return b.folder.publish(f, segmentName(b.files))
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"holdfast/repository/id"
@@ -23,21 +24,25 @@ const (
 	tempAge = 24 * time.Hour
 )
 
-// folder is where the segments of one repository lie.
+// folder is where the segments of one repository lie. Without a path it is
+// no folder at all: segments are nameless files in that for temporary ones,
+// which go with the process however that ends.
 type folder struct {
 	path string
-	// private says that the folder is this process's own and goes with it.
-	private bool
+	// named, without a path, are files whose names could not be given up while
+	// they are in use (Windows): close deletes them.
+	named *nameList
 }
 
-// openFolder makes the folder if need be; "" makes a private one.
+type nameList struct {
+	mu    sync.Mutex
+	names []string
+}
+
+// openFolder makes the folder if need be.
 func openFolder(path string) (folder, error) {
 	if path == "" {
-		path, err := os.MkdirTemp("", "holdfast-index-")
-		if err != nil {
-			return folder{}, fmt.Errorf("make temporary index folder: %w", err)
-		}
-		return folder{path: path, private: true}, nil
+		return folder{named: new(nameList)}, nil
 	}
 	if err := os.MkdirAll(path, 0o700); err != nil {
 		return folder{}, fmt.Errorf("make index cache folder: %w", err)
@@ -45,9 +50,15 @@ func openFolder(path string) (folder, error) {
 	return folder{path: path}, nil
 }
 
+// isPrivate tells whether nothing of the folder outlives the process.
+func (f folder) isPrivate() bool { return f.path == "" }
+
 // segments opens all sound segments, and deletes damaged ones and what dead
 // processes left behind.
 func (f folder) segments() ([]*segment, error) {
+	if f.isPrivate() {
+		return nil, nil
+	}
 	files, err := os.ReadDir(f.path)
 	if err != nil {
 		return nil, fmt.Errorf("list index cache folder: %w", err)
@@ -89,7 +100,27 @@ func segmentName(files []id.ID) string {
 }
 
 // create makes a temporary file that will be published.
-func (f folder) create() (*os.File, error) { return os.CreateTemp(f.path, tempPrefix) }
+func (f folder) create() (*os.File, error) {
+	if !f.isPrivate() {
+		return os.CreateTemp(f.path, tempPrefix)
+	}
+	file, err := os.CreateTemp("", "holdfast-index-")
+	if err == nil && os.Remove(file.Name()) != nil {
+		f.named.mu.Lock()
+		defer f.named.mu.Unlock()
+		f.named.names = append(f.named.names, file.Name())
+	}
+	return file, err
+}
+
+// drop deletes a temporary file that will not be published.
+func (f folder) drop(file *os.File) error {
+	err := file.Close()
+	if rerr := os.Remove(file.Name()); !errors.Is(rerr, fs.ErrNotExist) {
+		err = errors.Join(err, rerr)
+	}
+	return err
+}
 
 // publish opens a finished file, checks included (what the disk did not keep
 // must not be relied on), and gives it its name. It takes the file over.
@@ -103,8 +134,7 @@ func (f folder) publish(file *os.File, name string) (*segment, error) {
 		_ = os.Remove(file.Name())
 		return nil, fmt.Errorf("write index segment: %w", err)
 	}
-	if f.private {
-		_ = os.Remove(s.path) // stays mapped on Unix; on Windows close removes it
+	if f.isPrivate() {
 		return s, nil
 	}
 	path := filepath.Join(f.path, name)
@@ -117,7 +147,7 @@ func (f folder) publish(file *os.File, name string) (*segment, error) {
 // settle makes what was written durable and maps it. A private file dies with
 // the process anyway.
 func (f folder) settle(file *os.File) (*segment, error) {
-	if !f.private {
+	if !f.isPrivate() {
 		if err := file.Sync(); err != nil {
 			return nil, err
 		}
@@ -130,12 +160,18 @@ func (f folder) settle(file *os.File) (*segment, error) {
 // deleted by a later Sync.
 func (f folder) remove(s *segment) { _ = os.Remove(s.path) }
 
-// close deletes a private folder.
+// close deletes what is left of a private folder.
 func (f folder) close() error {
-	if !f.private {
+	if !f.isPrivate() {
 		return nil
 	}
-	return os.RemoveAll(f.path)
+	var errs []error
+	for _, name := range f.named.names {
+		if err := os.Remove(name); !errors.Is(err, fs.ErrNotExist) {
+			errs = append(errs, err) // nil, most likely
+		}
+	}
+	return errors.Join(errs...)
 }
 
 // scratch is a file for data that is written, read back and forgotten. Its

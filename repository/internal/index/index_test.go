@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"sync"
 	"testing"
@@ -477,6 +478,10 @@ func TestPrivateIndexLeavesNothing(t *testing.T) {
 	f := madeFiles(3, 3)
 	x := openSynced(t, "", f)
 	f.check(t, x)
+	// A process that is killed, or forgets to close, leaves nothing either.
+	if left, _ := os.ReadDir(os.TempDir()); len(left) > 0 && runtime.GOOS != "windows" {
+		t.Errorf("while it is open there are %v", left)
+	}
 	if err := x.Close(); err != nil {
 		t.Fatal(err)
 	}
