@@ -54,9 +54,10 @@ var placed = map[string]ring{
 	"internal/verify":  job,
 	"internal/upkeep":  job,
 
-	"internal/evidence": engine,
-	"internal/snapfs":   engine,
-	"internal/source":   engine,
+	"internal/evidence":   engine,
+	"internal/logarchive": engine,
+	"internal/snapfs":     engine,
+	"internal/source":     engine,
 
 	"repository": public,
 	"storage":    public,
@@ -86,6 +87,7 @@ var shortcuts = map[string][]string{
 var implementations = []string{
 	"internal/source/files",
 	"storage/fault",
+	"storage/immutable",
 	"storage/local",
 	"storage/mem",
 	"storage/retry",

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"holdfast/storage"
+	"holdfast/storage/immutable"
 	"holdfast/storage/retry"
 	"holdfast/storage/throttle"
 )
@@ -21,6 +22,8 @@ type StoreOptions struct {
 	Settings map[string]string
 	// Limits bound the bandwidth.
 	Limits throttle.Limits
+	// Immutable, unless it is zero, locks every object that is put.
+	Immutable immutable.Policy
 	// Retrying, if set, is told of every operation that will be tried again.
 	Retrying func(op, key string, err error, next time.Duration)
 }
@@ -39,5 +42,9 @@ func OpenStore(ctx context.Context, url string, o StoreOptions) (storage.Store, 
 	if err != nil {
 		return nil, err
 	}
-	return retry.New(throttle.New(s, o.Limits), retry.Policy{Notify: o.Retrying}), nil
+	s = retry.New(throttle.New(s, o.Limits), retry.Policy{Notify: o.Retrying})
+	if o.Immutable != (immutable.Policy{}) {
+		s = immutable.New(s, o.Immutable, nil)
+	}
+	return s, nil
 }

@@ -44,6 +44,7 @@ the repository without a password, for ever: keep what is printed secret.`,
 			})
 		},
 	}
+	c.registerAsOf(cmd.Flags())
 	chosen.register(cmd.Flags(), "H")
 	return cmd
 }

@@ -36,6 +36,7 @@ groups (1/7 today, 2/7 tomorrow, …), "5%" or "10G" for as much at random.`,
 			return c.runCheck(cmd.Context(), o)
 		},
 	}
+	c.registerAsOf(cmd.Flags())
 	cmd.Flags().BoolVar(&o.ReadData, "read-data", false, "read all data")
 	cmd.Flags().Var(&o.Subset, "read-data-subset", "read a `subset` of the data: n/t, a percentage, or a size")
 	cmd.Flags().BoolVar(&withCache, "with-cache", false, "accepted for restic's sake: check never trusts a cache")

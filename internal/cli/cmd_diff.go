@@ -35,6 +35,7 @@ has changed.`,
 		Args: wantArgs(2, 2, "two snapshots"),
 		RunE: func(cmd *cobra.Command, args []string) error { return c.runDiff(cmd.Context(), args, metadata) },
 	}
+	c.registerAsOf(cmd.Flags())
 	cmd.Flags().BoolVar(&metadata, "metadata", false, "show what differs only in metadata too")
 	return cmd
 }

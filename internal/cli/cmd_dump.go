@@ -46,6 +46,7 @@ folder. If a file is damaged the output ends there and the exit code is 1; with
 		RunE: func(cmd *cobra.Command, args []string) error { return c.runDump(cmd.Context(), &f, args[0], args[1]) },
 	}
 	fl := cmd.Flags()
+	c.registerAsOf(fl)
 	f.chosen.register(fl, "H")
 	fl.StringVarP(&f.archive, "archive", "a", string(archive.Tar), "`format` of folders: tar or zip")
 	fl.StringVarP(&f.target, "target", "t", "", "write to this `file` instead of standard output")

@@ -52,6 +52,7 @@ is lost when they are damaged.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.runFind(cmd.Context(), &f, args) },
 	}
 	fl := cmd.Flags()
+	c.registerAsOf(fl)
 	f.chosen.register(fl, "H")
 	fl.StringArrayVarP(&f.snapshots, "snapshot", "s", nil, "search only in this `snapshot` (may be repeated)")
 	fl.BoolVarP(&f.ignoreCase, "ignore-case", "i", false, "take capital and small letters as the same")

@@ -52,6 +52,7 @@ space: everything below the given folders.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.runLs(cmd.Context(), &f, args[0], args[1:]) },
 	}
 	fl := cmd.Flags()
+	c.registerAsOf(fl)
 	f.chosen.register(fl, "H")
 	fl.BoolVarP(&f.format.long, "long", "l", false, "show mode, owner, group, size and time too")
 	fl.BoolVar(&f.format.humanReadable, "human-readable", false, "show sizes in units such as MiB")

@@ -56,6 +56,7 @@ here. Restoring many files is faster with ` + "`holdfast restore`" + `.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.runMount(cmd.Context(), &f, args[0]) },
 	}
 	fl := cmd.Flags()
+	c.registerAsOf(fl)
 	f.chosen.register(fl, "H")
 	fl.BoolVar(&f.allowOther, "allow-other", false, "let other users in, as far as the modes of the files let them")
 	fl.BoolVar(&f.noPermissions, "no-default-permissions", false, "with --allow-other: let them read everything")

@@ -54,6 +54,7 @@ exit code is 1. Of a damaged file nothing is left that could be taken for it.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.runRestore(cmd.Context(), &f, args[0]) },
 	}
 	fl := cmd.Flags()
+	c.registerAsOf(fl)
 	fl.StringVarP(&f.target, "target", "t", "", "`folder` to restore to; it is made if it does not exist")
 	f.includes.register(fl, "include", "i", "restore only")
 	f.excludes.register(fl, "exclude", "e", "do not restore")

@@ -40,6 +40,7 @@ it. Type is the backup type, for snapshots that holdfast made.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.runSnapshots(cmd.Context(), &f, args) },
 	}
 	fl := cmd.Flags()
+	c.registerAsOf(fl)
 	f.chosen.register(fl, "H")
 	fl.IntVar(&f.latest, "latest", 0, "only the newest `n` of each host and set of paths")
 	fl.StringVarP(&f.groupBy, "group-by", "g", "", "show groups of snapshots, divided by `host,paths,tags`")

@@ -39,6 +39,7 @@ func newStats(c *command) *cobra.Command {
 			return c.runStats(cmd.Context(), &chosen, m, args)
 		},
 	}
+	c.registerAsOf(cmd.Flags())
 	chosen.register(cmd.Flags(), "H")
 	cmd.Flags().StringVar(&mode, "mode", string(usage.RestoreSize), "what to count: `mode` restore-size, files-by-contents, blobs-per-file or raw-data")
 	modes := []cobra.Completion{string(usage.RestoreSize), string(usage.FilesByContents), string(usage.BlobsPerFile), string(usage.RawData)}

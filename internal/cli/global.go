@@ -34,6 +34,7 @@ type globalFlags struct {
 	cacheDir        string
 	noCache         bool
 	noLock          bool
+	asOf            asOfFlag
 	retryLock       time.Duration
 	json            bool
 	quiet           bool
@@ -224,7 +225,7 @@ func (c *command) openStore(ctx context.Context, p place, create bool) (storage.
 	if err != nil {
 		return nil, err
 	}
-	return app.OpenStore(ctx, p.url, app.StoreOptions{
+	o := app.StoreOptions{
 		Create:   create,
 		Settings: settings,
 		Limits: throttle.Limits{
@@ -234,7 +235,15 @@ func (c *command) openStore(ctx context.Context, p place, create bool) (storage.
 		Retrying: func(op, key string, err error, next time.Duration) {
 			c.ui.warn("storage", key, fmt.Errorf("%s: %w; trying again in %v", op, err, next.Round(time.Millisecond)))
 		},
-	})
+	}
+	if p.configured != nil && p.configured.Immutable != nil {
+		o.Immutable = p.configured.Immutable.Policy()
+	}
+	s, err := app.OpenStore(ctx, p.url, o)
+	if err != nil || c.global.asOf.IsZero() {
+		return s, err
+	}
+	return app.AsOf(ctx, s, c.global.asOf.Time, o)
 }
 
 // settings returns what holdfast.yaml and then the command line set of the

@@ -88,6 +88,9 @@ func (c *command) root() *cobra.Command {
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) (err error) {
 			c.ui = newUI(c.streams, c.global)
+			if !c.global.asOf.IsZero() { // the past takes no locks, and the cache knows the present
+				c.global.noLock, c.global.noCache = true, true
+			}
 			c.stopProfiles, err = c.global.startProfiles()
 			return err
 		},

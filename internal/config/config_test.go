@@ -178,10 +178,23 @@ func TestProblems(t *testing.T) {
 		},
 		{
 			"keys of later versions",
-			"repositories:\n  r: { url: /r, password: { env: P }, immutable: { mode: compliance } }\nsources:\n  db: { postgres: { dsn: x } }\n",
+			"repositories:\n  r: { url: /r, password: { env: P }, log_url: /l }\nsources:\n  db: { postgres: { dsn: x } }\n",
 			[]string{
-				`x.yaml:2: repositories.r.immutable: not supported by this version of holdfast; remove it: nothing would act on it`,
+				`x.yaml:2: repositories.r.log_url: not supported by this version of holdfast; remove it: nothing would act on it`,
 				`x.yaml:4: sources.db.postgres: not supported by this version of holdfast; remove it: nothing would act on it`,
+			},
+		},
+		{
+			"immutability and tiers",
+			"repositories:\n  a: { url: /a, password: { env: P }, immutable: { mode: worm, for: 35d } }\n" +
+				"  b: { url: /b, password: { env: P }, immutable: { mode: compliance, for: 120d } }\n" +
+				"  c: { url: /c, password: { env: P }, immutable: { mode: compliance, for: 120d, confirm: 120d } }\n" +
+				"  d: { url: /d, password: { env: P }, tiers: { cold: { after: 36h } } }\n",
+			[]string{
+				`x.yaml:2: repositories.a.immutable: mode of immutability "worm": write governance or compliance; such as { mode: governance, for: 35d }`,
+				`x.yaml:3: repositories.b.immutable: nobody can end compliance early, not even the owner of the account, and all of 120d has to be paid for; if that is meant, say it twice: confirm: 120d`,
+				`x.yaml:5: repositories.d.tiers.cold.class: missing; name a class of the service, such as GLACIER_IR, Cool or NEARLINE`,
+				`x.yaml:5: repositories.d.tiers.cold.after: services count in whole days; such as after: 30d`,
 			},
 		},
 		{

@@ -20,10 +20,13 @@ type Repository struct {
 	// bucket. They are no place for secrets.
 	Options map[string]string `yaml:"options,omitempty"`
 
-	Immutable any `yaml:"immutable,omitempty" config:"later"`
-	Tiers     any `yaml:"tiers,omitempty"     config:"later"`
-	Log       any `yaml:"log,omitempty"       config:"later"`
-	LogURL    any `yaml:"log_url,omitempty"   config:"later"`
+	// Immutable locks every object from the first instant on.
+	Immutable *Immutable `yaml:"immutable,flow,omitempty"`
+	// Tiers move what is seldom read to cheaper classes.
+	Tiers *Tiers `yaml:"tiers,flow,omitempty"`
+
+	Log    any `yaml:"log,omitempty"     config:"later"`
+	LogURL any `yaml:"log_url,omitempty" config:"later"`
 }
 
 func (r Repository) check(k *checker) {
@@ -34,6 +37,12 @@ func (r Repository) check(k *checker) {
 		k.key("url").report("a relative path leads somewhere else from every folder", "write the whole path, from / on")
 	}
 	checkSecret(k.key("password"), r.Password)
+	if r.Immutable != nil {
+		r.Immutable.check(k.key("immutable"))
+	}
+	if r.Tiers != nil {
+		r.Tiers.check(k.key("tiers"))
+	}
 }
 
 // hasScheme tells whether url names another kind of place than a path. A
