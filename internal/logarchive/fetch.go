@@ -1,0 +1,102 @@
+package logarchive
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+
+	"holdfast/storage"
+)
+
+// ErrCorrupt says that what is stored is not what was archived.
+var ErrCorrupt = errors.New("archived log segment is damaged")
+
+// Fetch writes the plaintext of a segment to w and returns its record. When
+// it fails, what w got so far is worth nothing.
+//
+// It returns storage.ErrNotFound only when the store, asked successfully, has
+// no record of the segment. A payload that is missing or damaged is
+// ErrCorrupt; a segment that does not follow the one archived before it is
+// ErrOutOfChain.
+func (a *Archive) Fetch(ctx context.Context, s Segment, w io.Writer) (*Record, error) {
+	r, err := a.Record(ctx, s)
+	if err != nil {
+		return nil, err
+	}
+	if err := a.checkChain(ctx, r); err != nil {
+		return nil, err
+	}
+	return r, a.read(ctx, r, w)
+}
+
+// checkChain makes sure that the record follows the one before it, if that
+// is archived.
+func (a *Archive) checkChain(ctx context.Context, r *Record) error {
+	if r.Kind == History {
+		return nil
+	}
+	before, err := a.before(ctx, r.Segment)
+	if err != nil || len(before) == 0 {
+		return err
+	}
+	for _, s := range before {
+		previous, err := a.Record(ctx, s)
+		if errors.Is(err, storage.ErrNotFound) {
+			continue // pruned since the listing
+		}
+		if err != nil {
+			return err
+		}
+		if previous.Link() == r.Previous {
+			return nil
+		}
+	}
+	return fmt.Errorf("%s does not follow %s, which ends where it begins: %w", r.Name, before[0].Name, ErrOutOfChain)
+}
+
+// read writes the verified plaintext of a record's payload to w.
+func (a *Archive) read(ctx context.Context, r *Record, w io.Writer) error {
+	payload, err := a.payload(ctx, r)
+	if err != nil {
+		return err
+	}
+	plain, err := open(bytes.NewReader(payload), a.o.Identities)
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Name, err)
+	}
+	defer plain.Close()
+	sum := newCountingHash()
+	n, err := io.Copy(io.MultiWriter(w, sum), io.LimitReader(plain, r.SizeBytes+1))
+	if err != nil {
+		return fmt.Errorf("%s: %w", r.Name, err)
+	}
+	if n != r.SizeBytes || sum.digest() != r.SHA256 {
+		return fmt.Errorf("%s: %w: its plaintext is not what was archived", r.Name, ErrCorrupt)
+	}
+	return nil
+}
+
+// maxPayloadBytes bounds what is read of a payload: PostgreSQL's largest
+// segment, and what sealing may add.
+const maxPayloadBytes = 1<<30 + 1<<26
+
+// payload reads the stored payload and proves it to be the one of the record.
+func (a *Archive) payload(ctx context.Context, r *Record) ([]byte, error) {
+	if r.ObjectSizeBytes > maxPayloadBytes {
+		return nil, fmt.Errorf("%s: payload of %d bytes: %w", r.Name, r.ObjectSizeBytes, ErrCorrupt)
+	}
+	stored, err := storage.ReadAll(ctx, a.store, folder(a.o.Source, r.Segment)+r.Object)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, fmt.Errorf("%s: %w: its payload %s is gone", r.Name, ErrCorrupt, r.Object)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.Name, err)
+	}
+	if int64(len(stored)) != r.ObjectSizeBytes || sha256.Sum256(stored) != r.ObjectSHA256 {
+		return nil, fmt.Errorf("%s: %w: its payload %s is not what was stored", r.Name, ErrCorrupt, r.Object)
+	}
+	return stored, nil
+}

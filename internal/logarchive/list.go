@@ -1,0 +1,58 @@
+package logarchive
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+
+	"holdfast/storage"
+)
+
+// List returns the archived segments of a stream, or of all streams for "",
+// in the order of stream, line and position. A listing reads no record: see
+// Verify for proof.
+func (a *Archive) List(ctx context.Context, stream string) ([]Segment, error) {
+	prefix := Root + a.o.Source + "/"
+	if stream != "" {
+		prefix += stream + "/"
+	}
+	return a.list(ctx, prefix)
+}
+
+// list returns the segments below a prefix, sorted.
+func (a *Archive) list(ctx context.Context, prefix string) ([]Segment, error) {
+	var found []Segment
+	err := a.store.List(ctx, prefix, func(info storage.Info) error {
+		if s, ok := parseRecordKey(a.o.Source, info.Key); ok {
+			found = append(found, s)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list log archive: %w", err)
+	}
+	slices.SortFunc(found, compareSegments)
+	return found, nil
+}
+
+func compareSegments(a, b Segment) int {
+	return cmp.Or(
+		cmp.Compare(a.Stream, b.Stream), cmp.Compare(a.Line, b.Line),
+		cmp.Compare(a.Start, b.Start), cmp.Compare(b.End, a.End), cmp.Compare(a.Kind, b.Kind), cmp.Compare(a.Name, b.Name))
+}
+
+// before returns the segments of a line that end at a position, whole ones
+// first: what a segment that begins there continues.
+func (a *Archive) before(ctx context.Context, s Segment) ([]Segment, error) {
+	if s.Start == 0 {
+		return nil, nil
+	}
+	last := s
+	last.Start--
+	found, err := a.list(ctx, folder(a.o.Source, last))
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(found, func(f Segment) bool { return f.Kind == History || f.End != s.Start }), nil
+}

@@ -1,0 +1,173 @@
+package logarchive
+
+import (
+	"bytes"
+	"crypto/ed25519"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Digest is a SHA-256.
+type Digest [sha256.Size]byte
+
+// IsZero tells whether there is no digest.
+func (d Digest) IsZero() bool { return d == Digest{} }
+
+// MarshalText writes a digest in hex; none is empty.
+func (d Digest) MarshalText() ([]byte, error) {
+	if d.IsZero() {
+		return []byte{}, nil
+	}
+	return hex.AppendEncode(nil, d[:]), nil
+}
+
+// UnmarshalText reads what MarshalText writes.
+func (d *Digest) UnmarshalText(text []byte) error {
+	*d = Digest{}
+	if len(text) == 0 {
+		return nil
+	}
+	if len(text) != 2*len(d) {
+		return fmt.Errorf("digest of %d characters, want %d", len(text), 2*len(d))
+	}
+	if _, err := hex.Decode(d[:], text); err != nil {
+		return fmt.Errorf("digest: %w", err)
+	}
+	return nil
+}
+
+// Record says what a segment is and where its payload lies.
+type Record struct {
+	Segment
+	// SHA256 and SizeBytes are those of the plaintext.
+	SHA256    Digest
+	SizeBytes int64
+	// Previous is the Link of the record before this one; zero begins a chain.
+	Previous Digest
+	// Object is the name of the payload, beside the record; its digest and
+	// size are those of the stored bytes.
+	Object          string
+	ObjectSHA256    Digest
+	ObjectSizeBytes int64
+	// Time is when the segment was appended, by the clock of who did it.
+	Time time.Time
+	// Key is the public key that signed the record.
+	Key ed25519.PublicKey
+}
+
+// Link is what the next record names as its previous one. It covers what is
+// said of the log, not how the payload is stored: two archivers of one log
+// make the same links.
+func (r *Record) Link() Digest {
+	return sha256.Sum256(fmt.Appendf(nil, "%s\nlink %q %q %d %q %d %d %x %d %x\n",
+		preamble, r.Stream, r.Kind, r.Line, r.Name, r.Start, r.End, r.SHA256[:], r.SizeBytes, r.Previous[:]))
+}
+
+// preamble begins every record and everything that is signed or hashed, so
+// that no signature can be taken for one of something else.
+const preamble = "holdfast log record 1"
+
+// maxRecordBytes bounds a record; a real one has some 900 bytes.
+const maxRecordBytes = 16 << 10
+
+var (
+	// ErrForged says that a record is not signed by a trusted key.
+	ErrForged = errors.New("log record is not signed by a trusted key")
+	// ErrOutOfChain says that a segment does not follow the one before it.
+	ErrOutOfChain = errors.New("log segment is out of chain")
+)
+
+// wireRecord is a Record as it is stored.
+type wireRecord struct {
+	Stream       string    `json:"stream"`
+	Line         uint32    `json:"line"`
+	Kind         Kind      `json:"kind"`
+	Name         string    `json:"name"`
+	Start        Position  `json:"start"`
+	End          Position  `json:"end"`
+	SHA256       Digest    `json:"sha256"`
+	Size         int64     `json:"size"`
+	Previous     Digest    `json:"previous"`
+	Object       string    `json:"object"`
+	ObjectSHA256 Digest    `json:"object_sha256"`
+	ObjectSize   int64     `json:"object_size"`
+	Time         time.Time `json:"time"`
+	Key          []byte    `json:"key"`
+}
+
+// sign returns the stored form of the record: the preamble, one line of JSON,
+// and the signature over both in base64.
+func (r *Record) sign(key ed25519.PrivateKey) ([]byte, error) {
+	r.Key = key.Public().(ed25519.PublicKey) //nolint:errcheck // an ed25519 key has no other
+	line, err := json.Marshal(wireRecord{
+		Stream: r.Stream, Line: r.Line, Kind: r.Kind, Name: r.Name, Start: r.Start, End: r.End,
+		SHA256: r.SHA256, Size: r.SizeBytes, Previous: r.Previous,
+		Object: r.Object, ObjectSHA256: r.ObjectSHA256, ObjectSize: r.ObjectSizeBytes,
+		Time: r.Time.UTC(), Key: r.Key,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("encode record of %s: %w", r.Name, err)
+	}
+	signed := fmt.Appendf(nil, "%s\n%s\n", preamble, line)
+	return fmt.Appendf(signed, "%s\n", base64.StdEncoding.EncodeToString(ed25519.Sign(key, signed))), nil
+}
+
+// ParseRecord reads the stored form of a record. Only keys of trusted may
+// have signed it; anything else is an ErrForged.
+func ParseRecord(stored []byte, trusted []ed25519.PublicKey) (*Record, error) {
+	if len(stored) > maxRecordBytes {
+		return nil, fmt.Errorf("log record of %d bytes: %w", len(stored), ErrForged)
+	}
+	body, signature, err := splitRecord(stored)
+	if err != nil {
+		return nil, err
+	}
+	line, ok := bytes.CutPrefix(body, []byte(preamble+"\n"))
+	if !ok {
+		return nil, fmt.Errorf("log record does not begin with %q: %w", preamble, ErrForged)
+	}
+	var w wireRecord
+	decoder := json.NewDecoder(bytes.NewReader(line))
+	decoder.DisallowUnknownFields()
+	if err := decoder.Decode(&w); err != nil {
+		return nil, fmt.Errorf("log record: %w: %w", ErrForged, err)
+	}
+	if !isTrusted(w.Key, trusted) || !ed25519.Verify(w.Key, body, signature) {
+		return nil, fmt.Errorf("record of %s, key %x: %w", w.Name, w.Key, ErrForged)
+	}
+	r := &Record{
+		Segment: Segment{Stream: w.Stream, Line: w.Line, Kind: w.Kind, Name: w.Name, Start: w.Start, End: w.End},
+		SHA256:  w.SHA256, SizeBytes: w.Size, Previous: w.Previous,
+		Object: w.Object, ObjectSHA256: w.ObjectSHA256, ObjectSizeBytes: w.ObjectSize,
+		Time: w.Time, Key: w.Key,
+	}
+	return r, r.check()
+}
+
+// splitRecord cuts the last line, the signature, off a stored record.
+func splitRecord(stored []byte) (body, signature []byte, err error) {
+	text, ok := bytes.CutSuffix(stored, []byte("\n"))
+	at := bytes.LastIndexByte(text, '\n')
+	if !ok || at < 0 {
+		return nil, nil, fmt.Errorf("log record is cut short: %w", ErrForged)
+	}
+	signature, err = base64.StdEncoding.Strict().DecodeString(string(text[at+1:]))
+	if err != nil {
+		return nil, nil, fmt.Errorf("signature of a log record: %w: %w", ErrForged, err)
+	}
+	return stored[:at+1], signature, nil
+}
+
+func isTrusted(key ed25519.PublicKey, trusted []ed25519.PublicKey) bool {
+	for _, t := range trusted {
+		if len(t) == ed25519.PublicKeySize && t.Equal(key) {
+			return true
+		}
+	}
+	return false
+}

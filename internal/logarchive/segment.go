@@ -1,0 +1,60 @@
+package logarchive
+
+import (
+	"errors"
+	"fmt"
+	"regexp"
+)
+
+// Position is a place in a log, counted in bytes. For PostgreSQL it is the LSN.
+type Position uint64
+
+// Kind says what a segment is.
+type Kind string
+
+const (
+	// Whole is a segment as the server cuts its log.
+	Whole Kind = "segment"
+	// Slice is a piece of a segment that is not whole yet. It is superseded
+	// when its segment is archived.
+	Slice Kind = "slice"
+	// History is a file that tells where a line branches off. It covers no
+	// range of the log: its positions are where the branch is.
+	History Kind = "history"
+)
+
+// Segment names one piece of a log.
+type Segment struct {
+	// Stream is the identity of the database cluster.
+	Stream string
+	// Line is the course of history, PostgreSQL's timeline.
+	Line uint32
+	Kind Kind
+	// Name is the server's own name for the segment, such as
+	// 000000010000000000000003. Slices bear the name of their segment.
+	Name string
+	// Start is the position of the first byte, End the one after the last.
+	Start, End Position
+}
+
+// ErrInvalidSegment says that a segment contradicts itself.
+var ErrInvalidSegment = errors.New("invalid log segment")
+
+var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+
+// check returns an ErrInvalidSegment for what must not become a key.
+func (s Segment) check() error {
+	switch {
+	case !validName.MatchString(s.Stream):
+		return fmt.Errorf("%w: stream %q", ErrInvalidSegment, s.Stream)
+	case !validName.MatchString(s.Name):
+		return fmt.Errorf("%w: name %q", ErrInvalidSegment, s.Name)
+	case s.Kind == History && s.End == s.Start:
+		return nil
+	case s.Kind != Whole && s.Kind != Slice:
+		return fmt.Errorf("%w: kind %q of %s", ErrInvalidSegment, s.Kind, s.Name)
+	case s.End <= s.Start:
+		return fmt.Errorf("%w: %s ends at %X, before it begins at %X", ErrInvalidSegment, s.Name, s.End, s.Start)
+	}
+	return nil
+}
