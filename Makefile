@@ -26,10 +26,14 @@ test: deps ## install what is missing, then run all tests
 	go test -timeout 20m $(TESTFLAGS) $(PACKAGES)
 	for m in $$(tools/modules.sh); do (cd $$m && go vet ./... && go test ./...); done
 
+# What test/servers starts. MinIO takes five CPU minutes to build, once.
+SERVERS := minio azurite fake-gcs-server rest-server
+
 .PHONY: deps
-deps: ## install what the tests call: Debian packages, pinned restics
+deps: ## install what the tests call: Debian packages, pinned restics, servers
 	tools/deps.sh test
 	go run ./test/tools/cmd/install restic
+	if [[ $$(uname) == Linux ]]; then go run ./test/tools/cmd/install $(SERVERS); fi
 	if command -v apt-get >/dev/null; then go run ./test/tools/cmd/install restic-sid; fi
 
 # The parts of check, in the order in which CI runs and times them.

@@ -13,7 +13,7 @@ missing=()
 for group in "${@:-test}"; do
 	list="${group}_packages"
 	for entry in ${!list:?unknown group $group}; do
-		command -v "${entry#*:}" >/dev/null || missing+=("${entry%%:*}")
+		PATH=$PATH:/usr/sbin command -v "${entry#*:}" >/dev/null || missing+=("${entry%%:*}")
 	done
 done
 # cgo also needs the C library's headers, which bring no command.

@@ -33,6 +33,23 @@ func recipes() map[string]recipe {
 			sum:     "h1:0+V5Au8fD+190vQbklG0DaWD6I4clmbwlmJTqtI0y0Q=",
 			ldflags: "-X github.com/kopia/kopia/repo.BuildVersion=0.23.1",
 		}),
+		"minio": goProgram(module{
+			path: "github.com/minio/minio", version: "v0.0.0-20250907161309-07c3a429bfed", main: ".",
+			sum: "h1:deu0m9BiyqnMbGWfJi1PpVyotSXlDnTmRIme1cUXnxo=",
+		}),
+		"fake-gcs-server": goProgram(module{
+			path: "github.com/fsouza/fake-gcs-server", version: "v1.56.1", main: ".",
+			sum: "h1:K03sAvbLvDz4hAynpCCUqnNRp+ik9JFSvHbkD/wTPOU=",
+		}),
+		"rest-server": goProgram(module{
+			path: "github.com/restic/rest-server", version: "v0.14.0", main: "./cmd/rest-server",
+			sum: "h1:II5myUaSHEc5133fkM4BL5zINJIV8vaPRwTair/hr4Q=",
+		}),
+		"rclone": goProgram(module{
+			path: "github.com/rclone/rclone", version: "v1.76.0", main: ".",
+			sum: "h1:Gabl7KmhxyOXyMtFNA/s6wZ3LZ/2x0NP7xZLNEW3Guo=",
+		}),
+		"azurite":    npmProgram("azurite", "3.37.0", "azurite-blob"),
 		"restic-sid": debianProgram("sid", "usr/bin/restic", "restic"),
 		"borg":       borg(),
 	}

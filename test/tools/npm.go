@@ -1,0 +1,36 @@
+package tools
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+)
+
+// npmProgram is the recipe of a program of the npm registry at one exact
+// version. It is started through the link npm makes, so it wants node.
+func npmProgram(name, version, program string) recipe {
+	return recipe{
+		version: version,
+		binary:  filepath.Join("node_modules", ".bin", program),
+		native:  true,
+		make: func(ctx context.Context, dir string) error {
+			if _, err := exec.LookPath("npm"); err != nil {
+				return fmt.Errorf("%s needs node and npm (apt-get install nodejs npm): %w", name, err)
+			}
+			// npm puts packages beside the nearest package.json; without one
+			// here it could take a folder above.
+			if err := os.WriteFile(filepath.Join(dir, "package.json"), []byte("{\"private\": true}\n"), 0o644); err != nil {
+				return err
+			}
+			install := exec.CommandContext(ctx, "npm", "install", "--no-audit", "--no-fund", "--omit=dev", "--ignore-scripts", "--save-exact", name+"@"+version)
+			install.Dir = dir
+			if out, err := install.CombinedOutput(); err != nil {
+				return fmt.Errorf("npm install %s@%s: %w\n%s", name, version, err, bytes.TrimSpace(out))
+			}
+			return nil
+		},
+	}
+}
