@@ -56,6 +56,7 @@ var placed = map[string]ring{
 
 	"internal/evidence":   engine,
 	"internal/logarchive": engine,
+	"internal/postgres":   engine,
 	"internal/snapfs":     engine,
 	"internal/source":     engine,
 
