@@ -1,0 +1,346 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"holdfast/repository"
+	"holdfast/repository/blob"
+	"holdfast/repository/id"
+	"holdfast/storage"
+)
+
+// A mirror is a byte copy of a whole repository: its keys and config, packs,
+// index and snapshots, and everything below holdfast/. It has the repository's
+// ID and opens with its passwords. Only locks are left out: they say who works
+// on a repository in one place.
+//
+// # What a crash leaves
+//
+// Whoever opens a mirror in the middle of a copy must find no snapshot that
+// lacks something. So files go over in the order in which a backup writes
+// them: keys and config (BeginMirror), packs, index files, snapshots. Config
+// comes before the data because it claims the place: from then on two mirrors
+// of different repositories cannot mix, and one that was cut off goes on.
+// Until snapshots arrive, a mirror is a repository without any.
+//
+// # Backups at work meanwhile
+//
+// The source is under a shared lock, so that nothing is removed from it, but
+// backups may add to it. Its files are listed in the opposite order: snapshots
+// first, then index files, then packs. Whatever a listed snapshot needs was
+// indexed before it was written, and whatever a listed index file names was
+// stored before that; so the lists hold a complete state, and some more. The
+// mirror is under a lock as well: a prune there would take packs for orphans
+// that are not listed yet.
+//
+// # What is not passed on
+//
+// Damage: each file is hashed on the way and compared with its name, and one
+// that does not fit is reported and left out; what the mirror already has of
+// it stays, unless its size proves that the mirror's own is damaged and the
+// source's hash that the new one is not: then it is replaced. Deletions: without MirrorOptions.Delete nothing is ever removed
+// from a mirror, so that whoever wipes the source wipes only that.
+
+// mirrorsAtOnce bounds the files on their way: enough to hide the latency of
+// remote stores, and the room for spools (a pack each, at most 128 MiB).
+const mirrorsAtOnce = 8
+
+// maxDeletedShare is how much of the mirror's snapshots a deletion may remove.
+// An attacker who forgets all snapshots of the source, and waits for the next
+// mirror, gets no further.
+const maxDeletedShare = 0.5
+
+// foreignFolder is where everything lies that is no part of restic's format.
+const foreignFolder = "holdfast/"
+
+// mirrored are the kinds of files in the order in which they are copied.
+var mirrored = [...]repository.FileKind{repository.KeyFile, repository.PackFile, repository.IndexFile, repository.SnapshotFile}
+
+// MirrorOptions tell how a repository is mirrored.
+type MirrorOptions struct {
+	// Delete removes from the mirror the files that the repository does not
+	// have, but nothing below holdfast/. The mirror's lock is exclusive then.
+	Delete bool
+	// ReadBack reads every file that was copied from the mirror and hashes it.
+	ReadBack bool
+	// Watch, if set, is told how far the work is.
+	Watch Watch
+	// OnProblem, if set, is told of each file that is not as it should be, in
+	// either place; the others are still copied. One call at a time.
+	OnProblem func(key string, err error)
+}
+
+// MirrorReceipt tells what a mirror run did.
+type MirrorReceipt struct {
+	// Copied are the files that the mirror lacked, ReadBack those of them that
+	// were read again from there, Present those it had.
+	Copied, ReadBack, Present Amount
+	// Replaced counts the files among Copied that were damaged in the mirror.
+	Replaced int
+	// Deleted counts the files that were removed from the mirror.
+	Deleted int
+	// Problems counts the files reported to OnProblem.
+	Problems int
+}
+
+// MirrorPlan says what brings a mirror in line with its repository.
+type MirrorPlan struct {
+	from, to *repository.Repository
+	options  MirrorOptions
+	bulk     id.Set // packs of data, as the index of the source says
+
+	// files are those that the mirror lacks, in the order of mirrored; records
+	// those below holdfast/.
+	files   [len(mirrored)][]mirrorFile
+	records []mirrorFile
+	// surplus are files of the mirror that the repository does not have.
+	surplus [len(mirrored)][]id.ID
+
+	missing, present Amount
+	snapshots        int // in the mirror
+}
+
+// mirrorFile is a file to be copied. ID is zero for one that no hash proves.
+type mirrorFile struct {
+	key       string
+	kind      repository.FileKind
+	id        id.ID
+	sizeBytes int64
+	// replace tells that the mirror has it, but of another size.
+	replace bool
+}
+
+// Missing is what would be copied.
+func (p *MirrorPlan) Missing() Amount { return p.missing }
+
+// Surplus counts the files that a deletion would remove.
+func (p *MirrorPlan) Surplus() int {
+	n := 0
+	for _, ids := range p.surplus {
+		n += len(ids)
+	}
+	return n
+}
+
+// PlanMirror compares a repository with its mirror, which BeginMirror opened.
+// The index of the source is loaded; both are locked.
+func PlanMirror(ctx context.Context, from, to *repository.Repository, o MirrorOptions) (*MirrorPlan, error) {
+	p := &MirrorPlan{from: from, to: to, options: o}
+	for n := len(mirrored) - 1; n >= 0; n-- { // snapshots first: see above
+		if err := p.compare(ctx, n); err != nil {
+			return nil, err
+		}
+	}
+	if err := p.compareRecords(ctx); err != nil {
+		return nil, err
+	}
+	var err error
+	if p.bulk, err = dataPacks(ctx, from); err != nil {
+		return nil, err
+	}
+	if o.Delete {
+		err = p.mayDelete()
+	}
+	return p, err
+}
+
+// compare lists the files of a kind in both places.
+func (p *MirrorPlan) compare(ctx context.Context, n int) error {
+	kind := mirrored[n]
+	had := make(map[id.ID]int64)
+	// The mirror is listed first: what comes to it meanwhile is copied twice,
+	// which does nothing.
+	err := p.to.ListFiles(ctx, kind, func(i id.ID, sizeBytes int64) error {
+		had[i] = sizeBytes
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("mirror: %w", err)
+	}
+	if kind == repository.SnapshotFile {
+		p.snapshots = len(had)
+	}
+	err = p.from.ListFiles(ctx, kind, func(i id.ID, sizeBytes int64) error {
+		f := mirrorFile{key: kind.Key(i), kind: kind, id: i, sizeBytes: sizeBytes}
+		size, ok := had[i]
+		delete(had, i)
+		if ok && size == sizeBytes {
+			p.present.add(uint64(sizeBytes)) //nolint:gosec // sizes are not negative
+			return nil
+		}
+		f.replace = ok
+		p.files[n] = append(p.files[n], f)
+		p.missing.add(uint64(sizeBytes)) //nolint:gosec // see above
+		return nil
+	})
+	for i := range had {
+		p.surplus[n] = append(p.surplus[n], i)
+	}
+	return err
+}
+
+// compareRecords does the same below holdfast/, where the mirror may have
+// records of its own.
+func (p *MirrorPlan) compareRecords(ctx context.Context) error {
+	had := make(map[string]struct{})
+	err := p.to.Store().List(ctx, foreignFolder, func(info storage.Info) error {
+		had[info.Key] = struct{}{}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("mirror: list %s: %w", foreignFolder, err)
+	}
+	err = p.from.Store().List(ctx, foreignFolder, func(info storage.Info) error {
+		if _, ok := had[info.Key]; ok {
+			return nil
+		}
+		f := mirrorFile{key: info.Key, kind: repository.RecordFile, sizeBytes: info.SizeBytes}
+		if i, ok := repository.RecordID(info.Key); ok {
+			f.id = i
+		}
+		p.records = append(p.records, f)
+		p.missing.add(uint64(info.SizeBytes)) //nolint:gosec // sizes are not negative
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list %s: %w", foreignFolder, err)
+	}
+	return nil
+}
+
+// mayDelete refuses a deletion that looks like an attack or an accident.
+func (p *MirrorPlan) mayDelete() error {
+	gone := len(p.surplus[len(mirrored)-1])
+	if float64(gone) <= maxDeletedShare*float64(p.snapshots) {
+		return nil
+	}
+	return fmt.Errorf("--delete would remove %d of the %d snapshots of the mirror at %s, because %s does not have them; nothing was done. "+
+		"If that is meant, remove them there with `holdfast forget` first", gone, p.snapshots, p.to.Location(), p.from.Location())
+}
+
+// dataPacks returns the packs that hold content of files, which lifecycle
+// rules may move to a colder class.
+func dataPacks(ctx context.Context, r *repository.Repository) (id.Set, error) {
+	packs := make(id.Set)
+	err := r.Index().ByPack(ctx, nil, func(pack id.ID, blobs []blob.Blob) error {
+		for _, b := range blobs {
+			if b.Type != blob.Data {
+				return nil
+			}
+		}
+		packs.Add(pack)
+		return nil
+	})
+	return packs, err
+}
+
+// Execute copies what is missing and then, if asked, deletes what is surplus.
+// It may be cut off at any instant; the next run goes on. Damage of single
+// files is a problem of the receipt, not an error; with any, nothing is
+// deleted.
+func (p *MirrorPlan) Execute(ctx context.Context) (*MirrorReceipt, error) {
+	counter, done := p.options.Watch.start("mirror", p.missing)
+	defer done()
+	m := &mirrorer{plan: p, counter: counter}
+	m.receipt.Present = p.present
+	for _, files := range p.files {
+		if err := m.copyAll(ctx, files); err != nil {
+			return &m.receipt, err
+		}
+	}
+	if err := m.copyAll(ctx, p.records); err != nil {
+		return &m.receipt, err
+	}
+	if !p.options.Delete || m.receipt.Problems > 0 {
+		return &m.receipt, nil
+	}
+	// The reverse order: no snapshot ever lacks something, no index file names
+	// a pack that is gone.
+	for n := len(mirrored) - 1; n >= 0; n-- {
+		if err := p.to.RemoveFiles(ctx, mirrored[n], p.surplus[n], nil); err != nil {
+			return &m.receipt, err
+		}
+		m.receipt.Deleted += len(p.surplus[n])
+	}
+	return &m.receipt, nil
+}
+
+// mirrorer executes a plan.
+type mirrorer struct {
+	plan    *MirrorPlan
+	counter *Counter
+
+	mu      sync.Mutex
+	receipt MirrorReceipt
+}
+
+// problem reports a file that is not as it should be.
+func (m *mirrorer) problem(f mirrorFile, err error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.receipt.Problems++
+	if m.plan.options.OnProblem != nil {
+		m.plan.options.OnProblem(f.key, err)
+	}
+}
+
+// copyAll copies files of one kind, several at once. When it returns nil, all
+// that are sound are in the mirror.
+func (m *mirrorer) copyAll(ctx context.Context, files []mirrorFile) error {
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(mirrorsAtOnce)
+	for _, f := range files {
+		if gctx.Err() != nil {
+			break
+		}
+		g.Go(func() error {
+			err := m.copy(gctx, f)
+			if repository.IsCorrupt(err) && gctx.Err() == nil {
+				m.problem(f, err)
+				return nil
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return context.Cause(ctx)
+}
+
+// copy brings one file over, and counts it.
+func (m *mirrorer) copy(ctx context.Context, f mirrorFile) error {
+	p := m.plan
+	put := storage.PutOptions{Bulk: f.kind == repository.PackFile && p.bulk.Has(f.id)}
+	if err := copyFile(ctx, p.from.Store(), p.to.Store(), f, put); err != nil {
+		return err
+	}
+	size := uint64(f.sizeBytes) //nolint:gosec // sizes are not negative
+	m.counter.Items.Add(1)
+	m.counter.Bytes.Add(size)
+	readBack := p.options.ReadBack && !f.id.IsZero()
+	if readBack {
+		if err := hashFile(ctx, p.to.Store(), f); err != nil {
+			return fmt.Errorf("read back from %s: %w", p.to.Location(), err)
+		}
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.receipt.Copied.add(size)
+	if f.replace {
+		m.receipt.Replaced++
+	}
+	if readBack {
+		m.receipt.ReadBack.add(size)
+	}
+	return nil
+}
+
+// isThere tells whether err says that the object is stored already, which is
+// as good as storing it: its name is its hash.
+func isThere(err error) bool { return errors.Is(err, storage.ErrExists) }
