@@ -69,7 +69,7 @@ func (ap *Appender) Append(ctx context.Context, s Segment, body storage.Body) (*
 	if err := s.check(); err != nil {
 		return nil, err
 	}
-	if s.Kind != History && int64(s.End-s.Start) != body.Size() {
+	if s.Kind.covers() && int64(s.End-s.Start) != body.Size() {
 		return nil, fmt.Errorf("%w: %s has %d bytes for a range of %d", ErrInvalidSegment, s.Name, body.Size(), s.End-s.Start)
 	}
 	if err := ap.uploads.Acquire(ctx, 1); err != nil {
@@ -86,7 +86,7 @@ func (ap *Appender) Append(ctx context.Context, s Segment, body storage.Body) (*
 		ap.uploads.Release(1)
 		return nil, err
 	}
-	if s.Kind != History {
+	if s.Kind.covers() {
 		ap.last[s.Line] = t
 	}
 	go func() {
@@ -135,7 +135,7 @@ func (b *both) Write(p []byte) (int, error) {
 // link returns what the segment names as its previous one: zero when nothing
 // that is archived, or on its way, ends where it begins.
 func (ap *Appender) link(ctx context.Context, s Segment, previous *Ticket) (Digest, error) {
-	if s.Kind == History {
+	if !s.Kind.covers() {
 		return Digest{}, nil
 	}
 	if previous != nil && previous.record.End == s.Start {
@@ -194,5 +194,25 @@ func (ap *Appender) same(ctx context.Context, t *Ticket) error {
 			t.record.Name, storage.ErrConflict, ap.archive.Location(), archived.Time.Format(time.RFC3339))
 	}
 	t.record = archived
+	return nil
+}
+
+// Remove takes segments out of the archive: first the records, so that no
+// record is left without its payload. What is gone already is no error.
+func (a *Archive) Remove(ctx context.Context, segments []Segment) error {
+	for _, s := range segments {
+		r, err := a.Record(ctx, s)
+		if errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("remove from the log archive: %w", err)
+		}
+		for _, key := range []string{recordKey(a.o.Source, s), folder(a.o.Source, s) + r.Object} {
+			if err := a.store.Delete(ctx, key); err != nil && !errors.Is(err, storage.ErrNotFound) {
+				return fmt.Errorf("remove %s from the log archive: %w", s.Name, err)
+			}
+		}
+	}
 	return nil
 }

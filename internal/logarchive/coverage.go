@@ -28,7 +28,7 @@ func (p Position) LSN() string { return fmt.Sprintf("%X/%X", uint64(p)>>32, uint
 func Coverage(segments []Segment) []Range {
 	var ranges []Range
 	for _, s := range segments {
-		if s.Kind == History {
+		if !s.Kind.covers() {
 			continue
 		}
 		if n := len(ranges); n > 0 {

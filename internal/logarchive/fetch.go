@@ -35,7 +35,7 @@ func (a *Archive) Fetch(ctx context.Context, s Segment, w io.Writer) (*Record, e
 // checkChain makes sure that the record follows the one before it, if that
 // is archived.
 func (a *Archive) checkChain(ctx context.Context, r *Record) error {
-	if r.Kind == History {
+	if !r.Kind.covers() {
 		return nil
 	}
 	before, err := a.before(ctx, r.Segment)

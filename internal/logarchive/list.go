@@ -54,5 +54,16 @@ func (a *Archive) before(ctx context.Context, s Segment) ([]Segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(found, func(f Segment) bool { return f.Kind == History || f.End != s.Start }), nil
+	return slices.DeleteFunc(found, func(f Segment) bool { return !f.Kind.covers() || f.End != s.Start }), nil
+}
+
+// Group returns the archived segments of a line whose positions have the
+// given upper 32 bits, sorted as List sorts them: a listing of bounded length.
+func (a *Archive) Group(ctx context.Context, stream string, line, high uint32) ([]Segment, error) {
+	return a.list(ctx, folder(a.o.Source, Segment{Stream: stream, Line: line, Start: Position(high) << 32}))
+}
+
+// Line returns the archived segments of a line, sorted as List sorts them.
+func (a *Archive) Line(ctx context.Context, stream string, line uint32) ([]Segment, error) {
+	return a.list(ctx, lineFolder(a.o.Source, stream, line))
 }

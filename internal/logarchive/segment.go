@@ -18,10 +18,18 @@ const (
 	// Slice is a piece of a segment that is not whole yet. It is superseded
 	// when its segment is archived.
 	Slice Kind = "slice"
-	// History is a file that tells where a line branches off. It covers no
-	// range of the log: its positions are where the branch is.
+	// Part is a segment that was given up half-way, as a promotion does. What
+	// it has of the log, the line that goes on has, too.
+	Part Kind = "part"
+	// History is a file that tells where a line branches off.
 	History Kind = "history"
+	// Label is a file that tells where a base backup begins.
+	Label Kind = "label"
 )
+
+// covers tells whether a segment of the kind holds all of its range. The
+// others are files beside the log: they are in no chain.
+func (k Kind) covers() bool { return k == Whole || k == Slice }
 
 // Segment names one piece of a log.
 type Segment struct {
@@ -49,11 +57,9 @@ func (s Segment) check() error {
 		return fmt.Errorf("%w: stream %q", ErrInvalidSegment, s.Stream)
 	case !validName.MatchString(s.Name):
 		return fmt.Errorf("%w: name %q", ErrInvalidSegment, s.Name)
-	case s.Kind == History && s.End == s.Start:
-		return nil
-	case s.Kind != Whole && s.Kind != Slice:
+	case s.Kind != Whole && s.Kind != Slice && s.Kind != Part && s.Kind != History && s.Kind != Label:
 		return fmt.Errorf("%w: kind %q of %s", ErrInvalidSegment, s.Kind, s.Name)
-	case s.End <= s.Start:
+	case s.End < s.Start, s.Kind.covers() && s.End == s.Start:
 		return fmt.Errorf("%w: %s ends at %X, before it begins at %X", ErrInvalidSegment, s.Name, s.End, s.Start)
 	}
 	return nil
