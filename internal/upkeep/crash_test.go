@@ -120,7 +120,9 @@ func copyInto(ctx context.Context, from, to storage.Store) (receipt *CopyReceipt
 					missing = append(missing, s)
 				}
 			}
-			receipt, err = Copy(ctx, src, dst, missing, CopyOptions{})
+			d := &Destination{Repository: dst, Snapshots: missing}
+			err = Copy(ctx, src, []*Destination{d}, CopyOptions{ReadBack: true})
+			receipt = &d.Receipt
 			return err
 		})
 	})

@@ -10,12 +10,21 @@ import (
 	"holdfast/repository/id"
 )
 
-// mover reads blobs pack by pack and stores them anew, in the same repository
-// or another one. Each blob is decrypted and hashed in between.
+// mover reads blobs pack by pack to have them stored anew, in the same
+// repository or others. Each blob is decrypted and hashed in between.
 type mover struct {
-	from    *repository.Repository
-	to      *repository.Writer
+	from *repository.Repository
+	// save stores a blob; plain is valid only during the call.
+	save    func(ctx context.Context, b blob.Blob, plain []byte) error
 	counter *Counter
+}
+
+// into returns a save that stores everything with one writer.
+func into(w *repository.Writer) func(context.Context, blob.Blob, []byte) error {
+	return func(ctx context.Context, b blob.Blob, plain []byte) error {
+		_, err := w.Save(ctx, b.Type, plain)
+		return err
+	}
 }
 
 // pack moves some blobs of one pack, given in the order of their offsets.
@@ -26,7 +35,7 @@ func (m *mover) pack(ctx context.Context, pack id.ID, blobs []blob.Blob) error {
 				return err
 			}
 		}
-		if _, err := m.to.Save(ctx, b.Type, plain); err != nil {
+		if err := m.save(ctx, b, plain); err != nil {
 			return err
 		}
 		m.counter.Items.Add(1)

@@ -85,7 +85,7 @@ const packsAtOnce = 3
 
 // move stores what is left in p.used in new packs.
 func (p *PrunePlan) move(ctx context.Context, w *repository.Writer, counter *Counter) error {
-	m := mover{from: p.repo, to: w, counter: counter}
+	m := mover{from: p.repo, save: into(w), counter: counter}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(packsAtOnce)
 	repacked := func(i id.ID) bool { return p.find(i).action == repackPack }
