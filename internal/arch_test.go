@@ -92,6 +92,7 @@ var implementations = []string{
 	"storage/local",
 	"storage/mem",
 	"storage/retry",
+	"storage/sftp",
 	"storage/storagetest",
 	"storage/throttle",
 }
