@@ -258,9 +258,10 @@ func (c *command) copySnapshots(ctx context.Context, src, dst *repository.Reposi
 			c.ui.infof("snapshot %s is there already, as %s", s.ID.Short(), same.ID.Short())
 		}
 	}
-	receipt, err := upkeep.Copy(ctx, src, dst, missing, upkeep.CopyOptions{
+	d := &upkeep.Destination{Repository: dst, Snapshots: missing}
+	err = upkeep.Copy(ctx, src, []*upkeep.Destination{d}, upkeep.CopyOptions{
 		Writer: writer, Watch: c.watchUpkeep,
-		OnCopied: func(from, to *snapshot.Snapshot) {
+		OnCopied: func(_ *upkeep.Destination, from, to *snapshot.Snapshot) {
 			c.ui.message(copyMessage{"copied", dst.Location(), from.ID.String(), to.ID.String()})
 			c.ui.infof("snapshot %s of %s copied as %s", from.ID.Short(), from.Time.Local().Format(time.DateTime), to.ID.Short())
 		},
@@ -268,6 +269,7 @@ func (c *command) copySnapshots(ctx context.Context, src, dst *repository.Reposi
 	if err != nil {
 		return err
 	}
+	receipt := d.Receipt
 	m := copySummary{
 		MessageType: "summary", Repository: dst.Location(), Copied: len(receipt.Copied), Skipped: len(chosen) - len(missing),
 		Blobs: receipt.Blobs.Count, Bytes: receipt.Blobs.Bytes, TotalDuration: time.Since(start).Seconds(),

@@ -27,20 +27,39 @@ const (
 
 // CopyOptions tell how snapshots are copied.
 type CopyOptions struct {
-	// Writer tells how blobs are stored in the destination.
+	// Writer tells how blobs are stored in the destinations.
 	Writer repository.WriterOptions
+	// ReadBack reads everything that was copied from the destinations, and
+	// hashes it, before a snapshot that needs it is stored there.
+	ReadBack bool
 	// Watch, if set, is told how far the work is.
 	Watch Watch
-	// OnCopied, if set, is told of every snapshot that is stored.
-	OnCopied func(from, to *snapshot.Snapshot)
+	// OnCopied, if set, is told of every snapshot that is stored, one at a
+	// time.
+	OnCopied func(d *Destination, from, to *snapshot.Snapshot)
 }
 
-// CopyReceipt tells what a copy did.
+// Destination is a repository that snapshots are copied to. Its index is
+// loaded and it is locked.
+type Destination struct {
+	Repository *repository.Repository
+	// Snapshots are those that it lacks.
+	Snapshots []*snapshot.Snapshot
+
+	// Receipt is what was done, Err why it could not be finished, once Copy
+	// has returned.
+	Receipt CopyReceipt
+	Err     error
+}
+
+// CopyReceipt tells what a copy did to one destination.
 type CopyReceipt struct {
 	// Copied are the new snapshots in the destination.
 	Copied []*snapshot.Snapshot
 	// Blobs is what was copied, in bytes as the source stores them.
 	Blobs Amount
+	// ReadBack are the packs that were read again from the destination.
+	ReadBack Amount
 }
 
 // Copied returns, for a snapshot, the copy of it among some snapshots of
@@ -72,66 +91,118 @@ func sameSet(a, b []string) bool {
 	return slices.Equal(slices.Sorted(slices.Values(a)), slices.Sorted(slices.Values(b)))
 }
 
-// Copy copies snapshots from one repository to another, oldest first: the
-// blobs that the other one lacks, byte for byte and hashed on the way, then
-// the snapshots. Both indexes must be loaded, and locks held on both. A copy
-// that is cut off goes on where it was when it is run again.
-func Copy(ctx context.Context, from, to *repository.Repository, snapshots []*snapshot.Snapshot, o CopyOptions) (*CopyReceipt, error) {
-	w, err := to.NewWriter(ctx, o.Writer)
-	if err != nil {
-		return nil, err
-	}
+// Copy copies snapshots from one repository to others, oldest first: the
+// blobs that each lacks, byte for byte and hashed on the way, then the
+// snapshots. What several lack is read once. The index of the source must be
+// loaded, and a lock held on it. A copy that is cut off goes on where it was
+// when it is run again.
+//
+// A destination that fails is given up, with the reason in its Err, and the
+// others go on. The error returned is that of the source, or of all
+// destinations when each has failed.
+func Copy(ctx context.Context, from *repository.Repository, to []*Destination, o CopyOptions) error {
 	counter, done := o.Watch.start("copy", Amount{})
 	defer done()
-	c := &copier{from: from, to: to, o: o, writer: w, counter: counter, index: from.Index().Frozen(), had: to.Index().Frozen()}
+	c := &copier{from: from, o: o, counter: counter, index: from.Index().Frozen()}
+	for _, d := range to {
+		w, err := d.Repository.NewWriter(ctx, o.Writer)
+		if err != nil {
+			return errors.Join(err, c.close())
+		}
+		c.to = append(c.to, &target{Destination: d, writer: w, had: d.Repository.Index().Frozen()})
+	}
 	c.reach = reach{repo: from, index: c.index, found: newBitset(c.index.Len()), each: c.want, trees: new(Counter)}
-	err = c.copyAll(ctx, snapshot.Sorted(snapshots))
-	c.receipt.Blobs = Amount{Count: counter.Items.Load(), Bytes: counter.Bytes.Load()}
-	return &c.receipt, errors.Join(err, w.Close())
+	err := c.copyAll(ctx)
+	return errors.Join(err, c.close())
 }
 
 // copier is a copy under way.
 type copier struct {
-	from, to *repository.Repository
-	o        CopyOptions
-	writer   *repository.Writer
-	counter  *Counter
-	index    *repository.Index // of the source
-	had      *repository.Index // of the destination, as it was
-	reach    reach
-	receipt  CopyReceipt
-
-	// complete are snapshots all of whose blobs are given to the writer.
-	complete []*snapshot.Snapshot
-	flushed  uint64 // bytes copied when snapshots were last stored
+	from    *repository.Repository
+	o       CopyOptions
+	counter *Counter
+	index   *repository.Index // of the source
+	to      []*target
+	reach   reach
+	flushed uint64 // bytes copied when snapshots were last stored
 
 	mu    sync.Mutex
-	batch []blob.Blob // what the destination lacks and is not copied yet
+	batch []blob.Blob // what some destination lacks and is not copied yet
 }
 
-func (c *copier) copyAll(ctx context.Context, snapshots []*snapshot.Snapshot) error {
-	for _, s := range snapshots {
-		if err := c.reach.from(ctx, []id.ID{s.Tree}); err != nil {
+// errAllFailed says that no destination is left to copy to.
+var errAllFailed = errors.New("no destination is left")
+
+func (c *copier) copyAll(ctx context.Context) error {
+	for _, s := range c.wanted() {
+		if err := c.copyOne(ctx, s); err != nil {
+			if errors.Is(err, errAllFailed) {
+				return c.failures()
+			}
 			return fmt.Errorf("snapshot %s: %w", s.ID.Short(), err)
 		}
-		c.complete = append(c.complete, s)
-		if err := c.copyBatch(ctx); err != nil {
-			return fmt.Errorf("snapshot %s: %w", s.ID.Short(), err)
-		}
-		if c.counter.Bytes.Load()-c.flushed < copyFlushBytes {
-			continue
-		}
-		if err := c.saveComplete(ctx); err != nil {
-			return err
+		if c.counter.Bytes.Load()-c.flushed >= copyFlushBytes {
+			c.saveComplete(ctx)
 		}
 	}
-	return c.saveComplete(ctx)
+	c.saveComplete(ctx)
+	if context.Cause(ctx) != nil {
+		return context.Cause(ctx)
+	}
+	if len(c.alive()) == 0 {
+		return c.failures()
+	}
+	return nil
 }
 
-// want notes a blob that the destination lacks. When many have gathered, the
+// wanted returns the snapshots that any destination lacks, oldest first.
+func (c *copier) wanted() []*snapshot.Snapshot {
+	seen := make(id.Set)
+	var all []*snapshot.Snapshot
+	for _, d := range c.to {
+		for _, s := range d.Snapshots {
+			if !seen.Has(s.ID) {
+				seen.Add(s.ID)
+				all = append(all, s)
+			}
+		}
+	}
+	return snapshot.Sorted(all)
+}
+
+// copyOne hands everything that a snapshot needs to the writers.
+func (c *copier) copyOne(ctx context.Context, s *snapshot.Snapshot) error {
+	if err := c.reach.from(ctx, []id.ID{s.Tree}); err != nil {
+		return err
+	}
+	if err := c.copyBatch(ctx); err != nil {
+		return err
+	}
+	for _, d := range c.alive() {
+		if slices.ContainsFunc(d.Snapshots, func(o *snapshot.Snapshot) bool { return o.ID == s.ID }) {
+			d.complete = append(d.complete, s)
+		}
+	}
+	return nil
+}
+
+// alive returns the destinations that have not failed.
+func (c *copier) alive() []*target {
+	return slices.DeleteFunc(slices.Clone(c.to), func(d *target) bool { return d.failed() != nil })
+}
+
+func (c *copier) failures() error {
+	var errs []error
+	for _, d := range c.to {
+		errs = append(errs, d.failed())
+	}
+	return errors.Join(errs...)
+}
+
+// want notes a blob that a destination lacks. When many have gathered, the
 // goroutine that found the last one copies them all; the others wait.
 func (c *copier) want(ctx context.Context, h blob.Handle, position int) error {
-	if c.had.Has(h) {
+	if !slices.ContainsFunc(c.to, func(d *target) bool { return !d.had.Has(h) }) {
 		return nil
 	}
 	c.mu.Lock()
@@ -152,7 +223,7 @@ func (c *copier) copyBatch(ctx context.Context) error {
 		}
 		return int(a.Offset) - int(b.Offset)
 	})
-	m := mover{from: c.from, to: c.writer, counter: c.counter}
+	m := mover{from: c.from, save: c.save, counter: c.counter}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(packsAtOnce)
 	for rest := c.batch; len(rest) > 0 && gctx.Err() == nil; {
@@ -169,23 +240,51 @@ func (c *copier) copyBatch(ctx context.Context) error {
 	return err
 }
 
-// saveComplete makes the blobs durable, then stores the snapshots that need
-// them.
-func (c *copier) saveComplete(ctx context.Context) error {
-	if err := c.writer.Flush(ctx); err != nil {
-		return err
-	}
-	for _, s := range c.complete {
-		copied := s.Edited()
-		copied.Parent = nil // it is known only where it was made
-		if err := c.to.SaveSnapshot(ctx, copied); err != nil {
-			return err
+// save gives a blob to every destination that lacks it.
+func (c *copier) save(ctx context.Context, b blob.Blob, plain []byte) error {
+	left := false
+	for _, d := range c.to {
+		if d.failed() != nil {
+			continue
 		}
-		c.receipt.Copied = append(c.receipt.Copied, copied)
-		if c.o.OnCopied != nil {
-			c.o.OnCopied(s, copied)
+		if !d.had.Has(b.Handle) {
+			d.save(ctx, b, plain)
 		}
+		left = left || d.failed() == nil
 	}
-	c.complete, c.flushed = nil, c.counter.Bytes.Load()
-	return nil
+	if !left {
+		return errAllFailed
+	}
+	return context.Cause(ctx)
+}
+
+// saveComplete stores the snapshots that are complete, in all destinations at
+// once: each waits for its own uploads.
+func (c *copier) saveComplete(ctx context.Context) {
+	var work sync.WaitGroup
+	var telling sync.Mutex
+	for _, d := range c.alive() {
+		work.Go(func() {
+			d.fail(d.saveComplete(ctx, c.o.ReadBack, func(from, to *snapshot.Snapshot) {
+				telling.Lock()
+				defer telling.Unlock()
+				if c.o.OnCopied != nil {
+					c.o.OnCopied(d.Destination, from, to)
+				}
+			}))
+		})
+	}
+	work.Wait()
+	c.flushed = c.counter.Bytes.Load()
+}
+
+// close ends the writers and tells the destinations what became of them.
+func (c *copier) close() error {
+	var errs []error
+	for _, d := range c.to {
+		d.Receipt.Blobs = Amount{Count: d.blobs.Items.Load(), Bytes: d.blobs.Bytes.Load()}
+		errs = append(errs, d.writer.Close())
+		d.Err = d.failed()
+	}
+	return errors.Join(errs...)
 }
