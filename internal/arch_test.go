@@ -48,6 +48,7 @@ var placed = map[string]ring{
 	"internal/app":    shell,
 	"internal/config": shell,
 
+	"internal/archive": job,
 	"internal/backup":  job,
 	"internal/repair":  job,
 	"internal/restore": job,

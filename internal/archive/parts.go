@@ -1,0 +1,146 @@
+package archive
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"hash"
+	"time"
+
+	"holdfast/storage"
+)
+
+// DefaultSplit is the size of parts unless it is chosen: every file system
+// and every service takes it, and a damaged part is little to fetch again.
+const DefaultSplit = 1 << 30
+
+// MinSplit is the least size of parts: smaller ones are a mistake in a unit.
+const MinSplit = 64 << 10
+
+// removeTimeout bounds how long a failed export takes to remove its parts.
+const removeTimeout = 30 * time.Second
+
+// partWriter divides a stream into parts and puts them into a store: one
+// travels while the next is spooled.
+type partWriter struct {
+	ctx   context.Context //nolint:containedctx // io.Writer takes none
+	shelf Shelf
+	name  string
+	split int64
+
+	spool storage.Spool
+	hash  hash.Hash
+	parts []Part
+	// put are the keys that this writer has stored.
+	put []string
+	// travelling receives the result of the Put under way; nil for none.
+	travelling chan error
+}
+
+func newPartWriter(ctx context.Context, shelf Shelf, name string, split int64) *partWriter {
+	return &partWriter{ctx: ctx, shelf: shelf, name: name, split: split}
+}
+
+func (w *partWriter) Write(p []byte) (int, error) {
+	written := 0
+	for len(p) > 0 {
+		if w.spool != nil && w.spool.Size() == w.split {
+			if err := w.finishPart(false); err != nil {
+				return written, err
+			}
+		}
+		if err := w.begin(); err != nil {
+			return written, err
+		}
+		n := min(int64(len(p)), w.split-w.spool.Size())
+		if _, err := w.spool.Write(p[:n]); err != nil {
+			return written, fmt.Errorf("spool part %d: %w", len(w.parts), err)
+		}
+		w.hash.Write(p[:n])
+		written += int(n)
+		p = p[n:]
+	}
+	return written, nil
+}
+
+func (w *partWriter) begin() error {
+	if w.spool != nil {
+		return nil
+	}
+	if err := context.Cause(w.ctx); err != nil {
+		return err
+	}
+	spool, err := storage.NewSpool(w.shelf.Store)
+	if err != nil {
+		return err
+	}
+	w.spool, w.hash = spool, sha256.New()
+	return nil
+}
+
+// finishPart sends the spooled part on its way. Only the last knows whether
+// it is the only one.
+func (w *partWriter) finishPart(last bool) error {
+	if err := w.wait(); err != nil {
+		return err
+	}
+	n, parts := len(w.parts), len(w.parts)+1
+	if !last {
+		parts++
+	}
+	part := Part{PartName(w.name, n, parts), Digest{Bytes: w.spool.Size(), SHA256: Sum(w.hash.Sum(nil))}}
+	key := w.shelf.key(w.name, part.Name)
+	w.parts, w.put = append(w.parts, part), append(w.put, key)
+	spool, done := w.spool, make(chan error, 1)
+	w.spool, w.travelling = nil, done
+	go func() {
+		sum := [32]byte(part.SHA256)
+		err := w.shelf.Store.Put(w.ctx, key, spool, storage.PutOptions{SHA256: &sum, Bulk: true})
+		done <- errors.Join(err, spool.Discard())
+	}()
+	return nil
+}
+
+// wait waits for the part under way.
+func (w *partWriter) wait() error {
+	if w.travelling == nil {
+		return nil
+	}
+	err := <-w.travelling
+	w.travelling = nil
+	if err != nil {
+		part := w.parts[len(w.parts)-1]
+		if errors.Is(err, storage.ErrExists) || errors.Is(err, storage.ErrConflict) {
+			w.put = w.put[:len(w.put)-1] // it is somebody else's
+		}
+		return fmt.Errorf("store %s: %w", part.Name, err)
+	}
+	return nil
+}
+
+// finish stores the last part.
+func (w *partWriter) finish() error {
+	if err := w.begin(); err != nil {
+		return err
+	}
+	if err := w.finishPart(true); err != nil {
+		return err
+	}
+	return w.wait()
+}
+
+// abandon ends the work of a writer that failed, and removes what it stored,
+// as far as that is permitted: what stays has no SHA256SUMS.
+func (w *partWriter) abandon(ctx context.Context) {
+	w.wait() //nolint:errcheck // the error that counts is known
+	if w.spool != nil {
+		w.spool.Discard() //nolint:errcheck // see above
+		w.spool = nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, removeTimeout)
+	defer cancel()
+	for _, key := range w.put {
+		w.shelf.Store.Delete(ctx, key) //nolint:errcheck // see above
+	}
+}
