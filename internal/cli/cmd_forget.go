@@ -146,12 +146,22 @@ func (c *command) forget(ctx context.Context, r *repository.Repository, plan *up
 	if byPolicy {
 		c.ui.message(forgetMessage(plan))
 	}
-	c.ui.infof("%s %d snapshots", verb(f.dryRun, "removed", "would remove"), len(removed))
+	if n := len(plan.Locked); n > 0 {
+		c.ui.warn("forget", "", fmt.Errorf("%s stayed: a retention holds %s; run the command again when it has ended", countOf(n, "snapshot"), themOrIt(n)))
+	}
+	c.ui.infof("%s %d snapshots", verb(f.dryRun, "removed", "would remove"), len(removed)-len(plan.Locked))
 	if !f.prune || len(removed) == 0 {
 		return nil
 	}
 	pruning.Without = plan.RemoveIDs()
 	return c.prune(ctx, r, pruning, f.dryRun)
+}
+
+func themOrIt(n int) string {
+	if n == 1 {
+		return "it"
+	}
+	return "them"
 }
 
 // showForget prints, for each group, what stays and why, and what goes.

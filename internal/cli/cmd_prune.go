@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -152,6 +153,7 @@ func (c *command) showPrune(p *upkeep.PrunePlan, dryRun bool) {
 	if s.Unindexed.Count > 0 {
 		c.ui.infof("%-22s %9d packs  %12s", "not in the index:", s.Unindexed.Count, size.FormatBytes(s.Unindexed.Bytes))
 	}
+	c.showSpared(s)
 	if p.NothingToDo() {
 		c.ui.infof("nothing to do")
 		return
@@ -160,6 +162,25 @@ func (c *command) showPrune(p *upkeep.PrunePlan, dryRun bool) {
 	c.ui.infof("%-22s %9d packs  %12s", "to delete:", s.PacksRemove, size.FormatBytes(s.Remove.Bytes))
 	c.ui.infof("%-22s %9d index files", "to replace:", s.IndexFiles)
 	c.ui.infof("%-22s %29s, and %s of unused data stay", verb(dryRun, "frees:", "would free:"), size.FormatBytes(s.Freed()), size.FormatBytes(s.UnusedAfter()))
+}
+
+// showSpared tells of the packs that stay, or whose bytes do, although they
+// are of no use.
+func (c *command) showSpared(s *upkeep.PruneStats) {
+	if s.Cold.Count > 0 {
+		c.ui.infof("%-22s %9d packs  %12s of no use, left alone; see --include-cold", "in cold classes:", s.Cold.Count, size.FormatBytes(s.Cold.Bytes))
+	}
+	if s.ColdFee > 0 {
+		c.ui.infof("%-22s %29s for deleting before the shortest time of their class", "fee:", fmt.Sprintf("about $%.2f", s.ColdFee))
+	}
+	if s.Locked.Count == 0 {
+		return
+	}
+	what := "are freed when their retention ends"
+	if s.LockedStay {
+		what = "stay until their retention ends"
+	}
+	c.ui.infof("%-22s %9d packs  %12s %s, at %s", "locked:", s.Locked.Count, size.FormatBytes(s.Locked.Bytes), what, s.LockedUntil.Local().Format(time.DateOnly))
 }
 
 func (c *command) listPacks(what string, packs []id.ID) {

@@ -11,6 +11,7 @@ import (
 	"holdfast/repository"
 	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
+	"holdfast/storage"
 )
 
 // ForgetOptions tell which snapshots a policy is asked about, and how.
@@ -30,6 +31,9 @@ type ForgetOptions struct {
 // ForgetPlan says which snapshots go, and why the others stay.
 type ForgetPlan struct {
 	Groups []ForgetGroup
+	// Locked are snapshots that Execute could not remove, because a retention
+	// holds them. They stay, and count for prune.
+	Locked id.Set
 }
 
 // ForgetGroup is what the policy says about one group of snapshots.
@@ -145,23 +149,34 @@ func (p *ForgetPlan) Remove() []*snapshot.Snapshot {
 	return list
 }
 
-// RemoveIDs returns the IDs of the snapshots that go.
+// RemoveIDs returns the IDs of the snapshots that go or, after Execute, that
+// went.
 func (p *ForgetPlan) RemoveIDs() id.Set {
 	ids := make(id.Set)
 	for _, s := range p.Remove() {
-		ids.Add(s.ID)
+		if !p.Locked.Has(s.ID) {
+			ids.Add(s.ID)
+		}
 	}
 	return ids
 }
 
 // Execute removes the snapshots. All are tried; the error names those that
-// could not be removed. What they alone needed stays until a prune.
+// could not be removed, but for those that are locked: see Locked. What the
+// removed ones alone needed stays until a prune.
 func (p *ForgetPlan) Execute(ctx context.Context, r *repository.Repository) error {
 	var ids []id.ID
 	for _, s := range p.Remove() {
 		ids = append(ids, s.ID)
 	}
 	var failed []error
-	err := r.RemoveFiles(ctx, repository.SnapshotFile, ids, func(_ id.ID, err error) { failed = append(failed, err) })
+	p.Locked = make(id.Set)
+	err := r.RemoveFiles(ctx, repository.SnapshotFile, ids, func(i id.ID, err error) {
+		if errors.Is(err, storage.ErrImmutable) {
+			p.Locked.Add(i)
+			return
+		}
+		failed = append(failed, err)
+	})
 	return errors.Join(append(failed, err)...)
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"time"
 
 	"holdfast/internal/size"
 	"holdfast/repository"
@@ -34,6 +35,10 @@ type PruneOptions struct {
 	// RepackCacheableOnly rewrites no packs of file content, which on cold
 	// storage are slow or expensive to read.
 	RepackCacheableOnly bool
+	// Cold says what becomes of packs in colder storage classes. The zero
+	// value treats all classes alike, but for packs that cannot be read: those
+	// are never rewritten.
+	Cold ColdRules
 	// Writer tells how the new packs are written.
 	Writer repository.WriterOptions
 	// Without are snapshots that count as gone: for dry runs.
@@ -90,6 +95,20 @@ type PruneStats struct {
 	PacksMissing int `json:"packs_missing"`
 	// IndexFiles counts the index files that are replaced.
 	IndexFiles int `json:"index_files"`
+
+	// Cold are packs that stay because of their storage class, with the bytes
+	// in them that are of no use. ColdFee is what the service charges for
+	// deleting packs before their time: those that go, or, where none of them
+	// goes, those that stay for that reason.
+	Cold    Amount  `json:"cold"`
+	ColdFee float64 `json:"cold_fee"`
+	// Locked are packs that are under a retention: where the place keeps
+	// versions they go from sight now, and their bytes when the last of the
+	// retentions has ended, at LockedUntil; elsewhere they stay.
+	Locked      Amount    `json:"locked"`
+	LockedUntil time.Time `json:"locked_until,omitzero"`
+	// LockedStay tells that the locked packs stay.
+	LockedStay bool `json:"locked_stay,omitempty"`
 }
 
 // Freed returns how many bytes the repository gets smaller by, about.
@@ -126,6 +145,8 @@ type PrunePlan struct {
 	// listed elsewhere.
 	damaged  []id.ID
 	executed bool
+	// indexLocked says that no index file may be replaced.
+	indexLocked bool
 }
 
 // PlanPrune finds out what a repository needs and what it does not. The error
@@ -160,6 +181,12 @@ func PlanPrune(ctx context.Context, r *repository.Repository, o PruneOptions) (*
 		return nil, err
 	}
 	p.choose()
+	if err := p.spareLocked(ctx); err != nil {
+		return nil, err
+	}
+	if p.indexLocked {
+		return p, nil
+	}
 	p.Stats.IndexFiles = len(r.PlanReindex(p.isForgotten, p.damaged).Replaced)
 	return p, nil
 }

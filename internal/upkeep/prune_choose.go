@@ -26,8 +26,13 @@ func (p *PrunePlan) choose() {
 		switch s := &p.packs[i]; {
 		case s.used.Count == 0 && !s.stored:
 			s.action = forgetPack
+		case s.used.Count == 0 && p.tooSoon(s):
+			p.leaveCold(s)
 		case s.used.Count == 0:
 			s.action = removePack
+		case s.unused.Count > 0 && p.isCold(s):
+			p.leaveCold(s)
+		case p.isCold(s):
 		case p.o.RepackCacheableOnly && s.kind == dataPack:
 		case s.unused.Count > 0, s.kind == mixedPack, p.mustCompress(s):
 			candidates = append(candidates, s)

@@ -108,6 +108,9 @@ func (p *PrunePlan) move(ctx context.Context, w *repository.Writer, counter *Cou
 // reindex makes the index list what will be there after the end. After it,
 // nothing refers to the packs that go.
 func (p *PrunePlan) reindex(ctx context.Context) error {
+	if p.indexLocked {
+		return nil
+	}
 	_, done := p.o.Watch.start("rewrite index", Amount{})
 	defer done()
 	if err := p.repo.PlanReindex(p.isForgotten, p.damaged).Execute(ctx); err != nil {

@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"holdfast/repository"
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
+	"holdfast/storage"
 )
 
 // packKind says what types of blobs a pack holds.
@@ -42,6 +44,11 @@ type packState struct {
 	action       packAction
 	uncompressed bool
 	stored       bool
+	// class is the storage class and put when the pack was put there, where
+	// the store tells; unreadable says that it has to be thawed first.
+	class      string
+	put        time.Time
+	unreadable bool
 	// counted says that its blobs are divided into used and unused.
 	counted bool
 }
@@ -156,14 +163,13 @@ func (p *PrunePlan) compareStored(ctx context.Context) error {
 			bad = append(bad, fmt.Errorf("pack %s %s", s.id, what))
 		}
 	}
-	err := p.repo.ListFiles(ctx, repository.PackFile, func(i id.ID, sizeBytes int64) error {
+	err := p.listPacks(ctx, func(i id.ID, sizeBytes int64, put time.Time, tier storage.Tier) error {
 		s := p.find(i)
 		if s == nil {
-			p.unindexed = append(p.unindexed, i)
-			p.Stats.Unindexed.add(uint64(max(0, sizeBytes)))
+			p.addUnindexed(i, sizeBytes, put, tier)
 			return nil
 		}
-		s.stored = true
+		s.stored, s.put, s.class, s.unreadable = true, put, tier.Class, tier.Cold
 		if s.sizeBytes != sizeBytes && s.used.Count > 0 {
 			complain(s, fmt.Sprintf("has %d bytes and should have %d", sizeBytes, s.sizeBytes))
 		}

@@ -1,0 +1,89 @@
+package upkeep
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"holdfast/repository"
+	"holdfast/repository/id"
+	"holdfast/storage"
+)
+
+// ColdRules say what prune does to packs in storage classes in which reading
+// costs extra, and deleting early does.
+type ColdRules struct {
+	// Judge tells what is known of an object: whether its class is a colder
+	// one, and what the service charges for deleting it now, in the currency
+	// of whoever judges. Nil knows of no colder class.
+	Judge func(class string, sizeBytes int64, put time.Time) (cold bool, fee float64)
+	// Include treats cold packs as all others. Otherwise they are left alone,
+	// but for those that hold nothing of use and cost nothing to delete.
+	Include bool
+}
+
+func (p *PrunePlan) judge(s *packState) (cold bool, fee float64) {
+	if p.o.Cold.Judge == nil || s.class == "" {
+		return false, 0
+	}
+	return p.o.Cold.Judge(s.class, s.sizeBytes, s.put)
+}
+
+// isCold tells whether a pack must not be rewritten.
+func (p *PrunePlan) isCold(s *packState) bool {
+	cold, _ := p.judge(s)
+	return s.unreadable || cold && !p.o.Cold.Include
+}
+
+// tooSoon tells whether a pack must not be deleted yet.
+func (p *PrunePlan) tooSoon(s *packState) bool {
+	cold, fee := p.judge(s)
+	if cold && p.o.Cold.Include {
+		p.Stats.ColdFee += fee
+	}
+	return cold && fee > 0 && !p.o.Cold.Include
+}
+
+// leaveCold notes a pack that stays because of its class.
+func (p *PrunePlan) leaveCold(s *packState) {
+	_, fee := p.judge(s)
+	p.Stats.Cold.Count++
+	p.Stats.Cold.Bytes += s.unused.Bytes
+	if s.used.Count == 0 {
+		p.Stats.ColdFee += fee
+	}
+}
+
+// addUnindexed notes a pack in no index file, which goes unless its class
+// makes that cost something.
+func (p *PrunePlan) addUnindexed(i id.ID, sizeBytes int64, put time.Time, tier storage.Tier) {
+	s := &packState{id: i, sizeBytes: sizeBytes, class: tier.Class, put: put, unused: Amount{1, uint64(max(0, sizeBytes))}}
+	if p.tooSoon(s) {
+		p.leaveCold(s)
+		return
+	}
+	p.unindexed = append(p.unindexed, i)
+	p.Stats.Unindexed.add(s.unused.Bytes)
+}
+
+// listPacks visits all packs with their storage class, where the store has
+// such, in as many requests as without.
+func (p *PrunePlan) listPacks(ctx context.Context, visit func(i id.ID, sizeBytes int64, put time.Time, tier storage.Tier) error) error {
+	tiering, ok := storage.As[storage.Tiering](p.repo.Store())
+	if !ok {
+		return p.repo.ListFiles(ctx, repository.PackFile, func(i id.ID, sizeBytes int64) error {
+			return visit(i, sizeBytes, time.Time{}, storage.Tier{})
+		})
+	}
+	err := tiering.ListTiers(ctx, "data/", func(info storage.Info, tier storage.Tier) error {
+		i, err := id.Parse(info.Key[max(0, len(info.Key)-2*len(id.ID{})):])
+		if err != nil || info.Key != repository.PackFile.Key(i) {
+			return nil // it belongs to others
+		}
+		return visit(i, info.SizeBytes, info.Stored, tier)
+	})
+	if err != nil {
+		return fmt.Errorf("list packs: %w", err)
+	}
+	return nil
+}
