@@ -24,6 +24,8 @@ decrypted, decompressed and compared with its hash.
 
 What is wrong is told with the snapshots and paths it hits, and what to do
 about it; the exit code is then 1. Hints tell of what costs room or time only.
+What was found out is recorded in the repository, below holdfast/evidence, for
+`+"`holdfast status`"+` to tell; with --no-lock it is not.
 
 A subset of the packs is read with --read-data-subset: "n/t" for the n-th of t
 groups (1/7 today, 2/7 tomorrow, …), "5%" or "10G" for as much at random.`,
@@ -54,6 +56,9 @@ func (c *command) runCheck(ctx context.Context, o verify.Options) error {
 			return err
 		}
 		c.reportCheck(report)
+		if !c.global.noLock {
+			c.keepEvidence(ctx, r, checkEvidence(report, o))
+		}
 		if report.Sound() {
 			return nil
 		}

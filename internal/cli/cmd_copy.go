@@ -4,32 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
-	"github.com/spf13/pflag"
 
-	"holdfast/internal/size"
-	"holdfast/internal/upkeep"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
 )
-
-// otherFlags say how the other repository of a copy opens. What they leave
-// open, variables say whose names begin with the same word.
-type otherFlags struct {
-	word            string // "to" or "from"
-	passwordFile    string
-	passwordCommand string
-}
-
-func (f *otherFlags) register(fl *pflag.FlagSet, word, name string) {
-	f.word = word
-	fl.StringVar(&f.passwordFile, word+"-password-file", "", "`file` that holds the password of the "+name)
-	fl.StringVar(&f.passwordCommand, word+"-password-command", "", "`command` that prints the password of the "+name)
-}
 
 // copyFlags are the flags of `holdfast copy`.
 type copyFlags struct {
@@ -39,30 +19,49 @@ type copyFlags struct {
 	fromFile    string
 	fromFlags   otherFlags
 	fromKeyHint string
+	plan        string
 	chosen      selectFlags
 	writer      writerFlags
+	readBack    bool
+	dryRun      bool
+	mirror      mirrorFlags
 }
 
 func newCopy(c *command) *cobra.Command {
 	var f copyFlags
 	cmd := &cobra.Command{
 		Use:   "copy [flags] --to REPOSITORY... [SNAPSHOT...]",
-		Short: "Copy snapshots to other repositories",
+		Short: "Copy snapshots, or a whole repository, to other places",
 		Long: `Copy the snapshots named or, without names, all that --host, --tag and --path
 choose, from the repository given by -r to each one given by --to. As in
 restic, --from-repo names the source instead, and then -r the destination.
+--plan copies the snapshots of a plan to the copies it has in holdfast.yaml.
 
-Only what the destination lacks is read; it is decrypted and checked on the
-way. Snapshots that were copied before are skipped, and a copy that is
-interrupted goes on where it was when it is run again.
+Only what a destination lacks is read, once for all of them; it is decrypted and
+checked on the way. Snapshots that were copied before are skipped, and a copy
+that is interrupted goes on where it was when it is run again. A destination
+that fails does not stop the others; the exit code is then 1, or its own where
+it is the only one. With --read-back what was copied is read again from the
+destination, and hashed, before a snapshot counts as copied.
 
 The password of the other repository comes from --to-password-file and the
 like, HOLDFAST_TO_PASSWORD[_FILE|_COMMAND], or holdfast.yaml; without any, it
 is taken to be the same. Repositories that cut files at the same points share
-data: see ` + "`holdfast init --like`" + `.`,
+data: see ` + "`holdfast init --like`" + `.
+
+--mirror copies the repository itself, file by file and byte for byte: keys,
+config, data, snapshots and everything of holdfast's own, such as logs of
+databases. The mirror opens with the same passwords. Its snapshots have the
+same IDs, so that ` + "`holdfast repair --from`" + ` can heal either with the other. Two
+repositories of one ID then exist: back up to one of them only. Every file is
+compared with its name on the way, and what is damaged at the source is told
+and left out. Nothing is ever removed from a mirror, unless --delete says so: a
+password that was removed at the source still opens the mirror until then.`,
 		Example: `  holdfast copy -r /srv/backup --to /mnt/usb/backup
   holdfast copy --to offsite --to-password-file ~/.offsite latest
-  holdfast copy -r /mnt/usb/backup --from-repo /srv/backup`,
+  holdfast copy --plan shop --read-back
+  holdfast copy -r /mnt/usb/backup --from-repo /srv/backup
+  holdfast copy --mirror --init -r /srv/backup --to /mnt/usb/mirror`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.runCopy(cmd.Context(), &f, args) },
 	}
 	fl := cmd.Flags()
@@ -72,13 +71,20 @@ data: see ` + "`holdfast init --like`" + `.`,
 	fl.StringVar(&f.fromFile, "from-repository-file", "", "`file` that holds the place of the repository to copy from")
 	f.fromFlags.register(fl, "from", "source")
 	fl.StringVar(&f.fromKeyHint, "from-key-hint", "", "`ID` of the source's key to try first")
+	fl.StringVar(&f.plan, "plan", "", "copy the snapshots of this `plan` to its copies")
+	fl.BoolVar(&f.readBack, "read-back", false, "read what was copied from the destination, and keep a record of that there")
+	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "copy nothing, only tell what would be copied")
 	f.chosen.register(fl, "H")
 	f.writer.register(fl)
+	f.mirror.register(fl)
 	return cmd
 }
 
 func (c *command) runCopy(ctx context.Context, f *copyFlags, args []string) error {
 	writer, err := f.writer.options()
+	if err == nil {
+		err = f.mirror.check(f, args)
+	}
 	if err != nil {
 		return err
 	}
@@ -99,182 +105,28 @@ func (c *command) runCopy(ctx context.Context, f *copyFlags, args []string) erro
 		if err != nil {
 			return err
 		}
-		chosen, err := f.chosen.choose(all, args)
+		if f.mirror.mirror {
+			return c.mirrorTo(ctx, src, to, f)
+		}
+		chosen, err := f.choose(c, all, args)
 		if err != nil {
 			return err
 		}
-		for _, p := range to {
-			if err := c.copyTo(ctx, src, p, chosen, writer); err != nil {
-				return fmt.Errorf("copy to %s: %w", p.url, err)
-			}
-		}
-		return nil
+		run := &copyRun{command: c, flags: f, writer: writer, src: src, chosen: chosen}
+		return run.to(ctx, to)
 	})
 	return errors.Join(err, src.Close())
 }
 
-// places finds the source and the destinations.
-func (f *copyFlags) places(c *command) (from place, to []place, err error) {
-	main, err := c.place()
+// choose returns the snapshots to copy.
+func (f *copyFlags) choose(c *command, all []*snapshot.Snapshot, args []string) ([]*snapshot.Snapshot, error) {
+	chosen, err := f.chosen.choose(all, args)
+	if f.plan == "" || err != nil {
+		return chosen, err
+	}
+	cfg, err := c.loadConfig()
 	if err != nil {
-		return place{}, nil, err
+		return nil, err
 	}
-	source := firstOf(f.from, fileLine(f.fromFile), variable("from", "REPOSITORY"))
-	switch {
-	case len(f.to) > 0 && (f.from != "" || f.fromFile != ""):
-		return place{}, nil, errors.New("--to and --from-repo exclude each other: -r is the other end in both cases")
-	case len(f.to) > 0:
-		for _, url := range f.to {
-			p, err := c.otherPlace(url, f.toFlags, main)
-			if err != nil {
-				return place{}, nil, err
-			}
-			to = append(to, p)
-		}
-		return main, to, nil
-	case source != "":
-		from, err = c.otherPlace(source, f.fromFlags, main)
-		return from, []place{main}, err
-	}
-	return place{}, nil, errors.New("no destination given: name one with --to")
-}
-
-// fileLine returns the first line of a file, or "" if it cannot be read: the
-// place is then missing, which is reported.
-func fileLine(path string) string {
-	if path == "" {
-		return ""
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return ""
-	}
-	line, _, _ := strings.Cut(string(data), "\n")
-	return strings.TrimSpace(line)
-}
-
-// variable returns the variable that says something about the other
-// repository: HOLDFAST_TO_..., or restic's own RESTIC_FROM_....
-func variable(word, name string) string { return env(strings.ToUpper(word) + "_" + name) }
-
-// otherPlace finds the other repository of a copy. What nothing else says of
-// its password, that of the main one does.
-func (c *command) otherPlace(url string, f otherFlags, main place) (place, error) {
-	p := place{url: url, password: main.password}
-	configured, err := c.configured(url)
-	if err != nil {
-		return p, err
-	}
-	if configured != nil {
-		p.url, p.configured = configured.URL, configured
-		p.password = func(ctx context.Context) ([]byte, error) {
-			secret, err := configured.Password.Resolve(ctx)
-			if err != nil {
-				return nil, fmt.Errorf("password of %s: %w", url, err)
-			}
-			return []byte(secret.Reveal()), nil
-		}
-	}
-	if given := f.password(); given != nil {
-		p.password = given
-	}
-	return p, nil
-}
-
-// password returns where flags or variables say that the password is, or nil.
-func (f *otherFlags) password() func(context.Context) ([]byte, error) {
-	file := func(path string) func(context.Context) ([]byte, error) {
-		return func(context.Context) ([]byte, error) { return readPasswordFile(path) }
-	}
-	command := func(line string) func(context.Context) ([]byte, error) {
-		return func(ctx context.Context) ([]byte, error) { return runPasswordCommand(ctx, line) }
-	}
-	switch given := variable(f.word, "PASSWORD"); {
-	case f.passwordFile != "":
-		return file(f.passwordFile)
-	case f.passwordCommand != "":
-		return command(f.passwordCommand)
-	case given != "":
-		return func(context.Context) ([]byte, error) { return []byte(given), nil }
-	}
-	if path := variable(f.word, "PASSWORD_FILE"); path != "" {
-		return file(path)
-	}
-	if line := variable(f.word, "PASSWORD_COMMAND"); line != "" {
-		return command(line)
-	}
-	return nil
-}
-
-// copyMessage tells of one snapshot.
-type copyMessage struct {
-	MessageType string `json:"message_type"` // "copied" or "skipped"
-	Repository  string `json:"repository"`
-	From        string `json:"source_snapshot_id"`
-	To          string `json:"snapshot_id"`
-}
-
-// copySummary is the last message for each destination.
-type copySummary struct {
-	MessageType   string  `json:"message_type"` // "summary"
-	Repository    string  `json:"repository"`
-	Copied        int     `json:"snapshots_copied"`
-	Skipped       int     `json:"snapshots_skipped"`
-	Blobs         uint64  `json:"blobs_copied"`
-	Bytes         uint64  `json:"bytes_copied"`
-	TotalDuration float64 `json:"total_duration"` // seconds
-}
-
-// copyTo copies snapshots to one destination. --no-lock is for the source
-// alone: who writes needs a lock.
-func (c *command) copyTo(ctx context.Context, src *repository.Repository, to place, chosen []*snapshot.Snapshot, writer repository.WriterOptions) error {
-	writing := *c
-	writing.global.noLock = false
-	dst, err := writing.openPlace(ctx, to)
-	if err != nil {
-		return err
-	}
-	err = writing.locked(ctx, dst, repository.Shared, func(ctx context.Context, dst *repository.Repository) error {
-		return c.copySnapshots(ctx, src, dst, chosen, writer)
-	})
-	return errors.Join(err, dst.Close())
-}
-
-func (c *command) copySnapshots(ctx context.Context, src, dst *repository.Repository, chosen []*snapshot.Snapshot, writer repository.WriterOptions) error {
-	start := time.Now()
-	others, err := c.loadAll(ctx, dst)
-	if err != nil {
-		return err
-	}
-	var missing []*snapshot.Snapshot
-	for _, s := range chosen {
-		same := upkeep.Copied(s, others)
-		if same == nil {
-			missing = append(missing, s)
-			continue
-		}
-		c.ui.message(copyMessage{"skipped", dst.Location(), s.ID.String(), same.ID.String()})
-		if c.ui.verbose > 0 {
-			c.ui.infof("snapshot %s is there already, as %s", s.ID.Short(), same.ID.Short())
-		}
-	}
-	d := &upkeep.Destination{Repository: dst, Snapshots: missing}
-	err = upkeep.Copy(ctx, src, []*upkeep.Destination{d}, upkeep.CopyOptions{
-		Writer: writer, Watch: c.watchUpkeep,
-		OnCopied: func(_ *upkeep.Destination, from, to *snapshot.Snapshot) {
-			c.ui.message(copyMessage{"copied", dst.Location(), from.ID.String(), to.ID.String()})
-			c.ui.infof("snapshot %s of %s copied as %s", from.ID.Short(), from.Time.Local().Format(time.DateTime), to.ID.Short())
-		},
-	})
-	if err != nil {
-		return err
-	}
-	receipt := d.Receipt
-	m := copySummary{
-		MessageType: "summary", Repository: dst.Location(), Copied: len(receipt.Copied), Skipped: len(chosen) - len(missing),
-		Blobs: receipt.Blobs.Count, Bytes: receipt.Blobs.Bytes, TotalDuration: time.Since(start).Seconds(),
-	}
-	c.ui.message(m)
-	c.ui.infof("copied %d snapshots to %s (%s in %d blobs); %d were there already", m.Copied, m.Repository, size.FormatBytes(m.Bytes), m.Blobs, m.Skipped)
-	return nil
+	return snapshotsOf(cfg, f.plan, chosen), nil
 }

@@ -39,6 +39,7 @@ func (p *protection) protect(ctx context.Context, r *repository.Repository) erro
 		p.ui.warn("prove", "", fmt.Errorf("snapshot %s was saved, but is not proven", receipt.Snapshot.ID.Short()))
 		return fmt.Errorf("prove the backup: %w; run the same command again", err)
 	}
+	p.keepEvidence(ctx, r, proofEvidence(proven, receipt.Snapshot))
 	if err := p.report(r, receipt, proven); err != nil {
 		return err
 	}

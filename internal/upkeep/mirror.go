@@ -80,6 +80,8 @@ type MirrorReceipt struct {
 	// Copied are the files that the mirror lacked, ReadBack those of them that
 	// were read again from there, Present those it had.
 	Copied, ReadBack, Present Amount
+	// PacksReadBack counts the packs among ReadBack.
+	PacksReadBack uint64
 	// Replaced counts the files among Copied that were damaged in the mirror.
 	Replaced int
 	// Deleted counts the files that were removed from the mirror.
@@ -337,6 +339,9 @@ func (m *mirrorer) copy(ctx context.Context, f mirrorFile) error {
 	}
 	if readBack {
 		m.receipt.ReadBack.add(size)
+		if f.kind == repository.PackFile {
+			m.receipt.PacksReadBack++
+		}
 	}
 	return nil
 }

@@ -1,0 +1,159 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"github.com/spf13/pflag"
+
+	"holdfast/internal/config"
+)
+
+// otherFlags say how the other repository of a copy opens. What they leave
+// open, variables say whose names begin with the same word.
+type otherFlags struct {
+	word            string // "to" or "from"
+	passwordFile    string
+	passwordCommand string
+}
+
+func (f *otherFlags) register(fl *pflag.FlagSet, word, name string) {
+	f.word = word
+	fl.StringVar(&f.passwordFile, word+"-password-file", "", "`file` that holds the password of the "+name)
+	fl.StringVar(&f.passwordCommand, word+"-password-command", "", "`command` that prints the password of the "+name)
+}
+
+// places finds the source and the destinations.
+func (f *copyFlags) places(c *command) (from place, to []place, err error) {
+	if f.plan != "" {
+		return f.placesOfPlan(c)
+	}
+	main, err := c.place()
+	if err != nil {
+		return place{}, nil, err
+	}
+	source := firstOf(f.from, fileLine(f.fromFile), variable("from", "REPOSITORY"))
+	switch {
+	case len(f.to) > 0 && (f.from != "" || f.fromFile != ""):
+		return place{}, nil, errors.New("--to and --from-repo exclude each other: -r is the other end in both cases")
+	case len(f.to) > 0:
+		for _, url := range f.to {
+			p, err := c.otherPlace(url, f.toFlags, main)
+			if err != nil {
+				return place{}, nil, err
+			}
+			to = append(to, p)
+		}
+		return main, to, nil
+	case source != "":
+		from, err = c.otherPlace(source, f.fromFlags, main)
+		return from, []place{main}, err
+	}
+	return place{}, nil, errors.New("no destination given: name one with --to, or a plan of holdfast.yaml with --plan")
+}
+
+// placesOfPlan returns the repository of a plan and its copies.
+func (f *copyFlags) placesOfPlan(c *command) (from place, to []place, err error) {
+	if len(f.to) > 0 || f.from != "" || f.fromFile != "" || c.global.repo != "" {
+		return place{}, nil, errors.New("--plan says where to copy from and to: leave out -r, --to and --from-repo")
+	}
+	cfg, err := c.loadConfig()
+	if err != nil {
+		return place{}, nil, err
+	}
+	plan, ok := cfg.Plans[f.plan]
+	switch {
+	case !ok:
+		return place{}, nil, fmt.Errorf("there is no plan %q in %s", f.plan, cfg.Path)
+	case len(plan.Copies) == 0:
+		return place{}, nil, fmt.Errorf("plan %q of %s has no copies: add `copies: [NAME]` to it, with the name of a repository", f.plan, cfg.Path)
+	}
+	for _, copied := range plan.Copies {
+		to = append(to, c.namedPlace(copied.To, cfg.Repositories[copied.To]))
+	}
+	return c.namedPlace(plan.Repository, cfg.Repositories[plan.Repository]), to, nil
+}
+
+// fileLine returns the first line of a file, or "" if it cannot be read: the
+// place is then missing, which is reported.
+func fileLine(path string) string {
+	if path == "" {
+		return ""
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return ""
+	}
+	line, _, _ := strings.Cut(string(data), "\n")
+	return strings.TrimSpace(line)
+}
+
+// variable returns the variable that says something about the other
+// repository: HOLDFAST_TO_..., or restic's own RESTIC_FROM_....
+func variable(word, name string) string { return env(strings.ToUpper(word) + "_" + name) }
+
+// otherPlace finds the other repository of a copy. What nothing else says of
+// its password, that of the main one does.
+func (c *command) otherPlace(url string, f otherFlags, main place) (place, error) {
+	p := place{url: url, password: main.password}
+	configured, err := c.configured(url)
+	if err != nil {
+		return p, err
+	}
+	if configured != nil {
+		p = c.namedPlace(url, *configured)
+	}
+	if given := f.password(); given != nil {
+		p.password = given
+	}
+	return p, nil
+}
+
+// password returns where flags or variables say that the password is, or nil.
+func (f *otherFlags) password() func(context.Context) ([]byte, error) {
+	file := func(path string) func(context.Context) ([]byte, error) {
+		return func(context.Context) ([]byte, error) { return readPasswordFile(path) }
+	}
+	command := func(line string) func(context.Context) ([]byte, error) {
+		return func(ctx context.Context) ([]byte, error) { return runPasswordCommand(ctx, line) }
+	}
+	switch given := variable(f.word, "PASSWORD"); {
+	case f.passwordFile != "":
+		return file(f.passwordFile)
+	case f.passwordCommand != "":
+		return command(f.passwordCommand)
+	case given != "":
+		return func(context.Context) ([]byte, error) { return []byte(given), nil }
+	}
+	if path := variable(f.word, "PASSWORD_FILE"); path != "" {
+		return file(path)
+	}
+	if line := variable(f.word, "PASSWORD_COMMAND"); line != "" {
+		return command(line)
+	}
+	return nil
+}
+
+// namedPlace is a repository of holdfast.yaml.
+func (c *command) namedPlace(name string, r config.Repository) place {
+	return place{url: r.URL, configured: &r, password: func(ctx context.Context) ([]byte, error) {
+		secret, err := r.Password.Resolve(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("password of repository %s: %w", name, err)
+		}
+		return []byte(secret.Reveal()), nil
+	}}
+}
+
+// loadConfig reads holdfast.yaml; the error wraps config.ErrNotFound if there
+// is none.
+func (c *command) loadConfig() (*config.Config, error) {
+	path, err := config.Find(c.global.config, os.Getenv)
+	if err != nil {
+		return nil, err
+	}
+	return config.Load(path)
+}

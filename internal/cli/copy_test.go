@@ -1,0 +1,125 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// damage flips a bit of one file in a folder of a repository, and returns the
+// file's name.
+func (s *shell) damage(repo, folder string) string {
+	s.t.Helper()
+	name := s.largest(filepath.Join(repo, folder))
+	data, err := os.ReadFile(name)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	data[len(data)/3] ^= 1
+	if err := os.Chmod(name, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	if err := os.WriteFile(name, data, 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	return filepath.Base(name)
+}
+
+// largest returns the path of the largest file below a folder.
+func (s *shell) largest(folder string) (name string) {
+	s.t.Helper()
+	var size int64
+	err := filepath.WalkDir(folder, func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		info, err := e.Info()
+		if err == nil && info.Size() > size {
+			name, size = path, info.Size()
+		}
+		return err
+	})
+	if err != nil || name == "" {
+		s.t.Fatalf("no file below %s: %v", folder, err)
+	}
+	return name
+}
+
+// configure writes holdfast.yaml with a repository main, copies of it by their
+// names, and a plan "docs" that covers the source.
+func (s *shell) configure(copies ...string) {
+	s.t.Helper()
+	password := s.path("password")
+	if err := os.WriteFile(password, []byte("correct horse\n"), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "repositories:\n  main: { url: %s, media: disk, site: here, password: { file: %s } }\n", s.repo, password)
+	for n, name := range copies {
+		fmt.Fprintf(&b, "  %s: { url: %s, media: tape, site: site%d, password: { file: %s } }\n", name, s.path(name), n, password)
+	}
+	fmt.Fprintf(&b, "sources:\n  docs: { files: { paths: [%s] } }\n", s.path("source"))
+	fmt.Fprintf(&b, "plans:\n  docs:\n    sources: [docs]\n    repository: main\n    keep: { last: 100 }\n    copies: [%s]\n", strings.Join(copies, ", "))
+	path := s.path("holdfast.yaml")
+	if err := os.WriteFile(path, []byte(b.String()), 0o600); err != nil {
+		s.t.Fatal(err)
+	}
+	s.t.Setenv("HOLDFAST_CONFIG", path)
+}
+
+func TestCopyGoesOnWithoutADestinationThatFails(t *testing.T) {
+	s := newShell(t)
+	s.backups()
+	one := s.makeRepository("one")
+	out := s.run(exitNoRepository, "copy", "--to", s.path("nowhere"), "--to", one)
+	s.wants(out, "copied 3 snapshots to "+one, "copy to "+s.path("nowhere"))
+	s.run(exitOK, "check", "--read-data", "-r", one)
+}
+
+func TestCopyReadsBack(t *testing.T) {
+	s := newShell(t)
+	s.backups()
+	one := s.makeRepository("one")
+	s.wants(s.run(exitOK, "copy", "--dry-run", "--to", one), "would copy 3 snapshots")
+	s.wants(s.run(exitOK, "copy", "--read-back", "--json", "--to", one), `"snapshots_copied":3`, `"packs_read_back":`)
+	if found, _ := filepath.Glob(filepath.Join(one, "holdfast", "evidence", "*-readback-*")); len(found) != 1 {
+		t.Errorf("no record of it: %q", found)
+	}
+	s.run(exitOK, "check", "--read-data", "-r", one)
+}
+
+func TestCopyOfAPlan(t *testing.T) {
+	s := newShell(t)
+	s.backups()
+	one, two := s.makeRepository("one"), s.makeRepository("two")
+	s.configure("one", "two")
+	t.Setenv("HOLDFAST_REPOSITORY", "")
+	s.run(exitOK, "backup", "-r", "main", s.path("holdfast.yaml")) // which is of no plan
+	s.wants(s.run(exitFailed, "copy", "--plan", "none"), `no plan "none"`)
+	s.wants(s.run(exitFailed, "copy", "--plan", "docs", "--to", one), "--plan says")
+	s.wants(s.run(exitOK, "copy", "--plan", "docs"), "copied 3 snapshots to "+one, "copied 3 snapshots to "+two)
+}
+
+func TestMirror(t *testing.T) {
+	s := newShell(t)
+	s.backups()
+	at := s.path("mirror")
+	s.wants(s.run(exitFailed, "copy", "--to", at, "--delete"), "--mirror")
+	s.wants(s.run(exitFailed, "copy", "--mirror", "--to", at, "latest"), "whole repository")
+	s.wants(s.run(exitNoRepository, "copy", "--mirror", "--to", at), "--init")
+	s.wants(s.run(exitOK, "copy", "--mirror", "--init", "--read-back", "--to", at), "copied", "read back from there")
+	s.run(exitOK, "check", "--read-data", "-r", at)
+	s.run(exitOK, "restore", "latest", "-r", at, "--target", s.path("back"), "--verify")
+	s.run(exitOK, "forget", "latest~2", "--prune")
+	s.wants(s.run(exitOK, "copy", "--mirror", "--to", at), "--delete would remove them")
+	s.wants(s.run(exitOK, "copy", "--mirror", "--to", at, "--delete", "--dry-run"), "would delete")
+	s.wants(s.run(exitOK, "copy", "--mirror", "--to", at, "--delete"), "deleted")
+	s.run(exitOK, "check", "--read-data", "-r", at)
+	other := s.makeRepository("other")
+	s.wants(s.run(exitFailed, "copy", "--mirror", "--to", other), "another repository")
+	s.damage(s.repo, "data")
+	fresh := s.path("fresh")
+	s.wants(s.run(exitFailed, "copy", "--mirror", "--init", "--to", fresh), "is damaged", "holdfast repair --from")
+}

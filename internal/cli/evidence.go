@@ -1,0 +1,63 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"holdfast/internal/evidence"
+	"holdfast/internal/size"
+	"holdfast/internal/verify"
+	"holdfast/internal/verify/proof"
+	"holdfast/repository"
+	"holdfast/repository/snapshot"
+	"holdfast/storage"
+)
+
+// keepEvidence stores a record of work that ended now in the repository that
+// it speaks of. The work is done either way: where the record cannot be kept,
+// that is told and no error.
+func (c *command) keepEvidence(ctx context.Context, r *repository.Repository, rec evidence.Record) {
+	rec.Time, rec.Program = time.Now(), "holdfast "+Version
+	rec.Host, _ = os.Hostname() // it may have none
+	_, err := evidence.Save(ctx, r, rec)
+	switch {
+	case err == nil:
+	case errors.Is(err, storage.ErrUnsupported), errors.Is(err, storage.ErrReadOnly):
+		if c.ui.verbose > 0 {
+			c.ui.infof("no record of this is kept: %v", err)
+		}
+	default:
+		c.ui.warn("evidence", "", fmt.Errorf("no record of this is kept: %w", err))
+	}
+}
+
+// checkEvidence is the record of a check.
+func checkEvidence(r *verify.Report, o verify.Options) evidence.Record {
+	rec := evidence.Record{
+		Kind: evidence.Check, Read: evidence.Trees, Seconds: r.Duration.Seconds(), Snapshots: r.Snapshots,
+		Packs: r.Packs, PacksRead: r.PacksRead, BytesRead: r.BytesRead, Problems: r.Errors,
+	}
+	switch {
+	case o.ReadData:
+		rec.Read = evidence.All
+	case o.Subset != (size.Subset{}):
+		rec.Read, rec.Subset = evidence.Part, o.Subset.String()
+	}
+	for n := range r.Problems {
+		if p := &r.Problems[n]; !p.Kind.IsHint() {
+			rec.Findings = append(rec.Findings, p.String())
+		}
+	}
+	return rec
+}
+
+// proofEvidence is the record of a snapshot that was restored and compared.
+func proofEvidence(p *proof.Proof, s *snapshot.Snapshot) evidence.Record {
+	return evidence.Record{
+		Kind: evidence.Proof, Read: evidence.Part, Seconds: p.Duration.Seconds(), Snapshot: &s.ID,
+		BytesRead: p.Bytes, Problems: int(p.Differences), //nolint:gosec // no proof has as many
+	}
+}
