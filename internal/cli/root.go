@@ -122,6 +122,7 @@ var commands = []func(*command) *cobra.Command{
 	newRepair,
 	newForget,
 	newPrune,
+	newArchive,
 	newCopy,
 	newTag,
 	newRewrite,
