@@ -53,6 +53,7 @@ var placed = map[string]ring{
 	"internal/repair":  job,
 	"internal/restore": job,
 	"internal/verify":  job,
+	"internal/wal":     job,
 	"internal/upkeep":  job,
 
 	"internal/evidence":   engine,
@@ -64,6 +65,7 @@ var placed = map[string]ring{
 	"repository": public,
 	"storage":    public,
 
+	"internal/cost":      rule,
 	"internal/retention": rule,
 
 	"internal/event":    basic,
@@ -93,6 +95,7 @@ var implementations = []string{
 	"storage/local",
 	"storage/mem",
 	"storage/retry",
+	"storage/s3",
 	"storage/sftp",
 	"storage/storagetest",
 	"storage/throttle",
