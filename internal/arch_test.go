@@ -90,6 +90,7 @@ var shortcuts = map[string][]string{
 // the shell, which builds everything, names them, and so do tools.
 var implementations = []string{
 	"internal/source/files",
+	"storage/breaker",
 	"storage/fault",
 	"storage/immutable",
 	"storage/local",

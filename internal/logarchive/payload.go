@@ -84,3 +84,10 @@ func (c *countingHash) Write(p []byte) (int, error) {
 }
 
 func (c *countingHash) digest() Digest { return Digest(c.Sum(nil)) }
+
+// Sum returns the digest of a plaintext, as records have it.
+func Sum(ctx context.Context, body storage.Body) (Digest, error) {
+	sum := newCountingHash()
+	_, err := io.Copy(sum, &contextReader{ctx: ctx, r: io.NewSectionReader(body, 0, body.Size())})
+	return sum.digest(), err
+}

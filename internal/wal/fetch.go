@@ -1,0 +1,202 @@
+package wal
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+
+	"holdfast/internal/logarchive"
+	"holdfast/internal/postgres"
+	"holdfast/storage"
+)
+
+// ErrEnd says that the archive has neither the file nor anything after it:
+// the log ends here, as far as it was ever archived. It is the only answer on
+// which PostgreSQL may end its recovery.
+var ErrEnd = errors.New("the archive has no such file and none after it")
+
+// ErrGap says that the archive lacks a file and has later ones.
+var ErrGap = errors.New("there is a gap in the log archive")
+
+// FetchOptions tell how files are fetched.
+type FetchOptions struct {
+	Archive *logarchive.Archive
+	// Stream is the cluster; "" finds out from the data directory.
+	Stream string
+}
+
+// Fetch writes the archived file of a name to path, as restore_command must:
+// the file is there whole or not at all.
+func Fetch(ctx context.Context, name, path string, o FetchOptions) error {
+	f, err := postgres.ParseFileName(name)
+	if err != nil {
+		return fmt.Errorf("fetch: %w", err)
+	}
+	if o.Stream == "" {
+		system, err := systemOf(dataDirOf(path))
+		if err != nil {
+			return err
+		}
+		o.Stream = streamName(system)
+	}
+	if err := o.fetch(ctx, f, path); err != nil {
+		return fmt.Errorf("fetch %s: %w", name, err)
+	}
+	return nil
+}
+
+func (o FetchOptions) fetch(ctx context.Context, f postgres.FileName, path string) error {
+	group, err := o.Archive.Group(ctx, o.Stream, f.Timeline, f.High)
+	if err != nil {
+		return err
+	}
+	want := f.String()
+	if at := slices.IndexFunc(group, func(s logarchive.Segment) bool {
+		return s.Name == want && s.Kind != logarchive.Slice
+	}); at >= 0 {
+		return writeWhole(path, func(w io.Writer) error {
+			_, err := o.Archive.Fetch(ctx, group[at], w)
+			if errors.Is(err, storage.ErrNotFound) {
+				return fmt.Errorf("it went away while it was fetched: %w", ErrGap)
+			}
+			return err
+		})
+	}
+	if f.Kind != postgres.SegmentFile {
+		return ErrEnd
+	}
+	slices := slicesOf(group, want)
+	if len(slices) > 0 {
+		return writeWhole(path, func(w io.Writer) error { return o.assemble(ctx, slices, w) })
+	}
+	return o.missing(ctx, f)
+}
+
+// slicesOf returns the slices of a segment from its beginning on, each
+// continuing the one before.
+func slicesOf(group []logarchive.Segment, name string) []logarchive.Segment {
+	var found []logarchive.Segment
+	for _, s := range group {
+		if s.Kind != logarchive.Slice || s.Name != name {
+			continue
+		}
+		n := len(found)
+		if n > 0 && s.Start < found[n-1].End {
+			continue // made again after a restart: the one before holds it
+		}
+		if n > 0 && s.Start > found[n-1].End {
+			break
+		}
+		found = append(found, s)
+	}
+	return found
+}
+
+// assemble writes a segment that is not whole: its slices, then zeros, which
+// recovery takes for the end of the log.
+func (o FetchOptions) assemble(ctx context.Context, parts []logarchive.Segment, w io.Writer) error {
+	var plain bytes.Buffer
+	for _, s := range parts {
+		if _, err := o.Archive.Fetch(ctx, s, &plain); err != nil {
+			return err
+		}
+	}
+	h, err := postgres.ParseSegmentHeader(plain.Bytes())
+	if err != nil {
+		return err
+	}
+	if h.Start != postgres.LSN(parts[0].Start) || int64(plain.Len()) > h.SegmentBytes {
+		return fmt.Errorf("%w: its slices do not make a segment", logarchive.ErrCorrupt)
+	}
+	plain.Write(make([]byte, h.SegmentBytes-int64(plain.Len())))
+	_, err = w.Write(plain.Bytes())
+	return err
+}
+
+// missing says why a segment is not there: the end of the log, or a gap.
+func (o FetchOptions) missing(ctx context.Context, f postgres.FileName) error {
+	line, err := o.Archive.Line(ctx, o.Stream, f.Timeline)
+	if err != nil {
+		return err
+	}
+	name := f.String()
+	later := slices.IndexFunc(line, func(s logarchive.Segment) bool { return s.Kind == logarchive.Whole && s.Name > name })
+	if later < 0 {
+		return o.beyond(ctx, f)
+	}
+	earlier := slices.ContainsFunc(line, func(s logarchive.Segment) bool { return s.Kind == logarchive.Whole && s.Name < name })
+	if !earlier && f.Timeline > 1 {
+		branches, err := o.history(ctx, f.Timeline)
+		if err != nil {
+			return err
+		}
+		size := int64(line[later].End - line[later].Start)
+		if len(branches) > 0 && f.Start(size)+postgres.LSN(size) <= branches[len(branches)-1].At {
+			return ErrEnd // older than the timeline: a parent has it
+		}
+	}
+	return fmt.Errorf("%w: it is missing, and %s is there", ErrGap, line[later].Name)
+}
+
+// beyond judges a segment after all that its timeline has: nothing follows
+// unless the log goes on elsewhere, on a timeline that branched off later.
+func (o FetchOptions) beyond(ctx context.Context, f postgres.FileName) error {
+	all, err := o.Archive.List(ctx, o.Stream)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		if s.Kind != logarchive.Whole || s.Line <= f.Timeline {
+			continue
+		}
+		branches, err := o.history(ctx, s.Line)
+		if err != nil {
+			return err
+		}
+		at := slices.IndexFunc(branches, func(b postgres.Branch) bool { return b.Timeline == f.Timeline })
+		size := int64(s.End - s.Start)
+		if at >= 0 && f.Start(size)+postgres.LSN(size) <= branches[at].At {
+			return fmt.Errorf("%w: timeline %d has no more, and timeline %d branched off it later, at %s", ErrGap, f.Timeline, s.Line, branches[at].At)
+		}
+	}
+	return ErrEnd
+}
+
+// history returns the ancestors of a timeline; none when its history file was
+// not archived.
+func (o FetchOptions) history(ctx context.Context, timeline uint32) ([]postgres.Branch, error) {
+	var content bytes.Buffer
+	name := postgres.FileName{Kind: postgres.HistoryFile, Timeline: timeline}
+	_, err := o.Archive.Fetch(ctx, logarchive.Segment{
+		Stream: o.Stream, Line: timeline, Kind: logarchive.History, Name: name.String(),
+	}, &content)
+	if errors.Is(err, storage.ErrNotFound) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	return postgres.ParseHistory(content.Bytes())
+}
+
+// writeWhole makes a file of what write gives, by rename: a server that reads
+// it sees all of it.
+func writeWhole(path string, write func(io.Writer) error) error {
+	// The name is always the same, so that what a killed fetch left is used
+	// up by the next one.
+	f, err := os.Create(path + ".fetched")
+	if err != nil {
+		return err
+	}
+	if err = errors.Join(write(f), f.Close()); err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(f.Name()))
+	}
+	return nil
+}

@@ -1,0 +1,441 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/jackc/pglogrepl"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgproto3"
+
+	"holdfast/internal/logarchive"
+	"holdfast/internal/postgres"
+)
+
+// ReceiveOptions tell how Receive works.
+type ReceiveOptions struct {
+	Archives
+	// DSN says how the server is reached, as libpq has it. The user needs
+	// the REPLICATION attribute.
+	DSN string
+	// Slot is the name of the physical replication slot, which is made when
+	// it is not there. It keeps WAL on the server until it is archived.
+	Slot string
+	// Every is the longest that new WAL waits until it is archived as a slice;
+	// 0 archives at once whatever has come while the slice before was stored,
+	// as synchronous replication needs it.
+	Every time.Duration
+	// Uploads is how many segments are uploaded at once.
+	Uploads int
+	// Progress, if set, is told how far the work is, now and then.
+	Progress func(Received)
+}
+
+// Received tells how far a receiver is.
+type Received struct {
+	System   string
+	Timeline uint32
+	// Server is the end of the server's WAL, Written of what has come, and
+	// Archived of what is durable.
+	Server, Written, Archived postgres.LSN
+}
+
+// ErrRemoved says that the server does not have the WAL any more that comes
+// next: there will be a gap, and a new base backup is needed.
+var ErrRemoved = errors.New("the server has removed WAL that is not archived yet")
+
+// statusEvery is how often the server is told how far the archive is. It
+// ends connections after wal_sender_timeout, 60 s unless changed.
+const statusEvery = time.Second
+
+// Receive archives the WAL of a server as it is written, over a replication
+// connection, until ctx ends or the connection does. Called again, it goes on
+// exactly where the archive ends.
+func Receive(ctx context.Context, o ReceiveOptions) error {
+	conn, err := connect(ctx, o.DSN)
+	if err != nil {
+		return err
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to say
+	r := &receiver{o: o, conn: conn}
+	if err := r.prepare(ctx); err != nil {
+		return fmt.Errorf("receive WAL: %w", err)
+	}
+	for {
+		next, err := r.timelineToEnd(ctx)
+		if err != nil {
+			return fmt.Errorf("receive WAL: %w", err)
+		}
+		if err := r.follow(ctx, next); err != nil {
+			return fmt.Errorf("receive WAL: %w", err)
+		}
+	}
+}
+
+// connect opens a replication connection.
+func connect(ctx context.Context, dsn string) (*pgconn.PgConn, error) {
+	cfg, err := pgconn.ParseConfig(dsn)
+	if err != nil {
+		return nil, errors.New("the connection string cannot be read; write it like postgres://user@host:5432/database")
+	}
+	cfg.RuntimeParams["replication"] = "true"
+	cfg.RuntimeParams["application_name"] = "holdfast"
+	conn, err := pgconn.ConnectConfig(ctx, cfg)
+	if err != nil {
+		return nil, fmt.Errorf("connect to PostgreSQL for replication: %w", err)
+	}
+	return conn, nil
+}
+
+type receiver struct {
+	o            ReceiveOptions
+	conn         *pgconn.PgConn
+	stream       string
+	segmentBytes int64
+
+	timeline uint32 // the one being received
+	next     uint32 // the one the server is on
+	start    postgres.LSN
+	covered  postgres.LSN // archived before this process began
+
+	server postgres.LSN
+}
+
+// prepare finds out which cluster this is and where to begin.
+func (r *receiver) prepare(ctx context.Context) error {
+	id, err := pglogrepl.IdentifySystem(ctx, r.conn)
+	if err != nil {
+		return fmt.Errorf("ask the server who it is: %w", err)
+	}
+	r.stream, r.next, r.server = id.SystemID, uint32(id.Timeline), postgres.LSN(id.XLogPos)
+	if r.segmentBytes, err = r.segmentSize(ctx); err != nil {
+		return err
+	}
+	if err := r.ensureSlot(ctx); err != nil {
+		return err
+	}
+	if err := r.resume(ctx); err != nil {
+		return err
+	}
+	if r.timeline == r.next {
+		return r.archiveHistory(ctx, r.next)
+	}
+	return nil
+}
+
+func (r *receiver) segmentSize(ctx context.Context) (int64, error) {
+	value, err := r.show(ctx, "wal_segment_size")
+	if err != nil {
+		return 0, err
+	}
+	for _, unit := range []struct {
+		suffix string
+		bytes  int64
+	}{{"GB", 1 << 30}, {"MB", 1 << 20}, {"kB", 1 << 10}} {
+		if n := len(value) - len(unit.suffix); n > 0 && value[n:] == unit.suffix {
+			count, err := strconv.ParseInt(value[:n], 10, 64)
+			if err == nil && postgres.IsSegmentSize(count*unit.bytes) {
+				return count * unit.bytes, nil
+			}
+		}
+	}
+	return 0, fmt.Errorf("the server says that wal_segment_size is %q", value)
+}
+
+func (r *receiver) show(ctx context.Context, setting string) (string, error) {
+	results, err := r.conn.Exec(ctx, "SHOW "+setting).ReadAll()
+	if err != nil {
+		return "", fmt.Errorf("ask the server for %s: %w", setting, err)
+	}
+	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) != 1 {
+		return "", fmt.Errorf("ask the server for %s: no answer", setting)
+	}
+	return string(results[0].Rows[0][0]), nil
+}
+
+// duplicateObject is the SQLSTATE of a slot that is there already, and
+// undefinedFile of WAL that is not there any more.
+const (
+	duplicateObject = "42710"
+	undefinedFile   = "58P01"
+)
+
+func (r *receiver) ensureSlot(ctx context.Context) error {
+	if r.o.Slot == "" {
+		return errors.New("no replication slot is named")
+	}
+	results, err := r.conn.Exec(ctx, "READ_REPLICATION_SLOT "+quoteName(r.o.Slot)).ReadAll()
+	if err != nil {
+		return fmt.Errorf("look for the replication slot %s: %w", r.o.Slot, err)
+	}
+	if len(results) == 1 && len(results[0].Rows) == 1 && len(results[0].Rows[0]) > 0 && results[0].Rows[0][0] != nil {
+		return nil
+	}
+	_, err = r.conn.Exec(ctx, fmt.Sprintf("CREATE_REPLICATION_SLOT %s PHYSICAL RESERVE_WAL", quoteName(r.o.Slot))).ReadAll()
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == duplicateObject {
+		return nil // somebody was quicker
+	}
+	if err != nil {
+		return fmt.Errorf("make the replication slot %s: %w (max_replication_slots and the REPLICATION right of the user decide)", r.o.Slot, err)
+	}
+	return nil
+}
+
+func quoteName(name string) string { return `"` + name + `"` }
+
+// resume decides where to begin: at the segment in which the archive ends, or
+// in which the server writes when nothing is archived.
+func (r *receiver) resume(ctx context.Context) error {
+	archived, err := r.o.All[0].List(ctx, r.stream)
+	if err != nil {
+		return err
+	}
+	ranges := logarchive.Coverage(archived)
+	if len(ranges) == 0 {
+		r.timeline, r.start = r.next, r.floor(r.server)
+		r.covered = r.start
+		return nil
+	}
+	last := ranges[len(ranges)-1]
+	if last.Line > r.next {
+		return fmt.Errorf("the archive has timeline %d, and this server is on timeline %d: it fell behind a failover and must not go on; point the source at the present primary", last.Line, r.next)
+	}
+	r.timeline, r.covered = last.Line, postgres.LSN(last.End)
+	r.start = r.floor(r.covered)
+	return nil
+}
+
+func (r *receiver) floor(at postgres.LSN) postgres.LSN {
+	return at - at%postgres.LSN(r.segmentBytes)
+}
+
+// timelineToEnd receives one timeline until the server ends it, and returns
+// the branch that follows.
+func (r *receiver) timelineToEnd(ctx context.Context) (postgres.Branch, error) {
+	sql := fmt.Sprintf("START_REPLICATION SLOT %s PHYSICAL %s TIMELINE %d", quoteName(r.o.Slot), r.start, r.timeline)
+	if ended, next, err := r.startReplication(ctx, sql); err != nil || ended {
+		return next, err
+	}
+	s, err := newSpooler(ctx, r)
+	if err != nil {
+		return postgres.Branch{}, err
+	}
+	err = r.pump(s)
+	return r.finish(ctx, s, err)
+}
+
+// startReplication sends the command. It tells when the server answers that
+// the timeline ends right there.
+func (r *receiver) startReplication(ctx context.Context, sql string) (ended bool, next postgres.Branch, err error) {
+	r.conn.Frontend().SendQuery(&pgproto3.Query{String: sql})
+	if err := r.conn.Frontend().Flush(); err != nil {
+		return false, next, fmt.Errorf("start replication: %w", err)
+	}
+	for {
+		message, err := r.conn.ReceiveMessage(ctx)
+		if err != nil {
+			return false, next, r.startError(err)
+		}
+		switch m := message.(type) {
+		case *pgproto3.CopyBothResponse:
+			return false, next, nil
+		case *pgproto3.ErrorResponse:
+			return false, next, r.startError(pgconn.ErrorResponseToPgError(m))
+		case *pgproto3.DataRow:
+			if next, err = parseBranch(m); err != nil {
+				return false, next, err
+			}
+		case *pgproto3.ReadyForQuery:
+			return true, next, nil
+		}
+	}
+}
+
+func (r *receiver) startError(err error) error {
+	var refused *pgconn.PgError
+	if errors.As(err, &refused) && refused.Code == undefinedFile {
+		return fmt.Errorf("%w, from %s on timeline %d: %w; take a new base backup", ErrRemoved, r.start, r.timeline, err)
+	}
+	return fmt.Errorf("start replication at %s on timeline %d: %w", r.start, r.timeline, err)
+}
+
+// parseBranch reads the row that ends a timeline: the next one and where it
+// begins.
+func parseBranch(row *pgproto3.DataRow) (postgres.Branch, error) {
+	if len(row.Values) != 2 {
+		return postgres.Branch{}, fmt.Errorf("the server ended the timeline with %d values instead of 2", len(row.Values))
+	}
+	timeline, err := strconv.ParseUint(string(row.Values[0]), 10, 32)
+	if err != nil {
+		return postgres.Branch{}, fmt.Errorf("the server ended the timeline with %q", row.Values[0])
+	}
+	at, err := postgres.ParseLSN(string(row.Values[1]))
+	return postgres.Branch{Timeline: uint32(timeline), At: at}, err
+}
+
+// pump moves WAL from the connection to the spooler until the timeline ends
+// (nil), the context does, or something fails.
+func (r *receiver) pump(s *spooler) error {
+	status := time.NewTicker(statusEvery)
+	defer status.Stop()
+	for {
+		message, err := r.receive(s)
+		switch {
+		case err != nil:
+			return err
+		case message == nil: // it is time to do something else
+		default:
+			done, err := r.take(s, message)
+			if done || err != nil {
+				return err
+			}
+		}
+		select {
+		case <-s.ctx.Done():
+			return context.Cause(s.ctx)
+		case <-s.confirmed:
+			err = r.sendStatus(s)
+		case <-status.C:
+			err = r.sendStatus(s)
+		default:
+		}
+		if err != nil {
+			return err
+		}
+		if err := s.sliceIfDue(r); err != nil {
+			return err
+		}
+	}
+}
+
+// receive waits for the next message, but no longer than until there is
+// something else to do: then it returns nil.
+func (r *receiver) receive(s *spooler) (pgproto3.BackendMessage, error) {
+	ctx, cancel := context.WithTimeout(s.ctx, s.patience())
+	defer cancel()
+	message, err := r.conn.ReceiveMessage(ctx)
+	if err != nil && pgconn.Timeout(err) && s.ctx.Err() == nil {
+		return nil, nil //nolint:nilnil // documented above
+	}
+	if s.ctx.Err() != nil {
+		return nil, context.Cause(s.ctx)
+	}
+	return message, err
+}
+
+// take handles one message; done tells that the timeline has ended.
+func (r *receiver) take(s *spooler, message pgproto3.BackendMessage) (done bool, err error) {
+	switch m := message.(type) {
+	case *pgproto3.CopyData:
+		return false, r.takeData(s, m.Data)
+	case *pgproto3.CopyDone:
+		return true, nil
+	case *pgproto3.ErrorResponse:
+		return false, pgconn.ErrorResponseToPgError(m)
+	}
+	return false, nil
+}
+
+func (r *receiver) takeData(s *spooler, data []byte) error {
+	if len(data) == 0 {
+		return errors.New("the server sent an empty message")
+	}
+	switch data[0] {
+	case pglogrepl.PrimaryKeepaliveMessageByteID:
+		alive, err := pglogrepl.ParsePrimaryKeepaliveMessage(data[1:])
+		if err != nil {
+			return err
+		}
+		r.server = max(r.server, postgres.LSN(alive.ServerWALEnd))
+		if alive.ReplyRequested {
+			return r.sendStatus(s)
+		}
+		return nil
+	case pglogrepl.XLogDataByteID:
+		x, err := pglogrepl.ParseXLogData(data[1:])
+		if err != nil {
+			return err
+		}
+		r.server = max(r.server, postgres.LSN(x.ServerWALEnd))
+		return s.write(r, postgres.LSN(x.WALStart), x.WALData)
+	}
+	return nil
+}
+
+// sendStatus confirms what is archived, and nothing more.
+func (r *receiver) sendStatus(s *spooler) error {
+	archived := s.archived()
+	if r.o.Progress != nil {
+		r.o.Progress(Received{System: r.stream, Timeline: r.timeline, Server: r.server, Written: s.end, Archived: archived})
+	}
+	err := pglogrepl.SendStandbyStatusUpdate(s.ctx, r.conn, pglogrepl.StandbyStatusUpdate{
+		WALWritePosition: pglogrepl.LSN(max(archived, 1)), WALFlushPosition: pglogrepl.LSN(max(archived, 1)),
+		WALApplyPosition: pglogrepl.LSN(max(archived, 1)), ClientTime: time.Now(),
+	})
+	if err != nil {
+		return fmt.Errorf("tell the server what is archived: %w", err)
+	}
+	return nil
+}
+
+// finish archives what has come, also when the connection broke, and reads
+// what follows the timeline when it has ended.
+func (r *receiver) finish(ctx context.Context, s *spooler, pumped error) (postgres.Branch, error) {
+	err := s.close(r, pumped)
+	if err != nil {
+		return postgres.Branch{}, err
+	}
+	r.conn.Frontend().Send(&pgproto3.CopyDone{})
+	if err := r.conn.Frontend().Flush(); err != nil {
+		return postgres.Branch{}, fmt.Errorf("end the timeline: %w", err)
+	}
+	var next postgres.Branch
+	for {
+		message, err := r.conn.ReceiveMessage(ctx)
+		if err != nil {
+			return next, fmt.Errorf("end the timeline: %w", err)
+		}
+		switch m := message.(type) {
+		case *pgproto3.DataRow:
+			if next, err = parseBranch(m); err != nil {
+				return next, err
+			}
+		case *pgproto3.ErrorResponse:
+			return next, pgconn.ErrorResponseToPgError(m)
+		case *pgproto3.ReadyForQuery:
+			return next, nil
+		}
+	}
+}
+
+// follow goes over to the timeline that branched off.
+func (r *receiver) follow(ctx context.Context, next postgres.Branch) error {
+	if next.Timeline <= r.timeline {
+		return fmt.Errorf("the server ended timeline %d and named no next one", r.timeline)
+	}
+	if err := r.archiveHistory(ctx, next.Timeline); err != nil {
+		return err
+	}
+	r.timeline, r.start = next.Timeline, r.floor(next.At)
+	r.covered = r.start
+	return nil
+}
+
+// archiveHistory archives the file that tells where a timeline comes from.
+func (r *receiver) archiveHistory(ctx context.Context, timeline uint32) error {
+	if timeline == 1 {
+		return nil
+	}
+	h, err := pglogrepl.TimelineHistory(ctx, r.conn, int32(timeline))
+	if err != nil {
+		return fmt.Errorf("ask the server for the history of timeline %d: %w", timeline, err)
+	}
+	return r.o.archiveFile(ctx, logarchive.Segment{
+		Stream: r.stream, Line: timeline, Kind: logarchive.History,
+		Name: postgres.FileName{Kind: postgres.HistoryFile, Timeline: timeline}.String(),
+	}, h.Content)
+}
