@@ -123,10 +123,10 @@ var (
 	// such bucket, it lies in another region, its certificate is not trusted.
 	// Waiting does not help, and nothing is known about objects.
 	ErrSetup = errors.New("the storage place or its settings are wrong")
-	// ErrBody says that the bytes given to Put do not match the hash given
-	// with them: they were damaged here, in memory or on the disk they were
-	// spooled to. Nothing was stored.
-	ErrBody = errors.New("the bytes to be stored do not match their hash")
+	// ErrBody says that the bytes given to Put are fewer than announced, or do
+	// not match the hash given with them: they were damaged here, in memory or
+	// on the disk they were spooled to. Nothing was stored.
+	ErrBody = errors.New("the bytes to be stored are not the ones announced")
 )
 
 // IsPermanent tells whether trying the same operation again is pointless:

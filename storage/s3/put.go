@@ -1,0 +1,282 @@
+package s3
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"holdfast/storage"
+
+	"github.com/minio/minio-go/v7"
+)
+
+// Put stores body under key; see storage.Store. The service verifies that
+// what arrives has the SHA-256 of body.
+func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
+	name, err := s.name(ctx, key)
+	if err != nil {
+		return err
+	}
+	u := &upload{store: s, key: key, name: name, body: body, options: o, sizeBytes: body.Size()}
+	if err := u.put(ctx); err != nil {
+		return fmt.Errorf("put %s: %w", key, own(ctx, err))
+	}
+	return nil
+}
+
+// upload is one Put.
+type upload struct {
+	store     *Store
+	key, name string
+	body      storage.Body
+	sizeBytes int64
+	options   storage.PutOptions
+	sum       [32]byte // of the whole body, for one that goes up in one piece
+}
+
+func (u *upload) inParts() bool { return u.sizeBytes > u.store.parts.aboveBytes }
+
+func (u *upload) put(ctx context.Context) error {
+	if err := u.hash(ctx); err != nil {
+		return err
+	}
+	// Looking first spares sending what is there already: bodies that take
+	// long, and those of which an earlier attempt may have arrived.
+	if u.inParts() || u.store.doubtful.has(u.name) {
+		if err := u.look(ctx); err != nil {
+			return err
+		}
+	}
+	err := u.create(ctx)
+	u.store.doubtful.set(u.name, err != nil && !storage.IsPermanent(err))
+	return err
+}
+
+// hash makes sure that the hash of a body is known which goes up in one piece.
+// That costs reading it once more where the caller does not know it.
+func (u *upload) hash(ctx context.Context) error {
+	if u.inParts() {
+		return nil // each part has its own
+	}
+	if u.options.SHA256 != nil {
+		u.sum = *u.options.SHA256
+		return nil
+	}
+	h := sha256.New()
+	if _, err := io.Copy(h, u.read(ctx, 0, u.sizeBytes)); err != nil {
+		return err
+	}
+	u.sum = [32]byte(h.Sum(nil))
+	return nil
+}
+
+// look returns storage.ErrExists when there is an object under the key.
+func (u *upload) look(ctx context.Context) error {
+	_, err := u.store.stat(ctx, version{key: u.key})
+	switch {
+	case err == nil:
+		return storage.ErrExists
+	case errors.Is(err, storage.ErrNotFound):
+		return nil
+	default:
+		return err
+	}
+}
+
+// create stores the body if there is nothing under the key, as the service is
+// known to make sure of that.
+func (u *upload) create(ctx context.Context) error {
+	c := &u.store.creating
+	if c.known() == Yes {
+		return u.createConditionally(ctx)
+	}
+	// Within this process at least, nobody gets between looking and putting.
+	defer u.store.looking.lock(u.name)()
+	if err := u.look(ctx); err != nil {
+		return err
+	}
+	if c.known() == No {
+		return u.send(ctx, false)
+	}
+	err := u.createConditionally(ctx)
+	if err == nil && u.sizeBytes <= maxTrialBytes {
+		c.find(func() Answer { return u.trial(ctx) })
+	}
+	return err
+}
+
+// createConditionally has the service refuse to put over an object. One that
+// turns out not to know how is asked to put nevertheless, after a look.
+func (u *upload) createConditionally(ctx context.Context) error {
+	err := u.send(ctx, true)
+	switch {
+	case errors.Is(err, storage.ErrExists):
+		u.store.creating.know(Yes)
+		return err
+	case errors.Is(err, storage.ErrUnsupported) && u.store.options.ConditionalCreate != Yes:
+		if err := u.look(ctx); err != nil {
+			return err
+		}
+		err := u.send(ctx, false)
+		if err == nil { // so it was the condition
+			u.store.creating.know(No)
+		}
+		return err
+	}
+	return err
+}
+
+// maxTrialBytes bounds the bodies that are sent a second time to find out
+// about the service. A repository begins all work with a lock of 200 bytes.
+const maxTrialBytes = 16 << 10
+
+// trial puts what was just put once more. A service that pays no heed to the
+// condition replaces the object by the same bytes, which harms nobody.
+func (u *upload) trial(ctx context.Context) Answer {
+	switch err := u.send(ctx, true); {
+	case errors.Is(err, storage.ErrExists):
+		return Yes
+	case err == nil:
+		return No
+	default:
+		return FindOut
+	}
+}
+
+// send sends the body once and explains what came of it.
+func (u *upload) send(ctx context.Context, conditionally bool) error {
+	o := u.objectOptions()
+	if u.inParts() {
+		return u.explain(ctx, u.sendParts(ctx, o, conditionally))
+	}
+	if conditionally {
+		o.SetMatchETagExcept("*")
+	}
+	return u.explain(ctx, u.sendWhole(ctx, o))
+}
+
+func (u *upload) objectOptions() minio.PutObjectOptions {
+	s := u.store
+	o := minio.PutObjectOptions{
+		ServerSideEncryption: s.sse,
+		StorageClass:         s.options.classFor(u.options.Bulk),
+		DisableContentSha256: true, // of pieces; that of the whole is signed
+	}
+	if u.options.Bulk && s.options.MarkBulk {
+		o.UserTags = map[string]string{bulkTag: bulkTagValue}
+	}
+	if r := u.options.Retention; !r.IsZero() {
+		o.Mode, o.RetainUntilDate = serviceMode(r.Mode), wholeSeconds(r.Until)
+	}
+	return o
+}
+
+// sendWhole sends the body in one request, signed together with its hash, and
+// with the hash as a checksum that the service keeps and tells again.
+func (u *upload) sendWhole(ctx context.Context, o minio.PutObjectOptions) error {
+	checksum := base64.StdEncoding.EncodeToString(u.sum[:])
+	o.UserMetadata = map[string]string{checksumHeader: checksum}
+	r := u.read(ctx, 0, u.sizeBytes)
+	info, err := u.store.core.PutObject(ctx, u.store.options.Bucket, u.name, r, u.sizeBytes, "", hex.EncodeToString(u.sum[:]), o)
+	if r.err != nil {
+		return &bodyError{r.err}
+	}
+	if err == nil && info.ChecksumSHA256 != "" && info.ChecksumSHA256 != checksum {
+		return fmt.Errorf("%w: the service has received another hash", storage.ErrConflict)
+	}
+	return err
+}
+
+// checksumHeader carries the SHA-256, in base64, that the service verifies.
+const checksumHeader = "x-amz-checksum-sha256"
+
+// explain says what an error of sending means. A checksum that does not match
+// may have been damage on the way, which passes; or here, which does not.
+func (u *upload) explain(ctx context.Context, err error) error {
+	var body *bodyError
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &body):
+		return body.err
+	case isRefusedCreate(err):
+		return fmt.Errorf("%w: %w", storage.ErrExists, err)
+	case !u.options.Retention.IsZero() && isAboutLocking(err):
+		return fmt.Errorf("%w: %w: the bucket has no object lock, which most services turn on for new buckets only", storage.ErrUnsupported, err)
+	case code(err) == "ConditionalRequestConflict": // somebody deletes it right now
+		return &serviceError{must(answer(err))}
+	case isDamage(err) && u.damagedHere(ctx):
+		return fmt.Errorf("%w: their hash is another: %w", storage.ErrBody, err)
+	}
+	return u.store.explainWrite(err)
+}
+
+// must is for what is known to be an answer.
+func must[T any](v T, _ bool) T { return v }
+
+func isDamage(err error) bool {
+	switch code(err) {
+	case "BadDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch", "InvalidDigest", "ContentSHA256Mismatch":
+		return true
+	}
+	return false
+}
+
+// damagedHere tells whether the body no longer has the hash that was given
+// with it.
+func (u *upload) damagedHere(ctx context.Context) bool {
+	if u.options.SHA256 == nil {
+		return false
+	}
+	h := sha256.New()
+	_, err := io.Copy(h, u.read(ctx, 0, u.sizeBytes))
+	return err == nil && [32]byte(h.Sum(nil)) != *u.options.SHA256
+}
+
+// read returns the n bytes of the body from offset on as a stream.
+func (u *upload) read(ctx context.Context, offset, n int64) *bodyReader {
+	return &bodyReader{ctx: ctx, section: io.NewSectionReader(u.body, offset, n), left: n}
+}
+
+// bodyReader remembers what went wrong with the body: an error of package
+// net/http does not always tell it from one of the connection.
+type bodyReader struct {
+	ctx     context.Context // of the one Put this reader serves
+	section *io.SectionReader
+	left    int64
+	err     error
+}
+
+func (r *bodyReader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, err
+	}
+	n, err := r.section.Read(p)
+	r.left -= int64(n)
+	if err == io.EOF && r.left > 0 {
+		err = fmt.Errorf("%w: the body ends %d bytes early: %w", storage.ErrBody, r.left, io.ErrUnexpectedEOF)
+	}
+	if err != nil && err != io.EOF {
+		r.err = err
+	}
+	return n, err
+}
+
+// bodyError is what reading the body failed with.
+type bodyError struct{ err error }
+
+func (e *bodyError) Error() string { return e.err.Error() }
+func (e *bodyError) Unwrap() error { return e.err }
+
+// wholeSeconds rounds up: protection may end later than asked for, not earlier.
+func wholeSeconds(t time.Time) time.Time {
+	if whole := t.Truncate(time.Second); whole.Before(t) {
+		return whole.Add(time.Second)
+	}
+	return t
+}
