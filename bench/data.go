@@ -137,8 +137,8 @@ func describeSets(sets []dataSet) ([]setSize, error) {
 	return all, nil
 }
 
-// repositorySize is the sum of the sizes of all files below dir, in bytes.
-func repositorySize(dir string) (int64, error) {
+// folderSize is the sum of the sizes of all files below dir, in bytes.
+func folderSize(dir string) (int64, error) {
 	var total int64
 	err := filepath.WalkDir(dir, func(_ string, d fs.DirEntry, err error) error {
 		if err != nil || d.IsDir() {

@@ -41,11 +41,16 @@ func bench(ctx context.Context, args []string) error {
 	if err != nil {
 		return err
 	}
-	rep := report{Machine: describeMachine(), Quick: opts.quick, Runs: opts.runs, Tools: versions(ctx, had), Missing: lost}
+	store, err := newFar(opts)
+	if err != nil {
+		return err
+	}
+	defer store.close()
+	rep := report{Machine: describeMachine(), Far: store.describe(), Quick: opts.quick, Runs: opts.runs, Tools: versions(ctx, had), Missing: lost}
 	if rep.Sets, err = describeSets(sets); err != nil {
 		return err
 	}
-	if rep.Cycles, err = (rounds{opts, sets, had, flushDisks}).run(ctx); err != nil {
+	if rep.Cycles, err = (rounds{opts, sets, had, flushDisks, store}).run(ctx); err != nil {
 		return err
 	}
 	rep.fill()

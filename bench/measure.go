@@ -18,6 +18,8 @@ type usage struct {
 	// OthersBusy is how many CPUs other processes kept busy meanwhile: wall time
 	// means little when it is not near zero.
 	OthersBusy float64 `json:"others_busy"`
+	// Far is what went over the line to a distant store.
+	Far *traffic `json:"far,omitempty"`
 }
 
 // then is the cost of u followed by next.

@@ -67,8 +67,8 @@ func TestMeasureFails(t *testing.T) {
 }
 
 func TestUsageThen(t *testing.T) {
-	got := usage{1, 2, 30, 0.5}.then(usage{4, 5, 20, 0.1})
-	if want := (usage{5, 7, 30, 0.5}); got != want {
+	got := usage{WallSeconds: 1, CPUSeconds: 2, PeakBytes: 30, OthersBusy: 0.5}.then(usage{WallSeconds: 4, CPUSeconds: 5, PeakBytes: 20, OthersBusy: 0.1})
+	if want := (usage{WallSeconds: 5, CPUSeconds: 7, PeakBytes: 30, OthersBusy: 0.5}); got != want {
 		t.Errorf("then = %+v, want %+v", got, want)
 	}
 }

@@ -28,6 +28,10 @@ type options struct {
 	enforce  bool
 	dataOnly bool
 	limit    time.Duration // of one step
+
+	far  bool          // repositories lie on an object store behind a line
+	line time.Duration // the line's round trip
+	mbit float64       // what the line carries in each direction, in Mbit/s
 }
 
 // parseOptions reads flags and rejects unknown names, so that a typing error
@@ -46,11 +50,14 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	f.IntVar(&o.runs, "runs", 3, "measure this many times and show the median")
 	f.StringVar(&sets, "sets", strings.Join(setNames(), ","), "data `sets`, separated by commas")
 	f.StringVar(&steps, "steps", joinSteps(allSteps()), "`steps` to run; init and first always run")
-	f.StringVar(&tools, "tools", strings.Join(toolNames(), ","), "`tools`, separated by commas")
+	f.StringVar(&tools, "tools", "", "`tools`, separated by commas (default all that can)")
 	f.StringVar(&o.holdfast, "holdfast", "", "`program` to measure instead of building this checkout")
 	f.StringVar(&o.json, "json", "", "also write every measurement to this `file`")
 	f.BoolVar(&o.enforce, "enforce", false, "fail when a target is missed")
 	f.BoolVar(&o.dataOnly, "data-only", false, "make the data sets and stop")
+	f.BoolVar(&o.far, "far", false, "repositories lie on S3 behind a long line; see -rtt and -mbit")
+	f.DurationVar(&o.line, "rtt", 50*time.Millisecond, "with -far: the `time` of a round trip")
+	f.Float64Var(&o.mbit, "mbit", 200, "with -far: `Mbit/s` in each direction")
 	f.DurationVar(&o.limit, "limit", 30*time.Minute, "give up on a step after this long")
 	if err := f.Parse(args); err != nil {
 		return options{}, err
@@ -60,6 +67,9 @@ func parseOptions(args []string, usage io.Writer) (options, error) {
 	}
 	if o.runs < 1 {
 		return options{}, errors.New("-runs must be at least 1")
+	}
+	if tools == "" {
+		tools = strings.Join(usualTools(o.far), ",")
 	}
 	var err, setErr, stepErr, toolErr error
 	o.root, err = filepath.Abs(o.root)

@@ -14,6 +14,7 @@ import (
 // report is all that a run found out. Its JSON is what -json writes.
 type report struct {
 	Machine string    `json:"machine"`
+	Far     string    `json:"far,omitempty"` // the line to the repositories, if there is one
 	Quick   bool      `json:"quick"`
 	Runs    int       `json:"runs"`
 	Tools   []version `json:"tools"`
@@ -41,7 +42,7 @@ func (rep *report) toolNames() []string {
 func (rep *report) fill() {
 	rep.Rows = nil
 	for _, set := range rep.Sets {
-		rep.Rows = append(rep.Rows, rowsOf(rep.Cycles, set.Name, rep.toolNames(), targetsOf(rep.Quick))...)
+		rep.Rows = append(rep.Rows, rowsOf(rep.Cycles, set.Name, rep.toolNames(), targetsOf(rep.Quick, rep.Far != ""))...)
 	}
 }
 
@@ -49,6 +50,9 @@ func (rep *report) fill() {
 func (rep *report) print(w io.Writer) error {
 	var b strings.Builder
 	fmt.Fprintf(&b, "Median of %d, on %s.\n\n", rep.Runs, rep.Machine)
+	if rep.Far != "" {
+		fmt.Fprintf(&b, "Repositories lie on %s.\n\n", rep.Far)
+	}
 	if rep.Quick {
 		b.WriteString("Quick data sets, and targets that only guard against gross mistakes.\n\n")
 	}

@@ -14,6 +14,7 @@ type rounds struct {
 	sets  []dataSet
 	tools []contestant
 	flush func() // settles the disks before each step
+	far   *far   // where repositories lie; nil for this machine's disk
 }
 
 // cycle is the outcome of one tool going once through the steps on one set.
@@ -54,10 +55,17 @@ func (r rounds) cycle(ctx context.Context, set dataSet, c contestant, round int)
 	out := cycle{Set: set.name, Tool: c.name, Round: round, Usage: map[step]usage{}, Sizes: map[step]int64{}}
 	fail := func(err error) cycle { out.Error = err.Error(); return out }
 	at := site{base: filepath.Join(r.opts.root, "work", c.name), source: set.dir}
-	if err := at.prepare(); err != nil {
+	err := at.prepare()
+	if err != nil {
 		return fail(err)
 	}
 	defer os.RemoveAll(at.base)
+	if r.far != nil {
+		if at.far, err = r.far.newBucket(ctx); err != nil {
+			return fail(err)
+		}
+		defer r.far.remove(at.far)
+	}
 	log, err := r.log(set, c)
 	if err != nil {
 		return fail(err)
@@ -79,7 +87,7 @@ func (r rounds) cycle(ctx context.Context, set dataSet, c contestant, round int)
 			delete(out.Usage, s)
 			return fail(fmt.Errorf("%s: %w", s, err))
 		}
-		if err := out.after(s, at); err != nil {
+		if err := r.after(ctx, &out, s, at); err != nil {
 			return fail(fmt.Errorf("after %s: %w", s, err))
 		}
 	}
@@ -91,8 +99,10 @@ func (r rounds) measureStep(ctx context.Context, s step, t tool, at site, log st
 	ctx, cancel := context.WithTimeout(ctx, r.opts.limit)
 	defer cancel()
 	env := append(os.Environ(), "HOME="+at.home(), "TMPDIR="+at.home())
+	env = append(env, at.far.env()...)
 	env = append(env, t.env(at)...)
 	r.flush()
+	before := r.far.reading()
 	var total usage
 	for _, argv := range t.commands(s, at) {
 		u, err := measure(ctx, at.source, env, log, argv)
@@ -101,14 +111,15 @@ func (r rounds) measureStep(ctx context.Context, s step, t tool, at site, log st
 		}
 		total = total.then(u)
 	}
+	total.Far = r.far.reading().since(before)
 	return total, nil
 }
 
 // after looks at what the step left: the size of the repository, and whether a
 // restored tree is the source.
-func (c *cycle) after(s step, at site) error {
+func (r rounds) after(ctx context.Context, c *cycle, s step, at site) error {
 	if s.sizesRepository() {
-		size, err := repositorySize(at.repository())
+		size, err := r.repositorySize(ctx, at)
 		if err != nil {
 			return err
 		}
@@ -123,12 +134,22 @@ func (c *cycle) after(s step, at site) error {
 	return os.RemoveAll(at.restored())
 }
 
+func (r rounds) repositorySize(ctx context.Context, at site) (int64, error) {
+	if r.far != nil {
+		return r.far.size(ctx, at.far)
+	}
+	return folderSize(at.repository())
+}
+
 // summary is one line for whoever watches.
 func (c cycle) summary() string {
 	line := fmt.Sprintf("%s %s round %d:", c.Set, c.Tool, c.Round+1)
 	for _, s := range allSteps() {
 		if u, ok := c.Usage[s]; ok {
 			line += fmt.Sprintf(" %s %.1f s CPU %.1f s %d MiB;", s, u.CPUSeconds, u.WallSeconds, u.PeakBytes>>20)
+			if u.Far != nil {
+				line += " (" + u.Far.String() + ")"
+			}
 		}
 	}
 	if c.Error != "" {

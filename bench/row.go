@@ -32,10 +32,10 @@ const (
 )
 
 // rowsOf makes the rows of one data set.
-func rowsOf(cycles []cycle, set string, tools []string, t targets) []row {
+func rowsOf(cycles []cycle, set string, tools []string, t promises) []row {
 	var rows []row
 	for _, s := range allSteps() {
-		for _, k := range []measureKind{kindCPU, kindWall, kindMemory, kindSize} {
+		for _, k := range []measureKind{kindCPU, kindWall, kindMemory, kindSize, kindRequests, kindLine} {
 			r := row{Set: set, Step: s, Kind: k, Median: map[string]float64{}}
 			for _, tool := range tools {
 				if values := figures(of(cycles, set, tool), s, k); len(values) > 0 {
@@ -69,6 +69,11 @@ func figures(cycles []cycle, s step, k measureKind) []float64 {
 			values = append(values, u.WallSeconds)
 		case k == kindMemory:
 			values = append(values, float64(u.PeakBytes)/mib)
+		case u.Far == nil:
+		case k == kindRequests:
+			values = append(values, float64(u.Far.total()))
+		case k == kindLine:
+			values = append(values, 100*u.Far.Share)
 		}
 	}
 	return values
@@ -79,14 +84,14 @@ func figures(cycles []cycle, s step, k measureKind) []float64 {
 const quiet = 0.2
 
 // disturbed says whether more than quiet was busy beside holdfast or restic in
-// any of their cycles.
+// any of their cycles. A distant store is simulated here and always busy.
 func disturbed(cycles []cycle, set string, s step) bool {
-	busy := func(c cycle) bool { return c.Usage[s].OthersBusy > quiet }
+	busy := func(c cycle) bool { return c.Usage[s].Far == nil && c.Usage[s].OthersBusy > quiet }
 	return slices.ContainsFunc(of(cycles, set, holdfastName), busy) || slices.ContainsFunc(of(cycles, set, baselineName), busy)
 }
 
 // judge fills in the ratio and holds it against the target.
-func (r *row) judge(t targets) {
+func (r *row) judge(t promises) {
 	limit, promised := t.limit(r.Kind, r.Step, r.Set)
 	if promised {
 		r.Limit = limit

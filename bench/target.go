@@ -1,5 +1,17 @@
 package main
 
+// promises says what is held against a figure.
+type promises interface {
+	// limit returns the highest ratio allowed for a figure of a step; ok is
+	// false where nothing is promised.
+	limit(k measureKind, s step, set string) (limit float64, ok bool)
+}
+
+var (
+	_ promises = targets{}
+	_ promises = farTargets{}
+)
+
 // targets holds what holdfast promises: for a step and a data set, the highest
 // ratio of its CPU time to that of restic v0.18.1 with default settings in the
 // same run. A step too short to measure on a set has none.
@@ -18,9 +30,12 @@ const (
 	sizeRatio = 1.02
 )
 
-// targetsOf returns the targets for the data sets in use.
-func targetsOf(quick bool) targets {
-	if quick {
+// targetsOf returns the targets for the data sets and the place in use.
+func targetsOf(quick, far bool) promises {
+	switch {
+	case far:
+		return farTargets{}
+	case quick:
 		return quickTargets()
 	}
 	return fullTargets()
@@ -52,10 +67,12 @@ const (
 	kindWall   measureKind = "wall s"
 	kindMemory measureKind = "peak MiB"
 	kindSize   measureKind = "repository MB"
+
+	// With a line only:
+	kindRequests measureKind = "requests"
+	kindLine     measureKind = "line busy %"
 )
 
-// limit returns the highest ratio allowed for a figure of a step; ok is false
-// where nothing is promised.
 func (t targets) limit(k measureKind, s step, set string) (limit float64, ok bool) {
 	bySet, promised := t[s]
 	if !promised {
@@ -70,6 +87,28 @@ func (t targets) limit(k measureKind, s step, set string) (limit float64, ok boo
 	case kindMemory:
 		return memoryRatio, true
 	case kindSize:
+		return sizeRatio, s == stepFirst
+	}
+	return 0, false
+}
+
+// farTargets are those for repositories behind a line. Where the line is what
+// takes time nobody can be much faster than others who fill it; where round
+// trips are, as with small files and when nothing changed, half of restic's
+// time is promised. Requests cost money, so there are never more of them.
+type farTargets struct{}
+
+func (farTargets) limit(k measureKind, s step, set string) (limit float64, ok bool) {
+	switch {
+	case s == stepInit:
+		return 0, false
+	case k == kindWall && (s == stepUnchanged || s == stepFirst && set == "D3"):
+		return 0.5, true
+	case k == kindWall, k == kindRequests:
+		return 1, true
+	case k == kindMemory:
+		return memoryRatio, true
+	case k == kindSize:
 		return sizeRatio, s == stepFirst
 	}
 	return 0, false

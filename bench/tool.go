@@ -26,12 +26,20 @@ type site struct {
 	base    string // holds all of the below, and is removed afterwards
 	source  string // the data set; commands run in it
 	backups int    // made so far, the one being made included
+	far     bucket // where the repository lies; zero for a folder of base
 }
 
-func (s site) repository() string { return filepath.Join(s.base, "repository") }
-func (s site) cache() string      { return filepath.Join(s.base, "cache") }
-func (s site) home() string       { return filepath.Join(s.base, "home") }
-func (s site) restored() string   { return filepath.Join(s.base, "restored") }
+// repository is the folder or, for those who know restic's, the URL.
+func (s site) repository() string {
+	if s.far.isSet() {
+		return s.far.url()
+	}
+	return filepath.Join(s.base, "repository")
+}
+
+func (s site) cache() string    { return filepath.Join(s.base, "cache") }
+func (s site) home() string     { return filepath.Join(s.base, "home") }
+func (s site) restored() string { return filepath.Join(s.base, "restored") }
 
 // The tools, in the order of the table's columns. Ratios are holdfast's to
 // baselineName's.
@@ -40,7 +48,18 @@ const (
 	baselineName = "restic"
 )
 
-func toolNames() []string { return []string{holdfastName, baselineName, "restic-sid", "kopia", "borg"} }
+func toolNames() []string {
+	return []string{holdfastName, baselineName, "restic-sid", "kopia", "borg", "rclone"}
+}
+
+// usualTools are those that can do all steps: borg knows no object stores,
+// and rclone, which copies files as they are, is compared over a line only.
+func usualTools(far bool) []string {
+	if far {
+		return []string{holdfastName, baselineName, "kopia", "rclone"}
+	}
+	return []string{holdfastName, baselineName, "restic-sid", "kopia", "borg"}
+}
 
 // contestant is a tool that was had.
 type contestant struct {
@@ -95,6 +114,8 @@ func newTool(name, program string) tool {
 		return kopia{program}
 	case "borg":
 		return borg{program}
+	case "rclone":
+		return rclone{program}
 	}
 	return restic{program}
 }

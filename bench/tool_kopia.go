@@ -22,12 +22,19 @@ func (k kopia) env(at site) []string {
 
 func (k kopia) version() []string { return []string{k.program, "--version"} }
 
+func (k kopia) place(at site) []string {
+	if b := at.far; b.isSet() {
+		return []string{"s3", "--bucket", b.name, "--endpoint", b.host, "--disable-tls", "--region", b.region, "--access-key", b.key, "--secret-access-key", b.secret}
+	}
+	return []string{"filesystem", "--path", at.repository()}
+}
+
 func (k kopia) commands(s step, at site) [][]string {
 	run := func(args ...string) []string { return append([]string{k.program}, args...) }
 	switch s {
 	case stepInit:
 		return [][]string{
-			run("repository", "create", "filesystem", "--path", at.repository(), "--cache-directory", at.cache(), "--no-check-for-updates"),
+			append(run("repository", "create"), append(k.place(at), "--cache-directory", at.cache(), "--no-check-for-updates")...),
 			run("policy", "set", "--global", "--compression=zstd-fastest"),
 			run("maintenance", "set", "--enable-quick", "false", "--enable-full", "false"),
 		}

@@ -42,6 +42,13 @@ func (s *S3Server) Second(t testing.TB) *S3Server {
 	return cold
 }
 
+// StartS3 starts another MinIO, for programs that are no tests. It ends with
+// the process.
+func StartS3() (*S3Server, error) {
+	s, _, err := startS3()
+	return s, err
+}
+
 const s3Region = "us-east-1"
 
 func startS3() (*S3Server, *process, error) {

@@ -47,6 +47,9 @@ func NewLink(target string, o Options) (*Link, error) {
 // Address is where the link listens, "host:port".
 func (l *Link) Address() string { return l.listener.Addr().String() }
 
+// Options returns what the link is like.
+func (l *Link) Options() Options { return l.o }
+
 // Up tells what the clients have sent so far, Down what they were sent.
 func (l *Link) Up() Usage { return l.up.usage() }
 
