@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"holdfast/storage"
+	"holdfast/storage/breaker"
 	"holdfast/storage/immutable"
 	"holdfast/storage/retry"
 	"holdfast/storage/throttle"
@@ -24,6 +25,10 @@ type StoreOptions struct {
 	Limits throttle.Limits
 	// Immutable, unless it is zero, locks every object that is put.
 	Immutable immutable.Policy
+	// Patience, unless it is zero, is how long an operation is tried again, and
+	// a store that then still does not answer is not asked for as long: for
+	// those who can read the same elsewhere.
+	Patience time.Duration
 	// Retrying, if set, is told of every operation that will be tried again.
 	Retrying func(op, key string, err error, next time.Duration)
 }
@@ -42,7 +47,10 @@ func OpenStore(ctx context.Context, url string, o StoreOptions) (storage.Store, 
 	if err != nil {
 		return nil, err
 	}
-	s = retry.New(throttle.New(s, o.Limits), retry.Policy{Notify: o.Retrying})
+	s = retry.New(throttle.New(s, o.Limits), retry.Policy{Notify: o.Retrying, MaxElapsed: o.Patience})
+	if o.Patience > 0 {
+		s = breaker.New(s, o.Patience)
+	}
 	if o.Immutable != (immutable.Policy{}) {
 		s = immutable.New(s, o.Immutable, nil)
 	}
