@@ -1,0 +1,85 @@
+package azure
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/policy"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
+	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
+
+	"holdfast/storage"
+)
+
+// Probe tries the service out; see storage.Prober.
+func (s *Store) Probe(ctx context.Context) (storage.Probe, error) {
+	key := "holdfast/probe/" + rand.Text()
+	var answer *http.Response
+	begun := time.Now()
+	if err := s.Put(policy.WithCaptureResponse(ctx, &answer), key, storage.Bytes([]byte("probe")), storage.PutOptions{}); err != nil {
+		return storage.Probe{}, fmt.Errorf("probe %s: %w", s.Location(), err)
+	}
+	p := storage.Probe{Service: "Azure Blob Storage"}
+	if answer != nil {
+		if name := answer.Header.Get("Server"); name != "" {
+			p.Service = name
+		}
+		if now, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
+			p.ClockSkew = skew(now, begun, time.Now())
+		}
+	}
+	p.ConditionalCreate = s.probeCreate(ctx, key)
+	p.ChecksumsVerified = s.probeChecksum(ctx, key+"-sum")
+	_ = s.Delete(ctx, key) // append-only credentials leave one
+	return p, ctx.Err()
+}
+
+// skew is how far the service's clock is ahead, which tells whole seconds;
+// what the answer took on its way does not count.
+func skew(service, begun, ended time.Time) time.Duration {
+	switch {
+	case service.Add(time.Second).Before(begun):
+		return service.Add(time.Second).Sub(begun)
+	case service.After(ended):
+		return service.Sub(ended)
+	default:
+		return 0
+	}
+}
+
+func (s *Store) probeCreate(ctx context.Context, key string) error {
+	err := s.Put(ctx, key, storage.Bytes([]byte("other")), storage.PutOptions{})
+	switch {
+	case errors.Is(err, storage.ErrExists):
+		return nil
+	case err == nil:
+		return errors.New("the service replaced an object though it was told not to")
+	default:
+		return err
+	}
+}
+
+func (s *Store) probeChecksum(ctx context.Context, key string) error {
+	b, err := s.blob(ctx, key)
+	if err != nil {
+		return err
+	}
+	body := &sentBody{Body: storage.Bytes([]byte("probe"))}
+	_, err = b.Upload(ctx, body.section(0, body.Size()), &blockblob.UploadOptions{
+		AccessConditions:        absent(),
+		TransactionalValidation: blob.TransferValidationTypeMD5(make([]byte, 16)),
+	})
+	switch {
+	case hasCode(err, bloberror.MD5Mismatch, bloberror.InvalidMD5):
+		return nil
+	case err != nil:
+		return s.failure(ctx, err)
+	}
+	_ = s.Delete(ctx, key) // append-only credentials leave one
+	return errors.New("the service took a body whose checksum was wrong")
+}
