@@ -77,7 +77,20 @@ func (c *Config) Warnings() []string {
 func (c *Config) resolvePaths(folder string) {
 	for name, r := range c.Repositories {
 		r.Password = r.Password.In(folder)
+		if r.Log != nil {
+			log := *r.Log
+			log.SigningKey, log.Identity = log.SigningKey.In(folder), log.Identity.In(folder)
+			r.Log = &log
+		}
 		c.Repositories[name] = r
+	}
+	for name, s := range c.Sources {
+		if s.Postgres != nil {
+			p := *s.Postgres
+			p.Password = p.Password.In(folder)
+			s.Postgres = &p
+			c.Sources[name] = s
+		}
 	}
 	for name, n := range c.Notify {
 		n.URL = n.URL.In(folder)

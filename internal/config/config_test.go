@@ -178,10 +178,10 @@ func TestProblems(t *testing.T) {
 		},
 		{
 			"keys of later versions",
-			"repositories:\n  r: { url: /r, password: { env: P }, log_url: /l }\nsources:\n  db: { postgres: { dsn: x } }\n",
+			"sources:\n  db: { mysql: { dsn: x } }\n  k: { docker: {} }\n",
 			[]string{
-				`x.yaml:2: repositories.r.log_url: not supported by this version of holdfast; remove it: nothing would act on it`,
-				`x.yaml:4: sources.db.postgres: not supported by this version of holdfast; remove it: nothing would act on it`,
+				`x.yaml:2: sources.db.mysql: not supported by this version of holdfast; remove it: nothing would act on it`,
+				`x.yaml:3: sources.k.docker: not supported by this version of holdfast; remove it: nothing would act on it`,
 			},
 		},
 		{
@@ -195,6 +195,15 @@ func TestProblems(t *testing.T) {
 				`x.yaml:3: repositories.b.immutable: nobody can end compliance early, not even the owner of the account, and all of 120d has to be paid for; if that is meant, say it twice: confirm: 120d`,
 				`x.yaml:5: repositories.d.tiers.cold.class: missing; name a class of the service, such as GLACIER_IR, Cool or NEARLINE`,
 				`x.yaml:5: repositories.d.tiers.cold.after: services count in whole days; such as after: 30d`,
+			},
+		},
+		{
+			"a password in a connection string",
+			"sources:\n  a: { postgres: { dsn: 'postgres://u:secret@h/d' } }\n  b: { postgres: { dsn: host=h password=secret, method: magic } }\n",
+			[]string{
+				"x.yaml:2: sources.a.postgres.dsn: holds a password; take it out and write password: { file: /etc/holdfast/shop.password } beside it",
+				"x.yaml:3: sources.b.postgres.dsn: holds a password; take it out and write password: { file: /etc/holdfast/shop.password } beside it",
+				`x.yaml:3: sources.b.postgres.method: "magic" is not known here; write one of physical, dump`,
 			},
 		},
 		{

@@ -19,6 +19,7 @@ type Plan struct {
 	// Objectives are the RPO and RTO promised.
 	Objectives  Objectives   `yaml:"objectives,omitempty,flow"`
 	RestoreTest *RestoreTest `yaml:"restore_test,omitempty"`
+	WAL         *WAL         `yaml:"wal,omitempty,flow"`
 	// Notify names channels.
 	Notify []string `yaml:"notify,omitempty,flow"`
 
@@ -29,7 +30,6 @@ type Plan struct {
 	After    any `yaml:"after,omitempty"    config:"later"`
 	Hooks    any `yaml:"hooks,omitempty"    config:"later"`
 	Limits   any `yaml:"limits,omitempty"   config:"later"`
-	WAL      any `yaml:"wal,omitempty"      config:"later"`
 }
 
 // Schedule holds a cron expression for each type of backup.
@@ -98,6 +98,9 @@ func (p Plan) check(k *checker) {
 	checkKeep(k.key("keep"), p.Keep)
 	for i, c := range p.Copies {
 		checkKeep(k.key("copies").item(i).key("keep"), c.Keep)
+	}
+	if p.WAL != nil {
+		p.WAL.check(k.key("wal"))
 	}
 	if p.RestoreTest != nil {
 		for i, c := range p.RestoreTest.Checks {

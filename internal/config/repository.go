@@ -25,8 +25,10 @@ type Repository struct {
 	// Tiers move what is seldom read to cheaper classes.
 	Tiers *Tiers `yaml:"tiers,flow,omitempty"`
 
-	Log    any `yaml:"log,omitempty"     config:"later"`
-	LogURL any `yaml:"log_url,omitempty" config:"later"`
+	// Log has the keys of the log archive. LogURL is where the archive lies
+	// when it is not in the repository itself.
+	Log    *Log   `yaml:"log,omitempty"`
+	LogURL string `yaml:"log_url,omitempty"`
 }
 
 func (r Repository) check(k *checker) {
@@ -42,6 +44,9 @@ func (r Repository) check(k *checker) {
 	}
 	if r.Tiers != nil {
 		r.Tiers.check(k.key("tiers"))
+	}
+	if r.Log != nil {
+		r.Log.check(k.key("log"))
 	}
 }
 

@@ -10,9 +10,9 @@ import (
 
 // Source is something to protect. Exactly one kind is set.
 type Source struct {
-	Files *Files `yaml:"files,omitempty"`
+	Files    *Files    `yaml:"files,omitempty"`
+	Postgres *Postgres `yaml:"postgres,omitempty"`
 
-	Postgres   any `yaml:"postgres,omitempty"   config:"later"`
 	MySQL      any `yaml:"mysql,omitempty"      config:"later"`
 	MongoDB    any `yaml:"mongodb,omitempty"    config:"later"`
 	Docker     any `yaml:"docker,omitempty"     config:"later"`
@@ -21,11 +21,16 @@ type Source struct {
 }
 
 func (s Source) check(k *checker) {
-	if s.Files == nil {
+	switch {
+	case s.Files != nil && s.Postgres != nil:
+		k.report("is of two kinds", "give each a source of its own; a plan can have both")
+	case s.Files != nil:
+		s.Files.check(k.key("files"))
+	case s.Postgres != nil:
+		s.Postgres.check(k.key("postgres"))
+	default:
 		k.report("says nothing to protect", "write files: { paths: [/the/folder] }")
-		return
 	}
-	s.Files.check(k.key("files"))
 }
 
 // Files is a source made of files and folders. The keys are those of the

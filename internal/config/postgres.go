@@ -1,0 +1,128 @@
+package config
+
+import (
+	"net/url"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"holdfast/internal/secret"
+)
+
+// Postgres is a source that is a PostgreSQL cluster.
+type Postgres struct {
+	// DSN is how the server is reached, as libpq has it, without a password.
+	DSN string `yaml:"dsn"`
+	// Password belongs to DSN; without it, libpq's ways (PGPASSWORD, pgpass)
+	// are used.
+	Password secret.Ref `yaml:"password,omitempty,flow"`
+	// Method is physical (base backups, the default) or dump.
+	Method string `yaml:"method,omitempty"`
+	// Databases are those to dump; none means all.
+	Databases []string `yaml:"databases,omitempty,flow"`
+	// DataDirectory is where the cluster lies, when this host is its own:
+	// base backups then read it directly.
+	DataDirectory string `yaml:"data_directory,omitempty"`
+	// WAL is how the log comes: stream (holdfast wal receive), push (by
+	// archive_command), both, or none.
+	WAL string `yaml:"wal,omitempty"`
+	// Slot is the replication slot of the receiver; "holdfast_" and the name
+	// of the source if empty.
+	Slot string `yaml:"slot,omitempty"`
+}
+
+// The values of Method and WAL.
+const (
+	MethodPhysical = "physical"
+	MethodDump     = "dump"
+)
+
+func (p Postgres) check(k *checker) {
+	k.key("dsn").require(p.DSN != "", "write how the server is reached, such as dsn: postgres://backup@db.internal/shop")
+	if hasPassword(p.DSN) {
+		k.key("dsn").report("holds a password", "take it out and write password: { file: /etc/holdfast/shop.password } beside it")
+	}
+	if !p.Password.IsZero() {
+		checkSecret(k.key("password"), p.Password)
+	}
+	checkOneOf(k.key("method"), p.Method, MethodPhysical, MethodDump)
+	checkOneOf(k.key("wal"), p.WAL, "stream", "push", "both", "none")
+	if p.DataDirectory != "" && !filepath.IsAbs(p.DataDirectory) {
+		k.key("data_directory").report("not an absolute path", "write the whole path, from / on")
+	}
+	if p.Method != MethodDump && len(p.Databases) > 0 {
+		k.key("databases").report("base backups hold the whole cluster", "remove it, or use method: dump")
+	}
+}
+
+// hasPassword tells whether a connection string holds a password, in either
+// of libpq's forms.
+func hasPassword(dsn string) bool {
+	if u, err := url.Parse(dsn); err == nil && u.Scheme != "" {
+		_, inUser := u.User.Password()
+		return inUser || u.Query().Has("password")
+	}
+	return slices.ContainsFunc(strings.Fields(dsn), func(field string) bool { return strings.HasPrefix(field, "password") })
+}
+
+func checkOneOf(k *checker, value string, allowed ...string) {
+	if value != "" && !slices.Contains(allowed, value) {
+		k.report(quote(value)+" is not known here", "write one of "+strings.Join(allowed, ", "))
+	}
+}
+
+// Log says with which keys the log archive of a repository is written and
+// read. Without it they are in files beside holdfast.yaml, where `holdfast
+// wal init` puts them.
+type Log struct {
+	// Recipients are age recipients: who can read the log.
+	Recipients []string `yaml:"recipients,omitempty,flow"`
+	// SigningKey signs what is archived.
+	SigningKey secret.Ref `yaml:"signing_key,omitempty,flow"`
+	// Identity reads the log. The repository keeps one, too, for those who
+	// have its password.
+	Identity secret.Ref `yaml:"identity,omitempty,flow"`
+	// Trusted are public signing keys of others who archive.
+	Trusted []string `yaml:"trusted,omitempty,flow"`
+}
+
+func (l Log) check(k *checker) {
+	for name, ref := range map[string]secret.Ref{"signing_key": l.SigningKey, "identity": l.Identity} {
+		if !ref.IsZero() {
+			checkSecret(k.key(name), ref)
+		}
+	}
+}
+
+// WAL says when a plan's log counts as archived.
+type WAL struct {
+	// Confirm is all (the default), any, or a number of repositories that
+	// must have a segment before PostgreSQL is told so.
+	Confirm string `yaml:"confirm,omitempty"`
+	// Every is how long new log waits at most until it is archived.
+	Every Duration `yaml:"every,omitempty"`
+}
+
+func (w WAL) check(k *checker) {
+	if _, ok := w.Needed(); !ok {
+		k.key("confirm").report(quote(w.Confirm)+" is not known here", "write all, any or a number")
+	}
+}
+
+// Needed returns how many repositories must have a segment, 0 for all.
+func (w WAL) Needed() (int, bool) {
+	switch w.Confirm {
+	case "", "all":
+		return 0, true
+	case "any":
+		return 1, true
+	}
+	n := 0
+	for _, c := range w.Confirm {
+		if c < '0' || c > '9' || n > 1000 {
+			return 0, false
+		}
+		n = 10*n + int(c-'0')
+	}
+	return n, n > 0
+}
