@@ -21,8 +21,9 @@ import (
 // uploaded again. A lost journal costs only that, so a journal that cannot be
 // written is given up.
 //
-// A journal is one line for each pack, in the form of an index file, in the
-// cache folder of the repository. Its owner holds a lock on it.
+// A journal is one line for each pack, in the form of an index file that
+// lists no blobs of it, in the cache folder of the repository. Its owner holds
+// a lock on it.
 type journal struct {
 	f      *os.File
 	failed bool // a line is missing, or half there
@@ -30,8 +31,8 @@ type journal struct {
 
 const (
 	journalPrefix = "journal-"
-	// maxJournalBytes bounds what is read back: a Writer resets its journal
-	// at 50,000 blobs.
+	// maxJournalBytes bounds what is read back, at some 100 bytes for a pack: a
+	// Writer resets its journal at 50,000 blobs.
 	maxJournalBytes = 64 << 20
 )
 
@@ -52,7 +53,7 @@ func (j *journal) add(p PackContent) error {
 	if j == nil || j.failed {
 		return nil
 	}
-	if _, err := j.f.Write(append(index.Encode([]PackContent{p}), '\n')); err != nil {
+	if _, err := j.f.Write(append(index.Encode([]PackContent{{ID: p.ID}}), '\n')); err != nil {
 		j.failed = true
 		return fmt.Errorf("write journal: %w; an interrupted backup may upload more again", err)
 	}

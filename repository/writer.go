@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -330,15 +331,16 @@ func (w *Writer) saveIndex(ctx context.Context, now bool) error {
 	if !now && !w.indexDue() { // another upload was faster
 		return nil
 	}
-	batch := w.takeUnsaved()
-	if len(batch) == 0 {
-		return nil
+	for {
+		batch := w.takeUnsaved()
+		if len(batch) == 0 {
+			return nil
+		}
+		if _, err := w.r.SaveIndex(ctx, batch); err != nil {
+			return err
+		}
+		w.indexed(batch)
 	}
-	if _, err := w.r.SaveIndex(ctx, batch); err != nil {
-		return err
-	}
-	w.indexed(batch)
-	return nil
 }
 
 func (w *Writer) indexDue() bool {
@@ -347,11 +349,19 @@ func (w *Writer) indexDue() bool {
 	return w.blobs >= indexFlushBlobs || len(w.unsaved) > 0 && time.Since(w.oldest) >= indexFlushAge
 }
 
+// takeUnsaved returns packs for one index file: no more than it should list,
+// since a file takes several times its size of memory while it is made.
 func (w *Writer) takeUnsaved() []PackContent {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	batch := w.unsaved
-	w.unsaved, w.blobs = nil, 0
+	n, blobs := 0, 0
+	for n < len(w.unsaved) && (n == 0 || blobs+len(w.unsaved[n].Blobs) <= indexFlushBlobs) {
+		blobs += len(w.unsaved[n].Blobs)
+		n++
+	}
+	batch := slices.Clone(w.unsaved[:n])
+	w.unsaved = slices.Delete(w.unsaved, 0, n)
+	w.blobs -= blobs
 	return batch
 }
 

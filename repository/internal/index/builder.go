@@ -174,10 +174,16 @@ func (b *builder) write(ctx context.Context, f *os.File, sources []source) error
 	}
 	h := header{rows: uint64(b.rows.n), files: uint64(len(b.files)), fanoutBits: fanoutBitsFor(b.entries)}
 	fanout := make([]uint32, 1<<h.fanoutBits+1)
+	marks, err := newMarkFile(b.folder)
+	if err != nil {
+		return err
+	}
+	defer marks.discard()
 	var line [entrySize]byte
-	err := merge(ctx, sources, func(e *entry) error {
+	err = merge(ctx, sources, func(e *entry) error {
 		h.entries++
 		fanout[bucket(prefix(e.id[:]), h.fanoutBits)+1]++
+		marks.add(&e.id)
 		e.encode(line[:])
 		return w.write(line[:])
 	})
@@ -185,6 +191,9 @@ func (b *builder) write(ctx context.Context, f *os.File, sources []source) error
 		return err
 	}
 	if err := w.writeFanout(fanout); err != nil {
+		return err
+	}
+	if err := marks.copyTo(w); err != nil {
 		return err
 	}
 	if err := b.rows.copyTo(w); err != nil {

@@ -92,6 +92,9 @@ func (x *Index) ByPack(ctx context.Context, wanted func(id.ID) bool, visit func(
 				return err
 			}
 		}
+		for _, s := range v.segments {
+			s.rest()
+		}
 	}
 	return nil
 }
@@ -139,6 +142,7 @@ func (g *grouper) scan(visit func(position int, group uint32)) {
 	for n, s := range g.view.segments {
 		for i := range s.len() {
 			visit(g.view.first[n]+i, g.groups[n][s.rowOf(i)])
+			s.passed(i + 1)
 		}
 	}
 }

@@ -17,8 +17,13 @@ import (
 //	entries    48 bytes each, sorted by ID, type, pack row, offset
 //	fan-out    2^bits + 1 uint32: how many entries have an ID whose first
 //	           bits are less than the subscript
+//	marks      2 bytes each: how the ID of each entry ends
 //	pack rows  36 bytes each: pack ID, number of its index file
 //	files      32 bytes each: the IDs of the index files covered
+//
+// A lookup goes through the marks of one stretch of the fan-out. What is not
+// there, which in a first backup is nearly every blob, is so found out without
+// a look at the entries, whose pages then need not be in memory.
 //
 // Counts and sizes follow from the header, so a file that was cut is known by
 // its length alone.
@@ -26,16 +31,17 @@ import (
 const (
 	headerSize  = 64
 	fanoutSize  = 4
+	markSize    = 2
 	rowSize     = id.Size + 4
 	fileRowSize = id.Size
 )
 
 // magic begins every segment. Its last character is the version: segments of
 // other versions are made again.
-const magic = "hfindex1"
+const magic = "hfindex2"
 
 // maxFanoutBits bounds the fan-out table to 16 MiB: beyond some 70 million
-// entries the stretches to be searched grow, by one step per doubling.
+// entries the stretches to be searched grow.
 const maxFanoutBits = 22
 
 // errSegment says that a file is not a sound segment.
@@ -83,12 +89,13 @@ func (h *header) decode(p []byte) error {
 // The offsets of the sections. The bounds of the counts keep them far from
 // overflow.
 func (h *header) fanoutAt() int64 { return headerSize + int64(h.entries)*entrySize }
-func (h *header) rowsAt() int64   { return h.fanoutAt() + (1<<h.fanoutBits+1)*fanoutSize }
+func (h *header) marksAt() int64  { return h.fanoutAt() + (1<<h.fanoutBits+1)*fanoutSize }
+func (h *header) rowsAt() int64   { return h.marksAt() + int64(h.entries)*markSize }
 func (h *header) filesAt() int64  { return h.rowsAt() + int64(h.rows)*rowSize }
 func (h *header) size() int64     { return h.filesAt() + int64(h.files)*fileRowSize }
 
 // fanoutBitsFor chooses the fan-out for about so many entries: stretches of 8
-// to 16 entries, which is four steps of search in as many cache lines.
+// to 16 entries, whose marks are in one or two cache lines.
 func fanoutBitsFor(entries uint64) uint32 {
 	return min(uint32(bits.Len64(entries/16)), maxFanoutBits)
 }

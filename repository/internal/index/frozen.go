@@ -45,6 +45,7 @@ func (v *view) rowCounts() [][]uint32 {
 		counts[n] = make([]uint32, s.packs())
 		for i := range s.len() {
 			counts[n][s.rowOf(i)]++
+			s.passed(i + 1)
 		}
 	}
 	return counts

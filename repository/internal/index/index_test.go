@@ -453,7 +453,7 @@ func TestForgedSegments(t *testing.T) {
 	for name, at := range map[string]int64{
 		"pack row of an entry":    headerSize + id.Size + 3,
 		"begin of the fan-out":    h.fanoutAt() + 3,
-		"end of the fan-out":      h.rowsAt() - 1,
+		"end of the fan-out":      h.marksAt() - 1,
 		"index file of a pack":    h.rowsAt() + id.Size + 3,
 		"pack row of the last":    h.fanoutAt() - 13,
 		"index file, last packed": h.filesAt() - 1,

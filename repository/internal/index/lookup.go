@@ -121,6 +121,7 @@ func (x *Index) All() iter.Seq[blob.Blob] {
 				if !yield(s.blob(i)) {
 					return
 				}
+				s.passed(i + 1)
 			}
 		}
 	}

@@ -56,11 +56,15 @@ type segmentSource struct {
 }
 
 func (s *segmentSource) next(e *entry) (bool, error) {
-	for ; s.i < s.segment.len(); s.i++ {
-		if row := s.rows[s.segment.rowOf(s.i)]; row != dropped {
+	for s.i < s.segment.len() {
+		row := s.rows[s.segment.rowOf(s.i)]
+		if row != dropped {
 			*e = s.segment.at(s.i)
 			e.moveTo(row)
-			s.i++
+		}
+		s.i++
+		s.segment.passed(s.i)
+		if row != dropped {
 			return true, nil
 		}
 	}

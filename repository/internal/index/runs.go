@@ -129,3 +129,33 @@ func (t *rowTable) discard() {
 		t.file.discard()
 	}
 }
+
+// markFile collects the marks of a segment, in a scratch file.
+type markFile struct {
+	file scratch
+	w    *bufio.Writer
+}
+
+func newMarkFile(f folder) (*markFile, error) {
+	file, err := f.scratch()
+	if err != nil {
+		return nil, err
+	}
+	return &markFile{file: file, w: bufio.NewWriterSize(file, runReadSize)}, nil
+}
+
+// add appends the mark of an entry. An error shows in copyTo.
+func (m *markFile) add(i *id.ID) { m.w.Write(i[id.Size-markSize:]) } //nolint:errcheck // it stays with the writer
+
+func (m *markFile) copyTo(w io.Writer) error {
+	if err := m.w.Flush(); err != nil {
+		return fmt.Errorf("write index marks: %w", err)
+	}
+	if _, err := m.file.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	_, err := io.Copy(w, m.file.File)
+	return err
+}
+
+func (m *markFile) discard() { m.file.discard() }

@@ -26,6 +26,7 @@ type segment struct {
 	data   mmap.MMap
 	unmap  runtime.Cleanup
 	fanout []byte
+	marks  []byte
 	rows   []byte
 	files  []id.ID
 }
@@ -59,7 +60,8 @@ func mapSegment(f *os.File) (*segment, error) {
 		return nil, fmt.Errorf("map index segment: %w", err)
 	}
 	s.unmap = runtime.AddCleanup(s, func(m mmap.MMap) { _ = m.Unmap() }, s.data)
-	s.fanout = s.data[s.fanoutAt():s.rowsAt()]
+	s.fanout = s.data[s.fanoutAt():s.marksAt()]
+	s.marks = s.data[s.marksAt():s.rowsAt()]
 	s.rows = s.data[s.rowsAt():s.filesAt()]
 	if err := s.checkTables(); err != nil {
 		s.close()
@@ -73,7 +75,7 @@ func mapSegment(f *os.File) (*segment, error) {
 func (s *segment) close() {
 	s.unmap.Stop()
 	_ = s.data.Unmap() // fails only for what is not mapped
-	s.data, s.fanout, s.rows, s.entries = nil, nil, nil, 0
+	s.data, s.fanout, s.marks, s.rows, s.entries = nil, nil, nil, nil, 0
 }
 
 func (s *segment) readHeader(f *os.File) error {
@@ -168,39 +170,25 @@ func (s *segment) len() int { return int(s.entries) }
 
 // find returns the number of the first entry of a blob.
 func (s *segment) find(h blob.Handle) (int, bool) {
-	key := prefix(h.ID[:])
-	b := bucket(key, s.fanoutBits) * fanoutSize
+	defer runtime.KeepAlive(s)
+	b := bucket(prefix(h.ID[:]), s.fanoutBits) * fanoutSize
 	low := int(binary.LittleEndian.Uint32(s.fanout[b:]))
 	end := int(binary.LittleEndian.Uint32(s.fanout[b+fanoutSize:]))
-	for high := end; low < high; {
-		mid := int(uint(low+high) / 2)
-		if s.isBefore(mid, key, h) {
-			low = mid + 1
-		} else {
-			high = mid
+	mark := markOf(&h.ID)
+	for i := low; i < end; i++ {
+		if binary.LittleEndian.Uint16(s.marks[i*markSize:]) == mark && s.holds(i, h) {
+			return i, true
 		}
 	}
-	found := low < end && s.holds(low, h)
-	runtime.KeepAlive(s)
-	return low, found
+	return 0, false
 }
+
+// markOf returns how an ID ends, as a number.
+func markOf(i *id.ID) uint16 { return binary.LittleEndian.Uint16(i[id.Size-markSize:]) }
 
 func (s *segment) raw(i int) []byte {
 	at := headerSize + i*entrySize
 	return s.data[at : at+entrySize : at+entrySize]
-}
-
-// isBefore tells whether entry i sorts before all entries of h, whose ID
-// begins with key.
-func (s *segment) isBefore(i int, key uint64, h blob.Handle) bool {
-	p := s.raw(i)
-	if k := prefix(p); k != key {
-		return k < key
-	}
-	if c := bytes.Compare(p[8:id.Size], h.ID[8:]); c != 0 {
-		return c < 0
-	}
-	return blob.Type(p[id.Size]&1) < h.Type
 }
 
 // holds tells whether entry i is one of blob h.
@@ -236,6 +224,26 @@ func (s *segment) pack(row uint32) (pack id.ID, file uint32) {
 
 // packs returns the number of rows of the pack table.
 func (s *segment) packs() uint32 { return uint32(len(s.rows) / rowSize) }
+
+// passedEntries is after how many entries, going through all of them, those
+// behind are let go: 768 KiB.
+const passedEntries = 16 << 10
+
+// passed is called after each step of going through all entries, with the
+// number of those passed. It keeps the pages that were needed once from
+// counting as this process's memory.
+func (s *segment) passed(n int) {
+	if n%passedEntries == 0 {
+		letGo(s.data, headerSize+(n-passedEntries)*entrySize, headerSize+n*entrySize)
+		runtime.KeepAlive(s)
+	}
+}
+
+// rest lets go of all pages.
+func (s *segment) rest() {
+	letGo(s.data, 0, len(s.data))
+	runtime.KeepAlive(s)
+}
 
 // blob returns entry i with the ID of its pack.
 func (s *segment) blob(i int) blob.Blob {
