@@ -51,6 +51,8 @@ func recipes() map[string]recipe {
 		}),
 		"azurite":    npmProgram("azurite", "3.37.0", "azurite-blob"),
 		"restic-sid": debianProgram("sid", "usr/bin/restic", "restic"),
+		"age":        debianProgram("bookworm", "usr/bin/age", "age"),
+		"zstd":       debianProgram("bookworm", "usr/bin/zstd", "zstd"),
 		"borg":       borg(),
 	}
 }

@@ -14,6 +14,13 @@ func Restic(t testing.TB) string { t.Helper(); return require(t, "restic") }
 // cache was filled (0.19 or later). Ask it for its version; do not assume one.
 func ResticSid(t testing.TB) string { t.Helper(); return require(t, "restic-sid") }
 
+// Age returns the path of age 1.1, which has age-keygen beside it: archives
+// are for programs that are older than they are.
+func Age(t testing.TB) string { t.Helper(); return require(t, "age") }
+
+// Zstd returns the path of zstd 1.5.
+func Zstd(t testing.TB) string { t.Helper(); return require(t, "zstd") }
+
 // require installs a tool or ends the test. On Linux as root, which is what CI
 // is, a tool that cannot be had is a failure: a skipped interop test would look
 // like a passed one. Elsewhere the test is skipped.
