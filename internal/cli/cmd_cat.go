@@ -39,12 +39,19 @@ the repository without a password, for ever: keep what is printed secret.`,
 		Args:      catArgs,
 		ValidArgs: catKinds,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			kind, which := args[0], strings.Join(args[1:], "")
+			if kind == "blob" || kind == "tree" || kind == "snapshot" {
+				return c.reading(cmd.Context(), func(ctx context.Context, r *repository.Repository, list []*snapshot.Snapshot) error {
+					return c.catContent(ctx, r, list, chosen.filter(), kind, which)
+				})
+			}
 			return c.work(cmd.Context(), repository.Shared, func(ctx context.Context, r *repository.Repository) error {
-				return c.cat(ctx, r, chosen.filter(), args[0], strings.Join(args[1:], ""))
+				return c.cat(ctx, r, kind, which)
 			})
 		},
 	}
 	c.registerAsOf(cmd.Flags())
+	c.registerFallback(cmd.Flags())
 	chosen.register(cmd.Flags(), "H")
 	return cmd
 }
@@ -67,17 +74,13 @@ func catArgs(cmd *cobra.Command, args []string) error {
 	return nil
 }
 
-// cat prints one part of the repository.
-func (c *command) cat(ctx context.Context, r *repository.Repository, filter snapshot.Filter, kind, which string) error {
+// cat prints one file of the repository, as it is there.
+func (c *command) cat(ctx context.Context, r *repository.Repository, kind, which string) error {
 	switch kind {
 	case "config":
 		return c.catPlain(ctx, r, repository.ConfigFile, id.ID{})
 	case "masterkey":
 		return c.catMasterKey(r)
-	case "snapshot", "tree":
-		return c.catSnapshot(ctx, r, filter, kind, which)
-	case "blob":
-		return c.catBlob(ctx, r, which)
 	}
 	file := map[string]repository.FileKind{
 		"index": repository.IndexFile, "key": repository.KeyFile, "lock": repository.LockFile, "pack": repository.PackFile,
@@ -171,21 +174,17 @@ func (c *command) catMasterKey(r *repository.Repository) error {
 	return c.printIndented(plain)
 }
 
-// catSnapshot prints a snapshot as it is stored, or a tree in it.
-func (c *command) catSnapshot(ctx context.Context, r *repository.Repository, filter snapshot.Filter, kind, which string) error {
-	list, err := c.snapshots(ctx, r)
-	if err != nil {
-		return err
-	}
-	if kind == "snapshot" {
-		s, err := findSnapshot(list, filter, which)
+// catContent prints a blob, a snapshot as it is stored, or a tree in one.
+func (c *command) catContent(ctx context.Context, r *repository.Repository, list []*snapshot.Snapshot, filter snapshot.Filter, kind, which string) error {
+	switch kind {
+	case "blob":
+		return c.catBlob(ctx, r, which)
+	case "snapshot":
+		s, err := findToRead(list, filter, which)
 		if err != nil {
 			return err
 		}
 		return c.catPlain(ctx, r, repository.SnapshotFile, s.ID)
-	}
-	if err := r.LoadIndex(ctx); err != nil {
-		return err
 	}
 	at, err := c.locate(ctx, r, list, filter, which)
 	if err != nil {
@@ -201,9 +200,6 @@ func (c *command) catSnapshot(ctx context.Context, r *repository.Repository, fil
 // catBlob prints the plaintext of a blob.
 func (c *command) catBlob(ctx context.Context, r *repository.Repository, which string) error {
 	if err := checkPrefix(which); err != nil {
-		return err
-	}
-	if err := r.LoadIndex(ctx); err != nil {
 		return err
 	}
 	h, err := findBlob(r, which)

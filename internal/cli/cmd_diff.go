@@ -36,17 +36,15 @@ has changed.`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.runDiff(cmd.Context(), args, metadata) },
 	}
 	c.registerAsOf(cmd.Flags())
+	c.registerFallback(cmd.Flags())
 	cmd.Flags().BoolVar(&metadata, "metadata", false, "show what differs only in metadata too")
 	return cmd
 }
 
 func (c *command) runDiff(ctx context.Context, args []string, metadata bool) error {
-	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
-		list, err := c.loadAll(ctx, r)
-		if err != nil {
-			return err
-		}
+	return c.reading(ctx, func(ctx context.Context, r *repository.Repository, list []*snapshot.Snapshot) error {
 		var sides [2]located
+		var err error
 		for n := range sides {
 			if sides[n], err = c.locate(ctx, r, list, snapshot.Filter{}, args[n]); err != nil {
 				return err

@@ -12,6 +12,7 @@ import (
 
 	"holdfast/internal/snapfs/archive"
 	"holdfast/repository"
+	"holdfast/repository/snapshot"
 	"holdfast/repository/tree"
 )
 
@@ -47,6 +48,7 @@ folder. If a file is damaged the output ends there and the exit code is 1; with
 	}
 	fl := cmd.Flags()
 	c.registerAsOf(fl)
+	c.registerFallback(fl)
 	f.chosen.register(fl, "H")
 	fl.StringVarP(&f.archive, "archive", "a", string(archive.Tar), "`format` of folders: tar or zip")
 	fl.StringVarP(&f.target, "target", "t", "", "write to this `file` instead of standard output")
@@ -58,11 +60,7 @@ func (c *command) runDump(ctx context.Context, f *dumpFlags, ref, file string) e
 	if err != nil {
 		return err
 	}
-	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
-		list, err := c.loadAll(ctx, r)
-		if err != nil {
-			return err
-		}
+	return c.reading(ctx, func(ctx context.Context, r *repository.Repository, list []*snapshot.Snapshot) error {
 		at, err := c.locate(ctx, r, list, f.chosen.filter(), ref)
 		if err != nil {
 			return err

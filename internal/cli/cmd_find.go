@@ -53,6 +53,7 @@ is lost when they are damaged.`,
 	}
 	fl := cmd.Flags()
 	c.registerAsOf(fl)
+	c.registerFallback(fl)
 	f.chosen.register(fl, "H")
 	fl.StringArrayVarP(&f.snapshots, "snapshot", "s", nil, "search only in this `snapshot` (may be repeated)")
 	fl.BoolVarP(&f.ignoreCase, "ignore-case", "i", false, "take capital and small letters as the same")
@@ -74,12 +75,9 @@ func (c *command) runFind(ctx context.Context, f *findFlags, args []string) erro
 	if err != nil {
 		return err
 	}
-	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
-		list, err := c.loadAll(ctx, r)
+	return c.reading(ctx, func(ctx context.Context, r *repository.Repository, list []*snapshot.Snapshot) error {
+		list, err := f.chosen.choose(list, f.snapshots)
 		if err != nil {
-			return err
-		}
-		if list, err = f.chosen.choose(list, f.snapshots); err != nil {
 			return err
 		}
 		list = snapshot.Sorted(list)

@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"holdfast/repository"
+	"holdfast/repository/snapshot"
 	"holdfast/repository/tree"
 )
 
@@ -53,6 +54,7 @@ space: everything below the given folders.`,
 	}
 	fl := cmd.Flags()
 	c.registerAsOf(fl)
+	c.registerFallback(fl)
 	f.chosen.register(fl, "H")
 	fl.BoolVarP(&f.format.long, "long", "l", false, "show mode, owner, group, size and time too")
 	fl.BoolVar(&f.format.humanReadable, "human-readable", false, "show sizes in units such as MiB")
@@ -80,11 +82,7 @@ func (c *command) runLs(ctx context.Context, f *lsFlags, ref string, dirs []stri
 		}
 		dirs[n] = path.Clean(dir)
 	}
-	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
-		list, err := c.loadAll(ctx, r)
-		if err != nil {
-			return err
-		}
+	return c.reading(ctx, func(ctx context.Context, r *repository.Repository, list []*snapshot.Snapshot) error {
 		at, err := c.locate(ctx, r, list, f.chosen.filter(), ref)
 		if err != nil {
 			return err

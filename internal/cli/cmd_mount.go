@@ -12,6 +12,7 @@ import (
 
 	"holdfast/internal/snapfs/mount"
 	"holdfast/repository"
+	"holdfast/repository/snapshot"
 )
 
 // mountFlags are the flags of `holdfast mount`.
@@ -57,6 +58,7 @@ here. Restoring many files is faster with ` + "`holdfast restore`" + `.`,
 	}
 	fl := cmd.Flags()
 	c.registerAsOf(fl)
+	c.registerFallback(fl)
 	f.chosen.register(fl, "H")
 	fl.BoolVar(&f.allowOther, "allow-other", false, "let other users in, as far as the modes of the files let them")
 	fl.BoolVar(&f.noPermissions, "no-default-permissions", false, "with --allow-other: let them read everything")
@@ -78,10 +80,7 @@ func (c *command) runMount(ctx context.Context, f *mountFlags, dir string) error
 		c.ui.message(mountedMessage{"mounted", dir})
 		c.ui.infof("the snapshots are at %s until you press Ctrl-C here, or run `umount %s`", dir, dir)
 	}
-	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
-		if err := r.LoadIndex(ctx); err != nil {
-			return err
-		}
+	return c.reading(ctx, func(ctx context.Context, r *repository.Repository, _ []*snapshot.Snapshot) error {
 		return mount.Run(ctx, r, dir, o)
 	})
 }

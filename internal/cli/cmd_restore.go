@@ -55,6 +55,7 @@ exit code is 1. Of a damaged file nothing is left that could be taken for it.`,
 	}
 	fl := cmd.Flags()
 	c.registerAsOf(fl)
+	c.registerFallback(fl)
 	fl.StringVarP(&f.target, "target", "t", "", "`folder` to restore to; it is made if it does not exist")
 	f.includes.register(fl, "include", "i", "restore only")
 	f.excludes.register(fl, "exclude", "e", "do not restore")
@@ -80,8 +81,8 @@ func (c *command) runRestore(ctx context.Context, f *restoreFlags, ref string) e
 	if err != nil {
 		return err
 	}
-	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
-		return c.restore(ctx, r, f, o, ref)
+	return c.reading(ctx, func(ctx context.Context, r *repository.Repository, list []*snapshot.Snapshot) error {
+		return c.restore(ctx, r, list, f, o, ref)
 	})
 }
 
@@ -104,13 +105,9 @@ func (f *restoreFlags) options(c *command) (o restore.Options, err error) {
 }
 
 // restore restores and tells what became of it.
-func (c *command) restore(ctx context.Context, r *repository.Repository, f *restoreFlags, o restore.Options, ref string) error {
-	snapshots, err := c.loadAll(ctx, r)
-	if err != nil {
-		return err
-	}
+func (c *command) restore(ctx context.Context, r *repository.Repository, list []*snapshot.Snapshot, f *restoreFlags, o restore.Options, ref string) error {
 	ref, o.Subfolder = snapshot.SplitRef(ref)
-	s, err := findSnapshot(snapshots, f.snapshots.filter(), ref)
+	s, err := findToRead(list, f.snapshots.filter(), ref)
 	if err != nil {
 		return err
 	}

@@ -35,6 +35,9 @@ type globalFlags struct {
 	noCache         bool
 	noLock          bool
 	asOf            asOfFlag
+	fallbacks       []string
+	noFallback      bool
+	patience        time.Duration // see app.StoreOptions; set by commands with a fallback
 	retryLock       time.Duration
 	json            bool
 	quiet           bool
@@ -228,6 +231,7 @@ func (c *command) openStore(ctx context.Context, p place, create bool) (storage.
 	o := app.StoreOptions{
 		Create:   create,
 		Settings: settings,
+		Patience: c.global.patience,
 		Limits: throttle.Limits{
 			UploadBytesPerSecond:   int64(c.global.limitUpload) << 10,
 			DownloadBytesPerSecond: int64(c.global.limitDownload) << 10,
@@ -332,6 +336,11 @@ func (c *command) openRepository(ctx context.Context) (*repository.Repository, e
 }
 
 func (c *command) openPlace(ctx context.Context, p place) (*repository.Repository, error) {
+	return c.openPlaceWith(ctx, p, func(*repository.Options) {})
+}
+
+// openPlaceWith is openPlace with options that are changed before.
+func (c *command) openPlaceWith(ctx context.Context, p place, change func(*repository.Options)) (*repository.Repository, error) {
 	store, err := c.openStore(ctx, p, false)
 	if err != nil {
 		return nil, noRepository(err)
@@ -340,6 +349,7 @@ func (c *command) openPlace(ctx context.Context, p place) (*repository.Repositor
 	if err != nil {
 		return nil, err
 	}
+	change(&o)
 	r, err := repository.Open(ctx, store, o)
 	releaseKeyMemory()
 	c.cleanCache(o.CacheDir)

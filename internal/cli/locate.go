@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -37,11 +38,33 @@ func findSnapshot(list []*snapshot.Snapshot, filter snapshot.Filter, ref string)
 	return s, err
 }
 
+// findToRead is findSnapshot for commands that only read: an ID may also be the
+// one under which the snapshot was made, before it was edited or copied.
+func findToRead(list []*snapshot.Snapshot, filter snapshot.Filter, ref string) (*snapshot.Snapshot, error) {
+	s, err := findSnapshot(list, filter, ref)
+	if !errors.Is(err, snapshot.ErrNotFound) || ref == "" {
+		return s, err
+	}
+	for _, o := range list {
+		if o.Original == nil || !strings.HasPrefix(o.Original.String(), ref) {
+			continue
+		}
+		if s != nil && *s.Original != *o.Original {
+			return nil, err
+		}
+		s = o // of several, the newest
+	}
+	if s == nil {
+		return nil, err
+	}
+	return s, nil
+}
+
 // locate opens what "SNAPSHOT" or "SNAPSHOT:FOLDER" means. The index is
 // loaded.
 func (c *command) locate(ctx context.Context, r *repository.Repository, list []*snapshot.Snapshot, filter snapshot.Filter, arg string) (located, error) {
 	ref, folder := snapshot.SplitRef(arg)
-	s, err := findSnapshot(list, filter, ref)
+	s, err := findToRead(list, filter, ref)
 	if err != nil {
 		return located{}, err
 	}
