@@ -1,0 +1,158 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/internal/config"
+	"holdfast/internal/postgres"
+	"holdfast/internal/wal"
+)
+
+// defaultSliceEvery is how long new log waits at most until it is archived.
+const defaultSliceEvery = 2 * time.Second
+
+// reconnectAfter is how long a receiver waits before it connects again: it
+// doubles up to the most.
+const (
+	reconnectAfter     = time.Second
+	reconnectAfterMost = 30 * time.Second
+)
+
+func newWALReceive(c *command) *cobra.Command {
+	var f walFlags
+	var once bool
+	cmd := &cobra.Command{
+		Use:   "receive",
+		Short: "Archive the log as it is written, over a replication connection",
+		Long: `Archive the log as the server writes it, over a replication connection with a
+slot of its own, until interrupted. The server keeps what is not archived; a
+receiver that was stopped goes on exactly where the archive ends, also on the
+new timeline after a failover.
+
+New log is archived within the plan's wal.every (2 s). With the name "holdfast"
+in synchronous_standby_names and wal.every: 0s, a commit returns only when the
+archive has it.`,
+		Example: "  holdfast wal receive --plan shop",
+		Args:    noArgs,
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.runWALReceive(cmd.Context(), f, once) },
+	}
+	f.register(cmd.Flags())
+	cmd.Flags().BoolVar(&once, "once", false, "end when the connection does, instead of connecting again")
+	return cmd
+}
+
+// receivedMessage tells how far a receiver is.
+type receivedMessage struct {
+	MessageType string `json:"message_type"` // "wal_received"
+	System      string `json:"system"`
+	Timeline    uint32 `json:"timeline"`
+	Server      string `json:"server_lsn"`
+	Written     string `json:"written_lsn"`
+	Archived    string `json:"archived_lsn"`
+	BehindBytes uint64 `json:"behind_bytes"`
+}
+
+func (c *command) runWALReceive(ctx context.Context, f walFlags, once bool) error {
+	s, err := c.logSource(f)
+	if err != nil {
+		return err
+	}
+	archives, err := c.openLogs(ctx, s)
+	if err != nil {
+		return err
+	}
+	dsn, err := postgresDSN(ctx, s.postgres)
+	if err != nil {
+		return err
+	}
+	o := wal.ReceiveOptions{
+		Archives: archives, DSN: dsn, Slot: slotOf(s), Every: sliceEvery(s.wal), Uploads: walUploads,
+		Progress: c.received(),
+	}
+	c.ui.infof("archiving the log of %s with slot %s", s.name, o.Slot)
+	wait := reconnectAfter
+	for {
+		start := time.Now()
+		err := wal.Receive(ctx, o)
+		if once || ctx.Err() != nil || errors.Is(err, wal.ErrRemoved) {
+			return err
+		}
+		if time.Since(start) > reconnectAfterMost {
+			wait = reconnectAfter
+		}
+		c.ui.warn("receive the log", s.name, err)
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(wait):
+		}
+		wait = min(2*wait, reconnectAfterMost)
+	}
+}
+
+// received prints how far the receiver is, each time that it has moved.
+func (c *command) received() func(wal.Received) {
+	var last postgres.LSN
+	return func(r wal.Received) {
+		if r.Archived == last {
+			return
+		}
+		last = r.Archived
+		behind := uint64(0)
+		if r.Server > r.Archived {
+			behind = uint64(r.Server - r.Archived)
+		}
+		c.ui.message(receivedMessage{"wal_received", r.System, r.Timeline, r.Server.String(), r.Written.String(), r.Archived.String(), behind})
+		if c.ui.verbose > 0 {
+			c.ui.infof("archived up to %s on timeline %d, %d bytes behind the server", r.Archived, r.Timeline, behind)
+		}
+	}
+}
+
+func sliceEvery(w config.WAL) time.Duration {
+	if w.Every > 0 {
+		return time.Duration(w.Every)
+	}
+	return defaultSliceEvery
+}
+
+// slotOf is the name of the replication slot: only lower-case letters, digits
+// and underscores may be in it.
+func slotOf(s *logSource) string {
+	if s.postgres.Slot != "" {
+		return s.postgres.Slot
+	}
+	return "holdfast_" + strings.Map(func(r rune) rune {
+		switch {
+		case r >= 'a' && r <= 'z', r >= '0' && r <= '9':
+			return r
+		case r >= 'A' && r <= 'Z':
+			return r - 'A' + 'a'
+		}
+		return '_'
+	}, s.name)
+}
+
+// postgresDSN returns the connection string with its password, if one is
+// referred to. It never leaves the process.
+func postgresDSN(ctx context.Context, p config.Postgres) (string, error) {
+	if p.Password.IsZero() {
+		return p.DSN, nil
+	}
+	value, err := p.Password.Resolve(ctx)
+	if err != nil {
+		return "", err
+	}
+	if u, err := url.Parse(p.DSN); err == nil && u.Scheme != "" {
+		u.User = url.UserPassword(u.User.Username(), value.Reveal())
+		return u.String(), nil
+	}
+	quoted := strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value.Reveal())
+	return p.DSN + " password='" + quoted + "'", nil
+}

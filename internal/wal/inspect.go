@@ -1,0 +1,56 @@
+package wal
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"holdfast/internal/logarchive"
+)
+
+// Status is what an archive has.
+type Status struct {
+	Parts []Part
+	Gaps  []logarchive.Gap
+}
+
+// Part is a part of the log without a gap, and when its ends were archived.
+type Part struct {
+	logarchive.Range
+	From, To time.Time
+}
+
+// Inspect finds out what an archive has. It reads the records at both ends of
+// every part, and proves them.
+func Inspect(ctx context.Context, a *logarchive.Archive) (*Status, error) {
+	segments, err := a.List(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	ranges := logarchive.Coverage(segments)
+	status := &Status{Gaps: logarchive.Gaps(ranges)}
+	for _, r := range ranges {
+		first, last := ends(segments, r)
+		from, err := a.Record(ctx, first)
+		if err != nil {
+			return nil, err
+		}
+		to, err := a.Record(ctx, last)
+		if err != nil {
+			return nil, err
+		}
+		status.Parts = append(status.Parts, Part{Range: r, From: from.Time, To: to.Time})
+	}
+	return status, nil
+}
+
+// ends returns the segments with which a range begins and ends.
+func ends(segments []logarchive.Segment, r logarchive.Range) (first, last logarchive.Segment) {
+	in := func(s logarchive.Segment) bool {
+		return s.Stream == r.Stream && s.Line == r.Line && s.Start >= r.Start && s.End <= r.End &&
+			(s.Kind == logarchive.Whole || s.Kind == logarchive.Slice)
+	}
+	first = segments[slices.IndexFunc(segments, func(s logarchive.Segment) bool { return in(s) && s.Start == r.Start })]
+	last = segments[slices.IndexFunc(segments, func(s logarchive.Segment) bool { return in(s) && s.End == r.End })]
+	return first, last
+}
