@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
 	"holdfast/internal/restore"
 	"holdfast/internal/size"
+	"holdfast/internal/upkeep"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
 	"holdfast/storage"
@@ -81,8 +83,20 @@ func (c *command) runRestore(ctx context.Context, f *restoreFlags, ref string) e
 	if err != nil {
 		return err
 	}
+	ref, o.Subfolder = snapshot.SplitRef(ref)
+	var first *snapshot.Snapshot
 	return c.reading(ctx, func(ctx context.Context, r *repository.Repository, list []*snapshot.Snapshot) error {
-		return c.restore(ctx, r, list, f, o, ref)
+		s := upkeep.Copied(first, list)
+		switch {
+		case first != nil && s == nil: // a copy, to mend what is missing: no other state will do
+			return &tryNextError{fmt.Errorf("there is no copy of snapshot %s at %s", first.ID.Short(), r.Location())}
+		case first == nil:
+			if s, err = findToRead(list, f.snapshots.filter(), ref); err != nil {
+				return err
+			}
+			first = s
+		}
+		return c.restore(ctx, r, s, o)
 	})
 }
 
@@ -104,28 +118,42 @@ func (f *restoreFlags) options(c *command) (o restore.Options, err error) {
 	return o, err
 }
 
-// restore restores and tells what became of it.
-func (c *command) restore(ctx context.Context, r *repository.Repository, list []*snapshot.Snapshot, f *restoreFlags, o restore.Options, ref string) error {
-	ref, o.Subfolder = snapshot.SplitRef(ref)
-	s, err := findToRead(list, f.snapshots.filter(), ref)
-	if err != nil {
-		return err
-	}
+// restore restores and tells what became of it. If the repository lacks some
+// of it, another one may be tried, for which nothing is done twice.
+func (c *command) restore(ctx context.Context, r *repository.Repository, s *snapshot.Snapshot, o restore.Options) (err error) {
 	if o.Protected, err = c.workFolders(r); err != nil {
 		return err
 	}
 	c.ui.infof("restoring %s of %s to %s", s.ID.Short(), s.Time.Format("2006-01-02 15:04:05"), o.Target)
 	watch := c.watchRestore(&o, s)
+	lacks := noteMissing(&o)
 	receipt, err := restore.Run(ctx, r, s, o)
 	watch.stop()
 	if err != nil {
 		return err
 	}
 	c.reportRestore(receipt, &o)
-	if receipt.Errors > 0 {
-		return fmt.Errorf("%d items could not be restored as they should be; each is named above", receipt.Errors)
+	if receipt.Errors == 0 {
+		return nil
 	}
-	return nil
+	err = fmt.Errorf("%d items could not be restored as they should be; each is named above", receipt.Errors)
+	if lacks.Load() && !o.DryRun {
+		return &tryNextError{err}
+	}
+	return err
+}
+
+// noteMissing tells, after the restore, whether the repository was the reason
+// of any error.
+func noteMissing(o *restore.Options) *atomic.Bool {
+	tell, lacks := o.OnError, new(atomic.Bool)
+	o.OnError = func(path string, err error) {
+		if repository.IsCorrupt(err) || errors.Is(err, repository.ErrNotIndexed) {
+			lacks.Store(true)
+		}
+		tell(path, err)
+	}
+	return lacks
 }
 
 // workFolders returns the folders that the program itself works in.

@@ -133,6 +133,12 @@ func newFallback(c *command, places []place) *fallback {
 	return f
 }
 
+// tryNextError says that a place could not do all of the work, and that the
+// next one may do the rest.
+type tryNextError struct{ error }
+
+func (e *tryNextError) Unwrap() error { return e.error }
+
 // read does the work with the first of the places that can be used.
 func (f *fallback) read(ctx context.Context, do func(context.Context, *repository.Repository, []*snapshot.Snapshot) error) error {
 	var failed []error
@@ -142,16 +148,29 @@ func (f *fallback) read(ctx context.Context, do func(context.Context, *repositor
 			began = true
 			return do(ctx, r, list)
 		})
-		if began || err == nil || ctx.Err() != nil || isFinal(err) {
+		var next *tryNextError
+		goesOn := errors.As(err, &next) || !began && !isFinal(err)
+		if err == nil || ctx.Err() != nil || !goesOn {
 			return err
 		}
 		failed = append(failed, err)
-		f.sources[n].giveUp(err)
+		if next == nil {
+			f.sources[n].giveUp(err)
+		}
 		if n+1 < len(f.places) {
-			f.ui.warn("fallback", "", fmt.Errorf("%s cannot be used: %w\nreading the copy at %s instead", f.places[n].url, err, f.places[n+1].url))
+			f.tellNext(n, err, next != nil)
 		}
 	}
 	return errors.Join(failed...)
+}
+
+// tellNext says that the work goes on with the next place.
+func (f *fallback) tellNext(n int, err error, began bool) {
+	why := "cannot be used"
+	if began {
+		why = "lacks something"
+	}
+	f.ui.warn("fallback", "", fmt.Errorf("%s %s: %w\nreading the copy at %s instead", f.places[n].url, why, err, f.places[n+1].url))
 }
 
 // isFinal tells whether an error is one that the user must deal with, and no

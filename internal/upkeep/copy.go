@@ -66,6 +66,9 @@ type CopyReceipt struct {
 // another repository, or nil. A copy says the same of everything but its
 // parent, and has the same original.
 func Copied(s *snapshot.Snapshot, others []*snapshot.Snapshot) *snapshot.Snapshot {
+	if s == nil {
+		return nil
+	}
 	for _, o := range others {
 		if originalOf(o) == originalOf(s) && sameState(s, o) {
 			return o
