@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
 	"holdfast/storage"
+	"holdfast/storage/internal/httpx"
 )
 
 // Probe tries the service out; see storage.Prober.
@@ -69,8 +70,8 @@ func (s *Store) probeChecksum(ctx context.Context, key string) error {
 	if err != nil {
 		return err
 	}
-	body := &sentBody{Body: storage.Bytes([]byte("probe"))}
-	_, err = b.Upload(ctx, body.section(0, body.Size()), &blockblob.UploadOptions{
+	body := httpx.Send(storage.Bytes([]byte("probe")))
+	_, err = b.Upload(ctx, body.Section(0, body.Size()), &blockblob.UploadOptions{
 		AccessConditions:        absent(),
 		TransactionalValidation: blob.TransferValidationTypeMD5(make([]byte, 16)),
 	})

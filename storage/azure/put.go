@@ -8,8 +8,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"io"
-	"sync"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
@@ -19,6 +17,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"holdfast/storage"
+	"holdfast/storage/internal/httpx"
 )
 
 const (
@@ -33,7 +32,7 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storag
 	if err != nil {
 		return fmt.Errorf("put %s: %w", key, err)
 	}
-	sent := &sentBody{Body: body}
+	sent := httpx.Send(body)
 	if body.Size() <= s.tuning.singleBytes {
 		err = s.putWhole(ctx, b, sent, o)
 	} else {
@@ -42,7 +41,7 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storag
 	if err == nil {
 		return nil
 	}
-	if failure := sent.failure(); failure != nil && ctx.Err() == nil {
+	if failure := sent.Failure(); failure != nil && ctx.Err() == nil {
 		return fmt.Errorf("put %s: read body: %w", key, failure)
 	}
 	return fmt.Errorf("put %s: %w", key, s.putFailure(ctx, err))
@@ -51,12 +50,14 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storag
 // putFailure is failure for answers to a Put under the condition that nothing
 // is there: what forbids to touch the object there says that there is one.
 func (s *Store) putFailure(ctx context.Context, err error) error {
-	if hasCode(err, bloberror.BlobAlreadyExists, bloberror.ConditionNotMet, bloberror.TargetConditionNotMet,
-		bloberror.BlobArchived, bloberror.BlobBeingRehydrated, bloberror.UnauthorizedBlobOverwrite,
-		bloberror.BlobImmutableDueToPolicy, blobImmutableDueToLegalHold) {
+	if hasCode(err, bloberror.ConditionNotMet, bloberror.TargetConditionNotMet, bloberror.UnauthorizedBlobOverwrite) {
 		return storage.ErrExists
 	}
-	return s.failure(ctx, err)
+	err = s.failure(ctx, err)
+	if errors.Is(err, storage.ErrExists) || errors.Is(err, storage.ErrCold) || errors.Is(err, storage.ErrImmutable) {
+		return storage.ErrExists
+	}
+	return err
 }
 
 // absent is the condition that no blob of the name exists.
@@ -64,12 +65,12 @@ func absent() *blob.AccessConditions {
 	return &blob.AccessConditions{ModifiedAccessConditions: &blob.ModifiedAccessConditions{IfNoneMatch: to.Ptr(azcore.ETagAny)}}
 }
 
-func (s *Store) putWhole(ctx context.Context, b *blockblob.Client, body *sentBody, o storage.PutOptions) error {
-	sum, err := md5Of(ctx, storage.Unpaced(body.Body), 0, body.Size())
+func (s *Store) putWhole(ctx context.Context, b *blockblob.Client, body *httpx.Sent, o storage.PutOptions) error {
+	sum, err := md5Of(ctx, body, 0, body.Size())
 	if err != nil {
 		return err
 	}
-	_, err = b.Upload(ctx, body.section(0, body.Size()), &blockblob.UploadOptions{
+	_, err = b.Upload(ctx, body.Section(0, body.Size()), &blockblob.UploadOptions{
 		AccessConditions:             absent(),
 		TransactionalValidation:      blob.TransferValidationTypeMD5(sum),
 		Tier:                         s.tierOption(),
@@ -82,7 +83,7 @@ func (s *Store) putWhole(ctx context.Context, b *blockblob.Client, body *sentBod
 
 // putBlocks sends body in blocks and then makes them the object. The names of
 // the blocks are of this Put alone: two writers of one key would mix theirs.
-func (s *Store) putBlocks(ctx context.Context, b *blockblob.Client, body *sentBody, o storage.PutOptions) error {
+func (s *Store) putBlocks(ctx context.Context, b *blockblob.Client, body *httpx.Sent, o storage.PutOptions) error {
 	size := body.Size()
 	each := max(s.tuning.blockBytes, (size+maxBlocks-1)/maxBlocks)
 	names := blockNames(int((size + each - 1) / each))
@@ -91,7 +92,9 @@ func (s *Store) putBlocks(ctx context.Context, b *blockblob.Client, body *sentBo
 	for i, name := range names {
 		from := int64(i) * each
 		length := min(each, size-from)
-		g.Go(func() error { return putBlock(gctx, b, name, body, from, length) })
+		g.Go(func() error {
+			return body.Again(gctx, func() error { return s.putBlock(gctx, b, name, body, from, length) })
+		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -112,15 +115,15 @@ func (s *Store) putBlocks(ctx context.Context, b *blockblob.Client, body *sentBo
 	return err
 }
 
-func putBlock(ctx context.Context, b *blockblob.Client, name string, body *sentBody, from, length int64) error {
-	sum, err := md5Of(ctx, storage.Unpaced(body.Body), from, length)
+func (s *Store) putBlock(ctx context.Context, b *blockblob.Client, name string, body *httpx.Sent, from, length int64) error {
+	sum, err := md5Of(ctx, body, from, length)
 	if err != nil {
 		return err
 	}
-	_, err = b.StageBlock(ctx, name, body.section(from, length), &blockblob.StageBlockOptions{
+	_, err = b.StageBlock(ctx, name, body.Section(from, length), &blockblob.StageBlockOptions{
 		TransactionalValidation: blob.TransferValidationTypeMD5(sum),
 	})
-	return err
+	return s.failure(ctx, err)
 }
 
 // blockNames returns n names of one length, which nobody else uses.
@@ -138,60 +141,8 @@ func blockNames(n int) []string {
 // md5Of hashes a range of body, for the service to compare with what arrives.
 // MD5 is all it can do that holds against the line; nothing relies on it
 // against people.
-func md5Of(ctx context.Context, body storage.Body, from, length int64) ([]byte, error) {
+func md5Of(ctx context.Context, body *httpx.Sent, from, length int64) ([]byte, error) {
 	h := md5.New()
-	n, err := io.Copy(h, &contextReader{ctx: ctx, r: io.NewSectionReader(body, from, length)})
-	if err == nil && n != length {
-		err = fmt.Errorf("body ends after %d of %d bytes: %w", from+n, body.Size(), io.ErrUnexpectedEOF)
-	}
+	err := body.Hash(ctx, h, from, length)
 	return h.Sum(nil), err
 }
-
-// contextReader stops when its context ends.
-type contextReader struct {
-	ctx context.Context // of the one Put this reader serves
-	r   io.Reader
-}
-
-func (c *contextReader) Read(p []byte) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.r.Read(p)
-}
-
-// sentBody remembers that reading the body failed, which the client library
-// reports as a failed request.
-type sentBody struct {
-	storage.Body
-	mu  sync.Mutex
-	err error
-}
-
-func (b *sentBody) ReadAt(p []byte, off int64) (int, error) {
-	n, err := b.Body.ReadAt(p, off)
-	if err != nil && (!errors.Is(err, io.EOF) || off+int64(n) < b.Size()) {
-		if errors.Is(err, io.EOF) {
-			err = io.ErrUnexpectedEOF
-		}
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.err = err
-	}
-	return n, err
-}
-
-func (b *sentBody) failure() error {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	return b.err
-}
-
-// section is a range of the body to be sent.
-func (b *sentBody) section(from, length int64) io.ReadSeekCloser {
-	return section{io.NewSectionReader(b, from, length)}
-}
-
-type section struct{ *io.SectionReader }
-
-func (section) Close() error { return nil }
