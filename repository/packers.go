@@ -8,6 +8,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
@@ -22,17 +23,21 @@ const (
 	openPackers = 2
 	// packBufferBytes gathers small blobs before they are written to disk.
 	packBufferBytes = 128 << 10
-	// maxPackBlobs bounds the memory for a pack's entries, some 100 bytes
-	// each until an index file lists them. Only packs of blobs below 300 bytes
-	// reach it before they are full.
-	maxPackBlobs = 50_000
 )
+
+// MaxPackBlobs is how many blobs fill a pack of any size. It bounds the memory
+// for a pack's entries, some 150 bytes each until an index file lists them.
+// Only packs of blobs below 700 bytes reach it before they have their size.
+const MaxPackBlobs = 25_000
 
 // packers fills the packs of one blob type.
 type packers struct {
 	w    *Writer
 	t    blob.Type
 	open [openPackers]packer
+	// expected is how many blobs the pack before held: the next, most likely,
+	// holds about as many, and a list that grows takes several times its size.
+	expected atomic.Int64
 }
 
 // packer fills one pack. It is empty until its first blob comes.
@@ -48,12 +53,14 @@ type openPack struct {
 	builder *pack.Builder
 }
 
-func newOpenPack(s storage.Store, sizeBytes int) (*openPack, error) {
+func newOpenPack(s storage.Store, sizeBytes, blobs int) (*openPack, error) {
 	spool, err := storage.NewSpool(s)
 	if err != nil {
 		return nil, fmt.Errorf("start pack: %w", err)
 	}
-	return newOpenPackIn(spool, sizeBytes), nil
+	k := newOpenPackIn(spool, sizeBytes)
+	k.builder.Expect(blobs)
+	return k, nil
 }
 
 func newOpenPackIn(spool storage.Spool, sizeBytes int) *openPack {
@@ -64,26 +71,27 @@ func newOpenPackIn(spool storage.Spool, sizeBytes int) *openPack {
 // add puts a sealed blob into one of the open packs, and hands the pack to
 // the uploads when it is full.
 func (p *packers) add(ctx context.Context, h blob.Handle, sealed []byte, plainLength uint32) error {
-	full, err := p.open[rand.IntN(openPackers)].add(p.w, h, sealed, plainLength)
+	full, err := p.open[rand.IntN(openPackers)].add(p, h, sealed, plainLength)
 	if err != nil || full == nil {
 		return err
 	}
+	p.expected.Store(int64(full.builder.Len()))
 	return p.w.upload(ctx, full)
 }
 
 // add returns the pack when the blob made it full.
-func (k *packer) add(w *Writer, h blob.Handle, sealed []byte, plainLength uint32) (full *openPack, err error) {
+func (k *packer) add(p *packers, h blob.Handle, sealed []byte, plainLength uint32) (full *openPack, err error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.openPack == nil {
-		if k.openPack, err = newOpenPack(w.r.store, w.options.PackSizeBytes); err != nil {
+		if k.openPack, err = newOpenPack(p.w.r.store, p.w.options.PackSizeBytes, int(p.expected.Load())); err != nil {
 			return nil, err
 		}
 	}
 	if err := k.builder.Add(h, sealed, plainLength); err != nil {
 		return nil, fmt.Errorf("write pack: %w", err)
 	}
-	if !k.builder.Full() && k.builder.Len() < maxPackBlobs {
+	if !k.builder.Full() && k.builder.Len() < MaxPackBlobs {
 		return nil, nil
 	}
 	return k.take(), nil

@@ -123,8 +123,8 @@ func (r *Repository) NewWriter(ctx context.Context, o WriterOptions) (*Writer, e
 		moved:   make(id.Set),
 		uploads: semaphore.NewWeighted(uploadsAtOnce),
 	}
-	w.packs[blob.Data] = packers{w: w, t: blob.Data}
-	w.packs[blob.Tree] = packers{w: w, t: blob.Tree}
+	w.packs[blob.Data].w, w.packs[blob.Data].t = w, blob.Data
+	w.packs[blob.Tree].w, w.packs[blob.Tree].t = w, blob.Tree
 	var err error
 	if w.sealers, err = newSealers(o); err != nil {
 		return nil, err

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"math"
 	"slices"
+
+	"holdfast/repository"
 )
 
 const (
@@ -67,6 +69,9 @@ func (p *PrunePlan) mustCompress(s *packState) bool {
 }
 
 func (p *PrunePlan) isSmall(s *packState) bool {
+	if s.used.Count+s.unused.Count >= repository.MaxPackBlobs {
+		return false // full, however few bytes that are
+	}
 	if p.o.RepackSmallerThan > 0 {
 		return s.sizeBytes < int64(p.o.RepackSmallerThan)
 	}

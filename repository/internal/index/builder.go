@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"math"
 	"os"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -75,6 +76,7 @@ type staged struct {
 
 func (s *staged) addPack(pack id.ID, blobs []blob.Blob) {
 	row := uint32(len(s.packs))
+	s.entries = slices.Grow(s.entries, len(blobs))
 	s.packs = append(s.packs, pack)
 	for i := range blobs {
 		s.entries = append(s.entries, newEntry(&blobs[i], row))
@@ -93,6 +95,7 @@ func (b *builder) add(file id.ID, s *staged) error {
 	}
 	b.files = append(b.files, file)
 	b.entries += uint64(len(s.entries))
+	b.run = slices.Grow(b.run, min(len(s.entries), runEntries-len(b.run)))
 	for _, e := range s.entries {
 		e.moveTo(first + e.row())
 		b.run = append(b.run, e)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"slices"
 
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
@@ -45,6 +46,9 @@ type Builder struct {
 func NewBuilder(w io.Writer, target int64) *Builder {
 	return &Builder{w: w, hash: sha256.New(), target: min(target, MaxSize)}
 }
+
+// Expect makes room for the entries of so many blobs.
+func (p *Builder) Expect(blobs int) { p.blobs = slices.Grow(p.blobs, blobs) }
 
 // Add appends a sealed blob. PlainLength counts the blob's bytes before they
 // were compressed, and is 0 when they were not.
