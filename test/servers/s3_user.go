@@ -9,7 +9,7 @@ import (
 // User makes credentials that may do what a policy of S3 allows, and no more.
 func (s *S3Server) User(t testing.TB, policy []byte) (accessKey, secretKey string) {
 	t.Helper()
-	accessKey, secretKey = "user-"+random(), random()+random()
+	accessKey, secretKey = random(), random()+random()
 	account, err := json.Marshal(map[string]any{
 		"policy": json.RawMessage(policy), "accessKey": accessKey, "secretKey": secretKey,
 	})
