@@ -117,7 +117,7 @@ type build struct {
 	in       *stream
 	progress *Progress
 	chunks   *repository.ChunkReader
-	buffers  chunkBuffers
+	buffers  buffers
 	group    *errgroup.Group
 	// linked holds the content of files with several names, by the first.
 	linked map[string][]id.ID

@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"context"
 	"fmt"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -40,7 +39,7 @@ type pipeline struct {
 	group   *errgroup.Group
 	room    *semaphore.Weighted
 	queue   chan piece
-	buffers sync.Pool
+	buffers buffers
 }
 
 // run calls produce, which sends pieces, while it writes them to tw.
@@ -80,11 +79,7 @@ func (p *pipeline) content(ctx context.Context, blobs []id.ID) error {
 		}
 		loaded := make(chan []byte, 1)
 		p.group.Go(func() error {
-			buffer, _ := p.buffers.Get().(*[]byte)
-			if buffer == nil {
-				buffer = new([]byte)
-			}
-			plain, err := p.repo.LoadBlob(ctx, h, *buffer)
+			plain, err := p.repo.LoadBlob(ctx, h, p.buffers.Get(int(weight)))
 			if err == nil {
 				loaded <- plain
 			}
@@ -123,6 +118,6 @@ func (p *pipeline) writePiece(ctx context.Context, tw *tar.Writer, next piece) e
 	}
 	_, err := tw.Write(plain)
 	p.room.Release(next.weight)
-	p.buffers.Put(&plain)
+	p.buffers.Put(plain)
 	return err
 }
