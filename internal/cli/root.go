@@ -128,6 +128,7 @@ var commands = []func(*command) *cobra.Command{
 	newRewrite,
 	newKey,
 	newUnlock,
+	newStorage,
 	newWAL,
 	newVersion,
 }

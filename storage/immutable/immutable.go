@@ -11,7 +11,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"strings"
+	"sync"
 	"time"
 
 	"holdfast/storage"
@@ -74,6 +76,9 @@ type Store struct {
 	storage.Store
 	policy Policy
 	now    func() time.Time
+
+	mu  sync.Mutex
+	put map[string]time.Time
 }
 
 var _ storage.Wrapper = (*Store)(nil)
@@ -83,7 +88,7 @@ func New(s storage.Store, p Policy, now func() time.Time) *Store {
 	if now == nil {
 		now = time.Now
 	}
-	return &Store{Store: s, policy: p, now: now}
+	return &Store{Store: s, policy: p, now: now, put: map[string]time.Time{}}
 }
 
 // Unwrap returns the store below.
@@ -91,6 +96,14 @@ func (s *Store) Unwrap() storage.Store { return s.Store }
 
 // Policy returns how objects are locked.
 func (s *Store) Policy() Policy { return s.policy }
+
+// Locked returns the objects that were put through s, with the ends of their
+// retentions: some 100 bytes for each pack of 16 MiB.
+func (s *Store) Locked() map[string]time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return maps.Clone(s.put)
+}
 
 // Put stores body and locks it. A retention that the caller asks for stays
 // when it is longer.
@@ -105,6 +118,11 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storag
 		o.Retention = r
 	}
 	err := s.Store.Put(ctx, key, body, o)
+	if err == nil {
+		s.mu.Lock()
+		s.put[key] = o.Retention.Until
+		s.mu.Unlock()
+	}
 	if errors.Is(err, storage.ErrUnsupported) {
 		return fmt.Errorf("%w; the place cannot lock objects, as `immutable` asks for: `holdfast storage check` tells what is missing", err)
 	}
