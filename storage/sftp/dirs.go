@@ -13,75 +13,130 @@ import (
 // durableDirs remembers the folders whose own entry in their parent is known
 // to be on disk. A file is only safe in a folder that is safe itself, and
 // somebody else may have made the folder a moment ago without a flush.
+//
+// Folders are made side by side: a first backup makes 256, each of which
+// takes some round trips.
 type durableDirs struct {
 	mu    sync.Mutex
-	known map[string]bool
+	known map[string]*durableDir
+}
+
+// durableDir is a folder that is known to be safe once done is closed, unless
+// err says why it is not.
+type durableDir struct {
+	done chan struct{}
+	err  error
 }
 
 // ensureDir makes dir, a folder below the root, and its parents durable.
 func (s *Store) ensureDir(c *conn, dir string) error {
-	s.dirs.mu.Lock()
-	defer s.dirs.mu.Unlock()
-	if s.dirs.known == nil {
-		s.dirs.known = map[string]bool{}
-	}
-	return s.ensureDirLocked(c, dir)
-}
-
-func (s *Store) ensureDirLocked(c *conn, dir string) error {
-	if dir == s.root || s.dirs.known[dir] {
+	if dir == s.root {
 		return nil
 	}
+	d, first := s.dirs.get(dir)
+	if !first {
+		<-d.done
+		return d.err
+	}
+	d.err = s.makeDurable(c, dir)
+	if d.err != nil {
+		s.dirs.forget(dir)
+	}
+	close(d.done)
+	return d.err
+}
+
+// get returns what is known of dir, and whether the caller is the one to make
+// it durable.
+func (d *durableDirs) get(dir string) (_ *durableDir, first bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if known := d.known[dir]; known != nil {
+		return known, false
+	}
+	if d.known == nil {
+		d.known = map[string]*durableDir{}
+	}
+	d.known[dir] = &durableDir{done: make(chan struct{})}
+	return d.known[dir], true
+}
+
+// add makes dir known as durable.
+func (d *durableDirs) add(dir string) {
+	if entry, first := d.get(dir); first {
+		close(entry.done)
+	}
+}
+
+func (d *durableDirs) forget(dir string) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	delete(d.known, dir)
+}
+
+// makeDurable makes dir, whose parent may be missing too, and flushes its
+// entry.
+func (s *Store) makeDurable(c *conn, dir string) error {
 	parent := path.Dir(dir)
-	if err := s.ensureDirLocked(c, parent); err != nil {
+	if err := s.ensureDir(c, parent); err != nil {
 		return err
 	}
-	// The root itself is never made here: when a disk was unmounted, its
-	// backups must not go to the disk below the mount point.
-	if err := s.mkdir(c, dir); err != nil {
+	var folder *sftp.File
+	var made bool
+	var err error
+	atOnce(
+		// The root itself is never made here: when a disk was unmounted, its
+		// backups must not go to the disk below the mount point.
+		func() { made, err = s.mkdir(c, dir) },
+		func() { folder = c.openDir(parent) },
+	)
+	defer c.closeLater(folder)
+	if err != nil {
 		return err
 	}
-	// One flush of the parent makes all folders in it durable, so the 256
-	// folders of data/ cost one flush when they are there already.
+	if made {
+		atOnce(
+			func() { err = c.sync(folder) },
+			func() { c.sftp.Chmod(dir, s.dirMode) }, //nolint:errcheck // some servers know no modes
+		)
+		return err
+	}
+	// It was there, and so are its siblings, most likely: one flush for all.
 	siblings, err := c.sftp.ReadDir(parent)
 	if err != nil {
 		return err
 	}
-	if err := c.syncDir(parent); err != nil {
+	if err := c.sync(folder); err != nil {
 		return err
 	}
 	for _, e := range siblings {
 		if e.IsDir() {
-			s.dirs.known[path.Join(parent, e.Name())] = true
+			s.dirs.add(path.Join(parent, e.Name()))
 		}
 	}
-	s.dirs.known[dir] = true
 	return nil
 }
 
 // mkdir makes one folder, unless it is there.
-func (s *Store) mkdir(c *conn, dir string) error {
-	err := c.sftp.Mkdir(dir)
+func (s *Store) mkdir(c *conn, dir string) (made bool, err error) {
+	err = c.sftp.Mkdir(dir)
 	if err == nil {
-		c.sftp.Chmod(dir, s.dirMode) //nolint:errcheck // some servers know no modes
-		return nil
+		return true, nil
 	}
 	info, serr := c.sftp.Stat(dir)
 	switch {
 	case serr != nil: // that it is not there is no news
-		return fmt.Errorf("make folder %s: %w", dir, err)
+		return false, fmt.Errorf("make folder %s: %w", dir, err)
 	case !info.IsDir():
-		return fmt.Errorf("make folder %s: a file is where a folder should be", dir)
+		return false, fmt.Errorf("make folder %s: a file is where a folder should be", dir)
 	}
-	return nil
+	return false, nil
 }
 
 // forgetDir is called when dir turned out to be gone.
 func (s *Store) forgetDir(dir string) {
-	s.dirs.mu.Lock()
-	defer s.dirs.mu.Unlock()
 	for ; dir != s.root && dir != "." && dir != "/"; dir = path.Dir(dir) {
-		delete(s.dirs.known, dir)
+		s.dirs.forget(dir)
 	}
 }
 
@@ -113,9 +168,10 @@ func (s *Store) mkdirAllDurably(c *conn, dir string) error {
 	if err := s.mkdirAllDurably(c, parent); err != nil {
 		return err
 	}
-	if err := s.mkdir(c, dir); err != nil {
+	if _, err := s.mkdir(c, dir); err != nil {
 		return err
 	}
+	c.sftp.Chmod(dir, s.dirMode) //nolint:errcheck // some servers know no modes
 	return c.syncDir(parent)
 }
 
