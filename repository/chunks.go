@@ -9,6 +9,10 @@ import (
 // CutMethod decides where files are cut into blobs. It may be shared.
 type CutMethod = chunk.Method
 
+// FixedCut cuts after every so many bytes: for files that change in place,
+// page by page.
+func FixedCut(bytes int) CutMethod { return chunk.Fixed(bytes) }
+
 // ChunkBuffers hands out the memory that chunks are read into.
 type ChunkBuffers = chunk.Buffers
 

@@ -1,0 +1,33 @@
+package source
+
+import (
+	"context"
+	"io"
+
+	"holdfast/repository/tree"
+)
+
+// Arrivals is a source whose files come one after the other, in an order of
+// their own: from a server that sends them. Each is read once, while it is
+// there.
+type Arrivals interface {
+	// Next returns the next file or directory, or io.EOF after the last. The
+	// content of the one before is gone then. Any other error means that the
+	// source is not whole: there is no snapshot.
+	Next(ctx context.Context) (*Arrival, error)
+}
+
+// Arrival is one file or directory.
+type Arrival struct {
+	// Path is where it stands in the snapshot, "/" between directories,
+	// without one at the beginning. Directories above it need not come.
+	Path string
+	// Node is its metadata; Name and Content are filled in.
+	Node tree.Node
+	// Content is that of a file. It must yield exactly Node.Size bytes, but
+	// if the size is not known, when SizeUnknown is set.
+	Content     io.Reader
+	SizeUnknown bool
+	// CutBytes cuts the file after every so many bytes; 0 cuts by content.
+	CutBytes int
+}
