@@ -91,10 +91,20 @@ func (o *Options) sources(client *http.Client) []source {
 		// A profile that the environment names is meant, too.
 		{files.name, files.Provider, os.Getenv("AWS_PROFILE") != ""},
 	}
-	if strings.EqualFold(os.Getenv("AWS_EC2_METADATA_DISABLED"), "true") && os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE") == "" {
+	machine := &credentials.IAM{Client: client, Region: o.Region}
+	switch {
+	case os.Getenv("AWS_WEB_IDENTITY_TOKEN_FILE") != "":
+		machine.Endpoint = o.STSEndpoint
+		return append(found, source{"the web identity of this machine", machine, true})
+	case strings.EqualFold(os.Getenv("AWS_EC2_METADATA_DISABLED"), "true") && !isContainer():
 		return found
 	}
-	return append(found, source{"the identity of this machine", &credentials.IAM{Client: client, Region: o.Region}, false})
+	return append(found, source{"the identity of this machine", machine, false})
+}
+
+// isContainer tells whether a service beside this process has credentials.
+func isContainer() bool {
+	return os.Getenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != "" || os.Getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI") != ""
 }
 
 // search is a provider of credentials that takes the first source which has

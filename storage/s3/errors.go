@@ -57,6 +57,9 @@ func (s *Store) explain(err error) error {
 	}
 	// HEAD is answered without a body, so some errors have only their number.
 	err = &serviceError{r}
+	if isProtected(r) {
+		return fmt.Errorf("%w: %w", storage.ErrImmutable, err)
+	}
 	switch r.Code {
 	case "NoSuchKey", "NoSuchVersion", "NoSuchObject":
 		return fmt.Errorf("%w: %w", storage.ErrNotFound, err)
@@ -68,8 +71,6 @@ func (s *Store) explain(err error) error {
 		return fmt.Errorf("%w: %w", storage.ErrSetup, err)
 	case "InvalidObjectState":
 		return fmt.Errorf("%w: %w", storage.ErrCold, err)
-	case "ObjectLocked", "InvalidRetentionPeriod":
-		return fmt.Errorf("%w: %w", storage.ErrImmutable, err)
 	case "XMinioStorageFull", "XMinioAdminBucketQuotaExceeded", "QuotaExceeded", "InsufficientStorage", "InsufficientCapacity":
 		return fmt.Errorf("%w: %w", storage.ErrFull, err)
 	case "NotImplemented", "MethodNotAllowed":
@@ -85,7 +86,7 @@ func (s *Store) explain(err error) error {
 	case http.StatusNotFound:
 		return fmt.Errorf("%w: %w", storage.ErrNotFound, err)
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return s.explainDenied(r, err)
+		return s.explainDenied(err)
 	case http.StatusMovedPermanently, http.StatusTemporaryRedirect:
 		return fmt.Errorf("%w: %w%s", storage.ErrSetup, err, regionHint(r))
 	case http.StatusInsufficientStorage:
@@ -96,14 +97,17 @@ func (s *Store) explain(err error) error {
 	return err
 }
 
-// explainDenied tells what protects an object for everybody from what only
-// these credentials may not.
-func (s *Store) explainDenied(r minio.ErrorResponse, err error) error {
-	for _, word := range []string{"object lock", "object locked", "WORM", "retention", "legal hold"} {
-		if strings.Contains(strings.ToLower(r.Message), strings.ToLower(word)) {
-			return fmt.Errorf("%w: %w", storage.ErrImmutable, err)
-		}
+// isProtected tells an object that nobody may change now from one that these
+// credentials may not. AWS and MinIO say it in words only.
+func isProtected(r minio.ErrorResponse) bool {
+	if r.StatusCode/100 != 4 || r.Code == "ObjectLockConfigurationNotFoundError" {
+		return false
 	}
+	m := strings.ToLower(r.Message)
+	return r.Code == "ObjectLocked" || strings.Contains(m, "worm protected") || strings.Contains(m, "protected by object lock")
+}
+
+func (s *Store) explainDenied(err error) error {
 	return fmt.Errorf("%w: %w: these credentials may not do this in the bucket %q (a service also says so of an object "+
 		"that does not exist to credentials that may not list); see `holdfast storage policy` for what they need", fs.ErrPermission, err, s.options.Bucket)
 }

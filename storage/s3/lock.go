@@ -92,22 +92,24 @@ func (s *Store) Extend(ctx context.Context, key string, r storage.Retention) err
 }
 
 func (s *Store) extend(ctx context.Context, key string, want storage.Retention) error {
-	err := s.setRetention(ctx, key, want)
-	if !errors.Is(err, fs.ErrPermission) && !errors.Is(err, storage.ErrImmutable) {
-		return err
+	refused := s.setRetention(ctx, key, want, false)
+	if !errors.Is(refused, fs.ErrPermission) && !errors.Is(refused, storage.ErrImmutable) {
+		return refused
 	}
-	is, rerr := s.retention(ctx, key)
-	if rerr != nil {
-		return err
+	is, err := s.retention(ctx, key)
+	if err != nil {
+		return refused
 	}
 	better := stricter(is, want)
 	if better == is {
 		return nil
 	}
-	if better == want { // which was refused
-		return err
+	// From governance to compliance is a change that MinIO wants to be forced.
+	force := is.Mode == storage.Governance && better.Mode == storage.Compliance
+	if better == want && !force {
+		return refused
 	}
-	return s.setRetention(ctx, key, better)
+	return s.setRetention(ctx, key, better, force)
 }
 
 // stricter is the retention that protects as long and as well as both.
@@ -122,13 +124,15 @@ func stricter(is, want storage.Retention) storage.Retention {
 	return want
 }
 
-func (s *Store) setRetention(ctx context.Context, key string, r storage.Retention) error {
+func (s *Store) setRetention(ctx context.Context, key string, r storage.Retention, force bool) error {
 	name, err := s.name(ctx, key)
 	if err != nil {
 		return err
 	}
 	mode, until := serviceMode(r.Mode), wholeSeconds(r.Until).UTC()
-	err = s.core.PutObjectRetention(ctx, s.options.Bucket, name, minio.PutObjectRetentionOptions{Mode: &mode, RetainUntilDate: &until})
+	err = s.core.PutObjectRetention(ctx, s.options.Bucket, name, minio.PutObjectRetentionOptions{
+		Mode: &mode, RetainUntilDate: &until, GovernanceBypass: force,
+	})
 	if isAboutLocking(err) {
 		return fmt.Errorf("%w: %w: the bucket has no object lock", storage.ErrUnsupported, err)
 	}

@@ -37,6 +37,7 @@ import (
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
+	"github.com/minio/minio-go/v7/pkg/s3utils"
 )
 
 // Store keeps objects in one bucket. Open and Create make it.
@@ -64,6 +65,9 @@ var (
 func Open(_ context.Context, o Options) (*Store, error) {
 	if o.Endpoint == "" || o.Bucket == "" {
 		return nil, errors.New("open S3 storage: no endpoint or no bucket is named")
+	}
+	if err := s3utils.CheckValidBucketName(o.Bucket); err != nil {
+		return nil, fmt.Errorf("open S3 storage: %w: bucket %q: %w", storage.ErrSetup, o.Bucket, err)
 	}
 	connections, err := httpx.NewTransport(httpx.Options{Connections: o.Connections, CACertFile: o.CACertFile, Stall: o.Stall})
 	if err != nil {
