@@ -91,6 +91,7 @@ var shortcuts = map[string][]string{
 // the shell, which builds everything, names them, and so do tools.
 var implementations = []string{
 	"internal/source/files",
+	"internal/source/postgres",
 	"storage/breaker",
 	"storage/azure",
 	"storage/fault",

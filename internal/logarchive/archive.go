@@ -37,7 +37,7 @@ type Archive struct {
 
 // New returns the archive of a source in a store. Nothing is read or written.
 func New(store storage.Store, o Options) (*Archive, error) {
-	if !validName.MatchString(o.Source) {
+	if !validName(o.Source) {
 		return nil, fmt.Errorf("log archive: source %q is no valid name", o.Source)
 	}
 	if o.Signing != nil {

@@ -3,7 +3,6 @@ package logarchive
 import (
 	"errors"
 	"fmt"
-	"regexp"
 )
 
 // Position is a place in a log, counted in bytes. For PostgreSQL it is the LSN.
@@ -48,14 +47,28 @@ type Segment struct {
 // ErrInvalidSegment says that a segment contradicts itself.
 var ErrInvalidSegment = errors.New("invalid log segment")
 
-var validName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+// maxNameBytes bounds the names that become parts of keys.
+const maxNameBytes = 128
+
+// validName tells whether a name can be a part of a key.
+func validName(name string) bool {
+	for i, c := range []byte(name) {
+		switch {
+		case c >= 'a' && c <= 'z', c >= 'A' && c <= 'Z', c >= '0' && c <= '9':
+		case i > 0 && (c == '.' || c == '_' || c == '-'):
+		default:
+			return false
+		}
+	}
+	return name != "" && len(name) <= maxNameBytes
+}
 
 // check returns an ErrInvalidSegment for what must not become a key.
 func (s Segment) check() error {
 	switch {
-	case !validName.MatchString(s.Stream):
+	case !validName(s.Stream):
 		return fmt.Errorf("%w: stream %q", ErrInvalidSegment, s.Stream)
-	case !validName.MatchString(s.Name):
+	case !validName(s.Name):
 		return fmt.Errorf("%w: name %q", ErrInvalidSegment, s.Name)
 	case s.Kind != Whole && s.Kind != Slice && s.Kind != Part && s.Kind != History && s.Kind != Label:
 		return fmt.Errorf("%w: kind %q of %s", ErrInvalidSegment, s.Kind, s.Name)
