@@ -22,9 +22,21 @@ type buffers struct {
 
 var _ repository.ChunkBuffers = (*buffers)(nil)
 
+// roomFor returns the size of the buffer that Get gives for size bytes.
+func roomFor(size int) int {
+	if class := classOf(size); class <= maxBufferClass {
+		return 1 << class
+	}
+	return size
+}
+
+func classOf(size int) int {
+	return max(minBufferClass, bits.Len(uint(max(size, 1)-1))) //nolint:gosec // not negative
+}
+
 // Get returns an empty buffer with room for size bytes.
 func (b *buffers) Get(size int) []byte {
-	class := max(minBufferClass, bits.Len(uint(max(size, 1)-1))) //nolint:gosec // not negative
+	class := classOf(size)
 	if class > maxBufferClass {
 		return make([]byte, 0, size)
 	}

@@ -14,10 +14,10 @@ import (
 )
 
 const (
-	// contentAhead bounds, in bytes, the blobs that are loaded before the tar
-	// has come to them: enough to keep a link of 200 Mbit/s and 50 ms busy
-	// many times over, and the largest blobs of common repositories.
-	contentAhead = 48 << 20
+	// contentAhead bounds the memory of the blobs that are loaded before the
+	// tar has come to them, in bytes: three of the largest of common
+	// repositories, or a link of 1 Gbit/s and 150 ms kept busy.
+	contentAhead = 24 << 20
 	// piecesAhead bounds the headers and blobs in the queue: a few thousand
 	// small files' worth would be no faster.
 	piecesAhead = 512
@@ -73,13 +73,14 @@ func (p *pipeline) content(ctx context.Context, blobs []id.ID) error {
 		if !ok {
 			return fmt.Errorf("%s: %w", h, repository.ErrNotIndexed)
 		}
-		weight := min(int64(at.DataLength()), contentAhead)
+		length := int(at.DataLength())
+		weight := min(int64(roomFor(length)), contentAhead)
 		if err := p.room.Acquire(ctx, weight); err != nil {
 			return context.Cause(ctx)
 		}
 		loaded := make(chan []byte, 1)
 		p.group.Go(func() error {
-			plain, err := p.repo.LoadBlob(ctx, h, p.buffers.Get(int(weight)))
+			plain, err := p.repo.LoadBlob(ctx, h, p.buffers.Get(length))
 			if err == nil {
 				loaded <- plain
 			}
