@@ -95,6 +95,7 @@ var implementations = []string{
 	"storage/breaker",
 	"storage/azure",
 	"storage/fault",
+	"storage/gcs",
 	"storage/immutable",
 	"storage/local",
 	"storage/mem",

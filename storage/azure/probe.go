@@ -31,26 +31,13 @@ func (s *Store) Probe(ctx context.Context) (storage.Probe, error) {
 			p.Service = name
 		}
 		if now, err := http.ParseTime(answer.Header.Get("Date")); err == nil {
-			p.ClockSkew = skew(now, begun, time.Now())
+			p.ClockSkew = httpx.Skew(now, begun, time.Now())
 		}
 	}
 	p.ConditionalCreate = s.probeCreate(ctx, key)
 	p.ChecksumsVerified = s.probeChecksum(ctx, key+"-sum")
 	_ = s.Delete(ctx, key) // append-only credentials leave one
 	return p, ctx.Err()
-}
-
-// skew is how far the service's clock is ahead, which tells whole seconds;
-// what the answer took on its way does not count.
-func skew(service, begun, ended time.Time) time.Duration {
-	switch {
-	case service.Add(time.Second).Before(begun):
-		return service.Add(time.Second).Sub(begun)
-	case service.After(ended):
-		return service.Sub(ended)
-	default:
-		return 0
-	}
 }
 
 func (s *Store) probeCreate(ctx context.Context, key string) error {

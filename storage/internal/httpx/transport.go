@@ -31,6 +31,11 @@ type Options struct {
 	// CACertFile holds the certificates (PEM) of authorities to be trusted
 	// besides the ones of the system.
 	CACertFile string
+	// ClientCertFile holds a certificate and its private key (PEM), to be
+	// shown to the service.
+	ClientCertFile string
+	// Socket, if set, is the Unix socket that every connection is made to.
+	Socket string
 	// Stall is how long nothing may move on a request. Default 2 minutes: busy
 	// services take their time with an answer, and trying again too early
 	// makes them busier.
@@ -58,6 +63,10 @@ func NewTransport(o Options) (*Transport, error) {
 	if err != nil {
 		return nil, err
 	}
+	certificates, err := clientCertificate(o.ClientCertFile)
+	if err != nil {
+		return nil, err
+	}
 	// One stream for each connection: over HTTP/2 all requests would share
 	// the congestion window of a single one, which a long line never fills.
 	protocols := new(http.Protocols)
@@ -65,9 +74,9 @@ func NewTransport(o Options) (*Transport, error) {
 	return &Transport{
 		base: &http.Transport{
 			Proxy:               http.ProxyFromEnvironment,
-			DialContext:         (&net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+			DialContext:         o.dial(),
 			TLSHandshakeTimeout: 30 * time.Second,
-			TLSClientConfig:     &tls.Config{RootCAs: roots},
+			TLSClientConfig:     &tls.Config{RootCAs: roots, Certificates: certificates},
 			MaxConnsPerHost:     o.Connections,
 			MaxIdleConnsPerHost: idleConnections,
 			IdleConnTimeout:     90 * time.Second,
@@ -79,6 +88,27 @@ func NewTransport(o Options) (*Transport, error) {
 		},
 		stall: cmp.Or(o.Stall, 2*time.Minute),
 	}, nil
+}
+
+// dial returns how connections are made.
+func (o *Options) dial() func(ctx context.Context, network, address string) (net.Conn, error) {
+	d := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
+	if o.Socket == "" {
+		return d.DialContext
+	}
+	return func(ctx context.Context, _, _ string) (net.Conn, error) { return d.DialContext(ctx, "unix", o.Socket) }
+}
+
+// clientCertificate returns what the service is shown, nothing for no file.
+func clientCertificate(file string) ([]tls.Certificate, error) {
+	if file == "" {
+		return nil, nil
+	}
+	c, err := tls.LoadX509KeyPair(file, file)
+	if err != nil {
+		return nil, fmt.Errorf("read the certificate to show: %w; %s must hold a certificate and its private key in PEM form", err, file)
+	}
+	return []tls.Certificate{c}, nil
 }
 
 // rootsWith returns the authorities of the system and those in file, or nil
