@@ -19,6 +19,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptrace"
+	"net/url"
 	"os"
 	"time"
 )
@@ -73,13 +74,15 @@ func NewTransport(o Options) (*Transport, error) {
 	protocols.SetHTTP1(true)
 	return &Transport{
 		base: &http.Transport{
-			Proxy:               http.ProxyFromEnvironment,
+			Proxy:               o.proxy(),
 			DialContext:         o.dial(),
 			TLSHandshakeTimeout: 30 * time.Second,
 			TLSClientConfig:     &tls.Config{RootCAs: roots, Certificates: certificates},
 			MaxConnsPerHost:     o.Connections,
 			MaxIdleConnsPerHost: idleConnections,
 			IdleConnTimeout:     90 * time.Second,
+			// For requests that ask first whether to send their body.
+			ExpectContinueTimeout: 10 * time.Second,
 			// What is stored is what is sent; the length said must be the real one.
 			DisableCompression: true,
 			Protocols:          protocols,
@@ -88,6 +91,14 @@ func NewTransport(o Options) (*Transport, error) {
 		},
 		stall: cmp.Or(o.Stall, 2*time.Minute),
 	}, nil
+}
+
+// proxy returns how a proxy is chosen.
+func (o *Options) proxy() func(*http.Request) (*url.URL, error) {
+	if o.Socket != "" {
+		return nil
+	}
+	return http.ProxyFromEnvironment
 }
 
 // dial returns how connections are made.
