@@ -14,17 +14,36 @@ import (
 )
 
 func newRepair(c *command) *cobra.Command {
+	var f healFlags
 	cmd := &cobra.Command{
-		Use:   "repair",
-		Short: "Save what can be saved of a damaged repository",
+		Use:   "repair [flags]",
+		Short: "Heal a damaged repository from a copy, or save what can be saved of it",
 		Long: `Save what can be saved of a damaged repository. ` + "`holdfast check`" + ` tells which
 of these commands helps, and in which order: index, packs, snapshots.
 
+With --from the repository is healed from its copies, and nothing is given up:
+it is checked, everything damaged or missing that a copy has is brought back,
+read back, and the repository is checked again. A mirror gives whole files byte
+for byte; any other copy gives pieces of content, which are hashed and stored
+again. With --read-data all data is read to find damage; without, only what is
+missing, of a wrong size, or concerns folders is found. What no copy has is
+named and stays as it is.
+
 Before you repair anything, save a copy of the repository if you can, and see
 to it that the storage itself is sound.`,
-		Args: noArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+		Example: "  holdfast repair --from /mnt/usb/backup --read-data\n  holdfast repair -r offsite --from local",
+		Args:    noArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if len(f.from) == 0 && f.readData {
+				return errors.New("--read-data is for healing from copies: name one with --from")
+			}
+			if len(f.from) == 0 {
+				return cmd.Help()
+			}
+			return c.runHeal(cmd.Context(), &f)
+		},
 	}
+	f.register(cmd.Flags())
 	cmd.AddCommand(newRepairIndex(c), newRepairPacks(c), newRepairSnapshots(c))
 	return cmd
 }
@@ -89,13 +108,15 @@ func (c *command) listIDs(title string, ids []id.ID) {
 
 func newRepairPacks(c *command) *cobra.Command {
 	var noBackup bool
+	var f healFlags
 	cmd := &cobra.Command{
 		Use:   "packs [flags] ID...",
 		Short: "Move what is whole in damaged packs to new ones",
 		Long: `Store again what can still be read of damaged packs, take them out of the index
 and delete them. A copy of each is kept in the current folder, as pack-ID.
 
-What is lost for good is told; run ` + "`holdfast repair snapshots`" + ` then.`,
+What cannot be read is taken from the copies named with --from. What is lost for
+good is told; run ` + "`holdfast repair snapshots`" + ` then.`,
 		Example: "  holdfast repair packs 0c1f2e3d…",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			o := repair.PacksOptions{BackupDir: "."}
@@ -106,9 +127,10 @@ What is lost for good is told; run ` + "`holdfast repair snapshots`" + ` then.`,
 			if o.Packs, err = parsePackIDs(args); err != nil {
 				return err
 			}
-			return c.runRepairPacks(cmd.Context(), o)
+			return c.runRepairPacks(cmd.Context(), &f, o)
 		},
 	}
+	f.registerFrom(cmd.Flags())
 	cmd.Flags().BoolVar(&noBackup, "no-backup", false, "keep no copies of the damaged packs")
 	return cmd
 }
@@ -137,20 +159,22 @@ func parsePackIDs(args []string) ([]id.ID, error) {
 type repairPacksMessage struct {
 	MessageType string   `json:"message_type"` // "summary"
 	Salvaged    int      `json:"salvaged_blobs"`
+	Healed      int      `json:"healed_blobs"`
 	Lost        []string `json:"lost_blobs"`
 	Copies      []string `json:"copies"`
 	Removed     int      `json:"removed_packs"`
 }
 
-func (c *command) runRepairPacks(ctx context.Context, o repair.PacksOptions) error {
+func (c *command) runRepairPacks(ctx context.Context, f *healFlags, o repair.PacksOptions) error {
 	o.Lost = func(_ blob.Blob, err error) { c.ui.warn("repair packs", "", err) }
-	return c.work(ctx, repository.Exclusive, func(ctx context.Context, r *repository.Repository) error {
+	return c.healing(ctx, f, func(ctx context.Context, r *repository.Repository, from []*repository.Repository) error {
+		o.From = from
 		report, err := repair.Packs(ctx, r, o)
 		if err != nil {
 			return err
 		}
 		m := repairPacksMessage{
-			MessageType: "summary", Salvaged: report.Salvaged, Lost: []string{}, Removed: report.Removed,
+			MessageType: "summary", Salvaged: report.Salvaged, Healed: report.Healed, Lost: []string{}, Removed: len(report.Removed),
 			Copies: append([]string{}, report.Copies...),
 		}
 		for _, h := range report.Lost {
@@ -161,6 +185,9 @@ func (c *command) runRepairPacks(ctx context.Context, o repair.PacksOptions) err
 			c.ui.infof("kept a copy: %s", name)
 		}
 		c.ui.infof("moved %s out of %s; lost %s", countOf(report.Salvaged, "blob"), countOf(len(o.Packs), "pack"), countOf(len(report.Lost), "blob"))
+		if report.Healed > 0 {
+			c.ui.infof("%s of these came from copies", countOf(report.Healed, "blob"))
+		}
 		if len(report.Lost) > 0 {
 			c.ui.infof("next: `holdfast backup` of the same paths stores again what is still there,\n" +
 				"`holdfast repair snapshots --forget` leaves out of the snapshots what is not")

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,9 +12,9 @@ import (
 // returned, a copy of it named "copy", and a mirror named "mirror".
 func (s *shell) withCopy() (content string) {
 	s.t.Helper()
-	for n := range 40_000 {
-		content += string(rune('a' + n*n%23))
-	}
+	noise := make([]byte, 40_000)
+	rand.NewChaCha8([32]byte{}).Read(noise) //nolint:errcheck // it never fails
+	content = string(noise)
 	s.write("letter", content)
 	s.run(exitOK, "backup", s.path("source"))
 	s.makeRepository("copy")

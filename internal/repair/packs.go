@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"holdfast/repository"
 	"holdfast/repository/blob"
@@ -21,20 +22,27 @@ type PacksOptions struct {
 	// BackupDir is where a copy of each is kept, as pack-<ID>; "" keeps none.
 	BackupDir string
 	Writer    repository.WriterOptions
+	// From are copies, opened and with their index loaded, from which blobs
+	// come that are damaged here.
+	From []*repository.Repository
+	// OnlyWhole leaves packs as they are of which some blob is lost: another
+	// copy may have it.
+	OnlyWhole bool
 	// Lost, if set, is told of each blob that cannot be read.
 	Lost func(b blob.Blob, err error)
 }
 
 // PacksReport tells what became of the blobs of damaged packs.
 type PacksReport struct {
-	// Salvaged counts the blobs that were moved to new packs.
-	Salvaged int
+	// Salvaged counts the blobs that were moved to new packs, Healed those of
+	// them that came from a copy.
+	Salvaged, Healed int
 	// Lost are the blobs that no pack holds any more.
 	Lost []blob.Handle
 	// Copies are the files that were kept.
 	Copies []string
-	// Removed counts the packs that were deleted.
-	Removed int
+	// Removed are the packs that were deleted.
+	Removed []id.ID
 }
 
 // Packs moves the intact blobs of some packs to new ones, takes the packs out
@@ -48,26 +56,47 @@ func Packs(ctx context.Context, r *repository.Repository, o PacksOptions) (*Pack
 	if len(bad) > 0 {
 		return nil, fmt.Errorf("%w: %w", errDamagedIndex, bad[0])
 	}
-	s := &salvage{r: r, options: o, packs: id.NewSet(o.Packs...)}
+	s := &salvage{r: r, options: o, packs: id.NewSet(o.Packs...), incomplete: make(id.Set)}
 	if err := s.keepCopies(ctx); err != nil {
 		return nil, err
 	}
 	if err := s.move(ctx); err != nil {
 		return nil, err
 	}
-	if err := r.PlanReindex(s.packs.Has, nil).Execute(ctx); err != nil {
+	gone := id.NewSet(s.removable()...)
+	if len(gone) > 0 {
+		if err := r.PlanReindex(gone.Has, nil).Execute(ctx); err != nil {
+			return nil, err
+		}
+	}
+	if err := r.RemoveFiles(ctx, repository.PackFile, s.removable(), nil); err != nil {
 		return nil, err
 	}
-	if err := r.RemoveFiles(ctx, repository.PackFile, o.Packs, nil); err != nil {
-		return nil, err
-	}
-	s.report.Removed = len(s.packs)
+	s.report.Removed = s.removable()
 	for _, h := range s.lost {
-		if !r.Index().Has(h) {
+		if !soundElsewhere(r, h, s.packs) {
 			s.report.Lost = append(s.report.Lost, h)
 		}
 	}
 	return &s.report, nil
+}
+
+// removable returns the packs that are needed no more.
+func (s *salvage) removable() []id.ID {
+	if !s.options.OnlyWhole {
+		return s.options.Packs
+	}
+	return slices.DeleteFunc(slices.Clone(s.options.Packs), s.incomplete.Has)
+}
+
+// soundElsewhere tells whether a pack that is not damaged holds a blob.
+func soundElsewhere(r *repository.Repository, h blob.Handle, damaged id.Set) bool {
+	for _, l := range r.Index().LookupAll(nil, h) {
+		if !damaged.Has(l.Pack) {
+			return true
+		}
+	}
+	return false
 }
 
 // salvage is the work on some packs.
@@ -75,8 +104,10 @@ type salvage struct {
 	r       *repository.Repository
 	options PacksOptions
 	packs   id.Set
-	lost    []blob.Handle
-	report  PacksReport
+	// incomplete are those of which a blob is lost.
+	incomplete id.Set
+	lost       []blob.Handle
+	report     PacksReport
 }
 
 // keepCopies saves the packs as they are.
@@ -145,29 +176,63 @@ func (s *salvage) move(ctx context.Context) error {
 func (s *salvage) movePack(ctx context.Context, w *repository.Writer, pack id.ID, blobs []blob.Blob) error {
 	err := s.r.NewPackVerifier().Verify(ctx, pack, blobs, func(b blob.Blob, plain []byte, err error) error {
 		if err != nil {
-			s.lose(b, err)
-			return nil
+			return s.lose(ctx, w, pack, b, err)
 		}
 		s.report.Salvaged++
 		_, err = w.Save(ctx, b.Type, plain)
 		return err
 	})
-	switch {
-	case errors.Is(err, storage.ErrNotFound):
+	if errors.Is(err, storage.ErrNotFound) {
 		for _, b := range blobs {
-			s.lose(b, err)
+			if err := s.lose(ctx, w, pack, b, err); err != nil {
+				return err
+			}
 		}
-	case err != nil && !repository.IsCorrupt(err):
+		return nil
+	}
+	if repository.IsCorrupt(err) {
+		return nil
+	}
+	return err
+}
+
+// lose deals with a blob that cannot be had from its pack: a copy may have it.
+func (s *salvage) lose(ctx context.Context, w *repository.Writer, pack id.ID, b blob.Blob, cause error) error {
+	plain, err := fromCopies(ctx, s.options.From, b.Handle)
+	if err == nil {
+		s.report.Salvaged++
+		s.report.Healed++
+		_, err = w.Save(ctx, b.Type, plain)
 		return err
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	s.incomplete.Add(pack)
+	s.lost = append(s.lost, b.Handle)
+	if s.options.Lost != nil {
+		s.options.Lost(b, errors.Join(cause, err))
 	}
 	return nil
 }
 
-func (s *salvage) lose(b blob.Blob, err error) {
-	s.lost = append(s.lost, b.Handle)
-	if s.options.Lost != nil {
-		s.options.Lost(b, err)
+// errNoCopy says that no copy was given.
+var errNoCopy = errors.New("no copy has it")
+
+// fromCopies reads a blob from the first copy that has it whole.
+func fromCopies(ctx context.Context, copies []*repository.Repository, h blob.Handle) ([]byte, error) {
+	var errs []error
+	for _, c := range copies {
+		plain, err := c.LoadBlob(ctx, h, nil)
+		if err == nil {
+			return plain, nil
+		}
+		errs = append(errs, fmt.Errorf("copy at %s: %w", c.Location(), err))
 	}
+	if len(errs) == 0 {
+		return nil, errNoCopy
+	}
+	return nil, errors.Join(errs...)
 }
 
 // moveUnlisted does the same with a pack that no index lists, if its header

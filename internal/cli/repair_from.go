@@ -1,0 +1,179 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/spf13/pflag"
+
+	"holdfast/internal/repair"
+	"holdfast/internal/verify"
+	"holdfast/repository"
+)
+
+// healFlags say which copies a repository is healed from.
+type healFlags struct {
+	from      []string
+	fromFlags otherFlags
+	readData  bool
+}
+
+func (f *healFlags) registerFrom(fl *pflag.FlagSet) {
+	fl.StringArrayVar(&f.from, "from", nil, "`repository` that is a copy or mirror of this one (may be repeated)")
+	f.fromFlags.register(fl, "from", "copies")
+}
+
+func (f *healFlags) register(fl *pflag.FlagSet) {
+	f.registerFrom(fl)
+	fl.BoolVar(&f.readData, "read-data", false, "with --from: read all data to find what is damaged")
+}
+
+// healing opens the repository under the exclusive lock, and the copies beside
+// it. A copy that cannot be used is told and left out.
+func (c *command) healing(ctx context.Context, f *healFlags, do func(ctx context.Context, r *repository.Repository, from []*repository.Repository) error) (err error) {
+	main, err := c.place()
+	if err != nil {
+		return err
+	}
+	var copies []*repository.Repository
+	defer func() {
+		for _, r := range copies {
+			err = errors.Join(err, r.Close())
+		}
+	}()
+	for _, url := range f.from {
+		p, err := c.otherPlace(url, f.fromFlags, main)
+		if err != nil {
+			return err
+		}
+		r, err := c.openCopy(ctx, p)
+		if err != nil {
+			c.ui.warn("repair", "", fmt.Errorf("copy at %s cannot be used: %w", p.url, err))
+			continue
+		}
+		copies = append(copies, r)
+	}
+	if len(f.from) > 0 && len(copies) == 0 {
+		return errors.New("none of the copies can be used: nothing was done")
+	}
+	return c.work(ctx, repository.Exclusive, func(ctx context.Context, r *repository.Repository) error {
+		return do(ctx, r, copies)
+	})
+}
+
+// openCopy opens a repository only to read from it, with its index, and takes
+// no lock: what is read is hashed, and what a prune takes away is missed.
+func (c *command) openCopy(ctx context.Context, p place) (*repository.Repository, error) {
+	r, err := c.openPlaceWith(ctx, p, func(o *repository.Options) { o.ReadOnly = true })
+	if err != nil {
+		return nil, err
+	}
+	if err := r.LoadIndex(ctx); err != nil {
+		return nil, errors.Join(err, r.Close())
+	}
+	return r, nil
+}
+
+// healMessage is the result of `repair --from`.
+type healMessage struct {
+	MessageType string   `json:"message_type"` // "summary"
+	Files       []string `json:"healed_files"`
+	Packs       []string `json:"healed_packs"`
+	Blobs       int      `json:"stored_blobs"`
+	Replaced    []string `json:"replaced_packs"`
+	Lost        int      `json:"lost"`
+	Sound       bool     `json:"sound"`
+}
+
+func (c *command) runHeal(ctx context.Context, f *healFlags) error {
+	return c.healing(ctx, f, func(ctx context.Context, r *repository.Repository, from []*repository.Repository) error {
+		found, err := c.checkFor(ctx, r, verify.Options{ReadData: f.readData})
+		if err != nil {
+			return err
+		}
+		if found.Sound() {
+			c.ui.message(healMessage{MessageType: "summary", Files: []string{}, Packs: []string{}, Replaced: []string{}, Sound: true})
+			c.ui.infof("nothing is wrong, and nothing was done%s", map[bool]string{false: "; --read-data looks at all data"}[f.readData])
+			return nil
+		}
+		done, err := repair.Heal(ctx, r, healOptions(found, from, func(what string, err error) {
+			c.ui.warn("repair", "", fmt.Errorf("%s cannot be healed: %w", what, err))
+		}))
+		if err != nil {
+			return err
+		}
+		left, err := c.checkFor(ctx, r, verify.Options{})
+		if err != nil {
+			return err
+		}
+		return c.tellHealed(done, left)
+	})
+}
+
+// checkFor checks the repository and tells what is wrong; the evidence of it
+// is kept.
+func (c *command) checkFor(ctx context.Context, r *repository.Repository, o verify.Options) (*verify.Report, error) {
+	report, err := c.check(ctx, r, o)
+	if err != nil {
+		return nil, err
+	}
+	for n := range report.Problems {
+		c.reportProblem(&report.Problems[n])
+	}
+	c.keepEvidence(ctx, r, checkEvidence(report, o))
+	return report, nil
+}
+
+// healOptions turns what a check has found into what is to be healed.
+func healOptions(found *verify.Report, from []*repository.Repository, lost func(string, error)) repair.HealOptions {
+	o := repair.HealOptions{From: from, Lost: lost, Packs: slices.Clone(found.BrokenPacks)}
+	for n := range found.Problems {
+		p := &found.Problems[n]
+		switch {
+		case p.Kind == verify.MissingBlob, p.Kind == verify.DamagedFile && p.File == repository.IndexFile:
+			o.Missing = true
+		case p.File == repository.PackFile && p.Kind == verify.UnreadableFile:
+			o.Packs = append(o.Packs, p.ID)
+		}
+		if p.Kind != verify.DamagedFile && p.Kind != verify.UnreadableFile {
+			continue
+		}
+		switch p.File {
+		case repository.IndexFile, repository.SnapshotFile, repository.KeyFile:
+			o.Files = append(o.Files, repair.File{Kind: p.File, ID: p.ID})
+		}
+	}
+	return o
+}
+
+// tellHealed tells what was healed and whether all is well.
+func (c *command) tellHealed(done *repair.HealReport, left *verify.Report) error {
+	sound := done.Lost == 0 && left.Sound()
+	m := healMessage{
+		MessageType: "summary", Files: []string{}, Packs: idStrings(done.Packs), Blobs: done.Blobs,
+		Replaced: idStrings(done.Replaced), Lost: done.Lost, Sound: sound,
+	}
+	for _, f := range done.Files {
+		m.Files = append(m.Files, f.Kind.String()+" "+f.ID.String())
+	}
+	c.ui.message(m)
+	for _, i := range done.Packs {
+		c.ui.infof("pack %s is healed, byte for byte", i.Short())
+	}
+	for _, f := range done.Files {
+		c.ui.infof("%s is healed", f)
+	}
+	if done.Blobs > 0 {
+		c.ui.infof("stored %s again in new packs; %s given up for that", countOf(done.Blobs, "blob"), countOf(len(done.Replaced), "pack"))
+	}
+	if sound {
+		c.ui.infof("everything that was healed was read back, and a new check finds nothing wrong")
+		return nil
+	}
+	if left.Sound() {
+		return fmt.Errorf("%d things could not be healed, each named above; name another copy with --from", done.Lost)
+	}
+	return fmt.Errorf("the repository still has %s; name another copy with --from, or give up what is lost:\n%s", countOf(left.Errors, "problem"), nextSteps(left))
+}
