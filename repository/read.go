@@ -1,7 +1,6 @@
 package repository
 
 import (
-	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -20,17 +19,12 @@ const (
 	// maxReaders bounds the blobs being opened at once, and so the memory
 	// for them.
 	maxReaders = 8
-	// maxGapBytes is how much of a pack that nobody asked for is read rather
-	// than starting another request.
-	maxGapBytes = 512 << 10
 	// maxBlobBytes bounds a sealed blob: packs of restic and rustic stay
 	// below it, and a hostile index must not make us reserve 4 GiB.
 	maxBlobBytes = 512 << 20
 	// trustedBytes is how much memory an index entry alone is given: as much
 	// as a blob of restic's or holdfast's cutters needs, and most trees.
 	trustedBytes = 16 << 20
-	// streamBufferBytes is how much of a pack is read ahead.
-	streamBufferBytes = 256 << 10
 )
 
 // reader holds what opening one blob needs; it is reused.
@@ -183,124 +177,6 @@ func corruptBlob(b blob.Blob, err error) error {
 // LoadTree returns the JSON of a tree; dst as in LoadBlob.
 func (r *Repository) LoadTree(ctx context.Context, i id.ID, dst []byte) ([]byte, error) {
 	return r.LoadBlob(ctx, blob.Handle{ID: i, Type: blob.Tree}, dst)
-}
-
-// StreamPack reads some blobs of one pack, in as few requests as is sensible
-// when they are in the order of their offsets, and calls visit with the
-// plaintext of each. The plaintext is valid only during the call. Damage of
-// one blob is given to visit as a *CorruptError and the others are still read;
-// an error returned by visit, or a pack that cannot be read, ends the stream.
-//
-// Each call has memory of its own for the largest of the blobs, stored and
-// opened: callers bound how many run at once. visit may call any method of the
-// Repository.
-func (r *Repository) StreamPack(ctx context.Context, packID id.ID, blobs []blob.Blob, visit func(b blob.Blob, plain []byte, err error) error) error {
-	s := packStream{r: r, pack: packID, visit: visit, rd: r.streams.Get().(*reader)}
-	defer r.streams.Put(s.rd)
-	for len(blobs) > 0 {
-		n := runLength(blobs)
-		if err := s.run(ctx, blobs[:n]); err != nil {
-			return err
-		}
-		blobs = blobs[n:]
-	}
-	return nil
-}
-
-// runLength returns how many of the first blobs lie close enough together to
-// be read in one request.
-func runLength(blobs []blob.Blob) int {
-	end := uint64(blobs[0].Offset) + uint64(blobs[0].Length)
-	for n, b := range blobs[1:] {
-		if uint64(b.Offset) < end || uint64(b.Offset)-end > maxGapBytes {
-			return n + 1
-		}
-		end = uint64(b.Offset) + uint64(b.Length)
-	}
-	return len(blobs)
-}
-
-// packStream is one call of StreamPack.
-type packStream struct {
-	r     *Repository
-	pack  id.ID
-	visit func(blob.Blob, []byte, error) error
-	rd    *reader
-}
-
-// run reads blobs that follow each other.
-func (s *packStream) run(ctx context.Context, blobs []blob.Blob) error {
-	start := int64(blobs[0].Offset)
-	last := blobs[len(blobs)-1]
-	stream, err := s.r.store.Get(ctx, PackFile.Key(s.pack), start, int64(last.Offset)+int64(last.Length)-start)
-	switch {
-	case err == nil:
-		err = s.readRun(ctx, stream, blobs)
-		stream.Close() //nolint:errcheck // it was only read
-		return err
-	case !isTooShort(err):
-		return fmt.Errorf("read pack %s: %w", s.pack.Short(), err)
-	case len(blobs) == 1:
-		return s.visit(blobs[0], nil, errorOfBlob(blobs[0], err))
-	}
-	// The pack is too short for the last of them, or what the index says of
-	// that one is wrong: the others may be there.
-	for n := range blobs {
-		if err := s.run(ctx, blobs[n:n+1]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// readRun reads blobs from a stream that begins with the first of them.
-func (s *packStream) readRun(ctx context.Context, stream io.Reader, blobs []blob.Blob) error {
-	buffered := bufio.NewReaderSize(stream, streamBufferBytes)
-	at := int64(blobs[0].Offset)
-	for n, b := range blobs {
-		if err := checkLengths(b); err != nil {
-			if err := s.visit(b, nil, err); err != nil {
-				return err
-			}
-			if n+1 == len(blobs) {
-				return nil
-			}
-			return s.run(ctx, blobs[n+1:])
-		}
-		_, err := buffered.Discard(int(int64(b.Offset) - at))
-		if err == nil {
-			err = s.rd.fill(buffered, int(b.Length))
-		}
-		if isTooShort(err) {
-			return s.tooShort(blobs[n:], err)
-		}
-		if err != nil {
-			return fmt.Errorf("read pack %s: %w", s.pack.Short(), err)
-		}
-		at = int64(b.Offset) + int64(b.Length)
-		if err := s.open(b); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// open hands one blob, whose stored bytes were read, to visit.
-func (s *packStream) open(b blob.Blob) error {
-	plain, err := s.r.openBlob(b, s.rd.sealed, s.rd.plain)
-	if err == nil {
-		s.rd.plain = plain
-	}
-	return s.visit(b, plain, err)
-}
-
-func (s *packStream) tooShort(blobs []blob.Blob, err error) error {
-	for _, b := range blobs {
-		if err := s.visit(b, nil, errorOfBlob(b, err)); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 // ReadPackHeader returns what a pack's own header says it holds, without the

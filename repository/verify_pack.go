@@ -64,11 +64,32 @@ func (r *Repository) NewPackVerifier() *PackVerifier {
 // for which IsCorrupt is true and which may wrap ErrIndexMismatch; any other
 // error means that the pack could not be read.
 func (v *PackVerifier) Verify(ctx context.Context, packID id.ID, blobs []blob.Blob, visit func(b blob.Blob, plain []byte, err error) error) error {
-	stream, err := v.r.store.Get(ctx, PackFile.Key(packID), 0, -1)
+	return v.VerifyStarted(v.r.StartWholePack(ctx, packID), blobs, visit)
+}
+
+// WholePack is a pack that was asked for, all of it, and not yet read. It is
+// given to VerifyStarted or abandoned, once.
+type WholePack struct {
+	id      id.ID
+	request *pending
+}
+
+// StartWholePack asks for all of a pack and returns at once; see PacksAhead.
+func (r *Repository) StartWholePack(ctx context.Context, packID id.ID) *WholePack {
+	return &WholePack{packID, r.ask(ctx, packID, 0, -1)}
+}
+
+// Abandon gives the pack up.
+func (p *WholePack) Abandon() { p.request.abandon() }
+
+// VerifyStarted is Verify for a pack that is on its way.
+func (v *PackVerifier) VerifyStarted(p *WholePack, blobs []blob.Blob, visit func(b blob.Blob, plain []byte, err error) error) error {
+	packID := p.id
+	defer p.Abandon()
+	stream, err := p.request.wait()
 	if err != nil {
 		return fmt.Errorf("read pack %s: %w", packID.Short(), err)
 	}
-	defer stream.Close() //nolint:errcheck // it was only read
 	v.reset(stream)
 	for _, b := range blobs {
 		if err := v.blob(b, visit); err != nil {

@@ -66,15 +66,18 @@ func (p *packPlan) inOrder() {
 	})
 }
 
-// handOut gives the packs of one batch after the other to the workers. While
-// they work the walk plans the next batch, and no more than that.
-func handOut(ctx context.Context, batches <-chan *batch, packs chan<- *packPlan) error {
+// handOut asks for the packs of one batch after the other and gives them to
+// the workers. While they work the walk plans the next batch, and no more than
+// that.
+func (r *restorer) handOut(ctx context.Context, batches <-chan *batch, orders chan<- order) error {
 	for b := range batches {
 		for k, p := range b.packs {
 			b.packs[k] = nil // let go of what is done
+			o := r.ask(ctx, p)
 			select {
-			case packs <- p:
+			case orders <- o:
 			case <-ctx.Done():
+				o.read.Abandon()
 				return context.Cause(ctx)
 			}
 		}

@@ -4,14 +4,26 @@ import (
 	"context"
 	"errors"
 
+	"holdfast/repository"
 	"holdfast/repository/blob"
 )
 
+// order is what is needed of a pack, asked for and on its way.
+type order struct {
+	read   *repository.PackRead
+	places []place
+}
+
+// ask begins to fetch what a plan needs.
+func (r *restorer) ask(ctx context.Context, p *packPlan) order {
+	p.inOrder()
+	return order{r.repo.StartPack(ctx, p.pack, r.blobsOf(p)), p.places}
+}
+
 // fetch reads the blobs of a pack that are needed and writes them to their
 // places. An error ends the restore.
-func (r *restorer) fetch(ctx context.Context, p *packPlan) error {
-	p.inOrder()
-	todo := p.places
+func (r *restorer) fetch(ctx context.Context, o order) error {
+	todo := o.places
 	// next takes the places of the blob that the stream has come to.
 	next := func() []place {
 		n := 1
@@ -22,7 +34,7 @@ func (r *restorer) fetch(ctx context.Context, p *packPlan) error {
 		todo = todo[n:]
 		return places
 	}
-	err := r.repo.StreamPack(ctx, p.pack, r.blobsOf(p), func(b blob.Blob, plain []byte, err error) error {
+	err := o.read.Each(func(b blob.Blob, plain []byte, err error) error {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}

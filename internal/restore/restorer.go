@@ -51,27 +51,31 @@ func (r *restorer) restore(ctx context.Context, target *folder, root *tree.Node)
 	defer r.files.closeAll()
 	g, gctx := errgroup.WithContext(ctx)
 	batches := make(chan *batch)
-	packs := make(chan *packPlan)
+	orders := make(chan order, repository.PacksAhead-1) // one more waits to get in
 	g.Go(func() error {
 		defer close(batches)
 		w := &walker{restorer: r, batches: batches, batch: newBatch(), linked: make(map[linkKey]*file)}
 		return w.walkAll(gctx, target, *root.Subtree)
 	})
 	g.Go(func() error {
-		defer close(packs)
-		return handOut(gctx, batches, packs)
+		defer close(orders)
+		return r.handOut(gctx, batches, orders)
 	})
 	for range r.workers() {
 		g.Go(func() error {
-			for p := range packs {
-				if err := r.fetch(gctx, p); err != nil {
+			for o := range orders {
+				if err := r.fetch(gctx, o); err != nil {
 					return err
 				}
 			}
 			return nil
 		})
 	}
-	return g.Wait()
+	err := g.Wait()
+	for o := range orders { // left over when an error ended the workers
+		o.read.Abandon()
+	}
+	return err
 }
 
 func (r *restorer) workers() int {

@@ -236,7 +236,7 @@ func (c *copier) copyBatch(ctx context.Context) error {
 		}
 		blobs := rest[:n]
 		rest = rest[n:]
-		g.Go(func() error { return m.pack(gctx, blobs[0].Pack, blobs) })
+		g.Go(m.start(gctx, blobs[0].Pack, blobs))
 	}
 	err := g.Wait()
 	c.batch = c.batch[:0]

@@ -27,9 +27,15 @@ func into(w *repository.Writer) func(context.Context, blob.Blob, []byte) error {
 	}
 }
 
-// pack moves some blobs of one pack, given in the order of their offsets.
-func (m *mover) pack(ctx context.Context, pack id.ID, blobs []blob.Blob) error {
-	return m.from.StreamPack(ctx, pack, blobs, func(b blob.Blob, plain []byte, err error) error {
+// start asks for some blobs of one pack, given in the order of their offsets,
+// and returns what moves them: they are on their way while others are moved.
+func (m *mover) start(ctx context.Context, pack id.ID, blobs []blob.Blob) func() error {
+	read := m.from.StartPack(ctx, pack, blobs)
+	return func() error { return m.move(ctx, read) }
+}
+
+func (m *mover) move(ctx context.Context, read *repository.PackRead) error {
+	return read.Each(func(b blob.Blob, plain []byte, err error) error {
 		if err != nil {
 			if plain, err = m.elsewhere(ctx, b, err); err != nil {
 				return err

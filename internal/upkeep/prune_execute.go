@@ -96,7 +96,7 @@ func (p *PrunePlan) move(ctx context.Context, w *repository.Writer, counter *Cou
 				needed = append(needed, b)
 			}
 		}
-		g.Go(func() error { return m.pack(gctx, pack, needed) })
+		g.Go(m.start(gctx, pack, needed))
 		return gctx.Err()
 	})
 	if werr := g.Wait(); werr != nil {

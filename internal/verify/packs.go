@@ -12,20 +12,43 @@ import (
 	"holdfast/repository/id"
 )
 
-// packJob is a pack to be read.
+// packJob is a pack to be read, and asked for already.
 type packJob struct {
 	pack  id.ID
 	state packState
 	blobs []blob.Blob
+	// One of the two is set.
+	whole *repository.WholePack
+	trees *repository.PackRead
+}
+
+// start asks for what is to be read of a pack.
+func (c *checker) start(ctx context.Context, pack id.ID, blobs []blob.Blob) packJob {
+	job := packJob{pack: pack, state: c.packs[pack], blobs: blobs}
+	if job.state.read == wholePack {
+		job.whole = c.r.StartWholePack(ctx, pack)
+		return job
+	}
+	trees := slices.DeleteFunc(slices.Clone(blobs), func(b blob.Blob) bool { return b.Type != blob.Tree })
+	job.trees = c.r.StartPack(ctx, pack, trees)
+	return job
+}
+
+func (j packJob) abandon() {
+	if j.whole != nil {
+		j.whole.Abandon()
+	} else {
+		j.trees.Abandon()
+	}
 }
 
 // readPacks reads the packs that were chosen, in the order of their IDs, and
 // looks into all trees on the way.
 func (c *checker) readPacks(ctx context.Context, _ *Report) error {
 	wanted := func(i id.ID) bool { return c.packs[i].read != nothing }
-	jobs := make(chan packJob)
-	// The lists of blobs go around: each worker has one, one waits.
-	spare := make(chan []blob.Blob, c.options.Workers+1)
+	jobs := make(chan packJob, repository.PacksAhead-1)
+	// The lists of blobs go around: each worker has one, the others wait.
+	spare := make(chan []blob.Blob, c.options.Workers+repository.PacksAhead)
 	for range cap(spare) {
 		spare <- nil
 	}
@@ -35,7 +58,7 @@ func (c *checker) readPacks(ctx context.Context, _ *Report) error {
 		return c.r.Index().ByPack(gctx, wanted, func(pack id.ID, blobs []blob.Blob) error {
 			select {
 			case list := <-spare:
-				jobs <- packJob{pack, c.packs[pack], append(list[:0], blobs...)}
+				jobs <- c.start(gctx, pack, append(list[:0], blobs...))
 				return nil
 			case <-gctx.Done():
 				return context.Cause(gctx)
@@ -49,6 +72,8 @@ func (c *checker) readPacks(ctx context.Context, _ *Report) error {
 			for job := range jobs {
 				if err == nil {
 					err = w.read(gctx, job)
+				} else {
+					job.abandon()
 				}
 				spare <- job.blobs
 			}
@@ -77,7 +102,7 @@ func newPackReader(c *checker) *packReader {
 // read reads one pack and records what is wrong with it.
 func (w *packReader) read(ctx context.Context, job packJob) error {
 	w.lost, w.firstReason = w.lost[:0], ""
-	err := w.stream(ctx, job)
+	err := w.stream(job)
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
@@ -92,12 +117,11 @@ func (w *packReader) read(ctx context.Context, job packJob) error {
 	return nil
 }
 
-func (w *packReader) stream(ctx context.Context, job packJob) error {
-	if job.state.read == wholePack {
-		return w.verifier.Verify(ctx, job.pack, job.blobs, w.visit)
+func (w *packReader) stream(job packJob) error {
+	if job.whole != nil {
+		return w.verifier.VerifyStarted(job.whole, job.blobs, w.visit)
 	}
-	trees := slices.DeleteFunc(slices.Clone(job.blobs), func(b blob.Blob) bool { return b.Type != blob.Tree })
-	return w.c.r.StreamPack(ctx, job.pack, trees, w.visit)
+	return job.trees.Each(w.visit)
 }
 
 // visit takes one blob of the pack.
