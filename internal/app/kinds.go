@@ -10,7 +10,12 @@ import (
 	"strings"
 
 	"holdfast/storage"
+	"holdfast/storage/azure"
+	"holdfast/storage/gcs"
 	"holdfast/storage/local"
+	"holdfast/storage/rest"
+	"holdfast/storage/s3"
+	"holdfast/storage/sftp"
 )
 
 // Kind is a kind of place that a repository may lie in. It is the word that
@@ -37,7 +42,12 @@ type opener func(ctx context.Context, url string, o StoreOptions) (storage.Store
 
 // openers are the kinds there are.
 var openers = map[Kind]opener{
-	Local: openLocal,
+	Local:   openLocal,
+	"azure": opening(azure.Parse, azure.Open, azure.Create),
+	"gs":    opening(gcs.Parse, gcs.Open, gcs.Create),
+	"rest":  opening(rest.Parse, rest.Open, rest.Create),
+	"s3":    opening(s3.Parse, s3.Open, s3.Create),
+	"sftp":  opening(sftp.Parse, sftp.Open, sftp.Create),
 }
 
 // KindOf tells what kind of place a URL names. What has no known scheme is a
