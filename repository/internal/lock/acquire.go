@@ -109,9 +109,8 @@ var unreadableWaits = [...]time.Duration{5 * time.Second, 10 * time.Second, 20 *
 func (l *Lock) checkOthers(ctx context.Context) error {
 	judged := id.NewSet(l.held.id)
 	for attempt := 0; ; attempt++ {
-		err := Each(ctx, l.files, func(i id.ID, info Info, err error) error {
+		err := eachBut(ctx, l.files, judged, func(i id.ID, info Info, err error) error {
 			switch {
-			case judged.Has(i):
 			case err != nil:
 				return &UnreadableError{ID: i, Err: err}
 			case info.conflicts(l.info.Exclusive):

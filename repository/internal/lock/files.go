@@ -26,9 +26,14 @@ type Files interface {
 // another program can leave them, and they lock nothing. A lock that vanishes
 // while it is read was released.
 func Each(ctx context.Context, f Files, visit func(i id.ID, info Info, err error) error) error {
+	return eachBut(ctx, f, nil, visit)
+}
+
+// eachBut is Each without some locks, which are not even read.
+func eachBut(ctx context.Context, f Files, but id.Set, visit func(i id.ID, info Info, err error) error) error {
 	var ids []id.ID
 	err := f.List(ctx, func(i id.ID, sizeBytes int64) error {
-		if sizeBytes > 0 {
+		if sizeBytes > 0 && !but.Has(i) {
 			ids = append(ids, i)
 		}
 		return nil
