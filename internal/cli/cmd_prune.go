@@ -24,6 +24,7 @@ type pruneFlags struct {
 	smallerThan   size.Bytes
 	uncompressed  bool
 	cacheableOnly bool
+	includeCold   bool
 	writer        writerFlags
 }
 
@@ -38,6 +39,7 @@ func (f *pruneFlags) register(fl *pflag.FlagSet) {
 	fl.Lookup("repack-smaller-than").DefValue = ""
 	fl.BoolVar(&f.uncompressed, "repack-uncompressed", false, "rewrite all packs that hold something not compressed")
 	fl.BoolVar(&f.cacheableOnly, "repack-cacheable-only", false, "rewrite no packs of file content, only those of folders")
+	fl.BoolVar(&f.includeCold, "include-cold", false, "treat packs in colder storage classes as all others, whatever that costs")
 	f.writer.register(fl)
 }
 
@@ -48,6 +50,7 @@ func (f *pruneFlags) options(c *command) (upkeep.PruneOptions, error) {
 		Watch: c.watchUpkeep,
 		Warn:  func(item string, err error) { c.ui.warn("prune", item, err) },
 	}
+	o.Cold = c.coldRules(f.includeCold)
 	if f.maxRepackFlag.Changed {
 		o.MaxRepack = &f.maxRepack
 	}
@@ -67,6 +70,10 @@ func newPrune(c *command) *cobra.Command {
 Packs that hold nothing of use are deleted. Packs that are partly of use are
 rewritten, those with the largest useless part first, until at most
 --max-unused of what remains is useless.
+
+Packs in colder storage classes are left alone, but for those that hold nothing
+of use and cost nothing to delete; --include-cold takes them too. What is locked
+is told: where versions are kept, its room is freed when the lock ends.
 
 Prune may be killed at any instant: nothing is deleted before what replaces it
 is stored. It refuses to work on a repository that lacks something its
@@ -122,6 +129,7 @@ func (c *command) prune(ctx context.Context, r *repository.Repository, o upkeep.
 	if err := p.Execute(ctx); err != nil {
 		return err
 	}
+	c.afterPrune(ctx, r)
 	c.ui.message(pruneSummary{"summary", p.Stats.Freed(), time.Since(start).Seconds()})
 	if !p.NothingToDo() {
 		c.ui.infof("done in %s", size.FormatDuration(time.Since(start)))

@@ -28,6 +28,7 @@ type restoreFlags struct {
 	verify    bool
 	sparse    bool
 	dryRun    bool
+	thaw      thawFlags
 }
 
 func newRestore(c *command) *cobra.Command {
@@ -46,6 +47,10 @@ piece by piece, and only what differs is fetched and written. So a restore that
 was interrupted goes on where it was when it is run again. See --overwrite for
 other ways. Nothing outside the target is ever touched, and symlinks in it are
 not followed.
+
+Packs in a storage class that cannot be read at once are thawed with --thaw: all
+that the restore needs in one go. Run the command again when they are readable,
+or let it wait with --thaw-wait.
 
 What cannot be restored is named, the rest is restored all the same, and the
 exit code is 1. Of a damaged file nothing is left that could be taken for it.`,
@@ -67,6 +72,7 @@ exit code is 1. Of a damaged file nothing is left that could be taken for it.`,
 	fl.BoolVar(&f.verify, "verify", false, "read the restored files again and compare them with the snapshot")
 	fl.BoolVar(&f.sparse, "sparse", false, "make holes of long runs of zeros")
 	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "change nothing, only tell what would be done; with -vv for each file")
+	f.thaw.register(fl)
 	return cmd
 }
 
@@ -95,6 +101,9 @@ func (c *command) runRestore(ctx context.Context, f *restoreFlags, ref string) e
 				return err
 			}
 			first = s
+		}
+		if err := c.thaw(ctx, r, s, o, &f.thaw); err != nil {
+			return err
 		}
 		return c.restore(ctx, r, s, o)
 	})

@@ -77,7 +77,11 @@ func (r *copyRun) open(ctx context.Context, places []place) error {
 		if err := r.add(ctx, dst); err != nil {
 			r.fail(dst.Location(), err)
 		}
-		return r.open(ctx, places[1:])
+		err := r.open(ctx, places[1:])
+		if err == nil && !r.flags.dryRun {
+			r.keepLocked(ctx, dst)
+		}
+		return err
 	})
 	err = errors.Join(err, dst.Close())
 	if err != nil && !reached {

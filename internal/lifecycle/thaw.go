@@ -250,3 +250,28 @@ func forEach(ctx context.Context, keys []string, do func(context.Context, string
 	}
 	return context.Cause(ctx)
 }
+
+// errFound ends a listing.
+var errFound = errors.New("found")
+
+// AnyCold tells whether anything below a prefix lies in a class that cannot
+// be read at once. Stores without classes have nothing of the kind.
+func AnyCold(ctx context.Context, s storage.Store, prefix string) (bool, error) {
+	tiering, ok := storage.As[storage.Tiering](s)
+	if !ok {
+		return false, nil
+	}
+	err := tiering.ListTiers(ctx, prefix, func(_ storage.Info, t storage.Tier) error {
+		if t.Cold {
+			return errFound
+		}
+		return nil
+	})
+	if errors.Is(err, errFound) {
+		return true, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("list storage classes: %w", err)
+	}
+	return false, nil
+}
