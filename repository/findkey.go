@@ -21,17 +21,14 @@ type openKey struct {
 	master *seal.Key
 }
 
-// findKey returns the first key that the password opens and that fits: a key
-// which an interrupted Init left behind may open and belong to nothing.
-func findKey(ctx context.Context, s storage.Store, password []byte, hint string, fits func(*seal.Key) error) (openKey, error) {
-	ids, err := fileIDs(ctx, s, KeyFile)
-	if err != nil {
-		return openKey{}, err
-	}
+// findKey returns the first of the keys that the password opens and that fits:
+// one which an interrupted Init left behind may open and belong to nothing.
+func findKey(ctx context.Context, s storage.Store, ids []id.ID, password []byte, hint string, fits func(*seal.Key) error) (openKey, error) {
 	if len(ids) == 0 {
 		return openKey{}, errors.New("there is a config but no key; without a key file nothing can be decrypted: bring one back from another copy")
 	}
-	if ids, err = hintFirst(ids, hint); err != nil {
+	ids, err := hintFirst(ids, hint)
+	if err != nil {
 		return openKey{}, err
 	}
 	var tried keyTrial

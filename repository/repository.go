@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"runtime"
@@ -62,11 +63,19 @@ type Options struct {
 // Open opens the repository in a store. Errors wrap ErrNoRepository,
 // ErrWrongPassword or ErrUnknownVersion where these say what is wrong.
 func Open(ctx context.Context, s storage.Store, o Options) (*Repository, error) {
+	// Asked for at the same time: a distant store answers both in one trip.
+	keys, answered := []id.ID(nil), make(chan error, 1)
+	go func() {
+		var err error
+		keys, err = fileIDs(ctx, s, KeyFile)
+		answered <- err
+	}()
 	sealed, err := readFile(ctx, s, ConfigFile, id.ID{})
+	keysErr := <-answered
 	if isNotFound(err) {
 		return nil, fmt.Errorf("%w at %s: there is no config file; make one with `holdfast init`, or check the address", ErrNoRepository, s.Location())
 	}
-	if err != nil {
+	if err := cmp.Or(err, keysErr); err != nil {
 		return nil, fmt.Errorf("open repository at %s: %w", s.Location(), err)
 	}
 	r, err := newRepository(s, o)
@@ -74,7 +83,7 @@ func Open(ctx context.Context, s storage.Store, o Options) (*Repository, error) 
 		return nil, err
 	}
 	var plain []byte
-	found, err := findKey(ctx, r.store, o.Password, o.KeyHint, func(k *seal.Key) (err error) {
+	found, err := findKey(ctx, r.store, keys, o.Password, o.KeyHint, func(k *seal.Key) (err error) {
 		if plain, err = k.Open(nil, sealed); err != nil {
 			return &CorruptError{Kind: ConfigFile, Err: err}
 		}
