@@ -130,6 +130,7 @@ var commands = []func(*command) *cobra.Command{
 	newUnlock,
 	newStorage,
 	newWAL,
+	newRestServer,
 	newVersion,
 }
 

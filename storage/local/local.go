@@ -81,9 +81,25 @@ func Open(dir string) (*Store, error) {
 	}
 	s := &Store{root: root, fileMode: 0o600, dirMode: 0o700}
 	if sharedWithGroup(root) {
-		s.fileMode, s.dirMode = 0o640, 0o750
+		s.fileMode, s.dirMode = sharedFileMode, sharedDirMode
 	}
 	return s, nil
+}
+
+// The modes of a repository that its owner shares with a group.
+const (
+	sharedFileMode fs.FileMode = 0o640
+	sharedDirMode  fs.FileMode = 0o750
+)
+
+// ShareWithGroup lets the group of the folder read it and all that is put
+// from now on. Call it before anything else.
+func (s *Store) ShareWithGroup() error {
+	s.fileMode, s.dirMode = sharedFileMode, sharedDirMode
+	if err := os.Chmod(s.root, sharedDirMode); err != nil {
+		return fmt.Errorf("share storage with its group: %w", err)
+	}
+	return nil
 }
 
 // Create makes dir with its missing parents, for its owner alone, and opens
