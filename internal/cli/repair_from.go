@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/spf13/pflag"
 
+	"holdfast/internal/app"
 	"holdfast/internal/repair"
 	"holdfast/internal/verify"
 	"holdfast/repository"
@@ -98,7 +98,7 @@ func (c *command) runHeal(ctx context.Context, f *healFlags) error {
 			c.ui.infof("nothing is wrong, and nothing was done%s", map[bool]string{false: "; --read-data looks at all data"}[f.readData])
 			return nil
 		}
-		done, err := repair.Heal(ctx, r, healOptions(found, from, func(what string, err error) {
+		done, err := repair.Heal(ctx, r, app.HealOptions(found, from, func(what string, err error) {
 			c.ui.warn("repair", "", fmt.Errorf("%s cannot be healed: %w", what, err))
 		}))
 		if err != nil {
@@ -124,28 +124,6 @@ func (c *command) checkFor(ctx context.Context, r *repository.Repository, o veri
 	}
 	c.keepEvidence(ctx, r, checkEvidence(report, o))
 	return report, nil
-}
-
-// healOptions turns what a check has found into what is to be healed.
-func healOptions(found *verify.Report, from []*repository.Repository, lost func(string, error)) repair.HealOptions {
-	o := repair.HealOptions{From: from, Lost: lost, Packs: slices.Clone(found.BrokenPacks)}
-	for n := range found.Problems {
-		p := &found.Problems[n]
-		switch {
-		case p.Kind == verify.MissingBlob, p.Kind == verify.DamagedFile && p.File == repository.IndexFile:
-			o.Missing = true
-		case p.File == repository.PackFile && p.Kind == verify.UnreadableFile:
-			o.Packs = append(o.Packs, p.ID)
-		}
-		if p.Kind != verify.DamagedFile && p.Kind != verify.UnreadableFile {
-			continue
-		}
-		switch p.File {
-		case repository.IndexFile, repository.SnapshotFile, repository.KeyFile:
-			o.Files = append(o.Files, repair.File{Kind: p.File, ID: p.ID})
-		}
-	}
-	return o
 }
 
 // tellHealed tells what was healed and whether all is well.
