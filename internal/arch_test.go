@@ -51,6 +51,7 @@ var placed = map[string]ring{
 	"internal/archive":    job,
 	"internal/backup":     job,
 	"internal/lifecycle":  job,
+	"internal/pitr":       job,
 	"internal/repair":     job,
 	"internal/restore":    job,
 	"internal/restserver": job,

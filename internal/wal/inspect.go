@@ -6,12 +6,15 @@ import (
 	"time"
 
 	"holdfast/internal/logarchive"
+	"holdfast/internal/postgres"
 )
 
 // Status is what an archive has.
 type Status struct {
 	Parts []Part
 	Gaps  []logarchive.Gap
+	// Histories are the ancestors of each timeline but the first.
+	Histories map[uint32][]postgres.Branch
 }
 
 // Part is a part of the log without a gap, and when its ends were archived.
@@ -28,7 +31,7 @@ func Inspect(ctx context.Context, a *logarchive.Archive) (*Status, error) {
 		return nil, err
 	}
 	ranges := logarchive.Coverage(segments)
-	status := &Status{Gaps: logarchive.Gaps(ranges)}
+	status := &Status{Gaps: logarchive.Gaps(ranges), Histories: map[uint32][]postgres.Branch{}}
 	for _, r := range ranges {
 		first, last := ends(segments, r)
 		from, err := a.Record(ctx, first)
@@ -40,6 +43,10 @@ func Inspect(ctx context.Context, a *logarchive.Archive) (*Status, error) {
 			return nil, err
 		}
 		status.Parts = append(status.Parts, Part{Range: r, From: from.Time, To: to.Time})
+		o := FetchOptions{Archive: a, Stream: r.Stream}
+		if status.Histories[r.Line], err = o.history(ctx, r.Line); err != nil {
+			return nil, err
+		}
 	}
 	return status, nil
 }

@@ -19,6 +19,9 @@ const (
 	PlanTag = ReservedPrefix + "plan="
 	// SourceTag begins the tag of the source that was backed up.
 	SourceTag = ReservedPrefix + "source="
+	// LogTag begins the tag of the part of a database's log that the snapshot
+	// needs to be restored.
+	LogTag = ReservedPrefix + "log="
 )
 
 // ErrReservedTag marks an edit of a tag that is not the user's.
@@ -73,6 +76,13 @@ func (s *Snapshot) Source() string { return s.reserved(SourceTag) }
 
 // SetSource records the name of the source, or none.
 func (s *Snapshot) SetSource(name string) { s.setReserved(SourceTag, name) }
+
+// Log returns which part of the log the snapshot needs, in the words of its
+// engine, or "".
+func (s *Snapshot) Log() string { return s.reserved(LogTag) }
+
+// SetLog records which part of the log the snapshot needs, or none.
+func (s *Snapshot) SetLog(part string) { s.setReserved(LogTag, part) }
 
 func (s *Snapshot) reserved(prefix string) string {
 	for _, tag := range s.Tags {

@@ -1,0 +1,103 @@
+package pitr
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+)
+
+// Recovery is what a restored server is told.
+type Recovery struct {
+	// RestoreCommand is run for each file of the log; "" for a backup that
+	// has its log along with it.
+	RestoreCommand string
+	Wish           Wish
+	Timeline       uint32
+	// Pause leaves the server read-only at the target, until
+	// pg_wal_replay_resume(); otherwise it goes on as a new timeline.
+	Pause bool
+	// Standby makes it follow the server of PrimaryConninfo instead.
+	Standby         bool
+	PrimaryConninfo string
+	// KeepArchiving leaves archive_mode as it was. Without it the restored
+	// server archives nothing, so that it cannot write into the archive of
+	// the one it was made from.
+	KeepArchiving bool
+}
+
+// Settings returns the lines of the server's configuration.
+func (r Recovery) Settings() []string {
+	lines := []string{"# written by holdfast restore"}
+	add := func(name, value string) {
+		lines = append(lines, name+" = '"+strings.ReplaceAll(value, "'", "''")+"'")
+	}
+	if r.RestoreCommand != "" {
+		add("restore_command", r.RestoreCommand)
+	}
+	if !r.KeepArchiving {
+		add("archive_mode", "off")
+	}
+	if r.Standby {
+		add("primary_conninfo", r.PrimaryConninfo)
+		add("recovery_target_timeline", "latest")
+		return lines
+	}
+	// What an earlier recovery left in the backup must not count.
+	w := r.Wish
+	targets := map[string]string{"recovery_target_lsn": "", "recovery_target_name": "", "recovery_target_time": "", "recovery_target_xid": "", "recovery_target": ""}
+	switch {
+	case !w.Time.IsZero():
+		targets["recovery_target_time"] = w.Time.UTC().Format("2006-01-02 15:04:05.999999+00")
+	case w.LSN != 0:
+		targets["recovery_target_lsn"] = w.LSN.String()
+	case w.Name != "":
+		targets["recovery_target_name"] = w.Name
+	case w.Transaction != "":
+		targets["recovery_target_xid"] = w.Transaction
+	case w.Immediate:
+		targets["recovery_target"] = "immediate"
+	}
+	for _, name := range []string{"recovery_target", "recovery_target_lsn", "recovery_target_name", "recovery_target_time", "recovery_target_xid"} {
+		add(name, targets[name])
+	}
+	add("recovery_target_inclusive", strconv.FormatBool(!w.Exclusive))
+	add("recovery_target_timeline", strconv.FormatUint(uint64(r.Timeline), 10))
+	action := "promote"
+	if r.Pause {
+		action = "pause"
+	}
+	add("recovery_target_action", action)
+	return lines
+}
+
+// Write puts the settings into a restored data directory, and the file that
+// makes the server recover.
+func (r Recovery) Write(data string) error {
+	signal := "recovery.signal"
+	if r.Standby {
+		signal = "standby.signal"
+	}
+	// Whatever the backup had of these is about another recovery.
+	for _, name := range []string{"recovery.signal", "standby.signal", "postmaster.pid", "postmaster.opts"} {
+		if err := os.Remove(filepath.Join(data, name)); err != nil && !os.IsNotExist(err) {
+			return fmt.Errorf("prepare recovery: %w", err)
+		}
+	}
+	auto, err := os.OpenFile(filepath.Join(data, "postgresql.auto.conf"), os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("prepare recovery: %w", err)
+	}
+	if _, err := auto.WriteString(strings.Join(r.Settings(), "\n") + "\n"); err != nil {
+		auto.Close()
+		return fmt.Errorf("prepare recovery: %w", err)
+	}
+	if err := auto.Close(); err != nil {
+		return fmt.Errorf("prepare recovery: %w", err)
+	}
+	if err := os.WriteFile(filepath.Join(data, signal), nil, 0o600); err != nil {
+		return fmt.Errorf("prepare recovery: %w", err)
+	}
+	return nil
+}
