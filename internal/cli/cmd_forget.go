@@ -25,6 +25,7 @@ type forgetFlags struct {
 	dryRun    bool
 	prune     bool
 	pruning   pruneFlags
+	guards    guardFlags
 }
 
 func newForget(c *command) *cobra.Command {
@@ -40,6 +41,12 @@ rule keeps it; the output says which. Durations are written like 1y5m7d2h and
 end at the newest snapshot of the group. Snapshots dated in the future stay
 and are not counted.
 
+Three guards stand against whoever can add snapshots but not remove them, and so
+would let good ones age out. Snapshots whose dates cannot be true are kept and
+not counted: dated after they were stored, or stored after newer ones (they count
+with --trust-times). A run that would remove more than --max-share of a group
+stops. And the newest snapshot that was restored and found right stays.
+
 What the removed snapshots alone needed stays in the repository until it is
 pruned: with --prune at once.`,
 		Example: `  holdfast forget --keep-within 14d --keep-weekly 8 --keep-monthly 12 --dry-run
@@ -54,6 +61,7 @@ pruned: with --prune at once.`,
 	fl.BoolVar(&f.removeAll, "unsafe-allow-remove-all", false, "without any --keep rule, remove all snapshots that --host, --tag and --path choose")
 	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "remove nothing, only tell what would be removed")
 	fl.BoolVar(&f.prune, "prune", false, "prune the repository when snapshots were removed")
+	f.guards.register(fl)
 	f.pruning.register(fl)
 	return cmd
 }
@@ -110,7 +118,11 @@ func (c *command) runForget(ctx context.Context, f *forgetFlags, args []string) 
 		if err != nil {
 			return err
 		}
-		plan, err := f.plan(all, groupBy, args)
+		guards, err := c.guards(ctx, r, f)
+		if err != nil {
+			return err
+		}
+		plan, err := f.plan(all, groupBy, guards, args)
 		if err != nil {
 			return err
 		}
@@ -120,16 +132,20 @@ func (c *command) runForget(ctx context.Context, f *forgetFlags, args []string) 
 
 // plan decides which snapshots go: those named, or those that the policy
 // does not keep.
-func (f *forgetFlags) plan(all []*snapshot.Snapshot, groupBy snapshot.GroupBy, args []string) (*upkeep.ForgetPlan, error) {
+func (f *forgetFlags) plan(all []*snapshot.Snapshot, groupBy snapshot.GroupBy, guards upkeep.Guards, args []string) (*upkeep.ForgetPlan, error) {
 	if len(args) > 0 {
 		named, err := f.chosen.choose(all, args)
 		if err != nil {
 			return nil, err
 		}
-		return upkeep.PlanForgetThese(named), nil
+		plan := upkeep.PlanForgetThese(named)
+		if !f.removeAll {
+			err = plan.GuardNamed(all, groupBy, guards)
+		}
+		return plan, explainGuard(err)
 	}
 	return upkeep.PlanForget(all, upkeep.ForgetOptions{
-		Policy: f.policy, Filter: f.chosen.filter(), GroupBy: groupBy, AllowRemoveAll: f.removeAll, Now: time.Now(),
+		Policy: f.policy, Filter: f.chosen.filter(), GroupBy: groupBy, AllowRemoveAll: f.removeAll, Now: time.Now(), Guards: guards,
 	})
 }
 
@@ -138,6 +154,12 @@ func (c *command) forget(ctx context.Context, r *repository.Repository, plan *up
 	byPolicy := !f.policy.Empty() || f.removeAll
 	c.showForget(plan, f)
 	removed := plan.Remove()
+	if err := explainGuard(plan.Exceeds(guardedShare(f))); err != nil {
+		if !f.dryRun {
+			return err
+		}
+		c.ui.warn("forget", "", err)
+	}
 	if !f.dryRun {
 		if err := plan.Execute(ctx, r); err != nil {
 			return err
@@ -177,6 +199,9 @@ func (c *command) showForget(plan *upkeep.ForgetPlan, f *forgetFlags) {
 		c.showDecisions("keep", g.Keep())
 		c.showDecisions(verb(f.dryRun, "remove", "would remove"), g.Remove())
 		for _, d := range g.Keep() {
+			if d.Forged != "" {
+				c.ui.warn("forget", d.Snapshot.ID.Short(), fmt.Errorf("%s: a forged or a wrong date; the snapshot is kept and not counted; if the date was given on purpose, use --trust-times", d.Forged))
+			}
 			if d.Future {
 				c.ui.warn("forget", d.Snapshot.ID.Short(), fmt.Errorf("the snapshot is dated %s, in the future: a clock is or was wrong; it is kept and not counted", d.Snapshot.Time.Format(time.DateTime)))
 			}

@@ -24,6 +24,8 @@ type ForgetOptions struct {
 	// AllowRemoveAll permits an empty policy, which removes everything that
 	// Filter takes. Filter must not be empty then.
 	AllowRemoveAll bool
+	// Guards keep back what the policy would remove for a bad reason.
+	Guards Guards
 	// Now is the time after which snapshots count as dated in the future.
 	Now time.Time
 }
@@ -46,6 +48,9 @@ type ForgetGroup struct {
 type ForgetDecision struct {
 	retention.Decision
 	Snapshot *snapshot.Snapshot
+	// Forged says why the date of the snapshot cannot be true. Such a one is
+	// kept because of that alone, and not counted.
+	Forged string
 }
 
 var (
@@ -77,15 +82,25 @@ func PlanForget(snapshots []*snapshot.Snapshot, o ForgetOptions) (*ForgetPlan, e
 }
 
 func decideGroup(group snapshot.Group, o *ForgetOptions) ForgetGroup {
-	byID := make(map[string]*snapshot.Snapshot, len(group.Snapshots))
+	trusted := group.Snapshots
+	var forged []ForgetDecision
+	if !o.Policy.Empty() {
+		trusted, forged = o.Guards.split(group.Snapshots, o.Now)
+	}
+	byID := make(map[string]*snapshot.Snapshot, len(trusted))
 	var list []retention.Snapshot
-	for _, s := range group.Snapshots {
+	for _, s := range trusted {
 		byID[s.ID.String()] = s
 		list = append(list, retention.Snapshot{ID: s.ID.String(), Time: s.Time, Tags: tagsFor(o.Policy, s)})
 	}
 	decided := ForgetGroup{Key: group.Key}
 	for _, d := range retention.Apply(o.Policy, list, o.Now, nil).Decisions {
 		decided.Decisions = append(decided.Decisions, ForgetDecision{Decision: d, Snapshot: byID[d.Snapshot.ID]})
+	}
+	decided.Decisions = append(decided.Decisions, forged...)
+	slices.SortStableFunc(decided.Decisions, func(a, b ForgetDecision) int { return b.Snapshot.Time.Compare(a.Snapshot.Time) })
+	if !o.Policy.Empty() {
+		o.Guards.keepProven(decided.Decisions)
 	}
 	return decided
 }
@@ -104,7 +119,9 @@ func tagsFor(p retention.Policy, s *snapshot.Snapshot) []string {
 func (g *ForgetGroup) removesAll() bool {
 	var r retention.Result
 	for _, d := range g.Decisions {
-		r.Decisions = append(r.Decisions, d.Decision)
+		if d.Forged == "" {
+			r.Decisions = append(r.Decisions, d.Decision)
+		}
 	}
 	return r.RemovesAll()
 }
