@@ -40,13 +40,14 @@ type archiver struct {
 	method     repository.CutMethod
 	buffers    *buffers
 
-	files  chan []fileJob
-	batch  []fileJob     // gathered by the walk
-	bytes  int64         // their size
-	chunks chan struct{} // a place for each chunk being stored in parallel
-	report sync.Mutex    // one OnError or OnItem at a time
-	opened openFolders
-	found  atomic.Bool // something other than folders was stored
+	files   chan []fileJob
+	readers readers
+	batch   []fileJob     // gathered by the walk
+	bytes   int64         // their size
+	chunks  chan struct{} // a place for each chunk being stored in parallel
+	report  sync.Mutex    // one OnError or OnItem at a time
+	opened  openFolders
+	found   atomic.Bool // something other than folders was stored
 }
 
 // errMissing says that the earlier snapshot names a blob the repository does
@@ -65,7 +66,7 @@ func (a *archiver) archive(ctx context.Context, src source.Source, receipt *Rece
 	if a.checkpoint, err = a.openCheckpoint(receipt); err != nil {
 		a.warn("", fmt.Errorf("if it is interrupted, this backup will start anew: %w", err))
 	}
-	a.buffers = newBuffers(a.readers())
+	a.buffers = newBuffers(a.options.concurrency().Start)
 	a.files = make(chan []fileJob, queuedBatches)
 	a.chunks = make(chan struct{}, workers())
 
@@ -76,7 +77,7 @@ func (a *archiver) archive(ctx context.Context, src source.Source, receipt *Rece
 	root := &folder{dir: top, number: rootNumber, saved: a.checkpoint.savedRoot()}
 	a.opened.add(root)
 	defer a.opened.closeAll()
-	if err := a.work(ctx, root, treeOfParent(receipt.Parent)); err != nil {
+	if err := a.run(ctx, root, treeOfParent(receipt.Parent)); err != nil {
 		return id.ID{}, err
 	}
 	if root.unreadable || !a.found.Load() && a.progress.Errors.Load() > 0 {
@@ -85,13 +86,12 @@ func (a *archiver) archive(ctx context.Context, src source.Source, receipt *Rece
 	return root.tree, nil
 }
 
-// work runs the walk and the readers.
-func (a *archiver) work(ctx context.Context, root *folder, earlier earlierTree) error {
+// run runs the walk and the readers.
+func (a *archiver) run(ctx context.Context, root *folder, earlier earlierTree) error {
 	g, gctx := errgroup.WithContext(ctx)
-	for range a.readers() {
-		g.Go(func() error { return a.readFiles(gctx) })
-	}
+	a.startReaders(gctx, g)
 	g.Go(func() error {
+		defer close(a.readers.done)
 		defer close(a.files)
 		if err := a.walk(gctx, root, earlier); err != nil {
 			return err
@@ -102,13 +102,6 @@ func (a *archiver) work(ctx context.Context, root *folder, earlier earlierTree) 
 		return err
 	}
 	return context.Cause(ctx) // what it interrupted may look like an error of the source
-}
-
-func (a *archiver) readers() int {
-	if a.options.Readers > 0 {
-		return a.options.Readers
-	}
-	return workers()
 }
 
 // workers is how many goroutines keep all processors busy.

@@ -11,10 +11,9 @@
 // exception is a folder with very many entries, which takes about three times
 // its tree: some 400 bytes for each entry.
 //
-// How many files are read at once is fixed when the backup starts, by what
-// the source is on (files.ReaderConcurrency): with the processors busy
-// compressing, a controller that measured throughput would measure mostly
-// them. A wrong guess can be set right with Options.Readers.
+// How many files are read at once is found out while the backup runs, from a
+// start and between bounds that fit what the source is on: see pace. It can be
+// fixed with Options.Readers.
 //
 // A backup that is cut off leaves a checkpoint in the cache folder (see
 // checkpoint.go) from which the next one goes on.
@@ -58,8 +57,10 @@ type Options struct {
 	DryRun bool
 	// SkipIfUnchanged makes no snapshot when the tree is that of the parent.
 	SkipIfUnchanged bool
-	// Readers is the number of files read at once.
-	Readers int
+	// Readers fixes the number of files read at once; 0 leaves it to
+	// Concurrency, and if that is not set to the number of processors.
+	Readers     int
+	Concurrency source.Concurrency
 	// Writer tells how blobs are stored.
 	Writer repository.WriterOptions
 	// Progress, if set, is counted up while the backup runs.

@@ -56,18 +56,31 @@ func (a *archiver) handOver(ctx context.Context) error {
 func (a *archiver) readFiles(ctx context.Context) error {
 	r := &fileReader{a: a, chunks: repository.NewChunkReader(a.method, a.buffers)}
 	defer r.chunks.Release()
-	for {
-		select {
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		case batch, ok := <-a.files:
-			if !ok {
-				return nil
-			}
-			if err := r.storeBatch(ctx, batch); err != nil {
-				return err
-			}
+	for !a.readers.leave() {
+		batch, ok, err := a.nextBatch(ctx)
+		if err != nil || !ok {
+			return err
 		}
+		if err := r.storeBatch(ctx, batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// nextBatch returns files to be read; false when there are no more.
+func (a *archiver) nextBatch(ctx context.Context) (batch []fileJob, ok bool, err error) {
+	select {
+	case batch, ok = <-a.files:
+		return batch, ok, context.Cause(ctx)
+	default:
+		a.readers.waited.Store(true)
+	}
+	select {
+	case <-ctx.Done():
+		return nil, false, context.Cause(ctx)
+	case batch, ok = <-a.files:
+		return batch, ok, nil
 	}
 }
 

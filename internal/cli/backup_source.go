@@ -8,7 +8,6 @@ import (
 	"io"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 
 	"github.com/spf13/pflag"
@@ -67,7 +66,7 @@ type opened struct {
 	source  source.Source
 	scan    source.Source // the same for counting; nil if it can be read only once
 	paths   []string      // as the snapshot records them
-	readers int
+	readers source.Concurrency
 	// failure tells what is known only after reading: why a command failed.
 	failure func() error
 }
@@ -101,7 +100,7 @@ func (f *sourceFlags) openFiles(c *command, paths []string, r *repository.Reposi
 		return nil, err
 	}
 	cfg := files.Config{Paths: paths, Rules: rules, WithAccessTime: f.withAccessTime}
-	o := &opened{readers: files.ReaderConcurrency(paths[0], runtime.GOMAXPROCS(0)), failure: func() error { return nil }}
+	o := &opened{readers: files.ReaderConcurrency(paths[0]), failure: func() error { return nil }}
 	if o.scan, err = files.New(cfg); err != nil {
 		return nil, err
 	}

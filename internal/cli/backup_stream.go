@@ -21,7 +21,7 @@ func (f *sourceFlags) openStream(content io.ReadCloser, failure func() error) *o
 			Path: path, Content: content, ModTime: time.Now(),
 			UID: uint32(max(0, os.Getuid())), GID: uint32(max(0, os.Getgid())), //nolint:gosec // IDs are small
 		},
-		paths: []string{path}, readers: 1, failure: failure,
+		paths: []string{path}, readers: source.Exactly(1), failure: failure,
 	}
 }
 

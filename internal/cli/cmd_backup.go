@@ -75,7 +75,7 @@ made all the same and the exit code is 3.`,
 	fl.BoolVar(&f.ignoreCtime, "ignore-ctime", false, "do not compare change times")
 	fl.StringVar(&f.compression, "compression", "auto", "`level`: auto, off, fastest, better or max")
 	fl.IntVar(&f.packSize, "pack-size", 0, "size of pack files in `MiB`, 4 to 128 (default 16)")
-	fl.IntVar(&f.readers, "read-concurrency", 0, "read `n` files at once (default: what suits the disk)")
+	fl.IntVar(&f.readers, "read-concurrency", 0, "read `n` files at once (default: found out while reading)")
 	return cmd
 }
 
@@ -93,9 +93,7 @@ func (c *command) runBackup(ctx context.Context, f *backupFlags, args []string) 
 		return errors.Join(err, r.Close())
 	}
 	o.Snapshot.Paths, o.Snapshot.Excludes = src.paths, f.source.excludes
-	if o.Readers == 0 {
-		o.Readers = src.readers
-	}
+	o.Concurrency = src.readers
 	err = c.locked(ctx, r, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
 		return c.backup(ctx, r, src, f, o)
 	})
@@ -144,6 +142,9 @@ func (c *command) backup(ctx context.Context, r *repository.Repository, src *ope
 	watch.stop()
 	if err := errors.Join(src.failure(), err); err != nil {
 		return err
+	}
+	if !o.DryRun {
+		c.keepLocked(ctx, r)
 	}
 	c.reportBackup(receipt, o.Progress)
 	if n := receipt.Errors + f.source.missing; n > 0 {

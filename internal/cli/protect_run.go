@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"fmt"
-	"runtime"
 
 	"holdfast/internal/app/protect"
 	"holdfast/internal/backup"
@@ -61,7 +60,7 @@ func protectVerdict(receipt *backup.Receipt, proven *proof.Proof) error {
 }
 
 func (p *protection) backupOptions(ctx context.Context, r *repository.Repository) (backup.Options, error) {
-	o := backup.Options{Type: snapshot.Incremental, Readers: files.ReaderConcurrency(p.setup.Files.Paths[0], runtime.GOMAXPROCS(0))}
+	o := backup.Options{Type: snapshot.Incremental, Concurrency: files.ReaderConcurrency(p.setup.Files.Paths[0])}
 	var err error
 	if o.Snapshot, err = newSnapshot("", "", nil); err != nil {
 		return o, err

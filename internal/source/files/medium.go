@@ -1,24 +1,27 @@
 package files
 
+import "holdfast/internal/source"
+
 // How many files to read at once from a medium. More only helps where
 // waiting, not reading, takes the time.
 const (
-	rotatingReaders = 2 // disks that seek want few at once; virtual ones call themselves rotating and do not
-	defaultReaders  = 2 // flash, or not known
+	leastReaders    = 2
+	mostReaders     = 8 // of local disks: more only contend with the workers
+	rotatingReaders = 2 // disks that seek want few at once
 	networkReaders  = 8 // each open and read waits for a round trip
-	maxLocalReaders = 4 // of flash: more only contend with the workers
+	mostNetwork     = 32
 )
 
 // ReaderConcurrency returns how many files to read at once from the medium
-// that path is on, on a machine with cpus processors.
-func ReaderConcurrency(path string, cpus int) int {
+// that path is on, at first and at most.
+func ReaderConcurrency(path string) source.Concurrency {
 	switch mediumOf(path) {
 	case rotating:
-		return rotatingReaders
+		return source.Concurrency{Least: 1, Start: rotatingReaders, Most: rotatingReaders}
 	case network:
-		return networkReaders
+		return source.Concurrency{Least: leastReaders, Start: networkReaders, Most: mostNetwork}
 	}
-	return min(max(defaultReaders, cpus/2), maxLocalReaders)
+	return source.Concurrency{Least: leastReaders, Start: leastReaders, Most: mostReaders}
 }
 
 // medium is what kind of storage a path is on.

@@ -35,11 +35,8 @@ func TestMountPointIsKeptEmpty(t *testing.T) {
 
 func TestReaderConcurrency(t *testing.T) {
 	for _, path := range []string{"/", "/proc", os.TempDir(), "/does/not/exist"} {
-		if n := ReaderConcurrency(path, 2); n < 1 || n > networkReaders {
-			t.Errorf("%d readers for %s", n, path)
+		if c := ReaderConcurrency(path); c.Least < 1 || c.Start < c.Least || c.Most < c.Start || c.Most > mostNetwork {
+			t.Errorf("%+v readers for %s", c, path)
 		}
-	}
-	if n := ReaderConcurrency("/does/not/exist", 64); n != maxLocalReaders {
-		t.Errorf("%d readers on an unknown medium with 64 processors, want %d", n, maxLocalReaders)
 	}
 }
