@@ -127,6 +127,7 @@ var commands = []func(*command) *cobra.Command{
 	newTag,
 	newRewrite,
 	newKey,
+	newKit,
 	newUnlock,
 	newStorage,
 	newWAL,

@@ -140,11 +140,11 @@ type section struct {
 
 // sections returns how everything is got back.
 func (k *Kit) sections() []section {
-	both := "Both ask for the password."
+	both := "restic is at https://restic.net; version 0.14 or newer will do. Both programs ask for the password. "
 	if k.PasswordFile != "" {
-		both = "Both ask for the password, or take it from its file with\n--password-file " + quote(k.PasswordFile) + "\n"
+		both = strings.TrimSuffix(both, ". ") + ", or take it from its file with\n--password-file " + quote(k.PasswordFile) + "\n"
 	}
-	both += " The repository may lie at another place by then, such as a disk that was carried elsewhere: " +
+	both += "The repository may lie at another place by then, such as a disk that was carried elsewhere: " +
 		"give that place to -r. A copy of the whole folder of the repository is as good as the repository."
 	if strings.Contains(k.Location, ":") {
 		both += " A place that is reached over a network wants its own credentials, too, which are not on this page."
@@ -154,15 +154,15 @@ func (k *Kit) sections() []section {
 			"holdfast -r " + quote(k.Location) + " snapshots",
 			"holdfast -r " + quote(k.Location) + " restore latest --target /tmp/restored",
 		}},
-		{title: "with restic (0.14 or newer, https://restic.net), should holdfast be gone", commands: []string{
+		{title: "with restic, should holdfast be gone", commands: []string{
 			"restic -r " + quote(k.ResticLocation) + " snapshots",
 			"restic -r " + quote(k.ResticLocation) + " restore latest --target /tmp/restored",
 		}, text: both},
 	}
 	age := section{
-		title:    "with age (https://age-encryption.org), for archives and logs of databases",
+		title:    "with age, for archives and logs of databases",
 		commands: []string{"cat NAME.tar.zst.age* | age -d -i KEY.txt | zstd -d | tar x", "age -d -i KEY.txt SEGMENT.zst.age | zstd -d"},
-		text:     "KEY.txt is the file with the secret key that the archive was made for; it is not that of the repository.",
+		text:     "age is at https://age-encryption.org. KEY.txt is the file with the secret key that the archive was made for; it is not that of the repository.",
 	}
 	if len(k.Identities) > 0 {
 		age.text += " The key of the logs of this repository is the line below, alone in a file:"

@@ -23,10 +23,14 @@ func (s *Setup) WriteKit(ctx context.Context, r *repository.Repository, host str
 		return err
 	}
 	location := r.Location()
+	master, err := r.MasterKey()
+	if err != nil {
+		return fmt.Errorf("write the recovery kit: %w", err)
+	}
 	k := kit.Kit{
 		Host: host, Paths: protectedBy(cfg, s.Name),
 		Name: s.Name, Location: location, ResticLocation: location,
-		RepositoryID: r.ID(), KeyID: r.KeyID().String(),
+		RepositoryID: r.ID(), KeyID: r.KeyID().String(), Fingerprint: kit.Fingerprint(master),
 		PasswordPlace: s.Repository.Password.Place(), PasswordFile: s.Repository.Password.File,
 	}
 	if withPassword {
