@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"holdfast/storage/azure"
+	"holdfast/storage/gcs"
 	"holdfast/storage/s3"
 )
 
@@ -43,10 +44,11 @@ func BucketOf(url string) (Bucket, error) {
 		b.Name, b.Root, b.Account = o.Container, root(o.Prefix), o.Account
 		b.Host = "blob.core.windows.net"
 	case "gs":
-		place, _ := strings.CutPrefix(url, "gs:")
-		place = strings.TrimPrefix(place, "//")
-		name, prefix, _ := strings.Cut(strings.Replace(place, ":", "", 1), "/")
-		b.Name, b.Root = name, root(strings.Trim(prefix, "/"))
+		o, err := gcs.Parse(url)
+		if err != nil {
+			return Bucket{}, err
+		}
+		b.Name, b.Root = o.Bucket, root(o.Prefix)
 		b.Host = "storage.googleapis.com"
 	default:
 		return Bucket{}, fmt.Errorf("%s is no bucket of an object store: only these have settings of their own", url)

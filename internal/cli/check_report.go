@@ -41,6 +41,8 @@ type checkSummary struct {
 	Packs                  int      `json:"packs"`
 	PacksRead              uint64   `json:"packs_read"`
 	BytesRead              uint64   `json:"bytes_read"`
+	ColdPacks              uint64   `json:"cold_packs_skipped,omitempty"`
+	ColdBytes              uint64   `json:"cold_bytes_skipped,omitempty"`
 	Seconds                float64  `json:"total_duration"`
 }
 
@@ -52,13 +54,17 @@ func (c *command) reportCheck(r *verify.Report) {
 		MessageType: "summary", NumErrors: r.Errors, BrokenPacks: idStrings(r.BrokenPacks),
 		SuggestRepairIndex: r.RepairIndex, SuggestPrune: r.Prune, SuggestRepairSnapshots: r.RepairSnapshots,
 		DamagedSnapshots: idStrings(r.DamagedSnapshots), NumHints: r.Hints,
-		Snapshots: r.Snapshots, Packs: r.Packs, PacksRead: r.PacksRead, BytesRead: r.BytesRead, Seconds: r.Duration.Seconds(),
+		Snapshots: r.Snapshots, Packs: r.Packs, PacksRead: r.PacksRead, BytesRead: r.BytesRead,
+		ColdPacks: r.ColdPacks, ColdBytes: r.ColdBytes, Seconds: r.Duration.Seconds(),
 	})
 	if r.Hints > 0 && r.Sound() {
 		c.reportHints(r)
 	}
 	c.ui.infof("checked %s and %s; read %d of %s, %s in %s", countOf(r.Snapshots, "snapshot"), countOf(r.Blobs, "blob"),
 		r.PacksRead, countOf(r.Packs, "pack"), size.FormatBytes(r.BytesRead), size.FormatDuration(r.Duration))
+	if r.ColdPacks > 0 {
+		c.ui.infof("not read: %d packs (%s) in colder storage classes; see --include-cold", r.ColdPacks, size.FormatBytes(r.ColdBytes))
+	}
 	if r.Sound() {
 		c.ui.infof("no errors were found")
 	}

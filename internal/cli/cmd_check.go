@@ -14,7 +14,7 @@ import (
 
 func newCheck(c *command) *cobra.Command {
 	var o verify.Options
-	var withCache bool
+	var withCache, includeCold bool
 	cmd := &cobra.Command{
 		Use:   "check [flags]",
 		Short: "Prove that the repository is sound",
@@ -25,15 +25,19 @@ decrypted, decompressed and compared with its hash.
 What is wrong is told with the snapshots and paths it hits, and what to do
 about it; the exit code is then 1. Hints tell of what costs room or time only.
 What was found out is recorded in the repository, below holdfast/evidence, for
-`+"`holdfast status`"+` to tell; with --no-lock it is not.
+` + "`holdfast status`" + ` to tell; with --no-lock it is not.
 
 A subset of the packs is read with --read-data-subset: "n/t" for the n-th of t
-groups (1/7 today, 2/7 tomorrow, …), "5%" or "10G" for as much at random.`,
+groups (1/7 today, 2/7 tomorrow, …), "5%" or "10G" for as much at random. Packs
+of file content in colder storage classes are left out, and that is said.`,
 		Example: "  holdfast check\n  holdfast check --read-data\n  holdfast check --read-data-subset 1/7",
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if o.ReadData && o.Subset != (size.Subset{}) {
 				return errors.New("--read-data reads everything: leave out --read-data-subset, or use it alone")
+			}
+			if !includeCold {
+				o.SkipCold = c.isColdClass()
 			}
 			return c.runCheck(cmd.Context(), o)
 		},
@@ -41,6 +45,7 @@ groups (1/7 today, 2/7 tomorrow, …), "5%" or "10G" for as much at random.`,
 	c.registerAsOf(cmd.Flags())
 	cmd.Flags().BoolVar(&o.ReadData, "read-data", false, "read all data")
 	cmd.Flags().Var(&o.Subset, "read-data-subset", "read a `subset` of the data: n/t, a percentage, or a size")
+	cmd.Flags().BoolVar(&includeCold, "include-cold", false, "read packs in colder storage classes too, for which services charge; those that must be thawed are never read")
 	cmd.Flags().BoolVar(&withCache, "with-cache", false, "accepted for restic's sake: check never trusts a cache")
 	return cmd
 }

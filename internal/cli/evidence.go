@@ -41,6 +41,8 @@ func checkEvidence(r *verify.Report, o verify.Options) evidence.Record {
 		Packs: r.Packs, PacksRead: r.PacksRead, BytesRead: r.BytesRead, Problems: r.Errors,
 	}
 	switch {
+	case o.ReadData && r.ColdPacks > 0: // all but those
+		rec.Read = evidence.Part
 	case o.ReadData:
 		rec.Read = evidence.All
 	case o.Subset != (size.Subset{}):

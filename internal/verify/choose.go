@@ -12,6 +12,7 @@ import (
 type packState struct {
 	sizeBytes int64 // as stored
 	indexed   bool
+	cold      bool // reading costs extra, or takes a thaw
 	read      extent
 }
 
@@ -42,13 +43,18 @@ func (c *checker) choosePacks() {
 
 // chosen returns the packs that the user wants to be read.
 func (c *checker) chosen() []id.ID {
-	if !c.options.ReadData && c.options.Subset == (size.Subset{}) {
+	if !c.options.readsData() {
 		return nil
 	}
 	var packs []id.ID
 	var sum int64
 	for pack, state := range c.packs {
-		if state.indexed {
+		switch {
+		case !state.indexed:
+		case state.cold && state.read == nothing:
+			c.coldPacks++
+			c.coldBytes += uint64(state.sizeBytes) //nolint:gosec // sizes are not negative
+		default:
 			packs = append(packs, pack)
 			sum += state.sizeBytes
 		}

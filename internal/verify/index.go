@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
+	"holdfast/internal/size"
 	"holdfast/repository"
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
@@ -50,10 +52,7 @@ func (c *checker) findDuplicates() {
 
 // comparePacks holds the packs that are there against those that should be.
 func (c *checker) comparePacks(ctx context.Context, report *Report) error {
-	err := c.r.ListFiles(ctx, repository.PackFile, func(i id.ID, sizeBytes int64) error {
-		c.packs[i] = packState{sizeBytes: sizeBytes}
-		return nil
-	})
+	err := c.listPacks(ctx)
 	if err != nil {
 		return err
 	}
@@ -78,6 +77,33 @@ func (c *checker) comparePacks(ctx context.Context, report *Report) error {
 	}
 	return nil
 }
+
+// listPacks notes the packs that are there and, where data is to be read,
+// which lie in cold classes: that takes as many requests.
+func (c *checker) listPacks(ctx context.Context) error {
+	tiering, ok := storage.As[storage.Tiering](c.r.Store())
+	if !ok || !c.options.readsData() {
+		return c.r.ListFiles(ctx, repository.PackFile, func(i id.ID, sizeBytes int64) error {
+			c.packs[i] = packState{sizeBytes: sizeBytes}
+			return nil
+		})
+	}
+	err := tiering.ListTiers(ctx, "data/", func(info storage.Info, tier storage.Tier) error {
+		i, err := id.Parse(info.Key[strings.LastIndexByte(info.Key, '/')+1:])
+		if err != nil {
+			return nil // it belongs to others
+		}
+		cold := tier.Cold || c.options.SkipCold != nil && c.options.SkipCold(tier.Class)
+		c.packs[i] = packState{sizeBytes: info.SizeBytes, cold: cold}
+		return nil
+	})
+	if err != nil {
+		return fmt.Errorf("list packs: %w", err)
+	}
+	return nil
+}
+
+func (o *Options) readsData() bool { return o.ReadData || o.Subset != (size.Subset{}) }
 
 // comparePack judges one pack without reading it.
 func (c *checker) comparePack(pack id.ID, state *packState, blobs []blob.Blob) {

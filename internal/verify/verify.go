@@ -42,6 +42,10 @@ type Options struct {
 	// trees, and packs of a wrong size, are always read.
 	ReadData bool
 	Subset   size.Subset
+	// SkipCold, if set, names storage classes in which reading costs extra:
+	// packs of file content there are left out of what ReadData and Subset
+	// ask for. Packs that cannot be read at once always are.
+	SkipCold func(class string) bool
 	// Workers is the number of packs read at once; 0 means the number of CPUs.
 	Workers int
 	// Progress, if set, is counted up while the check runs.
@@ -75,7 +79,9 @@ type Report struct {
 
 	Snapshots, IndexFiles, Packs, Blobs int
 	PacksRead, BytesRead                uint64
-	Duration                            time.Duration
+	// ColdPacks and ColdBytes were not read because of their storage class.
+	ColdPacks, ColdBytes uint64
+	Duration             time.Duration
 }
 
 // Sound tells whether nothing but hints was found.
@@ -88,6 +94,8 @@ type checker struct {
 	snapshots []*snapshot.Snapshot
 
 	packs map[id.ID]packState
+	// coldPacks and coldBytes count what was asked for and is left out.
+	coldPacks, coldBytes uint64
 	// suspect is set by whatever may concern snapshots, which are then walked.
 	suspect atomic.Bool
 
@@ -137,6 +145,7 @@ func Check(ctx context.Context, r *repository.Repository, o Options) (*Report, e
 func (c *checker) finish(report *Report) {
 	p := c.options.Progress
 	report.PacksRead, report.BytesRead = p.Packs.Load(), p.Bytes.Load()
+	report.ColdPacks, report.ColdBytes = c.coldPacks, c.coldBytes
 	report.Problems = c.problems.list
 	report.Errors, report.Hints = c.problems.errors, c.problems.hints
 	for kind := range c.problems.kinds {
