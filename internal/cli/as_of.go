@@ -32,12 +32,12 @@ func (f *asOfFlag) Type() string { return "time" }
 // Set reads an instant: a date, with or without a time of day in the zone of
 // this machine, as RFC 3339, or how long ago it was.
 func (f *asOfFlag) Set(s string) error {
-	t, err := parseInstant(s, time.Now())
+	t, err := parseAsOf(s, time.Now())
 	f.Time = t
 	return err
 }
 
-func parseInstant(s string, now time.Time) (time.Time, error) {
+func parseAsOf(s string, now time.Time) (time.Time, error) {
 	var ago config.Duration
 	if err := ago.UnmarshalText([]byte(s)); err == nil {
 		return now.Add(-time.Duration(ago)), nil

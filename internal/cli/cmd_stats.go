@@ -14,7 +14,8 @@ import (
 
 func newStats(c *command) *cobra.Command {
 	var chosen selectFlags
-	var mode string
+	var mode, prices string
+	var costs bool
 	cmd := &cobra.Command{
 		Use:   "stats [flags] [SNAPSHOT...]",
 		Short: "Measure what snapshots take up",
@@ -27,11 +28,21 @@ func newStats(c *command) *cobra.Command {
   blobs-per-file     the size of the blobs of these files, each once for every
                      path it is in
   raw-data           what the repository stores for these snapshots: each blob
-                     once, compressed`,
+                     once, compressed
+
+With --cost it tells instead what the repository and its copies in holdfast.yaml
+cost in a month at an object store, what another storage class would save, and
+what restoring all of it costs. The prices are list prices of the date shown;
+--prices names a table of your own, in the same form as the built-in one
+(docs/format/prices.md).`,
 		Example: `  holdfast stats latest
   holdfast stats --mode raw-data
-  holdfast stats --mode raw-data --host www --json`,
+  holdfast stats --mode raw-data --host www --json
+  holdfast stats --cost`,
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if costs {
+				return c.runCost(cmd.Context(), prices)
+			}
 			m, err := usage.ParseMode(mode)
 			if err != nil {
 				return err
@@ -42,6 +53,8 @@ func newStats(c *command) *cobra.Command {
 	c.registerAsOf(cmd.Flags())
 	chosen.register(cmd.Flags(), "H")
 	cmd.Flags().StringVar(&mode, "mode", string(usage.RestoreSize), "what to count: `mode` restore-size, files-by-contents, blobs-per-file or raw-data")
+	cmd.Flags().BoolVar(&costs, "cost", false, "estimate what the copies cost at object stores")
+	cmd.Flags().StringVar(&prices, "prices", "", "`file` with a table of prices, for --cost")
 	modes := []cobra.Completion{string(usage.RestoreSize), string(usage.FilesByContents), string(usage.BlobsPerFile), string(usage.RawData)}
 	if err := cmd.RegisterFlagCompletionFunc("mode", cobra.FixedCompletions(modes, cobra.ShellCompDirectiveNoFileComp)); err != nil {
 		panic(err) // the flag is there
