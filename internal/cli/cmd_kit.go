@@ -121,7 +121,7 @@ func (c *command) kitOf(ctx context.Context, r *repository.Repository, p place) 
 }
 
 // maxKitPaths keeps the kit on one page.
-const maxKitPaths = 12
+const maxKitPaths = 8
 
 // protectedBy returns the machines and paths that snapshots are of, those of
 // the newest first.

@@ -29,6 +29,7 @@ type restoreFlags struct {
 	sparse    bool
 	dryRun    bool
 	thaw      thawFlags
+	recovery  recoveryFlags
 }
 
 func newRestore(c *command) *cobra.Command {
@@ -48,6 +49,11 @@ was interrupted goes on where it was when it is run again. See --overwrite for
 other ways. Nothing outside the target is ever touched, and symlinks in it are
 not followed.
 
+A PostgreSQL source is restored with --plan in place of a snapshot: to the end
+of its log, or to a point in time with one of --to-.... The base backup to begin
+with and the timeline to follow are found by themselves, and named; --dry-run
+shows them. The restored server archives nothing until it is told to.
+
 Packs in a storage class that cannot be read at once are thawed with --thaw: all
 that the restore needs in one go. Run the command again when they are readable,
 or let it wait with --thaw-wait.
@@ -56,9 +62,24 @@ What cannot be restored is named, the rest is restored all the same, and the
 exit code is 1. Of a damaged file nothing is left that could be taken for it.`,
 		Example: `  holdfast restore latest --target /tmp/back
   holdfast restore latest:/home/ann --target /home/ann --include '*.odt' --verify
-  holdfast restore 3f9a0c11 --target /srv --delete --dry-run -vv`,
-		Args: oneSnapshot,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.runRestore(cmd.Context(), &f, args[0]) },
+  holdfast restore 3f9a0c11 --target /srv --delete --dry-run -vv
+  holdfast restore --plan shop --to-time "2026-05-01 12:30:00" --target /srv/pg --start`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.recovery.wanted() {
+				return noArgs(cmd, args)
+			}
+			return oneSnapshot(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.recovery.wanted() {
+				o, err := f.options(c)
+				if err != nil {
+					return err
+				}
+				return c.runRecovery(cmd.Context(), &f.recovery, o)
+			}
+			return c.runRestore(cmd.Context(), &f, args[0])
+		},
 	}
 	fl := cmd.Flags()
 	c.registerAsOf(fl)
@@ -73,6 +94,7 @@ exit code is 1. Of a damaged file nothing is left that could be taken for it.`,
 	fl.BoolVar(&f.sparse, "sparse", false, "make holes of long runs of zeros")
 	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "change nothing, only tell what would be done; with -vv for each file")
 	f.thaw.register(fl)
+	f.recovery.register(fl)
 	return cmd
 }
 

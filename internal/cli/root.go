@@ -130,6 +130,7 @@ var commands = []func(*command) *cobra.Command{
 	newKit,
 	newUnlock,
 	newStorage,
+	newPlan,
 	newWAL,
 	newRestServer,
 	newVersion,

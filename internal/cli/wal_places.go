@@ -190,6 +190,15 @@ func (c *command) openLog(ctx context.Context, l logRepository, source string, r
 			return nil, err
 		}
 	}
+	return c.openLogStore(ctx, l, o)
+}
+
+// openLogWith opens a log archive for reading with keys that are known.
+func (c *command) openLogWith(ctx context.Context, l logRepository, source string, keys logarchive.Keys) (*logarchive.Archive, error) {
+	return c.openLogStore(ctx, l, logarchive.Options{Source: source, Identities: keys.Identities, Trusted: keys.Trusted})
+}
+
+func (c *command) openLogStore(ctx context.Context, l logRepository, o logarchive.Options) (*logarchive.Archive, error) {
 	at := l.place
 	if l.configured != nil && l.configured.LogURL != "" {
 		at.url = l.configured.LogURL

@@ -137,7 +137,7 @@ func (s *Server) recovered(ctx context.Context, user string) (*Recovered, error)
 		CASE WHEN pg_is_in_recovery() THEN pg_get_wal_replay_pause_state() = 'paused' ELSE false END,
 		coalesce(pg_last_wal_replay_lsn(), '0/0')::text,
 		coalesce(extract(epoch FROM pg_last_xact_replay_timestamp())::numeric(20, 6)::text, ''),
-		(pg_control_checkpoint()).timeline_id::text`
+		CASE WHEN pg_is_in_recovery() THEN '' ELSE substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8) END`
 	results, err := conn.Exec(ctx, question).ReadAll()
 	if err != nil {
 		return nil, err
@@ -153,9 +153,10 @@ func (s *Server) recovered(ctx context.Context, user string) (*Recovered, error)
 	if epoch, err := strconv.ParseFloat(string(row[3]), 64); err == nil {
 		r.LastCommit = time.UnixMicro(int64(epoch * 1e6))
 	}
-	timeline, err := strconv.ParseUint(string(row[4]), 10, 32)
-	r.Timeline = uint32(timeline)
-	return r, err
+	if timeline, err := strconv.ParseUint(string(row[4]), 16, 32); err == nil {
+		r.Timeline = uint32(timeline)
+	}
+	return r, nil
 }
 
 // run runs one of the server's programs as the owner of the data directory.

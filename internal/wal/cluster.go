@@ -24,6 +24,13 @@ func systemOf(dataDir string) (uint64, error) {
 	return binary.LittleEndian.Uint64(content), nil
 }
 
+// SystemOf returns the stream that the log of a data directory belongs to: its
+// system identifier.
+func SystemOf(dataDir string) (string, error) {
+	system, err := systemOf(dataDir)
+	return streamName(system), err
+}
+
 // dataDirOf returns the data directory of a file in pg_wal. PostgreSQL gives
 // paths relative to it.
 func dataDirOf(walFile string) string { return filepath.Dir(filepath.Dir(walFile)) }

@@ -1,0 +1,102 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"holdfast/internal/backup"
+	"holdfast/internal/config"
+	"holdfast/internal/logarchive"
+	"holdfast/internal/pitr"
+	"holdfast/internal/source/postgres"
+	"holdfast/internal/wal"
+	"holdfast/repository"
+	"holdfast/repository/snapshot"
+)
+
+// walWait is how long a base backup waits for the log it needs to be
+// archived before it counts as failed.
+const walWait = 10 * time.Minute
+
+// postgres takes a base backup of a PostgreSQL source.
+func (p *planRun) postgres(ctx context.Context, r *repository.Repository, name string, source config.Postgres) error {
+	if source.Method == config.MethodDump {
+		return errors.New("dumps are not supported by this version of holdfast; use method: physical")
+	}
+	dsn, err := postgresDSN(ctx, source)
+	if err != nil {
+		return err
+	}
+	archives, err := p.logArchives(ctx, name, source)
+	if err != nil {
+		return err
+	}
+	o := backup.Options{Type: snapshot.Full, Progress: new(backup.Progress)}
+	if o.Snapshot, err = newSnapshot("", "", nil); err != nil {
+		return err
+	}
+	o.Snapshot.Paths = []string{"/" + name}
+	o.Snapshot.SetPlan(p.name)
+	o.Snapshot.SetSource(name)
+	if o.Writer.Compression, err = repository.ParseCompression("auto"); err != nil {
+		return err
+	}
+	if o.Snapshots, err = p.loadAll(ctx, r); err != nil {
+		return err
+	}
+	src, err := postgres.Start(ctx, postgres.Options{
+		DSN: dsn, Root: name, Label: "holdfast " + p.name, WithWAL: len(archives) == 0,
+		Warn: func(message string) { p.ui.warn("back up", name, errors.New(message)) },
+	})
+	if err != nil {
+		return err
+	}
+	defer src.Close() //nolint:errcheck // all of it was read
+	watch := p.startProgress("base backup of "+name, work{bytes: src.TotalBytes}, func() work {
+		return work{items: o.Progress.Files(), bytes: o.Progress.BytesRead.Load(), errors: o.Progress.Errors.Load()}
+	})
+	receipt, err := backup.RunArrivals(ctx, r, src, o, func(s *snapshot.Snapshot) error {
+		return p.complete(ctx, src, archives, s)
+	})
+	watch.stop()
+	if err != nil {
+		return err
+	}
+	p.reportBackup(receipt, o.Progress)
+	if src.Damaged {
+		return errIncomplete(fmt.Errorf("the server has damaged pages, each named above; snapshot %s has them as they are. Restore them from an earlier one, or with `pg_amcheck` find out what they held", receipt.Snapshot.ID.Short()))
+	}
+	return nil
+}
+
+// logArchives opens the log archives that a base backup relies on; none when
+// the log of the source is not archived.
+func (p *planRun) logArchives(ctx context.Context, name string, source config.Postgres) ([]*logarchive.Archive, error) {
+	if source.WAL == "" || source.WAL == "none" {
+		return nil, nil
+	}
+	l := p.logRepository(p.cfg, p.plan.Repository)
+	archive, err := p.openLog(ctx, l, name, false, true)
+	if err != nil {
+		return nil, err
+	}
+	return []*logarchive.Archive{archive}, nil
+}
+
+// complete records what the backup needs of the log, once the archive has it:
+// without, the backup could not be restored.
+func (p *planRun) complete(ctx context.Context, src *postgres.Backup, archives []*logarchive.Archive, s *snapshot.Snapshot) error {
+	need := pitr.Need{System: src.System, Timeline: src.Timeline, Start: src.Start, End: src.End, Held: len(archives) == 0}
+	s.SetLog(need.String())
+	for _, archive := range archives {
+		ctx, cancel := context.WithTimeout(ctx, walWait)
+		err := wal.WaitCovered(ctx, archive, need.Range())
+		cancel()
+		if err != nil {
+			return fmt.Errorf("the backup is whole, but the log it needs, %s to %s, is not archived: %w; is `holdfast wal receive` running, or archive_command set?", need.Start, need.End, err)
+		}
+	}
+	return nil
+}

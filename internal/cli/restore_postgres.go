@@ -1,0 +1,330 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"holdfast/internal/logarchive"
+	"holdfast/internal/pitr"
+	"holdfast/internal/postgres"
+	"holdfast/internal/restore"
+	"holdfast/internal/wal"
+	"holdfast/repository"
+)
+
+// recoveryFlags say to which point in time a PostgreSQL cluster is restored.
+type recoveryFlags struct {
+	log         walFlags
+	time        string
+	lsn         string
+	name        string
+	transaction string
+	immediate   bool
+	timeline    uint32
+	exclusive   bool
+	backup      string
+	pause       bool
+	standby     string
+	archive     bool
+	start       bool
+	binDir      string
+}
+
+func (f *recoveryFlags) register(fl *pflag.FlagSet) {
+	fl.StringVar(&f.log.plan, "plan", "", "restore a PostgreSQL source of this `plan`, to the end of its log or to one of --to-...")
+	fl.StringVar(&f.log.source, "source", "", "`source` of the plan (may be left out when it has only one that is PostgreSQL)")
+	fl.StringVar(&f.time, "to-time", "", "stop at a `time`, such as \"2026-05-01 12:30:00\" (of this host's time zone, or with one)")
+	fl.StringVar(&f.lsn, "to-lsn", "", "stop at a `position` of the log, such as 16/B374D848")
+	fl.StringVar(&f.name, "to-name", "", "stop at a restore point, made with pg_create_restore_point(`name`)")
+	fl.StringVar(&f.transaction, "to-xid", "", "stop at the commit of a transaction `ID`")
+	fl.BoolVar(&f.immediate, "to-backup-end", false, "stop as soon as the base backup is consistent")
+	fl.Uint32Var(&f.timeline, "to-timeline", 0, "follow this `timeline` (default: the newest)")
+	fl.BoolVar(&f.exclusive, "exclusive", false, "stop just before the target instead of after it")
+	fl.StringVar(&f.backup, "backup", "", "begin with this base backup, by the `ID` of its snapshot")
+	fl.BoolVar(&f.pause, "pause", false, "stay read-only at the target, to look around, instead of going on as a new timeline")
+	fl.StringVar(&f.standby, "standby", "", "make a standby of the server with this `connection string`")
+	fl.BoolVar(&f.archive, "keep-archiving", false, "leave archive_mode as it was: only when the original server is gone for good")
+	fl.BoolVar(&f.start, "start", false, "start the server, wait for the target, and tell where recovery stopped")
+	fl.StringVar(&f.binDir, "bin-dir", "", "`folder` of the server's programs")
+}
+
+func (f *recoveryFlags) wanted() bool { return f.log.plan != "" || f.log.source != "" }
+
+func (f *recoveryFlags) wish() (pitr.Wish, error) {
+	w := pitr.Wish{
+		Name: f.name, Transaction: f.transaction, Immediate: f.immediate,
+		Timeline: f.timeline, Exclusive: f.exclusive, Backup: f.backup,
+	}
+	var err error
+	if f.lsn != "" {
+		if w.LSN, err = postgres.ParseLSN(f.lsn); err != nil {
+			return w, fmt.Errorf("--to-lsn: %w", err)
+		}
+	}
+	if f.time != "" {
+		if w.Time, err = parseTargetTime(f.time); err != nil {
+			return w, fmt.Errorf("--to-time: %w", err)
+		}
+	}
+	return w, w.Validate()
+}
+
+// parseTargetTime reads a time as people and PostgreSQL write it.
+func parseTargetTime(text string) (time.Time, error) {
+	for _, layout := range []string{
+		time.RFC3339Nano, "2006-01-02 15:04:05.999999-07:00", "2006-01-02 15:04:05.999999-07", "2006-01-02 15:04:05.999999",
+		"2006-01-02T15:04:05.999999", "2006-01-02 15:04", "2006-01-02",
+	} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return t, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("%q is no time: write it like \"2026-05-01 12:30:00\", or \"2026-05-01 12:30:00+02:00\"", text)
+}
+
+// recovery is a restore of a PostgreSQL cluster under way.
+type recovery struct {
+	*command
+	f      *recoveryFlags
+	o      restore.Options
+	source string
+	wish   pitr.Wish
+	began  time.Time
+}
+
+// runRecovery restores a PostgreSQL source to a point in time.
+func (c *command) runRecovery(ctx context.Context, f *recoveryFlags, o restore.Options) error {
+	wish, err := f.wish()
+	if err != nil {
+		return err
+	}
+	source, repositories, err := c.logPlaces(f.log)
+	if err != nil {
+		return err
+	}
+	run := &recovery{command: c, f: f, o: o, source: source, wish: wish, began: time.Now()}
+	from := repositories[0]
+	r, err := c.openPlace(ctx, from.place)
+	if err != nil {
+		return err
+	}
+	err = c.locked(ctx, r, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
+		return run.restore(ctx, r, from)
+	})
+	if err = errors.Join(err, r.Close()); err != nil || o.DryRun {
+		return err
+	}
+	return run.recover(ctx)
+}
+
+// restore chooses the base backup and brings the data directory back.
+func (run *recovery) restore(ctx context.Context, r *repository.Repository, from logRepository) error {
+	choice, command, err := run.choose(ctx, r, from)
+	if err != nil {
+		return err
+	}
+	for _, why := range choice.Why {
+		run.ui.infof("%s", why)
+	}
+	if err := run.checkTarget(ctx, choice.Point.System); err != nil {
+		return err
+	}
+	run.o.Subfolder = "/" + run.source
+	if err := run.command.restore(ctx, r, choice.Point.Snapshot, run.o); err != nil || run.o.DryRun {
+		return err
+	}
+	settings := pitr.Recovery{
+		RestoreCommand: command, Wish: run.wish, Timeline: choice.Timeline, Pause: run.f.pause,
+		Standby: run.f.standby != "", PrimaryConninfo: run.f.standby, KeepArchiving: run.f.archive,
+	}
+	if err := settings.Write(run.o.Target); err != nil {
+		return err
+	}
+	return ownDataDirectory(run.o.Target)
+}
+
+// choose gathers the facts and decides. It returns the command with which the
+// server gets its log.
+func (run *recovery) choose(ctx context.Context, r *repository.Repository, from logRepository) (*pitr.Choice, string, error) {
+	snapshots, err := run.loadAll(ctx, r)
+	if err != nil {
+		return nil, "", err
+	}
+	facts := pitr.Facts{Points: pitr.Points(snapshots, run.source)}
+	keys, err := logarchive.LoadKeys(ctx, r)
+	if err != nil {
+		return nil, "", err
+	}
+	command := ""
+	if len(keys.Identities) > 0 {
+		archive, err := run.openLogWith(ctx, from, run.source, keys)
+		if err != nil {
+			return nil, "", err
+		}
+		status, err := wal.Inspect(ctx, archive)
+		if err != nil {
+			return nil, "", err
+		}
+		for _, part := range status.Parts {
+			facts.Log = append(facts.Log, pitr.LogPart{Range: part.Range, To: part.To})
+		}
+		facts.Histories = status.Histories
+		if command, err = run.restoreCommand(); err != nil {
+			return nil, "", err
+		}
+	}
+	choice, err := pitr.Choose(facts, run.wish)
+	if err == nil && choice.Point.Held {
+		command = ""
+	}
+	return choice, command, err
+}
+
+// restoreCommand is how the restored server gets its log: this very program,
+// with what it was told about where things are.
+func (run *recovery) restoreCommand() (string, error) {
+	program, err := os.Executable()
+	if err != nil {
+		return "", fmt.Errorf("find this program: %w", err)
+	}
+	words := []string{program, "wal", "fetch", "--quiet"}
+	for _, flag := range []struct{ name, value string }{
+		{"--config", run.global.config}, {"--repo", run.global.repo}, {"--password-file", run.global.passwordFile},
+		{"--cache-dir", run.global.cacheDir}, {"--plan", run.f.log.plan}, {"--source", run.source},
+	} {
+		if flag.value == "" {
+			continue
+		}
+		value := flag.value
+		if flag.name == "--config" || flag.name == "--password-file" || flag.name == "--cache-dir" {
+			if value, err = filepath.Abs(value); err != nil {
+				return "", err
+			}
+		}
+		words = append(words, flag.name, value)
+	}
+	for k, word := range words {
+		// PostgreSQL takes a percent sign for one of its own.
+		words[k] = shellQuote(strings.ReplaceAll(word, "%", "%%"))
+	}
+	return strings.Join(append(words, `"%f"`, `"%p"`), " "), nil
+}
+
+// checkTarget refuses a target that holds something else, or a cluster that
+// is running or another one.
+func (run *recovery) checkTarget(ctx context.Context, system string) error {
+	entries, err := os.ReadDir(run.o.Target)
+	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("look at the target: %w", err)
+	}
+	there, err := wal.SystemOf(run.o.Target)
+	if err != nil {
+		return fmt.Errorf("the target %s is not empty, and no data directory of PostgreSQL; name another folder", run.o.Target)
+	}
+	if there != system {
+		return fmt.Errorf("the target %s holds another cluster (%s, the backup is of %s); name another folder", run.o.Target, there, system)
+	}
+	major, err := postgres.VersionOf(run.o.Target)
+	if err != nil {
+		return err
+	}
+	if bin, err := postgres.Programs(major, run.f.binDir); err == nil {
+		if (&postgres.Server{Bin: bin, Data: run.o.Target}).Running(ctx) {
+			return fmt.Errorf("a server runs on %s: stop it first", run.o.Target)
+		}
+	} else if _, err := os.Stat(filepath.Join(run.o.Target, "postmaster.pid")); err == nil {
+		return fmt.Errorf("a server may run on %s (there is a postmaster.pid): stop it first", run.o.Target)
+	}
+	if !run.o.Delete {
+		return fmt.Errorf("the target %s holds this very cluster; to bring it to the wished state, writing only what differs and deleting what was not there, add --delete", run.o.Target)
+	}
+	return nil
+}
+
+// ownDataDirectory makes the folder one that PostgreSQL accepts: for its
+// owner alone, and not root's.
+func ownDataDirectory(data string) error {
+	if err := os.Chmod(data, 0o700); err != nil {
+		return fmt.Errorf("prepare the data directory: %w", err)
+	}
+	uid, gid, ok := postgres.ServerOwner()
+	if !ok {
+		return nil
+	}
+	return filepath.WalkDir(data, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(path, uid, gid)
+	})
+}
+
+// recoveredMessage tells where a recovery stopped.
+type recoveredMessage struct {
+	MessageType string  `json:"message_type"` // "recovered"
+	Target      string  `json:"target"`
+	Started     bool    `json:"started"`
+	Timeline    uint32  `json:"timeline,omitempty"`
+	LSN         string  `json:"lsn,omitempty"`
+	LastCommit  string  `json:"last_commit,omitempty"`
+	Paused      bool    `json:"paused,omitempty"`
+	Seconds     float64 `json:"seconds"`
+}
+
+// recover starts the server, if asked, and tells where it is.
+func (run *recovery) recover(ctx context.Context) error {
+	m := recoveredMessage{MessageType: "recovered", Target: run.o.Target, Started: run.f.start}
+	if !run.f.start {
+		m.Seconds = time.Since(run.began).Seconds()
+		run.ui.message(m)
+		run.ui.infof("the data directory is ready: start PostgreSQL on %s, and it recovers to %s", run.o.Target, run.wish)
+		return nil
+	}
+	major, err := postgres.VersionOf(run.o.Target)
+	if err != nil {
+		return err
+	}
+	bin, err := postgres.Programs(major, run.f.binDir)
+	if err != nil {
+		return err
+	}
+	data, err := filepath.Abs(run.o.Target)
+	if err != nil {
+		return err
+	}
+	server := &postgres.Server{Bin: bin, Data: data, Log: filepath.Join(data, "recovery.log")}
+	if err := server.Start(ctx); err != nil {
+		return err
+	}
+	if run.f.standby != "" {
+		run.ui.infof("the standby runs on %s", data)
+		return nil
+	}
+	at, err := server.WaitRecovered(ctx, "postgres")
+	if err != nil {
+		return err
+	}
+	m.Timeline, m.LSN, m.Paused, m.Seconds = at.Timeline, at.LSN.String(), at.Paused, time.Since(run.began).Seconds()
+	last := "no transaction was replayed"
+	if !at.LastCommit.IsZero() {
+		m.LastCommit = at.LastCommit.Format(time.RFC3339Nano)
+		last = "the last transaction is of " + at.LastCommit.Local().Format("2006-01-02 15:04:05.000")
+	}
+	run.ui.message(m)
+	run.ui.infof("recovered to %s on timeline %d in %s; %s", at.LSN, at.Timeline, time.Since(run.began).Round(100*time.Millisecond), last)
+	if at.Paused {
+		run.ui.infof("the server is read-only at the target; go on with SELECT pg_wal_replay_resume()")
+	}
+	return nil
+}
