@@ -100,12 +100,15 @@ func (s *Server) Close() { s.repos.close() }
 // ServeHTTP serves one request.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	a := &answer{ResponseWriter: w, control: http.NewResponseController(w), began: time.Now()}
-	user, err := s.serve(a, r)
-	if err != nil {
+	var user string
+	defer func() { // also of an answer that is broken off by a panic
+		s.config.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "user", user, "status", a.status, "took", time.Since(a.began))
+		s.logAccess(a, r, user)
+	}()
+	var err error
+	if user, err = s.serve(a, r); err != nil {
 		s.refuse(a, r, err)
 	}
-	s.config.Log.Debug("request", "method", r.Method, "path", r.URL.Path, "user", user, "status", a.status, "took", time.Since(a.began))
-	s.logAccess(a, r, user)
 }
 
 // serve answers a request, or returns why not.
