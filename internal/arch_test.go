@@ -68,8 +68,9 @@ var placed = map[string]ring{
 	"repository": public,
 	"storage":    public,
 
-	"internal/cost":      rule,
-	"internal/retention": rule,
+	"internal/cost":       rule,
+	"internal/redundancy": rule,
+	"internal/retention":  rule,
 
 	"internal/event":    basic,
 	"internal/filemode": basic,

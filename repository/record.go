@@ -14,7 +14,7 @@ import (
 // evidence of a check, for instance. Its content is encoded and sealed as
 // that of a snapshot file is, so that whoever cannot open the repository can
 // neither read nor make one. Its key is a prefix of the caller's and the
-// SHA-256 of its stored bytes: "holdfast/evidence/20260102T150405Z-3f9a...".
+// SHA-256 of its stored bytes: "holdfast/evidence/20260102T150405.000Z-3f9a...".
 
 // SaveRecord stores a record and returns its key. The prefix lies below
 // "holdfast/" and may hold the beginning of the last segment. A store that

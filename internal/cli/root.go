@@ -118,6 +118,7 @@ var commands = []func(*command) *cobra.Command{
 	newMount,
 	newStats,
 	newRestore,
+	newStatus,
 	newCheck,
 	newRepair,
 	newForget,

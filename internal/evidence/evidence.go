@@ -27,7 +27,7 @@ const folder = "holdfast/evidence/"
 
 // timeForm is the time at the beginning of a record's name, in UTC: names
 // sort by it.
-const timeForm = "20060102T150405Z"
+const timeForm = "20060102T150405.000Z"
 
 // version is that of the records this package writes.
 const version = 1
@@ -62,7 +62,7 @@ const (
 type Record struct {
 	Version int  `json:"version"`
 	Kind    Kind `json:"kind"`
-	// Time is when the work ended, to the second, Seconds how long it took.
+	// Time is when the work ended, to the millisecond, Seconds how long it took.
 	Time    time.Time `json:"time"`
 	Seconds float64   `json:"seconds"`
 	// Repository is the ID of the repository, Host the machine that did the
@@ -103,7 +103,7 @@ func (r *Record) ReadData() bool { return r.Read == All || r.Read == Part }
 // its key.
 func Save(ctx context.Context, r *repository.Repository, rec Record) (string, error) {
 	rec.Version, rec.Repository = version, r.ID()
-	rec.Time = rec.Time.UTC().Truncate(time.Second)
+	rec.Time = rec.Time.UTC().Truncate(time.Millisecond)
 	rec.Findings = rec.Findings[:min(len(rec.Findings), maxFindings)]
 	plain, err := json.Marshal(rec)
 	if err != nil {

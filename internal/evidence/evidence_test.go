@@ -56,7 +56,7 @@ func TestRecordsAreSealed(t *testing.T) {
 	s := mem.New()
 	r := newRepository(t, s)
 	key := save(t, r, Record{Kind: Check, Time: noon, Read: All, Host: "secret-host"})
-	if !strings.HasPrefix(key, "holdfast/evidence/20260301T120000Z-check-") {
+	if !strings.HasPrefix(key, "holdfast/evidence/20260301T120000.000Z-check-") {
 		t.Error(key)
 	}
 	stored, err := storage.ReadAll(t.Context(), s, key)

@@ -1,0 +1,124 @@
+// Package status gathers what `holdfast status` judges: what a repository
+// holds, how it is protected, and when it was last read back, as far as can be
+// known without reading data. What was seen is remembered, for the day on
+// which the place cannot be reached.
+package status
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"holdfast/internal/evidence"
+	"holdfast/repository"
+	"holdfast/repository/blob"
+	"holdfast/repository/snapshot"
+	"holdfast/storage"
+)
+
+// futureSlack is how far the clocks of machines may be apart. A snapshot dated
+// later than that says nothing about what is protected.
+const futureSlack = time.Hour
+
+// Survey is what was found in one repository.
+type Survey struct {
+	// Seen is when it was.
+	Seen time.Time `json:"seen"`
+	// Points holds, for each plan and in it each source, the time of the
+	// newest snapshot.
+	Points map[string]map[string]time.Time `json:"points"`
+	// Snapshots counts all there are.
+	Snapshots int `json:"snapshots"`
+	// Mode and Until are the weakest protection among the objects looked at:
+	// the newest snapshot, and the packs with its root folder. Mode is "" for
+	// none.
+	Mode  storage.RetentionMode `json:"mode,omitempty"`
+	Until time.Time             `json:"until,omitzero"`
+	// Good and Bad are the newest evidence; see evidence.Latest.
+	Good *evidence.Record `json:"good,omitempty"`
+	Bad  *evidence.Record `json:"bad,omitempty"`
+}
+
+// Key says which plans a snapshot belongs to, and as which source of them.
+type Key struct{ Plan, Source string }
+
+// Look surveys a repository. keys tells what a snapshot counts for. Damaged
+// snapshots and records are told to warn and left out.
+func Look(ctx context.Context, r *repository.Repository, now time.Time, keys func(*snapshot.Snapshot) []Key, warn func(error)) (*Survey, error) {
+	s := &Survey{Seen: now, Points: make(map[string]map[string]time.Time)}
+	list, err := r.Snapshots(ctx)
+	if err != nil && !repository.IsCorrupt(err) {
+		return nil, err
+	}
+	warn(err)
+	s.Snapshots = len(list)
+	var newest *snapshot.Snapshot
+	for _, one := range list {
+		if one.Time.After(now.Add(futureSlack)) {
+			warn(fmt.Errorf("snapshot %s at %s is dated in the future (%s) and does not count", one.ID.Short(), r.Location(), one.Time.Format(time.DateTime)))
+			continue
+		}
+		newest = one // they come oldest first
+		for _, k := range keys(one) {
+			if s.Points[k.Plan] == nil {
+				s.Points[k.Plan] = make(map[string]time.Time)
+			}
+			if one.Time.After(s.Points[k.Plan][k.Source]) {
+				s.Points[k.Plan][k.Source] = one.Time
+			}
+		}
+	}
+	if newest != nil {
+		err := s.lookAtProtection(ctx, r, newest)
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		warn(err)
+	}
+	s.Good, s.Bad, err = evidence.Latest(ctx, r)
+	if ctx.Err() != nil {
+		return nil, context.Cause(ctx)
+	}
+	if !errors.Is(err, storage.ErrUnsupported) {
+		warn(err)
+	}
+	return s, nil
+}
+
+// lookAtProtection asks the store what protects a sample of the objects that
+// the newest snapshot needs.
+func (s *Survey) lookAtProtection(ctx context.Context, r *repository.Repository, newest *snapshot.Snapshot) error {
+	locker, ok := storage.As[storage.Locker](r.Store())
+	if !ok {
+		return nil
+	}
+	if err := locker.CheckLocking(ctx); err != nil {
+		return nil //nolint:nilerr // then nothing is protected, which is what the survey says
+	}
+	if err := r.LoadIndex(ctx); err != nil {
+		return err
+	}
+	sample := []string{repository.SnapshotFile.Key(newest.ID)}
+	for _, l := range r.Index().LookupAll(nil, blob.Handle{ID: newest.Tree, Type: blob.Tree}) {
+		sample = append(sample, repository.PackFile.Key(l.Pack))
+	}
+	var weakest storage.Retention
+	for n, key := range sample {
+		held, err := locker.Retention(ctx, key)
+		if err != nil {
+			return fmt.Errorf("look at what protects %s: %w", key, err)
+		}
+		if held.IsZero() {
+			return nil
+		}
+		if n == 0 || held.Until.Before(weakest.Until) {
+			weakest.Until = held.Until
+		}
+		if n == 0 || held.Mode == storage.Governance {
+			weakest.Mode = held.Mode
+		}
+	}
+	s.Mode, s.Until = weakest.Mode, weakest.Until
+	return nil
+}

@@ -1,0 +1,264 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"holdfast/internal/app/status"
+	"holdfast/internal/config"
+	"holdfast/internal/redundancy"
+
+	"holdfast/repository/snapshot"
+)
+
+func newStatus(c *command) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "status [flags] [PLAN...]",
+		Short: "Tell whether the data would survive: 3 copies, 2 media, 1 off-site, 1 immutable, 0 errors",
+		Long: `Tell, for each plan of holdfast.yaml or those named, what its copies hold now and
+whether that is enough. Without plans, or with -r for a repository of none, the
+repository alone is judged.
+
+The five numbers are counted from facts, strictly:
+  3  copies: the source, and each repository that was listed just now and holds
+     the newest recovery point of every source of the plan
+  2  kinds of media among these repositories (media: in holdfast.yaml)
+  1  of them off-site (site: in holdfast.yaml, another than the first one's)
+  1  of them immutable: its newest snapshot and the packs of its root folder are
+     locked now, as the storage service itself says
+  0  errors: repositories of the plan that cannot be listed, or were not read
+     back without error in the last 35 days. What check --read-data,
+     --read-data-subset, copy --read-back and protect find out is recorded in
+     the repository they read (below holdfast/evidence)
+
+What is missing is named with the next step. Of a place that cannot be reached
+the last known state is shown; it does not count. No data is read.
+
+The exit code is 0 when nothing is missing and 1 when something is.`,
+		Example: "  holdfast status\n  holdfast status shop --json\n  holdfast status -r /srv/backup",
+		RunE:    func(cmd *cobra.Command, args []string) error { return c.runStatus(cmd.Context(), args) },
+	}
+	return cmd
+}
+
+func (c *command) runStatus(ctx context.Context, args []string) error {
+	patient := *c
+	patient.global.patience = fallbackPatience
+	patient.global.noLock = true // nothing but small files is read
+	r := &statusRun{command: &patient, now: time.Now(), surveys: make(map[string]surveyed)}
+	if err := r.choose(args); err != nil {
+		return err
+	}
+	dir, err := c.cacheDir()
+	if err != nil {
+		return err
+	}
+	r.memory.Folder = dir
+	lacking := 0
+	for _, plan := range r.plans {
+		score, facts, err := r.judge(ctx, plan)
+		if err != nil {
+			return err
+		}
+		r.tell(score, facts)
+		if !score.Met() {
+			lacking++
+		}
+	}
+	if lacking == 0 {
+		return nil
+	}
+	if len(r.plans) == 1 {
+		return errors.New("something is missing; each thing is named above, with the next step")
+	}
+	return fmt.Errorf("%d of %s lack something; each thing is named above, with the next step", lacking, countOf(len(r.plans), "plan"))
+}
+
+// statusRun is one run of status.
+type statusRun struct {
+	*command
+	now    time.Time
+	cfg    *config.Config // nil without a holdfast.yaml
+	plans  []statusPlan
+	memory status.Memory
+	// surveys are the repositories looked at, by URL: plans share them.
+	surveys map[string]surveyed
+}
+
+// statusPlan is a plan, or a repository that no plan is about.
+type statusPlan struct {
+	name   string
+	rpo    time.Duration
+	copies []statusCopy
+}
+
+type statusCopy struct {
+	name  string
+	place place
+}
+
+// surveyed is what was found at a place, or why nothing was.
+type surveyed struct {
+	*status.Survey
+	down error
+}
+
+// choose finds the plans that the user means.
+func (r *statusRun) choose(args []string) (err error) {
+	r.cfg, err = r.loadConfig()
+	if errors.Is(err, config.ErrNotFound) {
+		r.cfg, err = nil, nil
+	}
+	if err != nil {
+		return err
+	}
+	if r.cfg == nil && len(args) > 0 {
+		return errors.New("there is no holdfast.yaml, and so no plan; `holdfast protect` begins one")
+	}
+	given := firstOf(r.global.repo, r.global.repositoryFile) != ""
+	if len(args) == 0 && (given || r.cfg == nil || len(r.cfg.Plans) == 0) {
+		return r.chooseRepository(given)
+	}
+	if len(args) == 0 {
+		args = slices.Sorted(maps.Keys(r.cfg.Plans))
+	}
+	for _, name := range args {
+		plan, ok := r.cfg.Plans[name]
+		if !ok {
+			return fmt.Errorf("there is no plan %q in %s", name, r.cfg.Path)
+		}
+		r.plans = append(r.plans, r.planOf(name, plan))
+	}
+	return nil
+}
+
+func (r *statusRun) planOf(name string, plan config.Plan) statusPlan {
+	p := statusPlan{name: name, rpo: time.Duration(plan.Objectives.RPO)}
+	repositories := []string{plan.Repository}
+	for _, copied := range plan.Copies {
+		repositories = append(repositories, copied.To)
+	}
+	for _, repo := range repositories {
+		p.copies = append(p.copies, statusCopy{repo, r.namedPlace(repo, r.cfg.Repositories[repo])})
+	}
+	return p
+}
+
+// chooseRepository chooses the plans of the repository given by -r, or the
+// repository itself if there are none.
+func (r *statusRun) chooseRepository(given bool) error {
+	main, err := r.place()
+	if err != nil {
+		return err
+	}
+	if r.cfg != nil && given && main.configured != nil {
+		for _, name := range slices.Sorted(maps.Keys(r.cfg.Plans)) {
+			plan := r.planOf(name, r.cfg.Plans[name])
+			if slices.ContainsFunc(plan.copies, func(c statusCopy) bool { return c.place.url == main.url }) {
+				r.plans = append(r.plans, plan)
+			}
+		}
+	}
+	if len(r.plans) == 0 {
+		name := firstOf(r.global.repo, main.url)
+		r.plans = []statusPlan{{copies: []statusCopy{{name, main}}}}
+	}
+	return nil
+}
+
+// judge gathers the facts of a plan and scores them.
+func (r *statusRun) judge(ctx context.Context, p statusPlan) (*redundancy.Score, redundancy.Facts, error) {
+	f := redundancy.Facts{Plan: p.name, Now: r.now, RPO: p.rpo}
+	for _, one := range p.copies {
+		found, err := r.survey(ctx, one.place)
+		if err != nil {
+			return nil, f, err
+		}
+		f.Copies = append(f.Copies, factsOf(p.name, one, found))
+	}
+	return redundancy.Judge(f), f, nil
+}
+
+// survey looks at a repository, once, or recalls what was last seen of it. An
+// error is one that the user must deal with.
+func (r *statusRun) survey(ctx context.Context, p place) (surveyed, error) {
+	if found, ok := r.surveys[p.url]; ok {
+		return found, nil
+	}
+	seen, err := r.look(ctx, p)
+	if ctx.Err() != nil {
+		return surveyed{}, context.Cause(ctx)
+	}
+	warn := func(err error) {
+		if err != nil {
+			r.ui.warn("status", p.url, err)
+		}
+	}
+	found := surveyed{seen, err}
+	if err == nil {
+		warn(r.memory.Keep(p.url, seen))
+	} else {
+		found.Survey, err = r.memory.Recall(p.url)
+		warn(err)
+	}
+	r.surveys[p.url] = found
+	return found, nil
+}
+
+func (r *statusRun) look(ctx context.Context, p place) (*status.Survey, error) {
+	repo, err := r.openPlace(ctx, p)
+	if err != nil {
+		return nil, err
+	}
+	seen, err := status.Look(ctx, repo, r.now, r.keys, func(err error) {
+		if err != nil {
+			r.ui.warn("status", p.url, err)
+		}
+	})
+	return seen, errors.Join(err, repo.Close())
+}
+
+// keys says which plans a snapshot counts for, and always for the repository
+// itself, by host and paths. Several hosts may share a plan.
+func (r *statusRun) keys(s *snapshot.Snapshot) []status.Key {
+	keys := []status.Key{{Source: s.Hostname + ":" + strings.Join(slices.Sorted(slices.Values(s.Paths)), ",")}}
+	if r.cfg == nil {
+		return keys
+	}
+	for name := range r.cfg.Plans {
+		if source, ok := sourceOf(r.cfg, name, s); ok {
+			keys = append(keys, status.Key{Plan: name, Source: s.Hostname + ":" + source})
+		}
+	}
+	return keys
+}
+
+// factsOf says what is known of one copy of a plan.
+func factsOf(plan string, c statusCopy, found surveyed) redundancy.Copy {
+	f := redundancy.Copy{Name: c.name}
+	if c.place.configured != nil {
+		f.Media, f.Site = c.place.configured.Media, c.place.configured.Site
+	}
+	if found.down != nil {
+		f.Down = found.down.Error()
+	}
+	s := found.Survey
+	if s == nil {
+		return f
+	}
+	f.Seen, f.Points, f.Protected = s.Seen, s.Points[plan], s.Until
+	if s.Good != nil {
+		f.LastGood, f.Share = s.Good.Time, s.Good.Share()
+	}
+	if s.Bad != nil {
+		f.LastBad = s.Bad.Time
+	}
+	return f
+}

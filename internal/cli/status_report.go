@@ -1,0 +1,134 @@
+package cli
+
+import (
+	"fmt"
+	"time"
+
+	"holdfast/internal/redundancy"
+)
+
+// planStatusMessage is how one plan stands.
+type planStatusMessage struct {
+	MessageType string `json:"message_type"` // "plan_status"
+	Plan        string `json:"plan,omitempty"`
+	Score       string `json:"score"` // such as "3-2-1-1-0"
+	Copies      int    `json:"copies"`
+	Media       int    `json:"media"`
+	OffSite     int    `json:"off_site"`
+	Immutable   int    `json:"immutable"`
+	Errors      int    `json:"errors"`
+	Met         bool   `json:"met"`
+	// Newest is the newest recovery point of the source that is worst off.
+	Newest       *time.Time           `json:"newest,omitempty"`
+	Repositories []statusRepository   `json:"repositories"`
+	Missing      []redundancy.Missing `json:"missing"`
+}
+
+// statusRepository is what is known of one repository.
+type statusRepository struct {
+	Name  string `json:"name"`
+	Media string `json:"media,omitempty"`
+	Site  string `json:"site,omitempty"`
+	// Down says why it cannot be listed; the rest is then as it was last seen.
+	Down          string     `json:"down,omitempty"`
+	Seen          *time.Time `json:"seen,omitempty"`
+	Newest        *time.Time `json:"newest,omitempty"`
+	Holds         bool       `json:"holds_newest"`
+	BehindSeconds float64    `json:"behind_seconds,omitempty"`
+	Protected     *time.Time `json:"immutable_until,omitempty"`
+	ReadBack      *time.Time `json:"last_read_back,omitempty"`
+	Share         float64    `json:"read_back_share,omitempty"`
+	Bad           *time.Time `json:"last_error,omitempty"`
+}
+
+// tell prints how one plan stands.
+func (r *statusRun) tell(s *redundancy.Score, f redundancy.Facts) {
+	m := planStatusMessage{
+		MessageType: "plan_status", Plan: f.Plan, Score: s.String(),
+		Copies: s.Copies, Media: s.Media, OffSite: s.OffSite, Immutable: s.Immutable, Errors: s.Errors,
+		Met: s.Met(), Newest: instant(s.Newest), Missing: append([]redundancy.Missing{}, s.Missing...),
+	}
+	for n := range f.Copies {
+		m.Repositories = append(m.Repositories, statusOf(&f.Copies[n], s, n))
+	}
+	r.ui.message(m)
+	if r.ui.json {
+		return
+	}
+	title := "plan " + f.Plan
+	if f.Plan == "" {
+		title = "repository " + f.Copies[0].Name
+	}
+	r.ui.printf("%s: %s%s\n", title, s, map[bool]string{false: " (3-2-1-1-0 is the aim)"}[m.Met])
+	var rows [][]string
+	for n := range m.Repositories {
+		rows = append(rows, r.row(&m.Repositories[n]))
+	}
+	r.ui.table([]string{"REPOSITORY", "NEWEST POINT", "MEDIA", "SITE", "IMMUTABLE UNTIL", "READ BACK"}, rows)
+	for _, missing := range s.Missing {
+		r.ui.printf("  %s: %s\n    next: %s\n", missing.Rule, missing.What, missing.Next)
+	}
+	r.ui.printf("\n")
+}
+
+func statusOf(c *redundancy.Copy, s *redundancy.Score, n int) statusRepository {
+	var newest time.Time // of the source that is worst off
+	for _, t := range c.Points {
+		if newest.IsZero() || t.Before(newest) {
+			newest = t
+		}
+	}
+	return statusRepository{
+		Name: c.Name, Media: c.Media, Site: c.Site, Down: c.Down, Seen: instant(c.Seen), Newest: instant(newest),
+		Holds: s.Holds[n], BehindSeconds: s.Behind[n].Seconds(), Protected: instant(c.Protected),
+		ReadBack: instant(c.LastGood), Share: c.Share, Bad: instant(c.LastBad),
+	}
+}
+
+// instant returns nil for no time, which JSON leaves out.
+func instant(t time.Time) *time.Time {
+	if t.IsZero() {
+		return nil
+	}
+	return &t
+}
+
+// row is the line of one repository in the table.
+func (r *statusRun) row(m *statusRepository) []string {
+	newest := shownTime(m.Newest)
+	switch {
+	case m.Down != "" && m.Seen != nil:
+		newest += " (as seen " + m.Seen.Local().Format(timeFormat) + ")"
+	case m.Down != "":
+		newest = "not known"
+	case !m.Holds && m.BehindSeconds > 0:
+		newest += " (behind)"
+	case !m.Holds && m.Newest != nil:
+		newest += " (incomplete)"
+	}
+	read := shownTime(m.ReadBack)
+	switch {
+	case m.Bad != nil && (m.ReadBack == nil || !m.ReadBack.After(*m.Bad)):
+		read = "ERRORS " + shownTime(m.Bad)
+	case m.ReadBack == nil:
+		read = "never"
+	case m.Share > 0 && m.Share < 1:
+		read += fmt.Sprintf(" (%.0f%%)", max(1, 100*m.Share))
+	}
+	return []string{m.Name, newest, shown(m.Media), shown(m.Site), shownTime(m.Protected), read}
+}
+
+// shown is a value, or a dash for none.
+func shown(s string) string {
+	if s == "" {
+		return "-"
+	}
+	return s
+}
+
+func shownTime(t *time.Time) string {
+	if t == nil {
+		return "-"
+	}
+	return t.Local().Format(timeFormat)
+}

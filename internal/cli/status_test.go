@@ -1,0 +1,89 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"strings"
+	"testing"
+
+	"holdfast/internal/redundancy"
+)
+
+// status runs `holdfast status --json` and returns how the first plan stands.
+func (s *shell) status(code int, line ...string) (m planStatusMessage) {
+	s.t.Helper()
+	first, _, _ := strings.Cut(s.run(code, append([]string{"status", "--json"}, line...)...), "\n")
+	if err := json.Unmarshal([]byte(first), &m); err != nil {
+		s.t.Fatalf("%v in %q", err, first)
+	}
+	return m
+}
+
+func missingRules(list []redundancy.Missing) string {
+	var rules []string
+	for _, m := range list {
+		rules = append(rules, m.Rule)
+	}
+	return strings.Join(rules, " ")
+}
+
+func TestStatus(t *testing.T) {
+	s := newShell(t)
+	s.backups()
+	two := s.makeRepository("two")
+	s.configure("two")
+	t.Setenv("HOLDFAST_REPOSITORY", "")
+
+	m := s.status(exitFailed)
+	if m.Plan != "docs" || m.Score != "2-1-0-0-2" || missingRules(m.Missing) != "copies media off-site immutable errors errors" {
+		t.Errorf("before any copy: %+v", m)
+	}
+	s.run(exitOK, "copy", "--plan", "docs", "--read-back")
+	s.run(exitOK, "check", "--read-data", "-r", "main")
+	m = s.status(exitFailed)
+	if m.Score != "3-2-1-0-0" || missingRules(m.Missing) != "immutable" || m.Repositories[0].Share != 1 {
+		t.Errorf("with a copy that was read: %+v", m)
+	}
+	s.wants(s.run(exitFailed, "status"), "plan docs: 3-2-1-0-0", "tape", "next: ", "immutable")
+
+	s.write("more", "more")
+	s.run(exitOK, "backup", "-r", "main", "--host", "www", s.path("source"))
+	m = s.status(exitFailed, "docs")
+	if m.Copies != 2 || m.Repositories[1].Holds || m.Repositories[1].BehindSeconds == 0 || !strings.Contains(m.Missing[0].Next, "copy --plan docs") {
+		t.Errorf("with a copy behind: %+v", m)
+	}
+
+	s.damage(two, "data")
+	s.run(exitFailed, "check", "--read-data", "-r", "two")
+	m = s.status(exitFailed)
+	if m.Errors != 1 || m.Repositories[1].Bad == nil {
+		t.Errorf("with a copy that is damaged: %+v", m)
+	}
+	s.run(exitOK, "repair", "-r", "two", "--from", "main", "--read-data")
+	s.run(exitOK, "check", "--read-data", "-r", "two")
+	s.run(exitOK, "copy", "--plan", "docs")
+	if m = s.status(exitFailed); m.Score != "3-2-1-0-0" {
+		t.Errorf("healed: %+v", m)
+	}
+
+	if err := os.Rename(two, two+".away"); err != nil {
+		t.Fatal(err)
+	}
+	m = s.status(exitFailed)
+	r := m.Repositories[1]
+	if m.Copies != 2 || m.Errors != 1 || r.Down == "" || r.Seen == nil || r.Newest == nil || r.Holds {
+		t.Errorf("with a place that is gone: %+v", m)
+	}
+	s.wants(s.run(exitFailed, "status"), "as seen", "cannot be listed")
+	s.wants(s.run(exitFailed, "status", "nothing"), `no plan "nothing"`)
+}
+
+func TestStatusOfARepositoryWithoutPlans(t *testing.T) {
+	s := newShell(t)
+	s.backups()
+	m := s.status(exitFailed)
+	if m.Plan != "" || m.Copies != 2 || m.Newest == nil || len(m.Repositories) != 1 {
+		t.Errorf("%+v", m)
+	}
+	s.wants(s.run(exitFailed, "status", "docs"), "no holdfast.yaml")
+}

@@ -1,0 +1,288 @@
+// Package redundancy judges whether data would survive: three copies, on two
+// media, one of them off-site, one that nobody can change, and zero errors. It
+// is a pure rule: what is known of the copies of a plan and the time go in, a
+// score with what is missing and what to do about it comes out.
+//
+// How each number is counted, strictly, because a comfortable score helps
+// nobody:
+//
+//   - 3 copies: the source itself, and each repository that holds the newest
+//     recovery point of every source of the plan. One that lags behind, or
+//     that cannot be listed now, does not count.
+//   - 2 media: the kinds of media of these repositories. The medium of the
+//     source does not count, for it is gone when they are needed; nor does a
+//     medium that nobody named.
+//   - 1 off-site: how many sites there are beside that of the first of these
+//     repositories. A site that nobody named does not count.
+//   - 1 immutable: these repositories whose sampled objects are protected now
+//     from everybody.
+//   - 0 errors: the repositories of the plan that cannot be listed, were never
+//     read back, not lately, or not without error since.
+package redundancy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+)
+
+// FreshFor is how long a read-back counts: a month and a few days, so that a
+// monthly one never lapses.
+const FreshFor = 35 * 24 * time.Hour
+
+// Facts are what is known of the copies of one plan.
+type Facts struct {
+	// Plan is its name, "" for a repository without one.
+	Plan string
+	// Now is when the facts were gathered.
+	Now time.Time
+	// RPO is how old the newest recovery point may be; 0 promises nothing.
+	RPO time.Duration
+	// Copies are its repositories, the one that backups go to first.
+	Copies []Copy
+}
+
+// Copy is what is known of one repository of a plan.
+type Copy struct {
+	// Name is that of holdfast.yaml, or else the place.
+	Name string
+	// Media and Site are "" where nobody named them.
+	Media, Site string
+	// Down tells why it cannot be listed now, "" if it can; the other facts
+	// are then those of an earlier time, Seen, or nothing.
+	Down string
+	Seen time.Time
+	// Points holds the time of the newest recovery point of each source.
+	Points map[string]time.Time
+	// Protected is until when the objects looked at cannot be removed by
+	// anybody; zero for not at all.
+	Protected time.Time
+	// LastGood is when data was last read back without error, and Share how
+	// much of it, from 0 to 1. LastBad is when something was last found wrong.
+	LastGood time.Time
+	Share    float64
+	LastBad  time.Time
+}
+
+// Score says how a plan stands.
+type Score struct {
+	// Copies, Media, OffSite, Immutable and Errors are the five numbers.
+	Copies, Media, OffSite, Immutable, Errors int
+	// Newest is the newest recovery point that any copy holds of the source
+	// that is worst off; zero for none.
+	Newest time.Time
+	// Holds tells, for each copy, whether it holds the newest recovery points;
+	// Behind how far its worst source lags, if it holds any point of it.
+	Holds  []bool
+	Behind []time.Duration
+	// Missing is what falls short, in the order of the numbers.
+	Missing []Missing
+}
+
+// Missing is one thing that falls short, and the next step.
+type Missing struct {
+	// Rule is "copies", "media", "off-site", "immutable", "errors" or "rpo".
+	Rule string `json:"rule"`
+	What string `json:"what"`
+	Next string `json:"next"`
+}
+
+// String gives the numbers as they are usually written.
+func (s *Score) String() string {
+	return fmt.Sprintf("%d-%d-%d-%d-%d", s.Copies, s.Media, s.OffSite, s.Immutable, s.Errors)
+}
+
+// Met tells whether nothing is missing.
+func (s *Score) Met() bool { return len(s.Missing) == 0 }
+
+// Judge scores the copies of a plan.
+func Judge(f Facts) *Score {
+	s := &Score{}
+	newest := newestPoints(f.Copies)
+	for _, t := range newest {
+		if s.Newest.IsZero() || t.Before(s.Newest) {
+			s.Newest = t
+		}
+	}
+	var holders []Copy
+	for n := range f.Copies {
+		c := &f.Copies[n]
+		holds, behind := c.compare(newest)
+		s.Holds, s.Behind = append(s.Holds, holds), append(s.Behind, behind)
+		if holds {
+			holders = append(holders, *c)
+		}
+	}
+	s.judgeCopies(&f, len(holders))
+	s.judgeMedia(holders)
+	s.judgeSites(holders)
+	s.judgeProtection(&f, holders)
+	s.judgeErrors(&f)
+	s.judgeAge(&f)
+	return s
+}
+
+// newestPoints returns the newest point of each source that any copy has. What
+// is only remembered of a copy that is down counts as well: then the others
+// lag behind.
+func newestPoints(copies []Copy) map[string]time.Time {
+	newest := make(map[string]time.Time)
+	for n := range copies {
+		for source, t := range copies[n].Points {
+			if t.After(newest[source]) {
+				newest[source] = t
+			}
+		}
+	}
+	return newest
+}
+
+// compare tells whether a copy is known to hold the newest points now, and
+// how far it lags.
+func (c *Copy) compare(newest map[string]time.Time) (holds bool, behind time.Duration) {
+	holds = c.Down == "" && len(newest) > 0
+	for source, t := range newest {
+		has, ok := c.Points[source]
+		if !ok || has.Before(t) {
+			holds = false
+		}
+		if ok {
+			behind = max(behind, t.Sub(has))
+		}
+	}
+	return holds, behind
+}
+
+func (s *Score) miss(rule, next, what string, args ...any) {
+	s.Missing = append(s.Missing, Missing{Rule: rule, What: fmt.Sprintf(what, args...), Next: next})
+}
+
+func (s *Score) judgeCopies(f *Facts, holders int) {
+	s.Copies = 1 + holders
+	if len(f.Copies) > 0 && s.Newest.IsZero() {
+		s.miss("copies", "holdfast backup, or holdfast protect", "there is no snapshot yet")
+		return
+	}
+	if s.Copies >= 3 {
+		return
+	}
+	var behind []string
+	for n, holds := range s.Holds {
+		if !holds && f.Copies[n].Down == "" {
+			behind = append(behind, f.Copies[n].Name)
+		}
+	}
+	switch {
+	case len(behind) > 0 && f.Plan != "":
+		s.miss("copies", "holdfast copy --plan "+f.Plan, "%s: not the newest recovery point", strings.Join(behind, ", "))
+	case len(behind) > 0:
+		s.miss("copies", "holdfast copy --to "+behind[0], "%s: not the newest recovery point", strings.Join(behind, ", "))
+	case len(f.Copies) < 2:
+		s.miss("copies", addCopy(f.Plan), "the source and one repository are %d copies of 3", s.Copies)
+	default:
+		s.miss("copies", "see to it that the places can be reached", "the source and %d repositories that can be listed are %d copies of 3", holders, s.Copies)
+	}
+}
+
+// addCopy says how to get another copy.
+func addCopy(plan string) string {
+	if plan == "" {
+		return "holdfast init of a second repository, then holdfast copy --to it"
+	}
+	return "add a repository to holdfast.yaml and to `copies` of plan " + plan + ", then holdfast copy --plan " + plan
+}
+
+func (s *Score) judgeMedia(holders []Copy) {
+	kinds, unnamed := distinct(holders, func(c *Copy) string { return c.Media })
+	s.Media = kinds
+	if s.Media >= 2 {
+		return
+	}
+	if len(unnamed) > 0 {
+		s.miss("media", "write `media: disk`, `object` or the like into holdfast.yaml", "nobody named the medium of %s", strings.Join(unnamed, ", "))
+		return
+	}
+	s.miss("media", "keep a copy on another kind of medium: object storage, another machine's disk, tape", "the repositories that hold the newest recovery point lie on %d kind of medium", s.Media)
+}
+
+func (s *Score) judgeSites(holders []Copy) {
+	sites, unnamed := distinct(holders, func(c *Copy) string { return c.Site })
+	s.OffSite = max(0, sites-1)
+	if s.OffSite >= 1 {
+		return
+	}
+	if len(unnamed) > 0 {
+		s.miss("off-site", "write `site:` of each repository into holdfast.yaml", "nobody named the site of %s", strings.Join(unnamed, ", "))
+		return
+	}
+	s.miss("off-site", "keep a copy at another site", "no repository that holds the newest recovery point is at another site")
+}
+
+// distinct counts the different values of a property, and names the copies
+// that have none.
+func distinct(copies []Copy, of func(*Copy) string) (n int, unnamed []string) {
+	seen := make(map[string]struct{})
+	for k := range copies {
+		if v := of(&copies[k]); v != "" {
+			seen[v] = struct{}{}
+		} else {
+			unnamed = append(unnamed, copies[k].Name)
+		}
+	}
+	return len(seen), unnamed
+}
+
+func (s *Score) judgeProtection(f *Facts, holders []Copy) {
+	for n := range holders {
+		if holders[n].Protected.After(f.Now) {
+			s.Immutable++
+		}
+	}
+	if s.Immutable == 0 {
+		s.miss("immutable", "add `immutable:` to a repository in a bucket with object lock; `holdfast storage plan` shows what it takes",
+			"every copy can be deleted by whoever has its credentials")
+	}
+}
+
+func (s *Score) judgeErrors(f *Facts) {
+	for n := range f.Copies {
+		c := &f.Copies[n]
+		check := "holdfast check --read-data -r " + c.Name
+		what, next := "", check
+		switch {
+		case c.Down != "" && c.Seen.IsZero():
+			what, next = "cannot be listed: "+c.Down, "see to it that the place can be reached"
+		case c.Down != "":
+			what, next = "cannot be listed: "+c.Down+"; last listed "+ago(f.Now, c.Seen), "see to it that the place can be reached"
+		case !c.LastBad.IsZero() && !c.LastGood.After(c.LastBad):
+			what, next = "errors were found "+ago(f.Now, c.LastBad), check+", then holdfast repair --from another copy"
+		case c.LastGood.IsZero():
+			what = "was never read back"
+		case f.Now.Sub(c.LastGood) > FreshFor:
+			what = "was last read back without error " + ago(f.Now, c.LastGood)
+		default:
+			continue
+		}
+		s.Errors++
+		s.miss("errors", next, "%s %s", c.Name, what)
+	}
+}
+
+func (s *Score) judgeAge(f *Facts) {
+	if f.RPO == 0 || s.Newest.IsZero() || f.Now.Sub(s.Newest) <= f.RPO {
+		return
+	}
+	s.miss("rpo", "see why no backup was made since", "the newest recovery point is of %s, and the plan promises one every %v", ago(f.Now, s.Newest), f.RPO)
+}
+
+// ago says how long ago something was, in the largest unit that fits.
+func ago(now, t time.Time) string {
+	d := max(0, now.Sub(t))
+	switch {
+	case d < time.Hour:
+		return fmt.Sprintf("%d minutes ago", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d hours ago", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days ago", int(d.Hours()/24))
+}

@@ -1,0 +1,101 @@
+package redundancy
+
+import (
+	"slices"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+var now = time.Date(2026, 6, 1, 12, 0, 0, 0, time.UTC)
+
+func at(ago time.Duration) map[string]time.Time { return map[string]time.Time{"www": now.Add(-ago)} }
+
+const (
+	hour = time.Hour
+	day  = 24 * hour
+)
+
+// whole are the facts of a plan that lacks nothing.
+func whole() Facts {
+	return Facts{
+		Plan: "shop", Now: now, RPO: day,
+		Copies: []Copy{
+			{Name: "local", Media: "disk", Site: "dc1", Points: at(hour), LastGood: now.Add(-day), Share: 1},
+			{Name: "offsite", Media: "object", Site: "us", Points: at(hour), LastGood: now.Add(-day), Share: 0.1, Protected: now.Add(day)},
+		},
+	}
+}
+
+func TestWhole(t *testing.T) {
+	s := Judge(whole())
+	if s.String() != "3-2-1-1-0" || !s.Met() || !s.Newest.Equal(now.Add(-hour)) {
+		t.Errorf("%s, %+v", s, s)
+	}
+}
+
+func TestEachNumberFallsForItself(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		change  func(f *Facts)
+		score   string
+		missing []string
+	}{
+		{"behind", func(f *Facts) { f.Copies[1].Points = at(5 * hour) }, "2-1-0-0-0", []string{"copies", "media", "off-site", "immutable"}},
+		{"a source is missing", func(f *Facts) { f.Copies[0].Points["shop"] = now }, "2-1-0-0-0", []string{"copies", "media", "off-site", "immutable"}},
+		{"same medium", func(f *Facts) { f.Copies[1].Media = "disk" }, "3-1-1-1-0", []string{"media"}},
+		{"medium not named", func(f *Facts) { f.Copies[1].Media = "" }, "3-1-1-1-0", []string{"media"}},
+		{"same site", func(f *Facts) { f.Copies[1].Site = "dc1" }, "3-2-0-1-0", []string{"off-site"}},
+		{"lock ran out", func(f *Facts) { f.Copies[1].Protected = now }, "3-2-1-0-0", []string{"immutable"}},
+		{"never read", func(f *Facts) { f.Copies[0].LastGood = time.Time{} }, "3-2-1-1-1", []string{"errors"}},
+		{"read long ago", func(f *Facts) { f.Copies[0].LastGood = now.Add(-36 * day) }, "3-2-1-1-1", []string{"errors"}},
+		{"found damaged", func(f *Facts) { f.Copies[0].LastBad = f.Copies[0].LastGood.Add(hour) }, "3-2-1-1-1", []string{"errors"}},
+		{"mended", func(f *Facts) { f.Copies[0].LastBad = f.Copies[0].LastGood.Add(-hour) }, "3-2-1-1-0", nil},
+		{"down", func(f *Facts) { f.Copies[1].Down = "no route" }, "2-1-0-0-1", []string{"copies", "media", "off-site", "immutable", "errors"}},
+		{"too old", func(f *Facts) { f.RPO = time.Minute }, "3-2-1-1-0", []string{"rpo"}},
+		{"no snapshot", func(f *Facts) { f.Copies[0].Points, f.Copies[1].Points = nil, nil }, "1-0-0-0-0", []string{"copies", "media", "off-site", "immutable"}},
+	} {
+		f := whole()
+		c.change(&f)
+		s := Judge(f)
+		var rules []string
+		for _, m := range s.Missing {
+			rules = append(rules, m.Rule)
+			if m.What == "" || m.Next == "" {
+				t.Errorf("%s: %+v", c.name, m)
+			}
+		}
+		if s.String() != c.score || !slices.Equal(rules, c.missing) {
+			t.Errorf("%s: %s %q, want %s %q", c.name, s, rules, c.score, c.missing)
+		}
+	}
+}
+
+// A copy that goes down, falls behind, or is found damaged never makes a score
+// better.
+func TestLossesNeverHelp(t *testing.T) {
+	draw := rapid.Custom(func(t *rapid.T) Copy {
+		hours := func(label string) time.Time {
+			return now.Add(-time.Duration(rapid.IntRange(0, 100).Draw(t, label)) * hour)
+		}
+		return Copy{
+			Name: "c", Media: rapid.SampledFrom([]string{"", "disk", "tape"}).Draw(t, "media"), Site: rapid.SampledFrom([]string{"", "a", "b"}).Draw(t, "site"),
+			Points:    map[string]time.Time{"www": hours("point").Truncate(50 * hour)},
+			Protected: hours("protected").Add(50 * hour), LastGood: hours("good"),
+		}
+	})
+	rapid.Check(t, func(t *rapid.T) {
+		f := Facts{Plan: "p", Now: now, Copies: rapid.SliceOfN(draw, 1, 5).Draw(t, "copies")}
+		before := Judge(f)
+		worse := f
+		worse.Copies = slices.Clone(f.Copies)
+		n := rapid.IntRange(0, len(f.Copies)-1).Draw(t, "n")
+		worse.Copies[n].Down = "gone"
+		after := Judge(worse)
+		if after.Copies > before.Copies || after.Media > before.Media || after.OffSite > before.OffSite ||
+			after.Immutable > before.Immutable || after.Errors < before.Errors || before.Met() && len(f.Copies) < 2 {
+			t.Fatalf("%s became %s", before, after)
+		}
+	})
+}
