@@ -104,6 +104,8 @@ func (s *Store) meaning(status int, code bloberror.Code) (hint string, kind erro
 		return "", storage.ErrNotFound
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return "these credentials do not permit this", fs.ErrPermission
+	case http.StatusRequestedRangeNotSatisfiable:
+		return "", storage.ErrInvalidRange
 	case http.StatusNotImplemented, http.StatusMethodNotAllowed:
 		return "", storage.ErrUnsupported
 	case http.StatusInsufficientStorage:
