@@ -169,8 +169,8 @@ func (k *Kit) sections() []section {
 		age.text += "\n\n" + strings.Join(k.Identities, "\n")
 	}
 	return append(sections, age, section{
-		title: "to see whether this page still fits", commands: []string{"holdfast kit check PAGE"},
-		text: "PAGE is the file that this page was printed from.",
+		title: "to see whether this page still fits",
+		text:  "holdfast kit check FILE, where FILE is what this page was printed from.",
 	})
 }
 

@@ -29,8 +29,11 @@ func (k *Kit) Text() string {
 		for _, c := range s.commands {
 			fmt.Fprintf(&b, "  %s\n", c)
 		}
+		if s.text != "" && len(s.commands) > 0 {
+			b.WriteByte('\n')
+		}
 		if s.text != "" {
-			fmt.Fprintf(&b, "\n%s\n", wrap(s.text))
+			fmt.Fprintf(&b, "%s\n", wrap(s.text))
 		}
 	}
 	return b.String()
