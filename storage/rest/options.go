@@ -40,12 +40,12 @@ type Options struct {
 func Parse(location string) (Options, error) {
 	rest, ok := strings.CutPrefix(location, "rest:")
 	if !ok {
-		return Options{}, errors.New("place on a REST server: the URL does not begin with rest:")
+		return Options{}, errors.New("place on a REST server: the URL does not begin with the word rest")
 	}
 	o := Options{CACertFile: env("CACERT"), ClientCertFile: env("TLS_CLIENT_CERT")}
 	u, err := url.Parse(rest)
 	if err != nil {
-		return o, errors.New("place on a REST server: not a URL; write rest:https://host:8000/path/") // err shows secrets
+		return o, errors.New("place on a REST server: not a URL such as rest:https://host:8000/path/ is one") // err shows secrets
 	}
 	switch u.Scheme {
 	case "http", "https":

@@ -181,7 +181,9 @@ func (h *hashed) Stat(ctx context.Context, key string) (storage.Info, error) {
 	return info, err
 }
 
-func (h *hashed) Delete(ctx context.Context, key string) error { return h.Store.Delete(ctx, h.name(key)) }
+func (h *hashed) Delete(ctx context.Context, key string) error {
+	return h.Store.Delete(ctx, h.name(key))
+}
 
 func (h *hashed) List(ctx context.Context, prefix string, visit func(storage.Info) error) error {
 	ask := ""

@@ -67,7 +67,7 @@ func Parse(location string) (Options, error) {
 	}
 	rest, ok := strings.CutPrefix(location, "sftp:")
 	if !ok {
-		return o, fmt.Errorf("%q is no place on an SFTP server: it does not begin with sftp:", location)
+		return o, fmt.Errorf("%q is no place on an SFTP server: it does not begin with the word sftp", location)
 	}
 	var err error
 	if strings.HasPrefix(rest, "//") {
