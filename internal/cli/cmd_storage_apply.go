@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/spf13/cobra"
@@ -44,7 +45,11 @@ func (c *command) runStorageApply(ctx context.Context, f *wishFlags) error {
 		if p.NothingToDo() {
 			return nil
 		}
-		if err := p.Execute(ctx, b.managed, b.wishes); err != nil {
+		notes, err := p.Execute(ctx, b.managed, b.wishes)
+		for _, note := range notes {
+			c.ui.warn("storage apply", "", errors.New(note))
+		}
+		if err != nil {
 			return fmt.Errorf("not all of it is set:\n%w", err)
 		}
 		c.ui.infof("set, and read back from the service")

@@ -156,11 +156,14 @@ func sorted(actions []storage.LifecycleAction) []storage.LifecycleAction {
 	})
 }
 
+// uploadsRule ends unfinished uploads.
+const uploadsRule = "uploads"
+
 // Rules returns the rules that holdfast sets for a repository below root.
 func Rules(root string, w Wishes) []storage.LifecycleRule {
 	var rules []storage.LifecycleRule
 	if !w.NoUploads {
-		rules = append(rules, storage.LifecycleRule{ID: "uploads", Enabled: true, Prefix: root, Actions: []storage.LifecycleAction{
+		rules = append(rules, storage.LifecycleRule{ID: uploadsRule, Enabled: true, Prefix: root, Actions: []storage.LifecycleAction{
 			{Kind: storage.AbortUploads, After: abortAfter},
 		}})
 	}
@@ -198,27 +201,35 @@ func (w Wishes) keepDeleted() time.Duration {
 	return max(keep, w.Immutable.For).Round(day)
 }
 
-// Execute sets what the plan says, reads the settings back, and returns an
-// error that names whatever the service does not keep.
-func (p *Plan) Execute(ctx context.Context, m storage.Managed, w Wishes) error {
+// Execute sets what the plan says and reads the settings back. The error names
+// whatever the service does not keep; the notes tell of what it lacks and can
+// be done without.
+func (p *Plan) Execute(ctx context.Context, m storage.Managed, w Wishes) (notes []string, err error) {
 	if p.NothingToDo() {
-		return nil
+		return nil, nil
 	}
 	failed := m.Apply(ctx, p.Changes)
 	if failed != nil && ctx.Err() != nil {
-		return failed
+		return nil, failed
 	}
 	now, err := m.Settings(ctx)
 	if err != nil {
-		return errors.Join(failed, fmt.Errorf("read the settings back: %w", err))
+		return nil, errors.Join(failed, fmt.Errorf("read the settings back: %w", err))
 	}
 	var ignored []error
 	for _, s := range PlanFor(&now, w).Steps {
-		if s.Change {
+		switch {
+		case !s.Change:
+		case s.Setting == "rule "+uploadsRule && errors.Is(failed, storage.ErrUnsupported):
+			notes = append(notes, "the service has no rule that ends unfinished uploads; most such services end them by themselves")
+		default:
 			ignored = append(ignored, fmt.Errorf("%s: the service has %s, not %s", s.Setting, s.Now, s.Then))
 		}
 	}
-	return errors.Join(failed, errors.Join(ignored...))
+	if len(ignored) == 0 && len(notes) > 0 {
+		return notes, nil // all that failed is what the notes tell
+	}
+	return notes, errors.Join(failed, errors.Join(ignored...))
 }
 
 // describe says what a rule does, in words.

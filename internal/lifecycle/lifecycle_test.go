@@ -41,7 +41,7 @@ func TestPlanThenExecuteThenNothingToDo(t *testing.T) {
 	if p.NothingToDo() || len(p.Changes.Rules) != 4 {
 		t.Fatalf("plan for a new bucket: %+v", p)
 	}
-	if err := p.Execute(t.Context(), b, wishes); err != nil {
+	if _, err := p.Execute(t.Context(), b, wishes); err != nil {
 		t.Fatal(err)
 	}
 	s := settings(t, b)
@@ -75,7 +75,7 @@ func (deaf) Apply(context.Context, storage.SettingChanges) error { return nil }
 
 func TestSettingsAreReadBack(t *testing.T) {
 	b := deaf{mem.NewBucket(mem.BucketOptions{})}
-	err := lifecycle.PlanFor(settings(t, b), wishes).Execute(t.Context(), b, wishes)
+	_, err := lifecycle.PlanFor(settings(t, b), wishes).Execute(t.Context(), b, wishes)
 	if err == nil || !strings.Contains(err.Error(), "versioning: the service has off, not on") {
 		t.Errorf("a service that ignores changes: %v", err)
 	}
@@ -86,7 +86,7 @@ func TestSettingsAreReadBack(t *testing.T) {
 func TestOurRulesNeverDeleteWhatIsCurrent(t *testing.T) {
 	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	b := mem.NewBucket(mem.BucketOptions{Now: func() time.Time { return now }})
-	if err := lifecycle.PlanFor(settings(t, b), wishes).Execute(t.Context(), b, wishes); err != nil {
+	if _, err := lifecycle.PlanFor(settings(t, b), wishes).Execute(t.Context(), b, wishes); err != nil {
 		t.Fatal(err)
 	}
 	keys := []string{"config", "keys/1", "index/1", "snapshots/1", "data/00/tree", "data/00/bulk"}

@@ -63,7 +63,7 @@ func S3Policy(p Place, r Role) ([]byte, error) {
 	bucket := "arn:aws:s3:::" + p.Bucket
 	objects := []string{bucket + "/" + p.Root + "*"}
 	statements := []statement{
-		{Sid: "LookAtTheBucket", Action: lookActions(), Resource: []string{bucket}},
+		{Sid: "LookAtTheBucket", Action: lookActions(r), Resource: []string{bucket}},
 		{Sid: "List", Action: listActions(r), Resource: []string{bucket}, Condition: prefixCondition(p.Root)},
 		{Sid: "Read", Action: readActions(r), Resource: objects},
 	}
@@ -94,19 +94,20 @@ func S3Policy(p Place, r Role) ([]byte, error) {
 
 // lookActions read settings, for `storage check` and for powers that depend on
 // them.
-func lookActions() []string {
-	return []string{
+func lookActions(r Role) []string {
+	actions := []string{
 		"s3:GetBucketLocation", "s3:GetBucketVersioning", "s3:GetBucketObjectLockConfiguration", "s3:GetLifecycleConfiguration",
 	}
+	if r != Restore { // which knows no condition on the prefix
+		actions = append(actions, "s3:ListBucketMultipartUploads")
+	}
+	return actions
 }
 
 func listActions(r Role) []string {
 	actions := []string{"s3:ListBucket"}
 	if r == Restore || r == Admin {
 		actions = append(actions, "s3:ListBucketVersions")
-	}
-	if r != Restore {
-		actions = append(actions, "s3:ListBucketMultipartUploads")
 	}
 	return actions
 }
