@@ -53,7 +53,7 @@ func (c *command) runInit(ctx context.Context, cutter, like, likePassword string
 	if err != nil {
 		return err
 	}
-	if err := c.confirmPassword(o.Password); err != nil {
+	if err := c.confirmPassword(p, o.Password); err != nil {
 		return err
 	}
 	in := repository.InitOptions{Password: o.Password, Cutter: cutter}
@@ -81,8 +81,8 @@ func (c *command) openLike(ctx context.Context, url, passwordFile string, passwo
 }
 
 // confirmPassword asks for a password that was typed a second time.
-func (c *command) confirmPassword(password []byte) error {
-	if c.passwordGiven() {
+func (c *command) confirmPassword(p place, password []byte) error {
+	if c.passwordGiven() || p.configured != nil {
 		return nil
 	}
 	again, err := c.askPassword("the same password again: ")

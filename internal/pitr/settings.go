@@ -44,25 +44,18 @@ func (r Recovery) Settings() []string {
 		add("recovery_target_timeline", "latest")
 		return lines
 	}
-	// What an earlier recovery left in the backup must not count.
-	w := r.Wish
-	targets := map[string]string{"recovery_target_lsn": "", "recovery_target_name": "", "recovery_target_time": "", "recovery_target_xid": "", "recovery_target": ""}
-	switch {
-	case !w.Time.IsZero():
-		targets["recovery_target_time"] = w.Time.UTC().Format("2006-01-02 15:04:05.999999+00")
-	case w.LSN != 0:
-		targets["recovery_target_lsn"] = w.LSN.String()
-	case w.Name != "":
-		targets["recovery_target_name"] = w.Name
-	case w.Transaction != "":
-		targets["recovery_target_xid"] = w.Transaction
-	case w.Immediate:
-		targets["recovery_target"] = "immediate"
+	name, value := r.Wish.setting()
+	// What an earlier recovery left in the backup must not count. The target
+	// comes last: PostgreSQL takes an empty one after it for a second one.
+	for _, other := range []string{"recovery_target", "recovery_target_lsn", "recovery_target_name", "recovery_target_time", "recovery_target_xid"} {
+		if other != name {
+			add(other, "")
+		}
 	}
-	for _, name := range []string{"recovery_target", "recovery_target_lsn", "recovery_target_name", "recovery_target_time", "recovery_target_xid"} {
-		add(name, targets[name])
+	if name != "" {
+		add(name, value)
 	}
-	add("recovery_target_inclusive", strconv.FormatBool(!w.Exclusive))
+	add("recovery_target_inclusive", strconv.FormatBool(!r.Wish.Exclusive))
 	add("recovery_target_timeline", strconv.FormatUint(uint64(r.Timeline), 10))
 	action := "promote"
 	if r.Pause {
@@ -70,6 +63,23 @@ func (r Recovery) Settings() []string {
 	}
 	add("recovery_target_action", action)
 	return lines
+}
+
+// setting returns the setting that says the wish; none for the end of the log.
+func (w Wish) setting() (name, value string) {
+	switch {
+	case !w.Time.IsZero():
+		return "recovery_target_time", w.Time.UTC().Format("2006-01-02 15:04:05.999999+00")
+	case w.LSN != 0:
+		return "recovery_target_lsn", w.LSN.String()
+	case w.Name != "":
+		return "recovery_target_name", w.Name
+	case w.Transaction != "":
+		return "recovery_target_xid", w.Transaction
+	case w.Immediate:
+		return "recovery_target", "immediate"
+	}
+	return "", ""
 }
 
 // Write puts the settings into a restored data directory, and the file that
