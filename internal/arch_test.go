@@ -70,6 +70,7 @@ var placed = map[string]ring{
 
 	"internal/cost":       rule,
 	"internal/redundancy": rule,
+	"internal/expect":     rule,
 	"internal/retention":  rule,
 
 	"internal/event":    basic,

@@ -3,6 +3,7 @@ package config
 import (
 	"strconv"
 
+	"holdfast/internal/expect"
 	"holdfast/internal/retention"
 	"holdfast/internal/secret"
 )
@@ -104,7 +105,11 @@ func (p Plan) check(k *checker) {
 	}
 	if p.RestoreTest != nil {
 		for i, c := range p.RestoreTest.Checks {
-			k.key("restore_test").key("checks").item(i).key("sql").require(c.SQL != "", "write the query to run")
+			item := k.key("restore_test").key("checks").item(i)
+			item.key("sql").require(c.SQL != "", "write the query to run")
+			if _, err := expect.Parse(c.Expect); err != nil {
+				item.key("expect").report(err.Error(), "")
+			}
 		}
 	}
 }
