@@ -39,6 +39,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/service"
 
 	"holdfast/storage"
+	"holdfast/storage/internal/httpx"
 )
 
 // Store keeps objects as blobs of one container. Open and Create make it.
@@ -59,9 +60,10 @@ type tuning struct {
 	// one may lose. Packs are far below. blockBytes is the size of the blocks
 	// of larger objects.
 	singleBytes, blockBytes int64
+	partDelay               time.Duration // before a part that got lost is sent again; see httpx.Sent.Again
 }
 
-var usual = tuning{singleBytes: 256 << 20, blockBytes: 64 << 20}
+var usual = tuning{singleBytes: 256 << 20, blockBytes: 64 << 20, partDelay: httpx.PartDelay}
 
 var (
 	_ storage.Store     = (*Store)(nil)

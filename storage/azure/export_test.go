@@ -11,7 +11,7 @@ type Tuning struct {
 // OpenTuned is Open with other bounds.
 func OpenTuned(o Options, t Tuning) (*Store, error) {
 	tuned := usual
-	tuned.stall = t.Stall
+	tuned.stall, tuned.partDelay = t.Stall, time.Millisecond
 	if t.SingleBytes > 0 {
 		tuned.singleBytes, tuned.blockBytes = t.SingleBytes, t.BlockBytes
 	}

@@ -165,21 +165,21 @@ func TestLyingAnswers(t *testing.T) {
 	}
 }
 
-// TestBadServerGoodEnd goes through a server that fails every second request
+// TestBadServerGoodEnd goes through a server that fails every third request
 // in another way, and must come out with everything right.
 func TestBadServerGoodEnd(t *testing.T) {
 	f, o := newFake(t)
 	var n atomic.Int64
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch n.Add(1) % 8 {
+		switch n.Add(1) % 12 {
 		case 1:
 			refuse(w, 503, "ServerBusy")
-		case 3:
+		case 4:
 			panic(http.ErrAbortHandler)
-		case 5: // done, and the answer is lost
+		case 7: // done, and the answer is lost
 			f.ServeHTTP(httptest.NewRecorder(), r)
 			panic(http.ErrAbortHandler)
-		case 7: // half an answer
+		case 10: // half an answer
 			got := httptest.NewRecorder()
 			f.ServeHTTP(got, r)
 			for name, value := range got.Header() {

@@ -93,7 +93,7 @@ func (s *Store) putBlocks(ctx context.Context, b *blockblob.Client, body *httpx.
 		from := int64(i) * each
 		length := min(each, size-from)
 		g.Go(func() error {
-			return body.Again(gctx, func() error { return s.putBlock(gctx, b, name, body, from, length) })
+			return body.Again(gctx, s.tuning.partDelay, func() error { return s.putBlock(gctx, b, name, body, from, length) })
 		})
 	}
 	if err := g.Wait(); err != nil {

@@ -14,7 +14,7 @@ type Tuning struct {
 // OpenTuned is Open with other bounds.
 func OpenTuned(ctx context.Context, o Options, t Tuning) (*Store, error) {
 	tuned := usual
-	tuned.stall = t.Stall
+	tuned.stall, tuned.partDelay = t.Stall, time.Millisecond
 	if t.SingleBytes > 0 {
 		tuned.singleBytes, tuned.partBytes = t.SingleBytes, t.PartBytes
 	}

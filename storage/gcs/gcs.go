@@ -55,9 +55,10 @@ type tuning struct {
 	// off begins anew. partBytes is the size of the parts of larger objects,
 	// a multiple of 256 KiB.
 	singleBytes, partBytes int64
+	partDelay              time.Duration // before a part that got lost is sent again; see httpx.Sent.Again
 }
 
-var usual = tuning{singleBytes: 256 << 20, partBytes: 64 << 20}
+var usual = tuning{singleBytes: 256 << 20, partBytes: 64 << 20, partDelay: httpx.PartDelay}
 
 var (
 	_ storage.Store     = (*Store)(nil)

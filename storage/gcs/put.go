@@ -144,7 +144,7 @@ func (s *Store) putParts(ctx context.Context, about newObject, body *httpx.Sent)
 	}
 	upload := upload{s: s, address: address, body: body}
 	for !upload.done {
-		if err := body.Again(ctx, func() error { return upload.next(ctx) }); err != nil {
+		if err := body.Again(ctx, s.tuning.partDelay, func() error { return upload.next(ctx) }); err != nil {
 			return err
 		}
 	}
