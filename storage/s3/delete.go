@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"holdfast/storage"
@@ -33,10 +34,14 @@ const abandonedAfter = 24 * time.Hour
 // Clean ends uploads in parts that were begun and left; their parts are kept,
 // and charged for, until then. See storage.Cleaner.
 func (s *Store) Clean(ctx context.Context) error {
+	return s.clean(ctx, time.Now().Add(-abandonedAfter))
+}
+
+// clean ends the uploads that were begun before an instant.
+func (s *Store) clean(ctx context.Context, before time.Time) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	before := time.Now().Add(-abandonedAfter)
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	var failures []error
@@ -47,7 +52,7 @@ func (s *Store) Clean(ctx context.Context) error {
 		if u.Err != nil {
 			return fmt.Errorf("list unfinished uploads: %w", own(ctx, s.explain(u.Err)))
 		}
-		if _, ours := s.key(u.Key); !ours || u.Initiated.After(before) {
+		if !strings.HasPrefix(u.Key, s.root) || u.Initiated.After(before) {
 			continue
 		}
 		if err := s.core.AbortMultipartUpload(ctx, s.options.Bucket, u.Key, u.UploadID); err != nil {

@@ -1,5 +1,10 @@
 package s3
 
+import (
+	"context"
+	"time"
+)
+
 // SetParts makes bodies above a size go up in parts of another size.
 func (s *Store) SetParts(aboveBytes, partBytes int64) {
 	s.parts = partRule{aboveBytes: aboveBytes, partBytes: partBytes, atOnce: 4}
@@ -7,3 +12,9 @@ func (s *Store) SetParts(aboveBytes, partBytes int64) {
 
 // Creating tells what is known about conditional writes.
 func (s *Store) Creating() Answer { return s.creating.known() }
+
+// CleanBefore is Clean for uploads below root that began before an instant.
+func (s *Store) CleanBefore(ctx context.Context, root string, before time.Time) error {
+	s.root = root
+	return s.clean(ctx, before)
+}

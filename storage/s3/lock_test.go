@@ -76,8 +76,12 @@ func TestExtendNeverLoosens(t *testing.T) {
 	s := open(t, place(t, servers.WithObjectLock()))
 	now := time.Now().Truncate(time.Second).UTC()
 	none := storage.Retention{}
-	gov := func(d time.Duration) storage.Retention { return storage.Retention{Mode: storage.Governance, Until: now.Add(d)} }
-	com := func(d time.Duration) storage.Retention { return storage.Retention{Mode: storage.Compliance, Until: now.Add(d)} }
+	gov := func(d time.Duration) storage.Retention {
+		return storage.Retention{Mode: storage.Governance, Until: now.Add(d)}
+	}
+	com := func(d time.Duration) storage.Retention {
+		return storage.Retention{Mode: storage.Compliance, Until: now.Add(d)}
+	}
 	tests := []struct {
 		name           string
 		is, want, then storage.Retention

@@ -53,7 +53,8 @@ func (u *upload) put(ctx context.Context) error {
 		}
 	}
 	err := u.create(ctx)
-	u.store.doubtful.set(u.name, err != nil && !storage.IsPermanent(err))
+	_, answered := answer(err)
+	u.store.doubtful.set(u.name, err != nil && !answered && !storage.IsPermanent(err))
 	return err
 }
 
