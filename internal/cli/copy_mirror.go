@@ -13,6 +13,7 @@ import (
 	"holdfast/internal/upkeep"
 	"holdfast/repository"
 	"holdfast/storage"
+	"holdfast/storage/immutable"
 )
 
 // mirrorFlags are the flags of `holdfast copy --mirror`.
@@ -144,6 +145,12 @@ func (c *command) fillMirror(ctx context.Context, src, m *repository.Repository,
 	s.Surplus -= s.Deleted
 	s.TotalDuration = time.Since(start).Seconds()
 	c.tellMirror(s, f)
+	if _, ok := storage.As[*immutable.Store](m.Store()); ok {
+		if _, err := c.loadAll(ctx, m); err != nil {
+			return err
+		}
+		c.keepLocked(ctx, m)
+	}
 	if f.readBack && (r.ReadBack.Count > 0 || r.Problems > 0) {
 		c.keepEvidence(ctx, m, evidence.Record{
 			Kind: evidence.ReadBack, Read: evidence.Part, Seconds: s.TotalDuration, Packs: countPacks(src),

@@ -69,7 +69,7 @@ func Packs(ctx context.Context, r *repository.Repository, o PacksOptions) (*Pack
 			return nil, err
 		}
 	}
-	if err := r.RemoveFiles(ctx, repository.PackFile, s.removable(), nil); err != nil {
+	if err := s.remove(ctx); err != nil {
 		return nil, err
 	}
 	s.report.Removed = s.removable()
@@ -79,6 +79,18 @@ func Packs(ctx context.Context, r *repository.Repository, o PacksOptions) (*Pack
 		}
 	}
 	return &s.report, nil
+}
+
+// remove deletes the packs that are needed no more. What a retention holds is
+// listed nowhere now, and goes with a prune once it ends.
+func (s *salvage) remove(ctx context.Context) error {
+	var failed []error
+	err := s.r.RemoveFiles(ctx, repository.PackFile, s.removable(), func(_ id.ID, err error) {
+		if !errors.Is(err, storage.ErrImmutable) {
+			failed = append(failed, err)
+		}
+	})
+	return errors.Join(append(failed, err)...)
 }
 
 // removable returns the packs that are needed no more.

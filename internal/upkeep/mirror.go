@@ -302,7 +302,8 @@ func (m *mirrorer) copyAll(ctx context.Context, files []mirrorFile) error {
 		}
 		g.Go(func() error {
 			err := m.copy(gctx, f)
-			if repository.IsCorrupt(err) && gctx.Err() == nil {
+			// What is damaged in the mirror and locked there cannot be replaced.
+			if (repository.IsCorrupt(err) || errors.Is(err, storage.ErrImmutable)) && gctx.Err() == nil {
 				m.problem(f, err)
 				return nil
 			}
