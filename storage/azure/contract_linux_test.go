@@ -3,10 +3,14 @@ package azure_test
 import (
 	"bytes"
 	"context"
+	"encoding/base64"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 	"time"
+
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore/streaming"
 
 	"holdfast/storage"
 	"holdfast/storage/azure"
@@ -96,6 +100,52 @@ func TestTwoWritersInBlocks(t *testing.T) {
 	got, err := storage.ReadAll(t.Context(), tuned(t, o, small), "data/aa")
 	if err != nil || !bytes.Equal(got, bodies[0]) && !bytes.Equal(got, bodies[1]) {
 		t.Errorf("the object is that of neither writer: %d bytes, %v", len(got), err)
+	}
+}
+
+// An upload that was killed leaves blocks. They are no object.
+func TestPutOverUnfinishedUpload(t *testing.T) {
+	o := azurite(t)
+	broken := errors.New("killed")
+	big := failingBody{sizeBytes: 3 << 20, failAt: 2 << 20, err: broken}
+	if err := tuned(t, o, azure.Tuning{SingleBytes: 1000, BlockBytes: 1 << 20}).Put(t.Context(), "data/a", big, storage.PutOptions{}); !errors.Is(err, broken) {
+		t.Fatal(err)
+	}
+	stageBlock(t, o, "data/a")
+	s := open(t, o)
+	put(t, s, "data/a", "content", storage.PutOptions{})
+	got, err := storage.ReadAll(t.Context(), s, "data/a")
+	if err != nil || string(got) != "content" {
+		t.Errorf("the object holds %q, %v", got, err)
+	}
+	if err := s.Put(t.Context(), "data/a", storage.Bytes(nil), storage.PutOptions{}); !errors.Is(err, storage.ErrExists) {
+		t.Errorf("Put over it = %v, want ErrExists", err)
+	}
+}
+
+// failingBody is zeros up to where it fails.
+type failingBody struct {
+	sizeBytes, failAt int64
+	err               error
+}
+
+func (b failingBody) Size() int64 { return b.sizeBytes }
+
+func (b failingBody) ReadAt(p []byte, off int64) (int, error) {
+	if off+int64(len(p)) > b.failAt {
+		return 0, b.err
+	}
+	clear(p)
+	return len(p), nil
+}
+
+// stageBlock leaves a block of an upload that nobody finishes.
+func stageBlock(t *testing.T, o azure.Options, key string) {
+	t.Helper()
+	b := servers.Azure(t).Client().ServiceClient().NewContainerClient(o.Container).NewBlockBlobClient(o.Prefix + "/" + key)
+	name := base64.StdEncoding.EncodeToString(make([]byte, 20)) // as long as ours
+	if _, err := b.StageBlock(t.Context(), name, streaming.NopCloser(strings.NewReader("block")), nil); err != nil {
+		t.Fatal(err)
 	}
 }
 

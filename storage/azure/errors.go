@@ -93,6 +93,8 @@ func (s *Store) meaning(status int, code bloberror.Code) (hint string, kind erro
 		return "these credentials do not permit this: grant the role Storage Blob Data Contributor, or a signature with these permissions", fs.ErrPermission
 	case bloberror.AuthorizationFailure, bloberror.AuthorizationSourceIPMismatch:
 		return "the account does not permit this from here: check its firewall and the permissions of the credentials", fs.ErrPermission
+	case bloberror.InvalidBlobOrBlock:
+		return "an unfinished upload of another program is in the way; the service removes it a week after it was begun", nil
 	case bloberror.AccountIsDisabled:
 		return "the account is disabled", fs.ErrPermission
 	case bloberror.UnsupportedHeader, bloberror.InvalidHeaderValue, bloberror.UnsupportedQueryParameter,

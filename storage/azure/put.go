@@ -33,18 +33,31 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storag
 		return fmt.Errorf("put %s: %w", key, err)
 	}
 	sent := httpx.Send(body)
-	if body.Size() <= s.tuning.singleBytes {
-		err = s.putWhole(ctx, b, sent, o)
-	} else {
-		err = s.putBlocks(ctx, b, sent, o)
-	}
-	if err == nil {
+	if err = s.put(ctx, b, sent, o); err == nil {
 		return nil
 	}
 	if failure := sent.Failure(); failure != nil && ctx.Err() == nil {
 		return fmt.Errorf("put %s: read body: %w", key, failure)
 	}
 	return fmt.Errorf("put %s: %w", key, s.putFailure(ctx, err))
+}
+
+// put sends body in the way that fits its size. Azurite answers "exists" to an
+// object sent whole when there are but the blocks of an unfinished upload. To
+// believe that would be to lose the object; so it is looked for, and made of
+// a block in that case.
+func (s *Store) put(ctx context.Context, b *blockblob.Client, body *httpx.Sent, o storage.PutOptions) error {
+	if body.Size() > s.tuning.singleBytes {
+		return s.putBlocks(ctx, b, body, o)
+	}
+	err := s.putWhole(ctx, b, body, o)
+	if !hasCode(err, bloberror.BlobAlreadyExists) {
+		return err
+	}
+	if _, serr := b.GetProperties(ctx, nil); !errors.Is(s.failure(ctx, serr), storage.ErrNotFound) {
+		return err
+	}
+	return s.putBlocks(ctx, b, body, o)
 }
 
 // putFailure is failure for answers to a Put under the condition that nothing
