@@ -133,6 +133,15 @@ func TestThePlainToolsUnpackEverything(t *testing.T) {
 		}
 		oddities.Compare(t, s.path("src"), s.unpack("archives", m))
 	})
+	t.Run("with a passphrase", func(t *testing.T) {
+		must(t, os.WriteFile(s.path("passphrase"), []byte("battery staple\n"), 0o600))
+		m := s.export("archives", "--name", "passphrase", "--passphrase-file", "passphrase")
+		// age asks on a terminal, which script is.
+		s.sh(`script -qec "age -d -o opened archives/passphrase/passphrase.tar.zst.age" /dev/null < passphrase`)
+		if out := s.sh(`sha256sum opened`); !strings.HasPrefix(out, m.Inner.SHA256) {
+			t.Errorf("opened %s, the manifest says %s", out, m.Inner.SHA256)
+		}
+	})
 	t.Run("for SSH keys", func(t *testing.T) {
 		s.sh(`ssh-keygen -q -t ed25519 -N '' -f ssh-key`)
 		pub, err := os.ReadFile(s.path("ssh-key.pub"))
