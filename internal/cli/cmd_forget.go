@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -9,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"holdfast/internal/config"
 	"holdfast/internal/retention"
 	"holdfast/internal/upkeep"
 	"holdfast/repository"
@@ -21,6 +23,7 @@ type forgetFlags struct {
 	keepTags  []string
 	chosen    selectFlags
 	groupBy   string
+	plan      string
 	removeAll bool
 	dryRun    bool
 	prune     bool
@@ -34,6 +37,10 @@ func newForget(c *command) *cobra.Command {
 		Use:   "forget [flags] [SNAPSHOT...]",
 		Short: "Remove snapshots that a policy does not keep",
 		Long: `Remove snapshots: those named, or those that no --keep rule keeps.
+
+With --plan the policy is what holdfast.yaml says for the repository in that
+plan: ` + "`keep`" + ` of its entry in ` + "`copies`" + `, or else of the plan; only snapshots of the
+plan are looked at.
 
 The policy is asked about each group of snapshots by itself: those of the same
 host and paths, unless --group-by says otherwise. A snapshot stays if any one
@@ -51,6 +58,7 @@ What the removed snapshots alone needed stays in the repository until it is
 pruned: with --prune at once.`,
 		Example: `  holdfast forget --keep-within 14d --keep-weekly 8 --keep-monthly 12 --dry-run
   holdfast forget --host www --keep-last 5 --prune
+  holdfast forget -r offsite --plan shop --prune
   holdfast forget 3f9a0c11`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.runForget(cmd.Context(), &f, args) },
 	}
@@ -58,6 +66,7 @@ pruned: with --prune at once.`,
 	f.registerPolicy(fl)
 	f.chosen.register(fl, "")
 	fl.StringVarP(&f.groupBy, "group-by", "g", "host,paths", "what divides snapshots into groups: `host,paths,tags`")
+	fl.StringVar(&f.plan, "plan", "", "use what holdfast.yaml says to keep of this `plan` in the repository")
 	fl.BoolVar(&f.removeAll, "unsafe-allow-remove-all", false, "without any --keep rule, remove all snapshots that --host, --tag and --path choose")
 	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "remove nothing, only tell what would be removed")
 	fl.BoolVar(&f.prune, "prune", false, "prune the repository when snapshots were removed")
@@ -106,6 +115,10 @@ func (c *command) runForget(ctx context.Context, f *forgetFlags, args []string) 
 	for _, list := range f.keepTags {
 		f.policy.Tags = append(f.policy.Tags, retention.ParseTagList(list))
 	}
+	cfg, err := c.policyOfPlan(f, args)
+	if err != nil {
+		return err
+	}
 	if len(args) > 0 && !f.policy.Empty() {
 		return fmt.Errorf("name snapshots or give --keep rules, not both")
 	}
@@ -118,11 +131,14 @@ func (c *command) runForget(ctx context.Context, f *forgetFlags, args []string) 
 		if err != nil {
 			return err
 		}
+		if cfg != nil {
+			all = snapshotsOf(cfg, f.plan, all)
+		}
 		guards, err := c.guards(ctx, r, f)
 		if err != nil {
 			return err
 		}
-		plan, err := f.plan(all, groupBy, guards, args)
+		plan, err := f.decide(all, groupBy, guards, args)
 		if err != nil {
 			return err
 		}
@@ -130,9 +146,49 @@ func (c *command) runForget(ctx context.Context, f *forgetFlags, args []string) 
 	})
 }
 
-// plan decides which snapshots go: those named, or those that the policy
-// does not keep.
-func (f *forgetFlags) plan(all []*snapshot.Snapshot, groupBy snapshot.GroupBy, guards upkeep.Guards, args []string) (*upkeep.ForgetPlan, error) {
+// policyOfPlan takes the policy from a plan, if one is named, and returns the
+// configuration that has it.
+func (c *command) policyOfPlan(f *forgetFlags, args []string) (*config.Config, error) {
+	if f.plan == "" {
+		return nil, nil //nolint:nilnil // no plan is the usual case
+	}
+	if len(args) > 0 || !f.policy.Empty() || f.removeAll {
+		return nil, errors.New("--plan says what to keep: leave out snapshots, --keep rules and --unsafe-allow-remove-all")
+	}
+	cfg, err := c.loadConfig()
+	if err != nil {
+		return nil, err
+	}
+	p, err := c.place()
+	if err != nil {
+		return nil, err
+	}
+	plan, ok := cfg.Plans[f.plan]
+	if !ok {
+		return nil, fmt.Errorf("there is no plan %q in %s", f.plan, cfg.Path)
+	}
+	found := cfg.Repositories[plan.Repository].URL == p.url
+	f.policy = plan.Keep
+	for _, copied := range plan.Copies {
+		if cfg.Repositories[copied.To].URL == p.url {
+			found = true
+			if !copied.Keep.Empty() {
+				f.policy = copied.Keep
+			}
+		}
+	}
+	switch {
+	case !found:
+		return nil, fmt.Errorf("plan %q brings nothing to the repository at %s; name one of its repositories with -r", f.plan, p.url)
+	case f.policy.Empty():
+		return nil, fmt.Errorf("plan %q does not say what to keep there: everything stays", f.plan)
+	}
+	return cfg, nil
+}
+
+// decide says which snapshots go: those named, or those that the policy does
+// not keep.
+func (f *forgetFlags) decide(all []*snapshot.Snapshot, groupBy snapshot.GroupBy, guards upkeep.Guards, args []string) (*upkeep.ForgetPlan, error) {
 	if len(args) > 0 {
 		named, err := f.chosen.choose(all, args)
 		if err != nil {

@@ -35,7 +35,7 @@ data once even when restic writes to the repository too.`,
 		},
 	}
 	cmd.Flags().StringVar(&cutter, "cutter", repository.GearCutter, "how files are cut: "+repository.GearCutter+" or "+repository.RabinCutter)
-	cmd.Flags().StringVar(&like, "like", "", "take the cut points of another `repository`, so that copies between the two share data")
+	cmd.Flags().StringVar(&like, "like", "", "take the cut points of another `repository`, a place or a name from holdfast.yaml, so that copies between the two share data")
 	cmd.Flags().StringVar(&likePassword, "like-password-file", "", "`file` that holds the other repository's password (default: the same password)")
 	return cmd
 }
@@ -73,9 +73,10 @@ func (c *command) runInit(ctx context.Context, cutter, like, likePassword string
 
 // openLike opens the repository whose cut points are taken.
 func (c *command) openLike(ctx context.Context, url, passwordFile string, password []byte) (*repository.Repository, error) {
-	other := place{url: url, password: func(context.Context) ([]byte, error) { return password, nil }}
-	if passwordFile != "" {
-		other.password = func(context.Context) ([]byte, error) { return readPasswordFile(passwordFile) }
+	same := place{password: func(context.Context) ([]byte, error) { return password, nil }}
+	other, err := c.otherPlace(url, otherFlags{word: "like", passwordFile: passwordFile}, same)
+	if err != nil {
+		return nil, err
 	}
 	return c.openPlace(ctx, other)
 }

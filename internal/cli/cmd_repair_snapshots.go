@@ -17,6 +17,7 @@ import (
 type repairSnapshotsFlags struct {
 	hosts, tags, paths []string
 	forget, dryRun     bool
+	heal               healFlags
 }
 
 func newRepairSnapshots(c *command) *cobra.Command {
@@ -30,13 +31,17 @@ snapshots stay as they are. Without IDs or filters all snapshots are looked at.
 
 This gives up data for good. Run ` + "`holdfast repair index`" + ` first, and
 ` + "`holdfast backup`" + ` of the same paths: what is still there heals old snapshots.
+With --from what the index lacks is first brought back from copies.
 
 The repaired snapshots get the tag "repaired" and stand beside the old ones;
 with --forget they take their place, and snapshots of which nothing can be
 read are removed.`,
 		Example: "  holdfast repair snapshots --dry-run\n  holdfast repair snapshots --forget",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.work(cmd.Context(), repository.Exclusive, func(ctx context.Context, r *repository.Repository) error {
+			return c.healing(cmd.Context(), &f.heal, func(ctx context.Context, r *repository.Repository, from []*repository.Repository) error {
+				if err := c.bringBack(ctx, r, &f, from); err != nil {
+					return err
+				}
 				return c.repairSnapshots(ctx, r, &f, args)
 			})
 		},
@@ -47,7 +52,28 @@ read are removed.`,
 	fl.StringArrayVar(&f.paths, "path", nil, "only snapshots that hold this `path` (may be repeated)")
 	fl.BoolVar(&f.forget, "forget", false, "remove damaged snapshots once the repaired ones are stored")
 	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "change nothing, only tell what would be changed")
+	f.heal.registerFrom(fl)
 	return cmd
+}
+
+// bringBack stores again what snapshots lack and a copy has.
+func (c *command) bringBack(ctx context.Context, r *repository.Repository, f *repairSnapshotsFlags, from []*repository.Repository) error {
+	if len(from) == 0 {
+		return nil
+	}
+	if f.dryRun {
+		return errors.New("--from stores what copies have: leave it out of a dry run")
+	}
+	done, err := repair.Heal(ctx, r, repair.HealOptions{From: from, Missing: true, Lost: func(what string, err error) {
+		c.ui.warn("repair snapshots", "", fmt.Errorf("%s cannot be healed: %w", what, err))
+	}})
+	if err != nil {
+		return err
+	}
+	if n := done.Blobs + len(done.Packs); n > 0 {
+		c.ui.infof("brought back from copies: %s, %s", countOf(len(done.Packs), "pack"), countOf(done.Blobs, "blob"))
+	}
+	return nil
 }
 
 // choose returns the snapshots that the user names, or that the filter takes.

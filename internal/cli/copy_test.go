@@ -123,3 +123,26 @@ func TestMirror(t *testing.T) {
 	fresh := s.path("fresh")
 	s.wants(s.run(exitFailed, "copy", "--mirror", "--init", "--to", fresh), "is damaged", "holdfast repair --from")
 }
+
+func TestForgetOfAPlan(t *testing.T) {
+	s := newShell(t)
+	s.backups()
+	s.makeRepository("one")
+	s.makeRepository("other")
+	s.configure("one")
+	config, err := os.ReadFile(s.path("holdfast.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed := strings.Replace(string(config), "copies: [one]", "copies: [{ to: one, keep: { last: 2 } }]", 1)
+	if err := os.WriteFile(s.path("holdfast.yaml"), []byte(changed), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HOLDFAST_REPOSITORY", "")
+	s.run(exitOK, "backup", "-r", "main", s.path("holdfast.yaml")) // which is of no plan
+	s.run(exitOK, "copy", "-r", "main", "--to", "one")
+	s.wants(s.run(exitOK, "forget", "-r", "one", "--plan", "docs", "--trust-times"), "removed 1 snapshots")
+	s.wants(s.run(exitOK, "forget", "-r", "main", "--plan", "docs", "--trust-times"), "removed 0 snapshots")
+	s.wants(s.run(exitFailed, "forget", "-r", s.path("other"), "--plan", "docs"), "brings nothing to")
+	s.wants(s.run(exitFailed, "forget", "-r", "one", "--plan", "docs", "latest"), "--plan says what to keep")
+}

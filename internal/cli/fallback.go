@@ -25,7 +25,7 @@ const fallbackPatience = 30 * time.Second
 // registerFallback adds the flags of a command that reads from another copy
 // what the repository does not give.
 func (c *command) registerFallback(fl *pflag.FlagSet) {
-	fl.StringArrayVar(&c.global.fallbacks, "fallback", nil, "`repository` to read from what this one does not give (may be repeated; default: the copies that holdfast.yaml has of it)")
+	fl.StringArrayVar(&c.global.fallbacks, "fallback", nil, "`repository` to read from what this one does not give (may be repeated; default: the copies that holdfast.yaml has of it; password: as there, HOLDFAST_FALLBACK_PASSWORD[_FILE|_COMMAND], or the same)")
 	fl.BoolVar(&c.global.noFallback, "no-fallback", false, "read from this repository alone")
 }
 

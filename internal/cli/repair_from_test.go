@@ -102,3 +102,13 @@ func TestRepairPacksFromCopy(t *testing.T) {
 	s.run(exitOK, "check", "--read-data")
 	s.wantRestored(content, s.run(exitOK, "restore", "latest", "--target", s.path("back")))
 }
+
+func TestRepairSnapshotsFromCopy(t *testing.T) {
+	s := newShell(t)
+	content := s.withCopy()
+	s.remove(s.repo, "data")
+	s.run(exitOK, "repair", "index")
+	s.wants(s.run(exitOK, "repair", "snapshots", "--forget", "--from", s.path("copy")), "brought back from copies", "0 were damaged")
+	s.run(exitOK, "check", "--read-data")
+	s.wantRestored(content, s.run(exitOK, "restore", "latest", "--target", s.path("back")))
+}

@@ -2,6 +2,7 @@ package upkeep
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -10,6 +11,7 @@ import (
 	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
 	"holdfast/storage"
+	"holdfast/storage/fault"
 	"holdfast/storage/mem"
 )
 
@@ -163,4 +165,49 @@ func TestTagKeepsReservedTags(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// A destination that fails is given up, wherever that happens, and the others
+// get everything.
+func TestCopyGoesOnWithoutADestinationThatFails(t *testing.T) {
+	from, _, kept, _ := twoBackups(t)
+	for n := 1; n < 8; n++ {
+		good, bad := mem.New(), mem.New()
+		initRepository(t, good)
+		initRepository(t, bad)
+		failing := fault.New(bad, 0, fault.Rule{Op: fault.OpPut, Skip: n - 1, Fault: fault.Full()})
+		var to []*Destination
+		must(t, from, func(src *repository.Repository) error {
+			snapshots, err := src.Snapshots(t.Context())
+			if err := errors.Join(err, src.LoadIndex(t.Context())); err != nil {
+				return err
+			}
+			return with(t.Context(), good, func(a *repository.Repository) error {
+				return with(t.Context(), failing, func(b *repository.Repository) error {
+					if err := errors.Join(a.LoadIndex(t.Context()), b.LoadIndex(t.Context())); err != nil {
+						return err
+					}
+					to = []*Destination{{Repository: b, Snapshots: snapshots}, {Repository: a, Snapshots: snapshots}}
+					return Copy(t.Context(), src, to, CopyOptions{})
+				})
+			})
+		})
+		if to[1].Err != nil || len(to[1].Receipt.Copied) != 2 {
+			t.Errorf("fault at %d: the good one: %+v", n, to[1])
+		}
+		wantSound(t, good, map[id.ID]files{to[1].Receipt.Copied[1].Tree: kept})
+		if stored, _ := count(t, bad, repository.SnapshotFile); stored == 2 != (to[0].Err == nil) || to[0].Err != nil && !errors.Is(to[0].Err, storage.ErrFull) {
+			t.Errorf("fault at %d: %d snapshots, %v", n, stored, to[0].Err)
+		}
+	}
+}
+
+func TestCopyFailsWhenAllDestinationsDo(t *testing.T) {
+	from, _, _, _ := twoBackups(t)
+	to := mem.New()
+	initRepository(t, to)
+	full := fault.New(to, 0, fault.Rule{Op: fault.OpPut, Fault: fault.Full()})
+	if _, err := copyInto(t.Context(), from, full); !errors.Is(err, storage.ErrFull) {
+		t.Error(err)
+	}
 }
