@@ -259,6 +259,12 @@ func (c *command) settings(p place) (map[string]string, error) {
 	}
 	settings := map[string]string{}
 	if p.configured != nil {
+		if p.configured.Tiers != nil && kind.IsObjectStore() {
+			settings["mark-bulk"] = "true" // what the rule goes by
+		}
+		if p.configured.Immutable != nil && kind == "s3" {
+			settings["object-lock"] = "true" // for a bucket that `init` makes
+		}
 		maps.Copy(settings, p.configured.Options)
 	}
 	for _, option := range c.global.options {
