@@ -16,8 +16,6 @@ import (
 
 func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
 
-const password = "correct horse"
-
 // fleet is a plan with a repository on disk and copies at servers.
 type fleet struct {
 	holdfast program.Program
