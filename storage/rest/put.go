@@ -78,8 +78,8 @@ func (s *Store) refused(ctx context.Context, key string, err error) error {
 		return storage.ErrExists
 	case errors.Is(serr, storage.ErrNotFound):
 		return fmt.Errorf("%w: %w", storage.ErrReadOnly, err)
-	default:
-		return errors.Join(err, serr)
+	default: // nobody knows; the refusal must not pass for an answer that is final
+		return fmt.Errorf("%v; asking why: %w", err, serr)
 	}
 }
 

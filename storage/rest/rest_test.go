@@ -54,6 +54,15 @@ func create(t testing.TB, url string) *rest.Store {
 	return s
 }
 
+// parsed opens the place without making it.
+func parsed(url string) (*rest.Store, error) {
+	o, err := rest.Parse("rest:" + url)
+	if err != nil {
+		return nil, err
+	}
+	return rest.Open(context.Background(), o)
+}
+
 // Below holdfast/ our server takes every key there is.
 func TestContractOfOwnKeys(t *testing.T) {
 	storagetest.Run(t, func(t *testing.T) storage.Store {
