@@ -2,6 +2,7 @@ package retry
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"sync"
 
@@ -18,6 +19,9 @@ type watchedBody struct {
 
 func (b *watchedBody) ReadAt(p []byte, off int64) (int, error) {
 	n, err := b.Body.ReadAt(p, off)
+	if errors.Is(err, io.EOF) && off+int64(n) < b.Size() {
+		err = fmt.Errorf("it ends after %d of %d bytes: %w", off+int64(n), b.Size(), io.ErrUnexpectedEOF)
+	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		b.mu.Lock()
 		defer b.mu.Unlock()

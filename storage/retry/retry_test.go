@@ -165,6 +165,19 @@ func TestPutWithLostAnswer(t *testing.T) {
 	}
 }
 
+// shortBody is one byte shorter than it says.
+type shortBody struct{ storage.Body }
+
+func (b shortBody) Size() int64 { return b.Body.Size() + 1 }
+
+func TestShortBodyIsNotRetried(t *testing.T) {
+	count := fault.New(mem.New(), 1)
+	err := retry.New(count, quick).Put(t.Context(), "a", shortBody{storage.Bytes([]byte("x"))}, storage.PutOptions{})
+	if !errors.Is(err, io.ErrUnexpectedEOF) || count.Count() != 1 {
+		t.Errorf("Put = %v after %d attempts, want io.ErrUnexpectedEOF after one", err, count.Count())
+	}
+}
+
 func TestPutOnExistingKeyWithoutFailure(t *testing.T) {
 	s := retry.New(mem.New(), quick)
 	for _, want := range []error{nil, storage.ErrExists} {
