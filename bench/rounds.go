@@ -15,6 +15,7 @@ type rounds struct {
 	tools []contestant
 	flush func() // settles the disks before each step
 	far   *far   // where repositories lie; nil for this machine's disk
+	attic *attic // where restored trees go
 }
 
 // cycle is the outcome of one tool going once through the steps on one set.
@@ -31,6 +32,11 @@ type cycle struct {
 // recorded as failed and the others go on; only an interrupt, or a data set
 // that cannot be put back, ends the run.
 func (r rounds) run(ctx context.Context) ([]cycle, error) {
+	var err error
+	if r.attic, err = newAttic(r.opts.root); err != nil {
+		return nil, err
+	}
+	defer r.attic.clear() //nolint:errcheck // the next run tries again
 	var cycles []cycle
 	for _, set := range r.sets {
 		for round := range r.opts.runs {
@@ -131,7 +137,7 @@ func (r rounds) after(ctx context.Context, c *cycle, s step, at site) error {
 	if err := sameTree(at.source, at.restoredSource()); err != nil {
 		return fmt.Errorf("the restored tree is not the source: %w", err)
 	}
-	return os.RemoveAll(at.restored())
+	return r.attic.take(at.restored())
 }
 
 func (r rounds) repositorySize(ctx context.Context, at site) (int64, error) {
