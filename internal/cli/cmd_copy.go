@@ -101,12 +101,12 @@ func (c *command) runCopy(ctx context.Context, f *copyFlags, args []string) erro
 		return fmt.Errorf("source: %w", err)
 	}
 	err = c.locked(ctx, src, repository.Shared, func(ctx context.Context, src *repository.Repository) error {
+		if f.mirror.mirror {
+			return c.mirrorTo(ctx, src, to, f)
+		}
 		all, err := c.loadAll(ctx, src)
 		if err != nil {
 			return err
-		}
-		if f.mirror.mirror {
-			return c.mirrorTo(ctx, src, to, f)
 		}
 		chosen, err := f.choose(c, all, args)
 		if err != nil {

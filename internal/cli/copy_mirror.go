@@ -59,6 +59,11 @@ type mirrorSummary struct {
 // mirrorTo brings one mirror after the other in line. One that fails does not
 // stop the others.
 func (c *command) mirrorTo(ctx context.Context, src *repository.Repository, to []place, f *copyFlags) error {
+	err := src.LoadIndex(ctx)
+	if _, onlyDamage := repository.DamagedIndexFiles(err); !onlyDamage {
+		return err
+	}
+	// Damaged index files are told when their turn comes; all else is copied.
 	var failed []error
 	for _, p := range to {
 		if ctx.Err() != nil {

@@ -122,6 +122,10 @@ func TestMirror(t *testing.T) {
 	s.damage(s.repo, "data")
 	fresh := s.path("fresh")
 	s.wants(s.run(exitFailed, "copy", "--mirror", "--init", "--to", fresh), "is damaged", "holdfast repair --from")
+	s.damage(s.repo, "index")
+	t.Setenv("HOLDFAST_CACHE_DIR", s.path("another-cache"))
+	s.wants(s.run(exitFailed, "copy", "--mirror", "--init", "--to", s.path("fresher")), "2 files could not be copied")
+	s.wants(s.run(exitOK, "copy", "--mirror", "--to", at), "copied 0 files") // it has them, and sound
 }
 
 func TestForgetOfAPlan(t *testing.T) {

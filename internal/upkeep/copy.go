@@ -107,12 +107,18 @@ func Copy(ctx context.Context, from *repository.Repository, to []*Destination, o
 	counter, done := o.Watch.start("copy", Amount{})
 	defer done()
 	c := &copier{from: from, o: o, counter: counter, index: from.Index().Frozen()}
+	var refused []error
 	for _, d := range to {
 		w, err := d.Repository.NewWriter(ctx, o.Writer)
 		if err != nil {
-			return errors.Join(err, c.close())
+			d.Err = err
+			refused = append(refused, err)
+			continue
 		}
 		c.to = append(c.to, &target{Destination: d, writer: w, had: d.Repository.Index().Frozen()})
+	}
+	if len(refused) > 0 && len(c.to) == 0 {
+		return errors.Join(refused...)
 	}
 	c.reach = reach{repo: from, index: c.index, found: newBitset(c.index.Len()), each: c.want, trees: new(Counter)}
 	err := c.copyAll(ctx)

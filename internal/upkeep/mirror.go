@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
@@ -57,6 +58,9 @@ const maxDeletedShare = 0.5
 
 // foreignFolder is where everything lies that is no part of restic's format.
 const foreignFolder = "holdfast/"
+
+// evidenceFolder is where evidence lies; see package evidence.
+const evidenceFolder = foreignFolder + "evidence/"
 
 // mirrored are the kinds of files in the order in which they are copied.
 var mirrored = [...]repository.FileKind{repository.KeyFile, repository.PackFile, repository.IndexFile, repository.SnapshotFile}
@@ -194,7 +198,7 @@ func (p *MirrorPlan) compareRecords(ctx context.Context) error {
 		had[info.Key] = struct{}{}
 		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, storage.ErrUnsupported) { // then Put will say so, too
 		return fmt.Errorf("mirror: list %s: %w", foreignFolder, err)
 	}
 	err = p.from.Store().List(ctx, foreignFolder, func(info storage.Info) error {
@@ -209,7 +213,7 @@ func (p *MirrorPlan) compareRecords(ctx context.Context) error {
 		p.missing.add(uint64(info.SizeBytes)) //nolint:gosec // sizes are not negative
 		return nil
 	})
-	if err != nil {
+	if err != nil && !errors.Is(err, storage.ErrUnsupported) { // then there is nothing
 		return fmt.Errorf("list %s: %w", foreignFolder, err)
 	}
 	return nil
@@ -255,7 +259,7 @@ func (p *MirrorPlan) Execute(ctx context.Context) (*MirrorReceipt, error) {
 			return &m.receipt, err
 		}
 	}
-	if err := m.copyAll(ctx, p.records); err != nil {
+	if err := m.copyRecords(ctx); err != nil {
 		return &m.receipt, err
 	}
 	if !p.options.Delete || m.receipt.Problems > 0 {
@@ -314,6 +318,23 @@ func (m *mirrorer) copyAll(ctx context.Context, files []mirrorFile) error {
 		return err
 	}
 	return context.Cause(ctx)
+}
+
+// copyRecords copies what is holdfast's own. A store that holds nothing but
+// restic's files is told of once, and only if more is left out than evidence,
+// which speaks of the repository as it was elsewhere.
+func (m *mirrorer) copyRecords(ctx context.Context) error {
+	err := m.copyAll(ctx, m.plan.records)
+	if !errors.Is(err, storage.ErrUnsupported) {
+		return err
+	}
+	for _, f := range m.plan.records {
+		if !strings.HasPrefix(f.key, evidenceFolder) {
+			m.problem(f, fmt.Errorf("nothing below %s is in the mirror: %w", foreignFolder, err))
+			break
+		}
+	}
+	return nil
 }
 
 // copy brings one file over, and counts it.

@@ -68,7 +68,7 @@ func mayBegin(ctx context.Context, from *repository.Repository, to storage.Store
 			}
 			return fmt.Errorf("%w: %s is of another repository, whose config is lost; choose an empty place", errOccupied, info.Key)
 		})
-		if err != nil {
+		if err != nil && !errors.Is(err, storage.ErrUnsupported) { // then nothing of holdfast's own is there
 			return err
 		}
 	}

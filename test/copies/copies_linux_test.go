@@ -151,6 +151,7 @@ func TestMirrorOnServers(t *testing.T) {
 	}{
 		"s3":   {url: "s3:" + s3.Endpoint + "/" + s3.Bucket(t) + "/mirror"},
 		"sftp": {fmt.Sprintf("sftp://%s@%s:%d/%s/mirror", ssh.User, ssh.Host, ssh.Port, ssh.Dir(t)), sftp},
+		"rest": {url: "rest:" + servers.Rest(t).URL + "mirror"}, // restic's server: no evidence there
 		"disk": {url: filepath.Join(t.TempDir(), "mirror")},
 	} {
 		t.Run(name, func(t *testing.T) {
