@@ -344,3 +344,28 @@ func TestPartNamesSort(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// An archive of a snapshot that the repository has is not read again.
+func TestImportOfWhatIsThere(t *testing.T) {
+	m, k, to := makeRepository(t), makeKey(t), mem.New()
+	s := m.snapshot(noon, example())
+	m.export(s, to, options("one", k, nil))
+	chain, err := Chain(t.Context(), "one", []Shelf{{to}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	watch := new(Progress)
+	o := ImportOptions{Identities: k.ids, Snapshots: []*snapshot.Snapshot{s}, Progress: watch}
+	var got Imported
+	if err := Import(t.Context(), m.repo, chain, o, func(i Imported) { got = i }); err != nil {
+		t.Fatal(err)
+	}
+	if !got.Known || got.Snapshot.ID != s.ID {
+		t.Errorf("imported %+v", got)
+	}
+	var other Identities
+	o.Identities = other
+	if err := Import(t.Context(), m.repo, chain, o, func(Imported) {}); err == nil {
+		t.Error("the label was believed without a key")
+	}
+}

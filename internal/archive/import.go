@@ -41,8 +41,8 @@ type Imported struct {
 // one for each, with the time, host, paths and tags it had, and with all that
 // the archive kept. The caller holds a shared lock and has loaded the
 // snapshots, then the index. A snapshot is saved once its archive was read to
-// its end and every hash was right. When it is run again, what was stored is
-// not stored again.
+// its end and every hash was right. What the repository has already is not
+// stored again, and an archive of a snapshot that it has is not even read.
 func Import(ctx context.Context, r *repository.Repository, chain []Placed, o ImportOptions, done func(Imported)) error {
 	var before id.ID
 	for _, at := range chain {
@@ -83,6 +83,9 @@ func importOne(ctx context.Context, r *repository.Repository, at Placed, before 
 		return nil, err
 	}
 	defer in.close()
+	if s := sameSnapshot(in.snapshot, o.Snapshots); s != nil {
+		return s, nil // nothing more of the archive has to be read
+	}
 	method, err := r.CutMethod("")
 	if err != nil {
 		return nil, err
