@@ -3,6 +3,7 @@ package restserver
 import (
 	"cmp"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"strings"
@@ -21,6 +22,8 @@ type answer struct {
 	began   time.Time
 	status  int
 	bytes   int64 // of the body
+	// receiving tells that the client was told to send its body.
+	receiving bool
 }
 
 func (a *answer) WriteHeader(code int) {
@@ -36,6 +39,22 @@ func (a *answer) Write(p []byte) (int, error) {
 	n, err := a.ResponseWriter.Write(p)
 	a.bytes += int64(n)
 	return n, err
+}
+
+// maxDrainBytes bounds what is taken of an upload that was refused: more than
+// any object has.
+const maxDrainBytes = 256 << 20
+
+// refuseUpload answers a client that is sending its body, and goes on taking
+// it until the client has noticed. A connection closed before that is reset,
+// and the client never learns why.
+func (a *answer) refuseUpload(r *http.Request, s status) {
+	a.control.EnableFullDuplex() //nolint:errcheck // a test's recorder has none
+	a.Header().Set("Connection", "close")
+	http.Error(a, s.Error(), s.code)
+	a.control.Flush()                                          //nolint:errcheck // see above
+	a.control.SetReadDeadline(time.Now().Add(stallTimeout))    //nolint:errcheck // see above
+	io.Copy(io.Discard, io.LimitReader(r.Body, maxDrainBytes)) //nolint:errcheck // ends when the client has had enough
 }
 
 // Unwrap is for http.ResponseController.

@@ -178,6 +178,7 @@ type uploadReader struct {
 }
 
 func (u *uploadReader) Read(p []byte) (int, error) {
+	u.q.w.receiving = true
 	u.q.w.control.SetReadDeadline(time.Now().Add(stallTimeout)) //nolint:errcheck // a test's recorder has none
 	n, err := u.q.r.Body.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {

@@ -205,7 +205,13 @@ func (s *Server) refuse(w *answer, r *http.Request, err error) {
 	if w.status != 0 { // the answer has begun: only breaking it off tells
 		panic(http.ErrAbortHandler)
 	}
-	http.Error(w, answer.Error(), answer.code)
+	uploading := r.Method == http.MethodPost && r.ContentLength != 0 && answer.code != http.StatusUnauthorized &&
+		(w.receiving || r.Header.Get("Expect") == "")
+	if !uploading {
+		http.Error(w, answer.Error(), answer.code)
+		return
+	}
+	w.refuseUpload(r, answer)
 }
 
 func statusOf(err error) status {

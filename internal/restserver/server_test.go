@@ -386,3 +386,14 @@ func TestListenOnSocketThatIsThere(t *testing.T) {
 	}
 	second.Close()
 }
+
+// A client that sends without asking first learns why its upload was refused.
+func TestRefusalOfAnUploadArrives(t *testing.T) {
+	url, _ := serve(t, nil)
+	send(t, "POST", url+"/?create=true", "")
+	data := strings.Repeat("z", 20<<20)
+	wantStatus(t, "first", send(t, "POST", url+"/index/"+idOf(data), data), 200)
+	for range 5 {
+		wantStatus(t, "again", send(t, "POST", url+"/index/"+idOf(data), data), 403)
+	}
+}
