@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"holdfast/internal/app"
 	"holdfast/internal/archive"
 	"holdfast/storage"
 )
@@ -34,6 +35,13 @@ Archives can be full, or hold what changed since an earlier one.`,
 
 // openShelf opens a place that archives lie in. The caller closes its store.
 func (c *command) openShelf(ctx context.Context, url string, create bool) (archive.Shelf, error) {
+	if kind, err := app.KindOf(url); err == nil && kind == app.Local && create {
+		// More than one missing folder is a disk that is not mounted.
+		above := filepath.Dir(filepath.Clean(strings.TrimPrefix(url, "local:")))
+		if _, err := os.Stat(above); err != nil {
+			return archive.Shelf{}, fmt.Errorf("there is no folder %s for the archives; if it is on another disk, mount that, else make the folder", above)
+		}
+	}
 	s, err := c.openStore(ctx, place{url: url}, create)
 	if err != nil {
 		return archive.Shelf{}, fmt.Errorf("archives in %s: %w", url, err)
