@@ -170,18 +170,31 @@ type Wrapper interface {
 	Unwrap() Store
 }
 
+// PowerWrapper is a Wrapper that also stands before the powers of what it
+// wraps: one that tries again, or counts. As asks it.
+type PowerWrapper interface {
+	Wrapper
+	// Power returns a power as it is used through the wrapper. want is a nil
+	// pointer to the interface asked for, have implements it; what the wrapper
+	// has no business with is returned as it is.
+	Power(want, have any) any
+}
+
 // As finds the outermost store in a chain of wrappers that also is a T: an
-// optional power such as Spooler, or a concrete implementation.
+// optional power such as Spooler, or a concrete implementation. The wrappers
+// around it that are PowerWrappers stay in between.
 func As[T any](s Store) (T, bool) {
-	for {
-		if t, ok := s.(T); ok {
-			return t, true
-		}
-		w, ok := s.(Wrapper)
-		if !ok {
-			var none T
-			return none, false
-		}
-		s = w.Unwrap()
+	if t, ok := s.(T); ok {
+		return t, true
 	}
+	w, ok := s.(Wrapper)
+	if !ok {
+		var none T
+		return none, false
+	}
+	t, ok := As[T](w.Unwrap())
+	if p, between := s.(PowerWrapper); ok && between {
+		t = p.Power((*T)(nil), t).(T)
+	}
+	return t, ok
 }

@@ -190,17 +190,28 @@ func (s *Store) Delete(ctx context.Context, key string) error {
 // anew. It remembers the keys it visited: some 100 bytes each, for as many
 // objects as lie below prefix (a repository of 1 TiB has 65,000 packs).
 func (s *Store) List(ctx context.Context, prefix string, visit func(storage.Info) error) error {
+	return s.listAgain(ctx, prefix, func(once func(key string, visit func() error) error) error {
+		return s.Store.List(ctx, prefix, func(info storage.Info) error {
+			return once(info.Key, func() error { return visit(info) })
+		})
+	})
+}
+
+// listAgain runs a listing until it comes to its end. What the listing finds
+// it hands to once, which visits each key one time.
+func (s *Store) listAgain(ctx context.Context, prefix string, list func(once func(key string, visit func() error) error) error) error {
 	seen := map[string]struct{}{}
 	var stop error // what visit returned
+	once := func(key string, visit func() error) error {
+		if _, ok := seen[key]; ok {
+			return nil
+		}
+		seen[key] = struct{}{}
+		stop = visit()
+		return stop
+	}
 	err := s.do(ctx, "list", prefix, func() error {
-		err := s.Store.List(ctx, prefix, func(info storage.Info) error {
-			if _, ok := seen[info.Key]; ok {
-				return nil
-			}
-			seen[info.Key] = struct{}{}
-			stop = visit(info)
-			return stop
-		})
+		err := list(once)
 		if stop != nil {
 			return nil // no failure of the store
 		}
