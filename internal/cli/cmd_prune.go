@@ -72,8 +72,8 @@ rewritten, those with the largest useless part first, until at most
 --max-unused of what remains is useless.
 
 Packs in colder storage classes are left alone, but for those that hold nothing
-of use and cost nothing to delete; --include-cold takes them too. What is locked
-is told: where versions are kept, its room is freed when the lock ends.
+of use and cost nothing to delete; --include-cold takes them too. What is under
+a retention is told: where versions are kept, its room is freed when that ends.
 
 Prune may be killed at any instant: nothing is deleted before what replaces it
 is stored. It refuses to work on a repository that lacks something its
@@ -188,7 +188,7 @@ func (c *command) showSpared(s *upkeep.PruneStats) {
 	if s.LockedStay {
 		what = "stay until their retention ends"
 	}
-	c.ui.infof("%-22s %9d packs  %12s %s, at %s", "locked:", s.Locked.Count, size.FormatBytes(s.Locked.Bytes), what, s.LockedUntil.Local().Format(time.DateOnly))
+	c.ui.infof("%-22s %9d packs  %12s %s, at %s", "retained:", s.Locked.Count, size.FormatBytes(s.Locked.Bytes), what, s.LockedUntil.Local().Format(time.DateOnly))
 }
 
 func (c *command) listPacks(what string, packs []id.ID) {

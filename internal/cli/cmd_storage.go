@@ -20,8 +20,8 @@ func newStorage(c *command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "storage",
 		Short: "Set up and check the bucket that a repository lies in",
-		Long: `Set up and check the bucket that a repository lies in: versions, locks, lifecycle
-rules, storage classes, and who may do what.
+		Long: `Set up and check the bucket that a repository lies in: versions, retentions,
+lifecycle rules, storage classes, and who may do what.
 
 PLACE is the place of a repository or its name in holdfast.yaml, where
 "immutable" and "tiers" say what is wanted.`,
@@ -60,7 +60,7 @@ type wishFlags struct {
 }
 
 func (f *wishFlags) register(fl *pflag.FlagSet) {
-	fl.Var(durationFlag{&f.keepDeleted}, "keep-deleted", "keep what was deleted or replaced for this `time` (default: 30d, or as long as objects are locked)")
+	fl.Var(durationFlag{&f.keepDeleted}, "keep-deleted", "keep what was deleted or replaced for this `time` (default: 30d, or as long as objects are retained)")
 	fl.Lookup("keep-deleted").DefValue = ""
 	fl.StringVar(&f.coldClass, "cold-class", "", "move packs of file content to this storage `class` (default: tiers.cold of holdfast.yaml)")
 	fl.Var(durationFlag{&f.coldAfter}, "cold-after", "move them at this `age`, such as 30d")

@@ -18,7 +18,7 @@ func newStorageExtend(c *command) *cobra.Command {
 	var all, dryRun bool
 	cmd := &cobra.Command{
 		Use:   "extend [flags] [PLACE]",
-		Short: "Extend the locks of everything that snapshots need",
+		Short: "Extend the retention of everything that snapshots need",
 		Long: `Extend the retention of every object that a snapshot still needs and of which
 less than half of the period is left, as "immutable" in holdfast.yaml says. Old
 data that new snapshots share would otherwise lapse, for all that the snapshots
@@ -27,14 +27,14 @@ are new. What nobody needs is left to lapse, so that prune can free it.
 Backup, copy and prune do this at their end. Run it by itself, every week or so,
 for repositories into which nothing is backed up any more.
 
-Until when objects are locked is remembered in the cache; --all asks the service
+Until when objects are retained is remembered in the cache; --all asks the service
 about each.`,
 		Example: "  holdfast storage extend offsite\n  holdfast storage extend offsite --all",
 		Args:    c.onePlace,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.work(cmd.Context(), repository.Shared, func(ctx context.Context, r *repository.Repository) error {
 				if _, ok := storage.As[*immutable.Store](r.Store()); !ok {
-					return errors.New("nothing says how long objects are locked: write immutable: { mode: governance, for: 35d } to the repository in holdfast.yaml, and name it here")
+					return errors.New("nothing says how long objects are retained: write immutable: { mode: governance, for: 35d } to the repository in holdfast.yaml, and name it here")
 				}
 				return c.extend(ctx, r, all, dryRun)
 			})
@@ -61,7 +61,7 @@ func (c *command) keepLocked(ctx context.Context, r *repository.Repository) {
 		return
 	}
 	if err := c.extend(ctx, r, false, false); err != nil && ctx.Err() == nil {
-		c.ui.warn("extend", "", fmt.Errorf("the locks of some older objects could not be extended: %w; `holdfast storage extend` tries again", err))
+		c.ui.warn("extend", "", fmt.Errorf("the retention of some older objects could not be extended: %w; `holdfast storage extend` tries again", err))
 	}
 }
 
@@ -88,9 +88,9 @@ func (c *command) extend(ctx context.Context, r *repository.Repository, all, dry
 	case dryRun:
 		c.ui.infof("%s, of which %d would be looked at and extended to %s where too little is left", countOf(p.Stats.Objects, "object"), p.Stats.Needed, until.Until.Local().Format(time.DateOnly))
 	case p.Stats.Extended > 0:
-		c.ui.infof("extended the locks of %d of %s to %s", p.Stats.Extended, countOf(p.Stats.Objects, "object"), until.Until.Local().Format(time.DateOnly))
+		c.ui.infof("extended the retention of %d of %s to %s", p.Stats.Extended, countOf(p.Stats.Objects, "object"), until.Until.Local().Format(time.DateOnly))
 	case c.ui.verbose > 0:
-		c.ui.infof("all of %s are locked for long enough", countOf(p.Stats.Objects, "object"))
+		c.ui.infof("the retention of all of %s is long enough", countOf(p.Stats.Objects, "object"))
 	}
 	return err
 }

@@ -71,8 +71,8 @@ func (c *command) coldKnowledge() (*coldKnowledge, bool) {
 	return k, true
 }
 
-// afterPrune does what has to be done at the end of work that deletes: locks
-// are extended, and packs of other programs marked, where holdfast.yaml says
+// afterPrune does what has to be done at the end of work that deletes:
+// retentions are extended, and packs of other programs marked, where holdfast.yaml says
 // so. The work itself is done by then; what fails here is a warning.
 func (c *command) afterPrune(ctx context.Context, r *repository.Repository) {
 	c.keepLocked(ctx, r)

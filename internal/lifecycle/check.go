@@ -97,7 +97,7 @@ func (c *findings) versions() {
 	case s.SoftDelete > 0 && !locked:
 		c.add(Good, "soft delete", "what is deleted can be brought back for "+period(s.SoftDelete), "")
 	case locked:
-		c.add(Danger, "versioning", "it is not on: with locks and without versions, prune cannot replace index files, and an object that is replaced is lost", applyFix)
+		c.add(Danger, "versioning", "it is not on: with retentions and without versions, prune cannot replace index files, and an object that is replaced is lost", applyFix)
 	case s.Versioning == storage.Unknown && s.Unread[storage.SettingVersioning] != nil: // told of below
 	default:
 		c.add(Warning, "versioning", "it is not on: what an attacker, or a slip, deletes is gone", applyFix)
@@ -108,7 +108,7 @@ func (c *findings) locking() {
 	s, want := &c.Settings, c.Wishes.Immutable
 	switch {
 	case want.Mode != "" && s.Locking == storage.On:
-		c.add(Good, "object lock", fmt.Sprintf("new objects are locked for %s (%s)", period(want.For), want.Mode), "")
+		c.add(Good, "object lock", fmt.Sprintf("new objects are retained for %s (%s)", period(want.For), want.Mode), "")
 	case want.Mode != "" && s.Locking == storage.Off:
 		c.add(Danger, "object lock", "the bucket cannot lock objects, and holdfast.yaml says that the repository is immutable: every backup will fail",
 			"most services want that chosen when the bucket is made: make a new one with object lock, and `holdfast copy --mirror` the repository there")
@@ -116,9 +116,9 @@ func (c *findings) locking() {
 		c.add(Notice, "object lock", "the bucket can lock objects, and nothing asks for it", "write immutable: { mode: governance, for: 35d } into holdfast.yaml to use it")
 	}
 	if d := s.DefaultRetention; d.Mode != "" && s.Versioning != storage.On {
-		c.add(Danger, "default retention", "the bucket locks every object for "+period(d.For)+", and keeps no versions: locks of the repository cannot be deleted, so it stays locked", "turn versioning on, or the default retention off")
+		c.add(Danger, "default retention", "the bucket retains every object for "+period(d.For)+", and keeps no versions: locks of the repository cannot be deleted, so it stays locked", "turn versioning on, or the default retention off")
 	} else if d.Mode != "" {
-		c.add(Notice, "default retention", "the bucket locks every object for "+period(d.For)+" by itself, locks of the repository too", "")
+		c.add(Notice, "default retention", "the bucket retains every object for "+period(d.For)+" by itself, locks of the repository too", "")
 	}
 }
 

@@ -105,7 +105,7 @@ func TestInitMakesABucketThatLocks(t *testing.T) {
 	s.write("src/a", noise(1, 10_000))
 	s.owner.Run(t, "backup", "src")
 	out := s.owner.Run(t, "storage", "extend", "--all", "-v")
-	if !strings.Contains(out, "are locked for long enough") {
+	if !strings.Contains(out, "is long enough") {
 		t.Errorf("extend right after a backup: %s", out)
 	}
 	s.owner.Run(t, "forget", "latest", "--prune", "--unsafe-allow-remove-all")
