@@ -30,7 +30,8 @@ The five numbers are counted from facts, strictly:
   3  copies: the source, and each repository that was listed just now and holds
      the newest recovery point of every source of the plan
   2  kinds of media among these repositories (media: in holdfast.yaml)
-  1  of them off-site (site: in holdfast.yaml, another than the first one's)
+  1  of them off-site (site: in holdfast.yaml, another than that of the
+     repository that backups go to)
   1  of them immutable: its newest snapshot and the packs of its root folder are
      locked now, as the storage service itself says
   0  errors: repositories of the plan that cannot be listed, or were not read

@@ -35,7 +35,7 @@ func TestStatus(t *testing.T) {
 	t.Setenv("HOLDFAST_REPOSITORY", "")
 
 	m := s.status(exitFailed)
-	if m.Plan != "docs" || m.Score != "2-1-0-0-2" || missingRules(m.Missing) != "copies media off-site immutable errors errors" {
+	if m.Plan != "docs" || m.Score != "2-1-0-0-2" || missingRules(m.Missing) != "copies immutable errors errors" {
 		t.Errorf("before any copy: %+v", m)
 	}
 	s.run(exitOK, "copy", "--plan", "docs", "--read-back")

@@ -12,8 +12,9 @@
 //   - 2 media: the kinds of media of these repositories. The medium of the
 //     source does not count, for it is gone when they are needed; nor does a
 //     medium that nobody named.
-//   - 1 off-site: how many sites there are beside that of the first of these
-//     repositories. A site that nobody named does not count.
+//   - 1 off-site: how many sites there are among them beside that of the
+//     repository that backups go to first, which is taken for the source's. A
+//     site that nobody named does not count.
 //   - 1 immutable: these repositories whose sampled objects are protected now
 //     from everybody.
 //   - 0 errors: the repositories of the plan that cannot be listed, were never
@@ -114,8 +115,8 @@ func Judge(f Facts) *Score {
 		}
 	}
 	s.judgeCopies(&f, len(holders))
-	s.judgeMedia(holders)
-	s.judgeSites(holders)
+	s.judgeMedia(&f, holders)
+	s.judgeSites(&f, holders)
 	s.judgeProtection(&f, holders)
 	s.judgeErrors(&f)
 	s.judgeAge(&f)
@@ -180,7 +181,7 @@ func (s *Score) judgeCopies(f *Facts, holders int) {
 	case len(f.Copies) < 2:
 		s.miss("copies", addCopy(f.Plan), "the source and one repository are %d copies of 3", s.Copies)
 	default:
-		s.miss("copies", "see to it that the places can be reached", "the source and %d repositories that can be listed are %d copies of 3", holders, s.Copies)
+		s.miss("copies", "see to it that the places can be reached", "with what can be listed there are %d copies of 3, the source included", s.Copies)
 	}
 }
 
@@ -192,30 +193,65 @@ func addCopy(plan string) string {
 	return "add a repository to holdfast.yaml and to `copies` of plan " + plan + ", then holdfast copy --plan " + plan
 }
 
-func (s *Score) judgeMedia(holders []Copy) {
-	kinds, unnamed := distinct(holders, func(c *Copy) string { return c.Media })
-	s.Media = kinds
-	if s.Media >= 2 {
-		return
+// later tells that a number falls short only because of copies that lag or are
+// down, among which it would be met; and says so, unless that is told already.
+func (s *Score) later(f *Facts, rule string, met bool) bool {
+	if !met {
+		return false
 	}
-	if len(unnamed) > 0 {
-		s.miss("media", "write `media: disk`, `object` or the like into holdfast.yaml", "nobody named the medium of %s", strings.Join(unnamed, ", "))
-		return
+	for _, m := range s.Missing {
+		if m.Rule == "copies" {
+			return true
+		}
 	}
-	s.miss("media", "keep a copy on another kind of medium: object storage, another machine's disk, tape", "the repositories that hold the newest recovery point lie on %d kind of medium", s.Media)
+	var names []string
+	for n, holds := range s.Holds {
+		if !holds {
+			names = append(names, f.Copies[n].Name)
+		}
+	}
+	s.miss(rule, "holdfast copy --plan "+f.Plan, "not without %s, where the newest recovery point is not known to be", strings.Join(names, ", "))
+	return true
 }
 
-func (s *Score) judgeSites(holders []Copy) {
-	sites, unnamed := distinct(holders, func(c *Copy) string { return c.Site })
-	s.OffSite = max(0, sites-1)
-	if s.OffSite >= 1 {
-		return
+func (s *Score) judgeMedia(f *Facts, holders []Copy) {
+	medium := func(c *Copy) string { return c.Media }
+	kinds, unnamed := distinct(holders, medium)
+	s.Media = kinds
+	all, _ := distinct(f.Copies, medium)
+	switch {
+	case s.Media >= 2, s.later(f, "media", all >= 2):
+	case len(unnamed) > 0:
+		s.miss("media", "write `media: disk`, `object` or the like into holdfast.yaml", "nobody named the medium of %s", strings.Join(unnamed, ", "))
+	default:
+		s.miss("media", "keep a copy on another kind of medium: object storage, another machine's disk, tape", "the repositories that hold the newest recovery point lie on one kind of medium")
 	}
-	if len(unnamed) > 0 {
+}
+
+func (s *Score) judgeSites(f *Facts, holders []Copy) {
+	home := ""
+	if len(f.Copies) > 0 {
+		home = f.Copies[0].Site
+	}
+	elsewhere := func(c *Copy) string {
+		if c.Site == home {
+			return ""
+		}
+		return c.Site
+	}
+	all := 0
+	if home != "" {
+		s.OffSite, _ = distinct(holders, elsewhere)
+		all, _ = distinct(f.Copies, elsewhere)
+	}
+	_, unnamed := distinct(f.Copies, func(c *Copy) string { return c.Site })
+	switch {
+	case s.OffSite >= 1, s.later(f, "off-site", all >= 1):
+	case len(unnamed) > 0:
 		s.miss("off-site", "write `site:` of each repository into holdfast.yaml", "nobody named the site of %s", strings.Join(unnamed, ", "))
-		return
+	default:
+		s.miss("off-site", "keep a copy at another site", "no repository that holds the newest recovery point is at another site than %s", home)
 	}
-	s.miss("off-site", "keep a copy at another site", "no repository that holds the newest recovery point is at another site")
 }
 
 // distinct counts the different values of a property, and names the copies
@@ -233,12 +269,16 @@ func distinct(copies []Copy, of func(*Copy) string) (n int, unnamed []string) {
 }
 
 func (s *Score) judgeProtection(f *Facts, holders []Copy) {
-	for n := range holders {
-		if holders[n].Protected.After(f.Now) {
-			s.Immutable++
+	protected := func(copies []Copy) (n int) {
+		for k := range copies {
+			if copies[k].Protected.After(f.Now) {
+				n++
+			}
 		}
+		return n
 	}
-	if s.Immutable == 0 {
+	s.Immutable = protected(holders)
+	if s.Immutable == 0 && !s.later(f, "immutable", protected(f.Copies) > 0) {
 		s.miss("immutable", "add `immutable:` to a repository in a bucket with object lock; `holdfast storage plan` shows what it takes",
 			"every copy can be deleted by whoever has its credentials")
 	}

@@ -42,8 +42,13 @@ func TestEachNumberFallsForItself(t *testing.T) {
 		score   string
 		missing []string
 	}{
-		{"behind", func(f *Facts) { f.Copies[1].Points = at(5 * hour) }, "2-1-0-0-0", []string{"copies", "media", "off-site", "immutable"}},
-		{"a source is missing", func(f *Facts) { f.Copies[0].Points["shop"] = now }, "2-1-0-0-0", []string{"copies", "media", "off-site", "immutable"}},
+		{"behind", func(f *Facts) { f.Copies[1].Points = at(5 * hour) }, "2-1-0-0-0", []string{"copies"}},
+		{"a source is missing", func(f *Facts) { f.Copies[0].Points["shop"] = now }, "2-1-0-0-0", []string{"copies"}},
+		{"a third one lags, which was needed", func(f *Facts) {
+			f.Copies = append(f.Copies, Copy{Name: "tape", Media: "disk", Site: "dc1", Points: at(hour), LastGood: now})
+			f.Copies[1].Points = at(2 * hour)
+		}, "3-1-0-0-0", []string{"media", "off-site", "immutable"}},
+		{"only the copy can be reached", func(f *Facts) { f.Copies[0].Down = "gone" }, "2-1-1-1-1", []string{"copies", "errors"}},
 		{"same medium", func(f *Facts) { f.Copies[1].Media = "disk" }, "3-1-1-1-0", []string{"media"}},
 		{"medium not named", func(f *Facts) { f.Copies[1].Media = "" }, "3-1-1-1-0", []string{"media"}},
 		{"same site", func(f *Facts) { f.Copies[1].Site = "dc1" }, "3-2-0-1-0", []string{"off-site"}},
@@ -52,9 +57,9 @@ func TestEachNumberFallsForItself(t *testing.T) {
 		{"read long ago", func(f *Facts) { f.Copies[0].LastGood = now.Add(-36 * day) }, "3-2-1-1-1", []string{"errors"}},
 		{"found damaged", func(f *Facts) { f.Copies[0].LastBad = f.Copies[0].LastGood.Add(hour) }, "3-2-1-1-1", []string{"errors"}},
 		{"mended", func(f *Facts) { f.Copies[0].LastBad = f.Copies[0].LastGood.Add(-hour) }, "3-2-1-1-0", nil},
-		{"down", func(f *Facts) { f.Copies[1].Down = "no route" }, "2-1-0-0-1", []string{"copies", "media", "off-site", "immutable", "errors"}},
+		{"down", func(f *Facts) { f.Copies[1].Down = "no route" }, "2-1-0-0-1", []string{"copies", "errors"}},
 		{"too old", func(f *Facts) { f.RPO = time.Minute }, "3-2-1-1-0", []string{"rpo"}},
-		{"no snapshot", func(f *Facts) { f.Copies[0].Points, f.Copies[1].Points = nil, nil }, "1-0-0-0-0", []string{"copies", "media", "off-site", "immutable"}},
+		{"no snapshot", func(f *Facts) { f.Copies[0].Points, f.Copies[1].Points = nil, nil }, "1-0-0-0-0", []string{"copies"}},
 	} {
 		f := whole()
 		c.change(&f)
