@@ -21,6 +21,7 @@ const (
 
 func newWALFetch(c *command) *cobra.Command {
 	var f walFlags
+	var socket string
 	cmd := &cobra.Command{
 		Use:   "fetch [flags] NAME PATH",
 		Short: "Bring back one file of the log (restore_command)",
@@ -36,10 +37,14 @@ Without holdfast.yaml, name the repository with -r and the source with --source.
 		Example: "  holdfast wal fetch --plan shop %f %p\n  holdfast wal fetch -r /srv/backup --source shop 000000010000000000000003 pg_wal/RECOVERYXLOG",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if socket != "" {
+				return fetchExit(wal.Collect(cmd.Context(), socket, args[0], args[1]))
+			}
 			return fetchExit(c.runWALFetch(cmd.Context(), f, args[0], args[1]))
 		},
 	}
 	f.register(cmd.Flags())
+	cmd.Flags().StringVar(&socket, "socket", "", "ask the holdfast that restores, at its `socket`, instead of the archive")
 	return cmd
 }
 

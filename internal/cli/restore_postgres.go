@@ -154,38 +154,44 @@ func (run *recovery) restore(ctx context.Context, r *repository.Repository, from
 // choose gathers the facts and decides. It returns the command with which the
 // server gets its log.
 func (run *recovery) choose(ctx context.Context, r *repository.Repository, from logRepository) (*pitr.Choice, string, error) {
-	snapshots, err := run.loadAll(ctx, r)
+	facts, archive, err := run.recoveryFacts(ctx, r, from, run.source)
 	if err != nil {
 		return nil, "", err
-	}
-	facts := pitr.Facts{Points: pitr.Points(snapshots, run.source)}
-	keys, err := logarchive.LoadKeys(ctx, r)
-	if err != nil {
-		return nil, "", err
-	}
-	command := ""
-	if len(keys.Identities) > 0 {
-		archive, err := run.openLogWith(ctx, from, run.source, keys)
-		if err != nil {
-			return nil, "", err
-		}
-		status, err := wal.Inspect(ctx, archive)
-		if err != nil {
-			return nil, "", err
-		}
-		for _, part := range status.Parts {
-			facts.Log = append(facts.Log, pitr.LogPart{Range: part.Range, To: part.To})
-		}
-		facts.Histories = status.Histories
-		if command, err = run.restoreCommand(); err != nil {
-			return nil, "", err
-		}
 	}
 	choice, err := pitr.Choose(facts, run.wish)
-	if err == nil && choice.Point.Held {
-		command = ""
+	if err != nil || archive == nil || choice.Point.Held {
+		return choice, "", err
 	}
+	command, err := run.restoreCommand()
 	return choice, command, err
+}
+
+// recoveryFacts gathers what there is to recover a source with, from its
+// repository. Without a log archive, the archive is nil.
+func (c *command) recoveryFacts(ctx context.Context, r *repository.Repository, from logRepository, source string) (pitr.Facts, *logarchive.Archive, error) {
+	var facts pitr.Facts
+	snapshots, err := c.loadAll(ctx, r)
+	if err != nil {
+		return facts, nil, err
+	}
+	facts.Points = pitr.Points(snapshots, source)
+	keys, err := logarchive.LoadKeys(ctx, r)
+	if err != nil || len(keys.Identities) == 0 {
+		return facts, nil, err
+	}
+	archive, err := c.openLogWith(ctx, from, source, keys)
+	if err != nil {
+		return facts, nil, err
+	}
+	status, err := wal.Inspect(ctx, archive)
+	if err != nil {
+		return facts, nil, err
+	}
+	for _, part := range status.Parts {
+		facts.Log = append(facts.Log, pitr.LogPart{Range: part.Range, To: part.To})
+	}
+	facts.Histories = status.Histories
+	return facts, archive, nil
 }
 
 // restoreCommand is how the restored server gets its log: this very program,
@@ -304,16 +310,19 @@ func (run *recovery) recover(ctx context.Context) error {
 		return err
 	}
 	server := &postgres.Server{Bin: bin, Data: data, Log: filepath.Join(data, "recovery.log")}
-	if err := server.Start(ctx); err != nil {
-		return err
-	}
 	if run.f.standby != "" {
+		if err := server.Start(ctx); err != nil {
+			return err
+		}
 		run.ui.infof("the standby runs on %s", data)
 		return nil
 	}
-	at, err := server.WaitRecovered(ctx, "postgres")
+	at, atEnd, err := pitr.Recover(ctx, server, run.wish, "postgres")
 	if err != nil {
 		return err
+	}
+	if atEnd {
+		run.ui.infof("no transaction was committed after that time: the whole log was replayed")
 	}
 	m.Timeline, m.LSN, m.Paused, m.Seconds = at.Timeline, at.LSN.String(), at.Paused, time.Since(run.began).Seconds()
 	last := "no transaction was replayed"

@@ -131,6 +131,7 @@ var commands = []func(*command) *cobra.Command{
 	newKit,
 	newUnlock,
 	newStorage,
+	newVerify,
 	newPlan,
 	newWAL,
 	newRestServer,

@@ -33,9 +33,11 @@ func (r Recovery) Settings() []string {
 	add := func(name, value string) {
 		lines = append(lines, name+" = '"+strings.ReplaceAll(value, "'", "''")+"'")
 	}
-	if r.RestoreCommand != "" {
-		add("restore_command", r.RestoreCommand)
+	command := r.RestoreCommand
+	if command == "" {
+		command = "false" // it must be set; this one has no file, so pg_wal is used
 	}
+	add("restore_command", command)
 	if !r.KeepArchiving {
 		add("archive_mode", "off")
 	}

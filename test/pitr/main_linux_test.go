@@ -45,7 +45,12 @@ func newShop(t *testing.T, bin, dsn, wal string) *shop {
 sources:
   shop: { postgres: { dsn: "%s", wal: %s } }
 plans:
-  shop: { sources: [shop], repository: local, wal: { every: 1s } }
+  shop:
+    sources: [shop]
+    repository: local
+    wal: { every: 1s }
+    objectives: { rpo: 1m, rto: 10m }
+    restore_test: { checks: [{ sql: "SELECT count(*) FROM numbers", expect: "> 0" }] }
 `, dir, dsn, wal))
 	s.run("init", "-r", "local")
 	if wal != "none" {

@@ -1,0 +1,116 @@
+package pitr
+
+import (
+	"encoding/json"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"holdfast/test/pgcluster"
+)
+
+// restoreTest is what `holdfast verify --json` says.
+type restoreTest struct {
+	Good      bool     `json:"good"`
+	Findings  []string `json:"findings"`
+	Checksums bool     `json:"checksums_checked"`
+	RTO       float64  `json:"rto_seconds"`
+	RPO       float64  `json:"rpo_seconds"`
+}
+
+func (s *shop) verify(args ...string) (restoreTest, error) {
+	s.t.Helper()
+	cmd := s.command(append([]string{"verify", "--plan", "shop", "--json", "--scratch", s.dir}, args...)...)
+	out, err := cmd.CombinedOutput()
+	for line := range strings.Lines(string(out)) {
+		var m struct {
+			Type string `json:"message_type"`
+			restoreTest
+		}
+		if json.Unmarshal([]byte(line), &m) == nil && m.Type == "restore_test" {
+			return m.restoreTest, err
+		}
+	}
+	s.t.Fatalf("holdfast verify says nothing of a restore test: %v\n%s", err, out)
+	return restoreTest{}, err
+}
+
+// A restore test finds a good cluster good, a wrong one wrong, and leaves
+// neither traces nor marks in the archive of the original.
+func TestVerify(t *testing.T) {
+	for _, bin := range pgcluster.Versions(t) {
+		c := pgcluster.New(t, bin)
+		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")
+		s := newShop(t, bin, c.DSN(), "stream")
+		// It would archive to the original's place, if it were let.
+		c.Stop()
+		c.Configure("archive_mode = on", "archive_command = '"+s.binary+" --config "+s.config+" wal push --plan shop %p'", "shared_preload_libraries = 'auto_explain'")
+		c.Start()
+		stop := s.background("wal", "receive", "--plan", "shop")
+		o := &oracle{t: t, c: c}
+		o.write(5)
+		s.run("plan", "run", "shop")
+		o.write(15)
+		s.waitArchived(c)
+		stop()
+		before := files(t, filepath.Join(s.dir, "repository", "holdfast", "log"))
+
+		got, err := s.verify()
+		if err != nil || !got.Good || !got.Checksums || got.RTO <= 0 || got.RPO <= 0 {
+			t.Errorf("a good cluster: %+v, %v", got, err)
+		}
+		if got, err := s.verify("--random"); err != nil || !got.Good {
+			t.Errorf("at a random instant: %+v, %v", got, err)
+		}
+		s.write("holdfast.yaml", strings.ReplaceAll(read(t, s.config), `"> 0"`, `"> 1000"`))
+		got, err = s.verify()
+		if err == nil || got.Good || len(got.Findings) != 1 || !strings.Contains(got.Findings[0], "20, want > 1000") {
+			t.Errorf("a cluster with too little in it: %+v, %v", got, err)
+		}
+		if after := files(t, filepath.Join(s.dir, "repository", "holdfast", "log")); !slices.Equal(after, before) {
+			t.Errorf("the restore tests changed the log archive:\n%s\nbefore:\n%s", strings.Join(after, "\n"), strings.Join(before, "\n"))
+		}
+		if left, err := filepath.Glob(filepath.Join(s.dir, "holdfast-verify-*")); err != nil || len(left) > 0 {
+			t.Errorf("left behind: %q, %v", left, err)
+		}
+	}
+}
+
+func files(t *testing.T, dir string) (names []string) {
+	t.Helper()
+	err := filepath.WalkDir(dir, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && !d.IsDir() {
+			names = append(names, path)
+		}
+		return err
+	})
+	if err != nil && !os.IsNotExist(err) {
+		t.Fatal(err)
+	}
+	return names
+}
+
+// Without a log archive a base backup brings its log along, and can be
+// restored to its own end.
+func TestWithoutArchive(t *testing.T) {
+	for _, bin := range pgcluster.Versions(t) {
+		c := pgcluster.New(t, bin)
+		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")
+		o := &oracle{t: t, c: c}
+		o.write(10)
+		s := newShop(t, bin, c.DSN(), "none")
+		s.run("plan", "run", "shop")
+		o.write(5)
+		restored := s.restore("--to-backup-end")
+		o.want(restored, 10, "the end of the backup")
+		if got, err := s.verify(); err != nil || !got.Good {
+			t.Errorf("verify: %+v, %v", got, err)
+		}
+		if out, err := s.try("restore", "--plan", "shop", "--target", filepath.Join(s.dir, "x")); err == nil || !strings.Contains(out, "cannot be recovered to") {
+			t.Errorf("the end of a log that is not there: %v\n%s", err, out)
+		}
+	}
+}
