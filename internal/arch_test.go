@@ -85,10 +85,11 @@ var placed = map[string]ring{
 // shortcuts are the imports allowed between families of one ring. A family
 // is an entry of placed: a package and all below it.
 var shortcuts = map[string][]string{
-	"bench":        {"test"},
-	"internal/cli": {"internal/app", "internal/config"},
-	"internal/app": {"internal/config"},
-	"repository":   {"storage"},
+	"internal/source": {"internal/postgres"},
+	"bench":           {"test"},
+	"internal/cli":    {"internal/app", "internal/config"},
+	"internal/app":    {"internal/config"},
+	"repository":      {"storage"},
 }
 
 // implementations stand behind an interface. Their users hold the interface;
