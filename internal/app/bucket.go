@@ -1,7 +1,9 @@
 package app
 
 import (
+	"cmp"
 	"fmt"
+	"os"
 	"strings"
 
 	"holdfast/storage/azure"
@@ -41,7 +43,7 @@ func BucketOf(url string) (Bucket, error) {
 		if err != nil {
 			return Bucket{}, err
 		}
-		b.Name, b.Root, b.Account = o.Container, root(o.Prefix), o.Account
+		b.Name, b.Root, b.Account = o.Container, root(o.Prefix), cmp.Or(o.Account, os.Getenv("AZURE_ACCOUNT_NAME"))
 		b.Host = "blob.core.windows.net"
 	case "gs":
 		o, err := gcs.Parse(url)
