@@ -74,7 +74,7 @@ func TestPacksAreAskedForAhead(t *testing.T) {
 			t.Errorf("visited %d, %v", visited, err)
 		}
 		want("read", 3, 0)
-		some, whole := r.StartPack(t.Context(), p, all), r.StartWholePack(t.Context(), p)
+		some, whole := r.StartPack(t.Context(), p, all), r.StartWholePack(t.Context(), p, -1)
 		want("two more", 5, 2)
 		some.Abandon()
 		whole.Abandon()

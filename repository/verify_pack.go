@@ -64,7 +64,7 @@ func (r *Repository) NewPackVerifier() *PackVerifier {
 // for which IsCorrupt is true and which may wrap ErrIndexMismatch; any other
 // error means that the pack could not be read.
 func (v *PackVerifier) Verify(ctx context.Context, packID id.ID, blobs []blob.Blob, visit func(b blob.Blob, plain []byte, err error) error) error {
-	return v.VerifyStarted(v.r.StartWholePack(ctx, packID), blobs, visit)
+	return v.VerifyStarted(v.r.StartWholePack(ctx, packID, -1), blobs, visit)
 }
 
 // WholePack is a pack that was asked for, all of it, and not yet read. It is
@@ -75,8 +75,10 @@ type WholePack struct {
 }
 
 // StartWholePack asks for all of a pack and returns at once; see PacksAhead.
-func (r *Repository) StartWholePack(ctx context.Context, packID id.ID) *WholePack {
-	return &WholePack{packID, r.ask(ctx, packID, 0, -1)}
+// sizeBytes is how large the store says it is, or -1: who knows it can tell a
+// pack that arrives cut from one that is damaged.
+func (r *Repository) StartWholePack(ctx context.Context, packID id.ID, sizeBytes int64) *WholePack {
+	return &WholePack{packID, r.ask(ctx, packID, 0, sizeBytes)}
 }
 
 // Abandon gives the pack up.

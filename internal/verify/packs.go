@@ -26,7 +26,7 @@ type packJob struct {
 func (c *checker) start(ctx context.Context, pack id.ID, blobs []blob.Blob) packJob {
 	job := packJob{pack: pack, state: c.packs[pack], blobs: blobs}
 	if job.state.read == wholePack {
-		job.whole = c.r.StartWholePack(ctx, pack)
+		job.whole = c.r.StartWholePack(ctx, pack, job.state.sizeBytes)
 		return job
 	}
 	trees := slices.DeleteFunc(slices.Clone(blobs), func(b blob.Blob) bool { return b.Type != blob.Tree })
