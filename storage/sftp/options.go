@@ -14,7 +14,8 @@ import (
 // Options tell how a folder on a server is reached. What they leave open is
 // taken from ssh_config (Host, HostName, User, Port, IdentityFile,
 // IdentitiesOnly, IdentityAgent, UserKnownHostsFile, GlobalKnownHostsFile,
-// HostKeyAlias, ProxyJump), then from what ssh does by itself.
+// HostKeyAlias, ProxyJump; Match blocks with conditions are passed over), then
+// from what ssh does by itself.
 type Options struct {
 	// Host is the server's name: one of DNS, an address, or an alias from
 	// ssh_config.

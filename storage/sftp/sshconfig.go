@@ -52,32 +52,56 @@ func readSSHConfig(given string) (*sshConfig, error) {
 	if given == "none" {
 		return c, nil
 	}
-	var files []string
 	if given != "" {
-		files = []string{c.expandHome(given)}
-	} else {
-		if home != "" {
-			files = append(files, filepath.Join(home, ".ssh", "config"))
-		}
-		if runtime.GOOS != "windows" {
-			files = append(files, "/etc/ssh/ssh_config")
+		return c, c.read(c.expandHome(given), true)
+	}
+	if home != "" {
+		if err := c.read(filepath.Join(home, ".ssh", "config"), false); err != nil {
+			return nil, err
 		}
 	}
-	for _, file := range files {
-		data, err := os.ReadFile(file)
-		if errors.Is(err, fs.ErrNotExist) && given == "" {
-			continue
-		}
-		if err != nil {
-			return nil, fmt.Errorf("read ssh_config: %w", err)
-		}
-		parsed, err := ssh_config.DecodeBytes(data)
-		if err != nil {
-			return nil, fmt.Errorf("read %s: %w; name another file with the setting config-file (or none), or let ssh itself connect with the setting args", file, err)
-		}
-		c.files = append(c.files, parsed)
+	if runtime.GOOS != "windows" {
+		// What cannot be understood here are settings of ciphers and locales
+		// (Match final): nothing of it is asked for.
+		c.read("/etc/ssh/ssh_config", false) //nolint:errcheck // see above
 	}
 	return c, nil
+}
+
+// read adds a file.
+func (c *sshConfig) read(file string, must bool) error {
+	data, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) && !must {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read ssh_config: %w", err)
+	}
+	parsed, err := ssh_config.DecodeBytes(withoutConditions(data))
+	if err != nil {
+		return fmt.Errorf("read %s: %w; name another file with the setting config-file (or none), or let ssh itself connect with the setting args", file, err)
+	}
+	c.files = append(c.files, parsed)
+	return nil
+}
+
+// withoutConditions makes of every Match block with a condition other than a
+// host one that matches nothing: conditions run programs, and the parser
+// refuses a file that has some.
+func withoutConditions(config []byte) []byte {
+	lines := strings.Split(string(config), "\n")
+	for i, line := range lines {
+		words := strings.Fields(strings.Replace(line, "=", " ", 1))
+		if len(words) < 2 || !strings.EqualFold(words[0], "Match") {
+			continue
+		}
+		all := len(words) == 2 && strings.EqualFold(words[1], "all")
+		host := len(words) == 3 && strings.EqualFold(words[1], "host")
+		if !all && !host {
+			lines[i] = "Host !*"
+		}
+	}
+	return []byte(strings.Join(lines, "\n"))
 }
 
 // get returns the first value of a key, as ssh takes it.

@@ -190,10 +190,11 @@ func TestAgent(t *testing.T) {
 // through which other servers.
 func TestSSHConfig(t *testing.T) {
 	server, dir := servers.SSH(t), servers.SSH(t).Dir(t)
-	config := "Host jump store\n" +
+	config := "Match final all\n  Port 1\nMatch host store exec false\n  HostName nowhere.invalid\n" +
+		"Host jump store\n" +
 		"  HostName " + server.Host + "\n  Port " + strconv.Itoa(server.Port) + "\n  User " + server.User + "\n" +
 		"  IdentityFile " + server.KeyFile + "\n  UserKnownHostsFile " + server.KnownHostsFile + "\n" +
-		"Host store\n  ProxyJump jump,%JUMP%\nHost *\n  User nobody\n  StrictHostKeyChecking no\n"
+		"Host store\n  ProxyJump jump,%JUMP%\nMatch all\n  User nobody\n  StrictHostKeyChecking no\n"
 	config = strings.ReplaceAll(config, "%JUMP%", server.User+"@"+address(t))
 	o := sftp.Options{Host: "store", Path: dir, ConfigFile: write(t, config), KeyFile: server.KeyFile, KnownHostsFile: server.KnownHostsFile}
 	put(t, open(t, o), "config", "through two others")
