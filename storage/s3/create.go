@@ -3,10 +3,11 @@ package s3
 import "sync"
 
 // creating is what is known about how the service takes conditional writes.
+// It learns from refusals: of a write, which shows that conditions are heeded,
+// or of the condition itself.
 type creating struct {
 	mu     sync.Mutex
 	answer Answer
-	trying bool
 }
 
 func (c *creating) known() Answer {
@@ -19,24 +20,6 @@ func (c *creating) known() Answer {
 func (c *creating) know(a Answer) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if a != FindOut {
-		c.answer = a
-	}
-}
-
-// find runs a trial if nothing is known, and no other trial runs.
-func (c *creating) find(trial func() Answer) {
-	c.mu.Lock()
-	mine := c.answer == FindOut && !c.trying
-	c.trying = c.trying || mine
-	c.mu.Unlock()
-	if !mine {
-		return
-	}
-	a := trial()
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.trying = false
 	if a != FindOut {
 		c.answer = a
 	}

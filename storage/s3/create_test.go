@@ -38,31 +38,75 @@ func TestContractOnServices(t *testing.T) {
 	}
 }
 
-// TestConditionsAreTriedOut counts requests, too: they cost money.
-func TestConditionsAreTriedOut(t *testing.T) {
+// TestRequestsOfPuts counts them: they cost money.
+func TestRequestsOfPuts(t *testing.T) {
 	for name, test := range conditionsThereAre {
 		t.Run(name, func(t *testing.T) {
 			f := newFake(t)
 			f.conditions = test.conditions
 			s := open(t, f.options())
-			put(t, s, "locks/1", "a lock")
-			if got := s.Creating(); got != test.found {
-				t.Errorf("the store believes %q, want %q", got, test.found)
+			refusals := 0
+			if test.conditions == refused {
+				refusals = 1 // of the first one, which is then sent again
 			}
-			before := len(f.requests)
 			for i := range 10 {
-				put(t, s, fmt.Sprint("data/", i), "a pack")
+				putHashed(t, s, fmt.Sprint("a pack", i))
 			}
-			want := 10
-			if test.found == s3.No {
-				want = 20 // it looks first
+			if n := f.count("PUT"); n != 10+refusals {
+				t.Errorf("10 Puts of objects that are named by their hash were %d requests to put", n)
 			}
-			if got := len(f.requests) - before; got != want {
-				t.Errorf("10 Puts took %d requests, want %d", got, want)
+			if n := f.count("HEAD"); n != 0 {
+				t.Errorf("and %d to look", n)
 			}
+			for i := range 10 {
+				put(t, s, fmt.Sprint("holdfast/", i), "content that the name does not tell")
+			}
+			if n := f.count("PUT"); n != 20+refusals {
+				t.Errorf("20 Puts were %d requests to put", n)
+			}
+			if n := f.count("HEAD"); n != 10 {
+				t.Errorf("10 Puts under other names were %d requests to look, want one each", n)
+			}
+
 			p, err := s.Probe(t.Context())
 			if err != nil || (p.ConditionalCreate == nil) != (test.found == s3.Yes) || p.ChecksumsVerified != nil {
 				t.Errorf("Probe = %+v, %v", p, err)
+			}
+			if got := s.Creating(); got != test.found {
+				t.Errorf("after a probe the store believes %q, want %q", got, test.found)
+			}
+		})
+	}
+}
+
+// putHashed puts an object under the hash of its bytes.
+func putHashed(t *testing.T, s storage.Store, data string) (key string) {
+	t.Helper()
+	sum := sha256.Sum256([]byte(data))
+	key = fmt.Sprintf("data/%x", sum)
+	if err := s.Put(t.Context(), key, storage.Bytes([]byte(data)), storage.PutOptions{SHA256: &sum}); err != nil {
+		t.Fatal(err)
+	}
+	return key
+}
+
+// TestHashedAgain puts what is there already. A service that heeds conditions
+// says so; one that does not is left with the same bytes.
+func TestHashedAgain(t *testing.T) {
+	for name, test := range conditionsThereAre {
+		t.Run(name, func(t *testing.T) {
+			f := newFake(t)
+			f.conditions = test.conditions
+			s := open(t, f.options())
+			data := []byte("a pack")
+			sum := sha256.Sum256(data)
+			key := putHashed(t, s, string(data))
+			err := s.Put(t.Context(), key, storage.Bytes(data), storage.PutOptions{SHA256: &sum})
+			if test.conditions == heeded && !errors.Is(err, storage.ErrExists) || test.conditions != heeded && err != nil {
+				t.Errorf("Put = %v", err)
+			}
+			if got := read(t, s, key); got != "a pack" {
+				t.Errorf("read %q", got)
 			}
 		})
 	}
@@ -142,7 +186,7 @@ func TestPutOnLargeExistingObject(t *testing.T) {
 	data := make([]byte, 20<<20)
 	for _, wrapped := range []bool{false, true} {
 		var s storage.Store = open(t, place(t))
-		put(t, s, "locks/1", "so that conditional writes are known")
+		putHashed(t, s, "so that conditional writes are known")
 		if err := s.Put(t.Context(), "data/1", storage.Bytes(data), storage.PutOptions{}); err != nil {
 			t.Fatal(err)
 		}

@@ -23,8 +23,8 @@ func (s *Store) list(ctx context.Context, prefix string, o minio.ListObjectsOpti
 	if err := storage.CheckPrefix(prefix); err != nil {
 		return err
 	}
-	if err := ctx.Err(); err != nil {
-		return err
+	if err := s.locate(ctx); err != nil {
+		return fmt.Errorf("list %s: %w", prefix, own(ctx, err))
 	}
 	// The listing ends with this call, whatever ends it.
 	ctx, cancel := context.WithCancel(ctx)

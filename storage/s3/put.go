@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"holdfast/storage"
@@ -89,68 +90,53 @@ func (u *upload) look(ctx context.Context) error {
 	}
 }
 
-// create stores the body if there is nothing under the key, as the service is
-// known to make sure of that.
+// create stores the body if there is nothing under the key, as far as the
+// service is known to make sure of that.
 func (u *upload) create(ctx context.Context) error {
-	c := &u.store.creating
-	if c.known() == Yes {
-		return u.createConditionally(ctx)
+	if u.store.creating.known() == Yes || u.namesItself() {
+		return u.send(ctx)
 	}
 	// Within this process at least, nobody gets between looking and putting.
 	defer u.store.looking.lock(u.name)()
 	if err := u.look(ctx); err != nil {
 		return err
 	}
-	if c.known() == No {
-		return u.send(ctx, false)
-	}
-	err := u.createConditionally(ctx)
-	if err == nil && u.sizeBytes <= maxTrialBytes {
-		c.find(func() Answer { return u.trial(ctx) })
-	}
-	return err
+	return u.send(ctx)
 }
 
-// createConditionally has the service refuse to put over an object. One that
-// turns out not to know how is asked to put nevertheless, after a look.
-func (u *upload) createConditionally(ctx context.Context) error {
-	err := u.send(ctx, true)
+// namesItself tells whether the key ends in the hash of the body, as the keys
+// of nearly everything in a repository do. Nobody has to look under such a
+// key: a service that pays no heed to the condition replaces what is there by
+// what has to be there.
+func (u *upload) namesItself() bool {
+	if u.options.SHA256 == nil {
+		return false
+	}
+	return u.key[strings.LastIndexByte(u.key, '/')+1:] == hex.EncodeToString(u.options.SHA256[:])
+}
+
+// send sends the body on the condition that there is no object yet. A service
+// that turns out to know no conditions gets it without one.
+func (u *upload) send(ctx context.Context) error {
+	c := &u.store.creating
+	if c.known() == No {
+		return u.sendOnce(ctx, false)
+	}
+	err := u.sendOnce(ctx, true)
 	switch {
 	case errors.Is(err, storage.ErrExists):
-		u.store.creating.know(Yes)
-		return err
-	case errors.Is(err, storage.ErrUnsupported) && u.store.options.ConditionalCreate != Yes:
-		if err := u.look(ctx); err != nil {
-			return err
+		c.know(Yes)
+	case errors.Is(err, storage.ErrUnsupported) && c.known() != Yes:
+		// Whoever had to look has done so.
+		if err = u.sendOnce(ctx, false); err == nil {
+			c.know(No) // so it was the condition
 		}
-		err := u.send(ctx, false)
-		if err == nil { // so it was the condition
-			u.store.creating.know(No)
-		}
-		return err
 	}
 	return err
 }
 
-// maxTrialBytes bounds the bodies that are sent a second time to find out
-// about the service. A repository begins all work with a lock of 200 bytes.
-const maxTrialBytes = 16 << 10
-
-// trial puts what was just put once more. A service that pays no heed to the
-// condition replaces the object by the same bytes, which harms nobody.
-func (u *upload) trial(ctx context.Context) Answer {
-	switch err := u.send(ctx, true); {
-	case errors.Is(err, storage.ErrExists):
-		return Yes
-	case err == nil:
-		return No
-	default:
-		return FindOut
-	}
-}
-
-// send sends the body once and explains what came of it.
-func (u *upload) send(ctx context.Context, conditionally bool) error {
+// sendOnce sends the body and explains what came of it.
+func (u *upload) sendOnce(ctx context.Context, conditionally bool) error {
 	o := u.objectOptions()
 	if u.inParts() {
 		return u.explain(ctx, u.sendParts(ctx, o, conditionally))

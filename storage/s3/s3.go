@@ -8,10 +8,10 @@
 //
 // Put is atomic because the service's is. It only creates: where the service
 // has conditional writes (If-None-Match) it refuses itself to put over an
-// object; elsewhere Put looks first, and two machines that put the same key in
-// the same instant can both succeed, the last one remaining. Which it is, is
-// tried out with the first small object of a process, at the cost of one or
-// two requests, and said by Probe.
+// object. Where that is not known, Put looks first, unless the key is the hash
+// of the body; where it is known to be missing, two machines that put other
+// bytes under the same key in the same instant can both succeed, and the last
+// one remains. Which it is, Probe tells.
 //
 // Each body is sent with its SHA-256, which the service verifies. Ranges are
 // checked against what was asked for: a body that is cut, shorter than it
@@ -20,10 +20,11 @@
 // # Requests
 //
 // They cost time and money. Each operation is one request, but for these: a
-// Put looks first where conditional writes are missing, after an attempt whose
-// outcome is not known, and for bodies that go up in parts; a Get of nothing,
-// or past the end, asks for the size; a Delete is one request because it does
-// not find out whether there was something to delete.
+// Put looks first after an attempt whose outcome is not known, for a body that
+// goes up in parts, and where nobody knows whether the service has conditional
+// writes (see above); a Get of nothing, or past the end, asks for the size; and
+// the region of the bucket is asked for once if nothing tells it. A Delete is
+// one request because it does not find out whether there was something.
 package s3
 
 import (
@@ -49,6 +50,7 @@ type Store struct {
 	sse         encrypt.ServerSide // nil: as the bucket is set to
 	parts       partRule
 
+	locating locating
 	creating creating
 	doubtful doubtful
 	looking  keyLocks
@@ -95,6 +97,7 @@ func Open(_ context.Context, o Options) (*Store, error) {
 	if err != nil {
 		return nil, fmt.Errorf("open S3 storage %s: %w", s.Location(), err)
 	}
+	s.locating.turn = make(chan struct{}, 1)
 	s.creating.know(o.ConditionalCreate)
 	if isAWS(o.Endpoint) {
 		s.creating.know(Yes)
@@ -162,7 +165,7 @@ func (s *Store) name(ctx context.Context, key string) (string, error) {
 	if len(name) > maxNameBytes {
 		return "", fmt.Errorf("%w: with the prefix %q it is longer than %d bytes: %q", storage.ErrInvalidKey, s.options.Prefix, maxNameBytes, key)
 	}
-	return name, ctx.Err()
+	return name, s.locate(ctx)
 }
 
 // maxNameBytes is the limit of S3.
