@@ -124,7 +124,11 @@ func (c *command) openBucket(ctx context.Context, f *wishFlags) (*bucket, error)
 	if err != nil {
 		return nil, err
 	}
-	b := new(bucket)
+	return c.openBucketOf(ctx, p, f)
+}
+
+func (c *command) openBucketOf(ctx context.Context, p place, f *wishFlags) (b *bucket, err error) {
+	b = new(bucket)
 	if b.Bucket, err = app.BucketOf(p.url); err != nil {
 		return nil, err
 	}
