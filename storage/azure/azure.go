@@ -29,6 +29,7 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
@@ -50,6 +51,7 @@ type Store struct {
 	account   func() (*service.Client, error)
 	root      string // before every key: the prefix with a slash, or ""
 	tuning    tuning
+	retains   atomic.Bool // the service was seen to set a retention
 }
 
 // tuning is what tests make small.

@@ -281,6 +281,7 @@ func TestPowersThatAzuriteLacks(t *testing.T) {
 		"CheckLocking":  s.CheckLocking(ctx),
 		"CheckVersions": s.CheckVersions(ctx),
 		"Extend":        s.Extend(ctx, "config", until),
+		"Put":           s.Put(ctx, "data/a", storage.Bytes(nil), storage.PutOptions{Retention: until}),
 	} {
 		if !errors.Is(err, storage.ErrUnsupported) {
 			t.Errorf("%s = %v, want ErrUnsupported", name, err)

@@ -27,6 +27,7 @@ type fakeService struct {
 	versioning bool
 	locking    bool // version-level immutability of the container
 	softDelete bool
+	forgets    bool                      // retentions that are set with a Put, as Azurite does
 	blobs      map[string][]*fakeVersion // the oldest first
 }
 
@@ -44,9 +45,8 @@ type fakeVersion struct {
 	tags        string // as in a query
 }
 
-// noon is when the clock of every fake begins. It lies in the past: nothing
-// may depend on the clock of this machine.
-var noon = time.Date(2025, 6, 1, 12, 0, 0, 0, time.UTC)
+// noon is when the clock of every fake begins.
+var noon = time.Now().UTC().Truncate(time.Second)
 
 func newFake(t *testing.T) (*fakeService, azure.Options) {
 	t.Helper()
@@ -96,6 +96,16 @@ func refuse(w http.ResponseWriter, status int, code string) {
 	w.Header().Set("Content-Type", "application/xml")
 	w.WriteHeader(status)
 	fmt.Fprintf(w, "<Error><Code>%s</Code><Message>no</Message></Error>", code)
+}
+
+const versionLayout = "2006-01-02T15:04:05.0000000Z"
+
+// retire leaves the blob as a version, which gets a name if it had none yet.
+func (v *fakeVersion) retire() {
+	v.current = false
+	if v.id == "" {
+		v.id = v.put.Format(versionLayout)
+	}
 }
 
 func (v *fakeVersion) locked(now time.Time) bool { return v.hold || v.until.After(now) }
@@ -176,7 +186,7 @@ func (f *fakeService) put(w http.ResponseWriter, r *http.Request, name string, b
 		w.Header().Set("x-ms-copy-status", "success")
 		w.Header().Set("x-ms-copy-id", "1")
 	}
-	if mode := r.Header.Get("x-ms-immutability-policy-mode"); mode != "" {
+	if mode := r.Header.Get("x-ms-immutability-policy-mode"); mode != "" && !f.forgets {
 		if !f.locking {
 			refuse(w, 400, "UnsupportedHeader")
 			return
@@ -185,11 +195,11 @@ func (f *fakeService) put(w http.ResponseWriter, r *http.Request, name string, b
 		v.until, _ = http.ParseTime(r.Header.Get("x-ms-immutability-policy-until-date"))
 	}
 	if f.versioning {
-		v.id = f.now.Format("2006-01-02T15:04:05.0000000Z")
+		v.id = f.now.Format(versionLayout)
 		f.now = f.now.Add(time.Millisecond) // no two versions of one instant
 		w.Header().Set("x-ms-version-id", v.id)
 		if now != nil {
-			now.current = false
+			now.retire()
 		}
 		f.blobs[name] = append(f.blobs[name], v)
 	} else {
@@ -231,7 +241,7 @@ func (f *fakeService) get(w http.ResponseWriter, r *http.Request, v *fakeVersion
 func (f *fakeService) delete(w http.ResponseWriter, name string, v *fakeVersion, oneVersion bool) {
 	switch {
 	case f.versioning && !oneVersion:
-		v.current = false // it stays as a version
+		v.retire()
 	case v.hold:
 		refuse(w, 409, "BlobImmutableDueToLegalHold")
 		return

@@ -87,6 +87,22 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// A service that takes the headers of a retention and forgets them must not
+// pass for one that keeps it.
+func TestRetentionThatIsForgotten(t *testing.T) {
+	f, s := fakeStore(t)
+	f.change(func() { f.locking, f.forgets = true, true })
+	err := s.Put(t.Context(), "data/a", storage.Bytes(nil), storage.PutOptions{
+		Retention: storage.Retention{Mode: storage.Compliance, Until: time.Now().Add(time.Hour)},
+	})
+	if !errors.Is(err, storage.ErrUnsupported) {
+		t.Errorf("Put = %v, want ErrUnsupported", err)
+	}
+	if got := keysOf(t, s); len(got) != 0 {
+		t.Errorf("there is %q, which nothing protects", got)
+	}
+}
+
 func TestExtendNeverLoosens(t *testing.T) {
 	f, s := fakeStore(t)
 	f.change(func() { f.locking = true })
@@ -138,9 +154,14 @@ func TestAsOf(t *testing.T) {
 	if err := s.CheckVersions(ctx); !errors.Is(err, storage.ErrUnsupported) {
 		t.Errorf("CheckVersions of an empty container = %v, want ErrUnsupported", err)
 	}
+	store(t, s, "config", "good config", storage.PutOptions{})
+	if err := s.CheckVersions(ctx); !errors.Is(err, storage.ErrUnsupported) || !strings.Contains(err.Error(), "--enable-versioning") {
+		t.Errorf("CheckVersions without versions = %v, want ErrUnsupported and what to do", err)
+	}
 	f.change(func() { f.versioning = true })
+	f.pass(time.Hour)
 	objects := []string{"config", "data/a", "data/b", "data/bb", "index/c"}
-	for _, key := range objects {
+	for _, key := range objects[1:] {
 		store(t, s, key, "good "+key, storage.PutOptions{})
 	}
 	if err := s.CheckVersions(ctx); err != nil {

@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
@@ -34,12 +35,41 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storag
 	}
 	sent := httpx.Send(body)
 	if err = s.put(ctx, b, sent, o); err == nil {
-		return nil
+		return s.confirm(ctx, key, o.Retention)
 	}
 	if failure := sent.Failure(); failure != nil && ctx.Err() == nil {
 		return fmt.Errorf("put %s: read body: %w", key, failure)
 	}
-	return fmt.Errorf("put %s: %w", key, s.putFailure(ctx, err))
+	err = s.putFailure(ctx, err)
+	if !o.Retention.IsZero() && !errors.Is(err, storage.ErrExists) {
+		if lerr := s.CheckLocking(ctx); errors.Is(lerr, storage.ErrUnsupported) {
+			err = lerr
+		}
+	}
+	return fmt.Errorf("put %s: %w", key, err)
+}
+
+// confirm makes sure, with the first object that is put with a retention, that
+// the service has set it: one that does not know the headers leaves them out
+// and says nothing (Azurite does). An object without its retention is taken
+// back.
+func (s *Store) confirm(ctx context.Context, key string, r storage.Retention) error {
+	if r.IsZero() || s.retains.Load() {
+		return nil
+	}
+	got, err := s.Retention(ctx, key)
+	switch {
+	case err != nil:
+		return fmt.Errorf("put %s: see whether it is immutable: %w", key, err)
+	case got.IsZero() && r.Until.After(time.Now()):
+		_ = s.Delete(ctx, key) // where that is not permitted, an object too many stays
+		if err := s.CheckLocking(ctx); err != nil {
+			return fmt.Errorf("put %s: %w", key, err)
+		}
+		return fmt.Errorf("put %s: the service took the object and not its retention: %w", key, storage.ErrUnsupported)
+	}
+	s.retains.Store(true)
+	return nil
 }
 
 // put sends body in the way that fits its size. Azurite answers "exists" to an

@@ -19,6 +19,7 @@ import (
 // CheckVersions tells whether the account keeps versions; see
 // storage.Versioned. The service does not say so to those who only read and
 // write blobs; but each blob put while versions are kept has the name of one.
+// So the whole store is listed: the blob put last tells.
 func (s *Store) CheckVersions(ctx context.Context) error {
 	on, err := s.versioning(ctx)
 	switch {
@@ -37,24 +38,23 @@ func (s *Store) versioningCommand() string {
 	return fmt.Sprintf("az storage account blob-service-properties update --account-name %s --enable-versioning true", s.o.Account)
 }
 
-// versioning looks at one object, the first of the listing.
+// versioning tells whether versions were kept when the newest blob was put.
 func (s *Store) versioning(ctx context.Context) (storage.Toggle, error) {
+	var last version
 	state := storage.Unknown
-	err := s.list(ctx, "", container.ListBlobsInclude{Versions: true}, func(_ string, b *container.BlobItem) error {
-		state = storage.Off
-		if b.VersionID != nil && *b.VersionID != "" {
+	err := s.list(ctx, "", container.ListBlobsInclude{Versions: true}, func(key string, b *container.BlobItem) error {
+		v := versionOf(key, b)
+		if state != storage.Unknown && !v.put.After(last.put) {
+			return nil
+		}
+		last, state = v, storage.Off
+		if v.id != "" {
 			state = storage.On
 		}
-		return errSeen
+		return nil
 	})
-	if err != nil && !errors.Is(err, errSeen) {
-		return storage.Unknown, err
-	}
-	return state, nil
+	return state, err
 }
-
-// errSeen ends a listing of which enough was seen.
-var errSeen = errors.New("seen enough")
 
 // AsOf returns the store as it was, from versions; see storage.Versioned.
 //

@@ -41,6 +41,8 @@ type fakeService struct {
 	token string
 	// meddle, if set, is called once before the next change of the bucket.
 	meddle func()
+	// forgets retentions that come with a Put.
+	forgets bool
 }
 
 type fakeObject struct {
@@ -391,6 +393,9 @@ func (f *fakeService) uploadPart(w http.ResponseWriter, r *http.Request, u *fake
 
 func (f *fakeService) finish(w http.ResponseWriter, ifGeneration string, about map[string]any, data []byte) {
 	name, _ := about["name"].(string)
+	if f.forgets {
+		delete(about, "retention")
+	}
 	sum := crc32.Checksum(data, crc32.MakeTable(crc32.Castagnoli))
 	is := base64.StdEncoding.EncodeToString(binary.BigEndian.AppendUint32(nil, sum))
 	switch {

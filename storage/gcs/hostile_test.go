@@ -67,7 +67,9 @@ func TestAnswersThatPass(t *testing.T) {
 	for _, answer := range []http.HandlerFunc{
 		refusing(408, "requestTimeout"), refusing(429, "rateLimitExceeded"), refusing(500, "backendError"),
 		refusing(502, ""), refusing(503, "backendError"), refusing(504, ""), refusing(403, "rateLimitExceeded"),
-		func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "<html>a proxy</html>", http.StatusBadGateway) },
+		func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "<html>a proxy</html>", http.StatusBadGateway)
+		},
 	} {
 		s := hostileStore(t, answer)
 		for _, err := range everything(t.Context(), s) {

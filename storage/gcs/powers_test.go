@@ -108,6 +108,28 @@ func TestRetention(t *testing.T) {
 	}
 }
 
+// A service that takes retentions and forgets them must not pass for one that
+// keeps them.
+func TestRetentionThatIsForgotten(t *testing.T) {
+	f, o := newFake(t)
+	f.change(func() { f.forgets = true })
+	for name, tuning := range map[string]gcs.Tuning{"whole": {}, "in parts": {SingleBytes: 1, PartBytes: 1 << 20}} {
+		s, err := gcs.OpenTuned(t.Context(), o, tuning)
+		if err != nil {
+			t.Fatal(err)
+		}
+		err = s.Put(t.Context(), "data/a", storage.Bytes([]byte("content")), storage.PutOptions{
+			Retention: storage.Retention{Mode: storage.Compliance, Until: time.Now().Add(time.Hour)},
+		})
+		if !errors.Is(err, storage.ErrUnsupported) {
+			t.Errorf("%s: Put = %v, want ErrUnsupported", name, err)
+		}
+		if _, err := s.Stat(t.Context(), "data/a"); !errors.Is(err, storage.ErrNotFound) {
+			t.Errorf("%s: Stat of what nothing protects = %v, want ErrNotFound", name, err)
+		}
+	}
+}
+
 func TestExtendNeverLoosens(t *testing.T) {
 	f, s := fakeStore(t)
 	store(t, s, "data/a", "content", storage.PutOptions{})

@@ -47,6 +47,8 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storag
 		return fmt.Errorf("put %s: %w", key, ctx.Err())
 	case sent.Failure() != nil:
 		return fmt.Errorf("put %s: read body: %w", key, sent.Failure())
+	case errors.Is(err, errForgotten):
+		_ = s.Delete(ctx, key) // where that is not permitted, an object too many stays
 	case !o.Retention.IsZero() && errors.Is(err, storage.ErrUnsupported):
 		if lerr := s.CheckLocking(ctx); lerr != nil {
 			return fmt.Errorf("put %s: %w", key, lerr)
@@ -83,7 +85,7 @@ func crc32cOf(ctx context.Context, body *httpx.Sent) (string, error) {
 // absent are the parameters of an upload on the condition that nothing is
 // there.
 func absent(kind string) url.Values {
-	return url.Values{"uploadType": {kind}, "ifGenerationMatch": {"0"}, "fields": {"generation"}}
+	return url.Values{"uploadType": {kind}, "ifGenerationMatch": {"0"}, "fields": {"retention"}}
 }
 
 // putWhole sends what is said about the object and the object in one request.
@@ -104,7 +106,24 @@ func (s *Store) putWhole(ctx context.Context, about newObject, body *httpx.Sent)
 		return err
 	}
 	defer resp.Body.Close()
-	return decode(ctx, resp.Body, nil)
+	return confirm(ctx, about, resp.Body)
+}
+
+// errForgotten says that a service does not know retentions, and took the
+// object without.
+var errForgotten = fmt.Errorf("the service took the object and not its retention: %w", storage.ErrUnsupported)
+
+// confirm reads the answer to the last request of a Put, and makes sure that
+// the retention was set.
+func confirm(ctx context.Context, about newObject, body io.Reader) error {
+	var put object
+	if err := decode(ctx, body, &put); err != nil {
+		return err
+	}
+	if about.Retention != nil && put.Retention == nil {
+		return errForgotten
+	}
+	return nil
 }
 
 // envelope is what comes before and after the bytes of an object in a request
@@ -142,7 +161,7 @@ func (s *Store) putParts(ctx context.Context, about newObject, body *httpx.Sent)
 	if address == "" {
 		return errors.New("the service began an upload and does not say where to")
 	}
-	upload := upload{s: s, address: address, body: body}
+	upload := upload{s: s, about: about, address: address, body: body}
 	for !upload.done {
 		if err := body.Again(ctx, s.tuning.partDelay, func() error { return upload.next(ctx) }); err != nil {
 			return err
@@ -154,6 +173,7 @@ func (s *Store) putParts(ctx context.Context, about newObject, body *httpx.Sent)
 // upload is an object that is sent in parts.
 type upload struct {
 	s       *Store
+	about   newObject
 	address string
 	body    *httpx.Sent
 
@@ -215,11 +235,11 @@ func (u *upload) send(ctx context.Context, req *http.Request) (offset int64, don
 		return 0, false, err
 	}
 	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusPermanentRedirect { // "resume incomplete", here
+		return 0, true, confirm(ctx, u.about, resp.Body)
+	}
 	if err := decode(ctx, resp.Body, nil); err != nil {
 		return 0, false, err
-	}
-	if resp.StatusCode != http.StatusPermanentRedirect { // "resume incomplete", here
-		return 0, true, nil
 	}
 	said := resp.Header.Get("Range")
 	if said == "" {
