@@ -26,6 +26,7 @@ func seeds() uint64 {
 type badPlace struct {
 	place        // by way of the faults
 	sound  place // on the same repository, without
+	bucket string
 	faults *wan.Proxy
 }
 
@@ -42,7 +43,7 @@ func newBadPlace(t *testing.T, seed uint64) badPlace {
 			t.Error(err)
 		}
 	})
-	return badPlace{s3Place(t, s, proxy.URL(), bucket), s3Place(t, s, s.Endpoint, bucket), proxy}
+	return badPlace{s3Place(t, s, proxy.URL(), bucket), s3Place(t, s, s.Endpoint, bucket), bucket, proxy}
 }
 
 // Whatever passes by itself is waited for and tried again: no command fails,

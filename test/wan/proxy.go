@@ -41,6 +41,8 @@ const (
 	WrongBytes Fault = "wrong bytes"
 	// Stall never answers.
 	Stall Fault = "stall before the answer"
+	// StallDone never answers, but the request was done.
+	StallDone Fault = "stall after the request was done"
 	// StallBody stops in the middle of the answer's body.
 	StallBody Fault = "stall in the answer"
 )

@@ -32,6 +32,10 @@ func (p *Proxy) answer(res *http.Response) error {
 	case ResetDone:
 		discard(res)
 		return errCut // the error handler ends the connection
+	case StallDone:
+		discard(res)
+		p.hold(res.Request)
+		return errCut
 	case CutBody:
 		cut(func() error { return errCut })
 	case StallBody:

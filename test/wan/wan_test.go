@@ -210,6 +210,7 @@ func TestFaults(t *testing.T) {
 		{fault: ShortBody, status: 200, body: "01234", done: true},
 		{fault: WrongBytes, status: 200, body: "01234%6789", done: true},
 		{fault: Stall},
+		{fault: StallDone, done: true},
 	} {
 		t.Run(string(c.fault), func(t *testing.T) {
 			target, done := service(t)
