@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -28,7 +29,7 @@ type protectFlags struct {
 func newProtect(c *command) *cobra.Command {
 	var f protectFlags
 	cmd := &cobra.Command{
-		Use:   "protect [flags] PATH...",
+		Use:   "protect [flags] PATH...|DSN",
 		Short: "Set up a backup, take it, and prove that it comes back",
 		Long: `Protect files and folders, from nothing to proof in one command.
 
@@ -43,11 +44,17 @@ compares that with the source byte by byte and with its metadata, and removes
 it. Files that changed since the backup are compared with the snapshot instead.
 Where there is too little scratch space the restore is done in parts.
 
+A PostgreSQL server is named by its connection string. Its base backup is
+restored to a scratch folder, where a private server recovers it and has every
+table and page looked into. A password in the string is moved into a file that
+only you can read. The user needs the REPLICATION attribute.
+
 Whatever interrupts it: run it again, and it goes on. What to leave out stands
 in holdfast.yaml, under "exclude" of the source.`,
 		Example: `  holdfast protect ~/Documents
   holdfast protect ~ --to /mnt/usb/holdfast
-  holdfast protect /srv/www /etc --scratch /mnt/large`,
+  holdfast protect /srv/www /etc --scratch /mnt/large
+  holdfast protect postgres://backup@db.internal/shop`,
 		RunE: func(cmd *cobra.Command, args []string) error { return c.runProtect(cmd.Context(), &f, args) },
 	}
 	fl := cmd.Flags()
@@ -75,6 +82,9 @@ func (c *command) runProtect(ctx context.Context, f *protectFlags, args []string
 	if c.global.noLock {
 		return errors.New("protect writes to the repository: it cannot run with --no-lock")
 	}
+	if slices.ContainsFunc(args, protect.IsPostgres) {
+		return c.protectPostgres(ctx, f, args)
+	}
 	p := &protection{command: c, flags: f}
 	if err := p.prepare(args); err != nil {
 		return err
@@ -92,8 +102,10 @@ func (c *command) runProtect(ctx context.Context, f *protectFlags, args []string
 // prepare finds out what the user means, and touches nothing.
 func (p *protection) prepare(args []string) (err error) {
 	r := &p.request
-	if r.Paths, err = protect.Paths(args); err != nil {
-		return err
+	if r.Postgres == nil {
+		if r.Paths, err = protect.Paths(args); err != nil {
+			return err
+		}
 	}
 	r.To = firstOf(p.flags.to, p.global.repo, env("REPOSITORY"))
 	if r.Password, err = p.passwordRef(); err != nil {

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"sync"
 	"time"
 
 	"holdfast/internal/backup"
@@ -46,6 +48,11 @@ func (p *planRun) postgres(ctx context.Context, r *repository.Repository, name s
 	if o.Snapshots, err = p.loadAll(ctx, r); err != nil {
 		return err
 	}
+	stop, err := p.receiveMeanwhile(ctx, name, dsn, source, archives)
+	if err != nil {
+		return err
+	}
+	defer stop()
 	src, err := postgres.Start(ctx, postgres.Options{
 		DSN: dsn, Root: name, Label: "holdfast " + p.name, WithWAL: len(archives) == 0,
 		Warn: func(message string) { p.ui.warn("back up", name, errors.New(message)) },
@@ -69,6 +76,31 @@ func (p *planRun) postgres(ctx context.Context, r *repository.Repository, name s
 		return errIncomplete(fmt.Errorf("the server has damaged pages, each named above; snapshot %s has them as they are. Restore them from an earlier one, or with `pg_amcheck` find out what they held", receipt.Snapshot.ID.Short()))
 	}
 	return nil
+}
+
+// receiveMeanwhile archives the log while the backup runs, with a slot that
+// goes away with it, so that the backup does not depend on a receiver that may
+// not be running. One that is writes the same, once.
+func (p *planRun) receiveMeanwhile(ctx context.Context, name, dsn string, source config.Postgres, archives []*logarchive.Archive) (stop func(), err error) {
+	if len(archives) == 0 || source.WAL == "push" {
+		return func() {}, nil
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	started, ended := make(chan struct{}), make(chan error, 1)
+	var once sync.Once
+	go func() {
+		ended <- wal.Receive(ctx, wal.ReceiveOptions{
+			Archives: wal.Archives{All: archives}, DSN: dsn, Slot: fmt.Sprintf("holdfast_backup_%d", os.Getpid()), Temporary: true,
+			Every: time.Second, Uploads: walUploads, Progress: func(wal.Received) { once.Do(func() { close(started) }) },
+		})
+	}()
+	select {
+	case <-started:
+		return func() { cancel(); <-ended }, nil
+	case err := <-ended:
+		cancel()
+		return nil, fmt.Errorf("archive the log of %s during the backup: %w", name, err)
+	}
 }
 
 // logArchives opens the log archives that a base backup relies on; none when

@@ -24,6 +24,10 @@ type ReceiveOptions struct {
 	// Slot is the name of the physical replication slot, which is made when
 	// it is not there. It keeps WAL on the server until it is archived.
 	Slot string
+	// Temporary makes a slot that goes away with the connection, and begins
+	// with the segment that the server writes now, whatever the archive has:
+	// for the time of a backup.
+	Temporary bool
 	// Every is the longest that new WAL waits until it is archived as a slice;
 	// 0 archives at once whatever has come while the slice before was stored,
 	// as synchronous replication needs it.
@@ -167,6 +171,9 @@ func (r *receiver) ensureSlot(ctx context.Context) error {
 	if r.o.Slot == "" {
 		return errors.New("no replication slot is named")
 	}
+	if r.o.Temporary {
+		return r.makeSlot(ctx, "TEMPORARY")
+	}
 	results, err := r.conn.Exec(ctx, "READ_REPLICATION_SLOT "+quoteName(r.o.Slot)).ReadAll()
 	if err != nil {
 		return fmt.Errorf("look for the replication slot %s: %w", r.o.Slot, err)
@@ -174,7 +181,11 @@ func (r *receiver) ensureSlot(ctx context.Context) error {
 	if len(results) == 1 && len(results[0].Rows) == 1 && len(results[0].Rows[0]) > 0 && results[0].Rows[0][0] != nil {
 		return nil
 	}
-	_, err = r.conn.Exec(ctx, fmt.Sprintf("CREATE_REPLICATION_SLOT %s PHYSICAL RESERVE_WAL", quoteName(r.o.Slot))).ReadAll()
+	return r.makeSlot(ctx, "")
+}
+
+func (r *receiver) makeSlot(ctx context.Context, kind string) error {
+	_, err := r.conn.Exec(ctx, fmt.Sprintf("CREATE_REPLICATION_SLOT %s %s PHYSICAL RESERVE_WAL", quoteName(r.o.Slot), kind)).ReadAll()
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && refused.Code == duplicateObject {
 		return nil // somebody was quicker
@@ -195,7 +206,7 @@ func (r *receiver) resume(ctx context.Context) error {
 		return err
 	}
 	ranges := logarchive.Coverage(archived)
-	if len(ranges) == 0 {
+	if len(ranges) == 0 || r.o.Temporary {
 		r.timeline, r.start = r.next, r.floor(r.server)
 		r.covered = r.start
 		return nil

@@ -114,3 +114,37 @@ func TestWithoutArchive(t *testing.T) {
 		}
 	}
 }
+
+// From a connection string to a proven restore in one command; the password
+// in it is not written to holdfast.yaml, and a second run sets nothing up.
+func TestProtect(t *testing.T) {
+	for _, bin := range pgcluster.Versions(t) {
+		c := pgcluster.New(t, bin)
+		c.Exec("CREATE TABLE numbers AS SELECT generate_series(1, 1000) n; CREATE USER backup WITH REPLICATION PASSWORD 'hush-hush'")
+		s := newShop(t, bin, c.DSN(), "none")
+		config := filepath.Join(s.dir, "fresh", "holdfast.yaml")
+		dsn := strings.Replace(c.DSN(), "postgres@", "backup:hush-hush@", 1)
+		protect := func(dsn string) string {
+			t.Helper()
+			cmd := pgcluster.Command(s.binary, "--config", config, "--cache-dir", filepath.Join(s.dir, "cache"), "protect", dsn, "--to", filepath.Join(s.dir, "new"), "--scratch", s.dir)
+			cmd.Env = append(cmd.Env, "TMPDIR="+s.dir, "XDG_DATA_HOME="+filepath.Join(s.dir, "share"))
+			out, err := cmd.CombinedOutput()
+			if err != nil {
+				t.Fatalf("protect: %v\n%s", err, out)
+			}
+			return string(out)
+		}
+		out := protect(dsn)
+		if !strings.Contains(out, "PROVEN") || strings.Contains(out, "hush-hush") || !strings.Contains(out, "leave it out from now on") {
+			t.Errorf("protect says\n%s", out)
+		}
+		written := read(t, config)
+		if strings.Contains(written, "hush") || !strings.Contains(written, "postgres:") {
+			t.Errorf("holdfast.yaml is\n%s", written)
+		}
+		protect(strings.Replace(dsn, ":hush-hush", "", 1))
+		if again := read(t, config); again != written {
+			t.Errorf("the second run changed holdfast.yaml to\n%s", again)
+		}
+	}
+}

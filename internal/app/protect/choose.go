@@ -44,16 +44,20 @@ func Choose(cfg *config.Config, r Request) (*Setup, error) {
 }
 
 func (s *Setup) chooseSource(cfg *config.Config, r Request) {
+	taken := func(name string) bool {
+		_, isSource := cfg.Sources[name]
+		_, isPlan := cfg.Plans[name]
+		return isSource || isPlan
+	}
+	if r.Postgres != nil {
+		s.choosePostgres(cfg, r, taken, slices.Sorted(maps.Keys(cfg.Sources)))
+		return
+	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Sources)) {
 		if files := cfg.Sources[name].Files; files != nil && samePaths(files.Paths, r.Paths) {
 			s.Source, s.Files = name, *files
 			return
 		}
-	}
-	taken := func(name string) bool {
-		_, isSource := cfg.Sources[name]
-		_, isPlan := cfg.Plans[name]
-		return isSource || isPlan
 	}
 	s.Source, s.Files = free(sourceName(r.Paths), taken), config.Files{Paths: r.Paths}
 	files := s.Files

@@ -38,6 +38,10 @@ import (
 type Request struct {
 	// Paths are what to protect, as Paths returns them.
 	Paths []string
+	// Postgres, if set, is the server to protect instead, and HasDSNPassword
+	// tells that its connection string came with a password.
+	Postgres       *config.Postgres
+	HasDSNPassword bool
 	// To names the repository, by its name in holdfast.yaml or its place; ""
 	// leaves it to Choose.
 	To string
@@ -55,6 +59,7 @@ type Request struct {
 type Setup struct {
 	Plan, Source, Name string
 	Files              config.Files
+	Postgres           *config.Postgres // instead of Files
 	Repository         config.Repository
 	// ConfigPath is the file that holds them.
 	ConfigPath string
@@ -84,8 +89,8 @@ func DataDir(getenv func(string) string) (string, error) {
 }
 
 // errNotSupported answers a source that is planned and not built.
-var errNotSupported = errors.New("not supported by this version of holdfast, which protects files and folders; " +
-	"protect a dump of it, such as `pg_dump shop | holdfast backup --stdin --stdin-filename shop.sql`")
+var errNotSupported = errors.New("not supported by this version of holdfast, which protects files, folders and PostgreSQL servers; " +
+	"protect a dump of it, such as `mysqldump shop | holdfast backup --stdin --stdin-filename shop.sql`")
 
 // Paths returns what the arguments mean: whole paths in ascending order,
 // without those that lie in others. A path that is a symlink stands for what
