@@ -33,7 +33,8 @@ The five numbers are counted from facts, strictly:
   1  of them off-site (site: in holdfast.yaml, another than that of the
      repository that backups go to)
   1  of them immutable: its newest snapshot and the packs of its root folder are
-     locked now, as the storage service itself says
+     locked now, as the storage service itself says. In governance mode some
+     may still end that; the mode is shown
   0  errors: repositories of the plan that cannot be listed, or were not read
      back without error in the last 35 days. What check --read-data,
      --read-data-subset, copy --read-back and protect find out is recorded in
@@ -69,7 +70,7 @@ func (c *command) runStatus(ctx context.Context, args []string) error {
 			return err
 		}
 		r.tell(score, facts)
-		if !score.Met() {
+		if endangered := r.warnOfBuckets(ctx, plan); endangered || !score.Met() {
 			lacking++
 		}
 	}
@@ -254,7 +255,7 @@ func factsOf(plan string, c statusCopy, found surveyed) redundancy.Copy {
 	if s == nil {
 		return f
 	}
-	f.Seen, f.Points, f.Protected = s.Seen, s.Points[plan], s.Until
+	f.Seen, f.Points, f.Protected, f.Mode = s.Seen, s.Points[plan], s.Until, string(s.Mode)
 	if s.Good != nil {
 		f.LastGood, f.Share = s.Good.Time, s.Good.Share()
 	}

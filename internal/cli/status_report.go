@@ -36,6 +36,7 @@ type statusRepository struct {
 	Holds         bool       `json:"holds_newest"`
 	BehindSeconds float64    `json:"behind_seconds,omitempty"`
 	Protected     *time.Time `json:"immutable_until,omitempty"`
+	Mode          string     `json:"immutable_mode,omitempty"`
 	ReadBack      *time.Time `json:"last_read_back,omitempty"`
 	Share         float64    `json:"read_back_share,omitempty"`
 	Bad           *time.Time `json:"last_error,omitempty"`
@@ -80,7 +81,7 @@ func statusOf(c *redundancy.Copy, s *redundancy.Score, n int) statusRepository {
 	}
 	return statusRepository{
 		Name: c.Name, Media: c.Media, Site: c.Site, Down: c.Down, Seen: instant(c.Seen), Newest: instant(newest),
-		Holds: s.Holds[n], BehindSeconds: s.Behind[n].Seconds(), Protected: instant(c.Protected),
+		Holds: s.Holds[n], BehindSeconds: s.Behind[n].Seconds(), Protected: instant(c.Protected), Mode: c.Mode,
 		ReadBack: instant(c.LastGood), Share: c.Share, Bad: instant(c.LastBad),
 	}
 }
@@ -115,7 +116,11 @@ func (r *statusRun) row(m *statusRepository) []string {
 	case m.Share > 0 && m.Share < 1:
 		read += fmt.Sprintf(" (%.0f%%)", max(1, 100*m.Share))
 	}
-	return []string{m.Name, newest, shown(m.Media), shown(m.Site), shownTime(m.Protected), read}
+	locked := shownTime(m.Protected)
+	if m.Protected != nil && m.Mode != "" {
+		locked += " (" + m.Mode + ")"
+	}
+	return []string{m.Name, newest, shown(m.Media), shown(m.Site), locked, read}
 }
 
 // shown is a value, or a dash for none.

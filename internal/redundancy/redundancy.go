@@ -15,8 +15,8 @@
 //   - 1 off-site: how many sites there are among them beside that of the
 //     repository that backups go to first, which is taken for the source's. A
 //     site that nobody named does not count.
-//   - 1 immutable: these repositories whose sampled objects are protected now
-//     from everybody.
+//   - 1 immutable: these repositories whose sampled objects are locked now,
+//     in governance or compliance mode; only the second binds everybody.
 //   - 0 errors: the repositories of the plan that cannot be listed, were never
 //     read back, not lately, or not without error since.
 package redundancy
@@ -55,9 +55,10 @@ type Copy struct {
 	Seen time.Time
 	// Points holds the time of the newest recovery point of each source.
 	Points map[string]time.Time
-	// Protected is until when the objects looked at cannot be removed by
-	// anybody; zero for not at all.
+	// Protected is until when the objects looked at are locked, zero for not
+	// at all; Mode is in which way, "governance" or "compliance".
 	Protected time.Time
+	Mode      string
 	// LastGood is when data was last read back without error, and Share how
 	// much of it, from 0 to 1. LastBad is when something was last found wrong.
 	LastGood time.Time
