@@ -139,7 +139,7 @@ func TestTroubleThatPasses(t *testing.T) {
 	troubles := map[string]func(http.ResponseWriter){
 		"slow down":      func(w http.ResponseWriter) { fail(w, 503, "SlowDown") },
 		"internal error": func(w http.ResponseWriter) { fail(w, 500, "InternalError") },
-		"a gateway":      func(w http.ResponseWriter) { http.Error(w, "<html>Bad Gateway</html>", 502) },
+		"a gateway":      func(w http.ResponseWriter) { http.Error(w, "<html>Bad Gateway</html>", http.StatusBadGateway) },
 		"too many":       func(w http.ResponseWriter) { fail(w, 429, "TooManyRequests") },
 		"expired token":  func(w http.ResponseWriter) { fail(w, 400, "ExpiredToken") },
 		"reset":          func(http.ResponseWriter) { panic(http.ErrAbortHandler) },

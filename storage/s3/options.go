@@ -121,7 +121,7 @@ const awsEndpoint = "s3.amazonaws.com"
 func Parse(url string) (Options, error) {
 	rest, ok := strings.CutPrefix(url, "s3:")
 	if !ok {
-		return Options{}, fmt.Errorf("%q does not begin with s3:", url)
+		return Options{}, fmt.Errorf("%q is no URL of S3: it begins with another scheme", url)
 	}
 	o, path, err := parsePlace(rest)
 	if err != nil {

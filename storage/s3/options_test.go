@@ -44,7 +44,7 @@ func TestParse(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	forgetCredentials(t)
 	for url, says := range map[string]string{
-		"azure:container:/":                     "does not begin with s3:",
+		"azure:container:/":                     "another scheme",
 		"s3:":                                   "no host",
 		"s3:https:///bucket":                    "no host",
 		"s3:https://host":                       "no bucket",

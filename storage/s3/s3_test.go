@@ -1,10 +1,7 @@
 package s3_test
 
 import (
-	"context"
 	"fmt"
-	"io"
-	"strings"
 	"testing"
 	"time"
 
@@ -108,9 +105,3 @@ func TestContractWrapped(t *testing.T) {
 		return retry.New(throttle.New(open(t, place(t)), limits), retry.Policy{MaxElapsed: time.Minute})
 	})
 }
-
-var (
-	_ = context.Canceled
-	_ = io.EOF
-	_ = strings.Cut
-)
