@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -65,6 +66,14 @@ func (c *command) bucketFacts(ctx context.Context, b *bucket, probe bool) (facts
 	facts = lifecycle.Facts{Wishes: b.wishes, Frozen: frozen(b.Bucket)}
 	if facts.Settings, err = b.managed.Settings(ctx); err != nil {
 		return facts, err
+	}
+	if b.wishes.Immutable.Mode != "" {
+		sample, err := lifecycle.TakeSample(ctx, b.store, b.wishes.Immutable.For, time.Now())
+		if err != nil {
+			c.ui.warn("storage check", "", fmt.Errorf("look at the retention of some objects: %w", err))
+		} else {
+			facts.Sample = &sample
+		}
 	}
 	p, ok := storage.As[storage.Prober](b.store)
 	if !ok || !probe {

@@ -58,6 +58,9 @@ type Facts struct {
 	Frozen func(class string) bool
 	// Probe is what trying the service out has shown; nil if nobody tried.
 	Probe *storage.Probe
+	// Sample is what some objects have shown of their retention; nil if nobody
+	// looked.
+	Sample *Sample
 }
 
 // Check finds what is wrong with the settings of a bucket for the repository
@@ -66,6 +69,7 @@ func Check(f Facts) []Finding {
 	c := &findings{Facts: f}
 	c.versions()
 	c.locking()
+	c.sample()
 	c.probe()
 	for _, r := range f.Settings.Rules {
 		if r.Enabled && !r.Own {

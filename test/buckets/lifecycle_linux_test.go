@@ -104,6 +104,9 @@ func TestInitMakesABucketThatLocks(t *testing.T) {
 	s.check(0)
 	s.write("src/a", noise(1, 10_000))
 	s.owner.Run(t, "backup", "src")
+	if _, findings := s.check(0); findings["retentions"] != "good" {
+		t.Errorf("right after a backup: %v", findings)
+	}
 	out := s.owner.Run(t, "storage", "extend", "--all", "-v")
 	if !strings.Contains(out, "is long enough") {
 		t.Errorf("extend right after a backup: %s", out)
