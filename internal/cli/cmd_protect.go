@@ -73,6 +73,8 @@ type protection struct {
 	setup   *protect.Setup
 	scratch *proof.Scratch
 	result  protectResult
+	// givenDSN is the connection string as it was given, password and all.
+	givenDSN string
 }
 
 func (c *command) runProtect(ctx context.Context, f *protectFlags, args []string) error {

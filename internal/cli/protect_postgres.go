@@ -7,6 +7,7 @@ import (
 
 	"holdfast/internal/app/protect"
 	"holdfast/internal/config"
+	"holdfast/internal/source/postgres"
 	"holdfast/repository/snapshot"
 )
 
@@ -20,7 +21,7 @@ func (c *command) protectPostgres(ctx context.Context, f *protectFlags, args []s
 	if err != nil {
 		return err
 	}
-	p := &protection{command: c, flags: f}
+	p := &protection{command: c, flags: f, givenDSN: args[0]}
 	p.request.Postgres, p.request.HasDSNPassword = source, password != ""
 	if err := p.prepare(nil); err != nil {
 		return err
@@ -37,6 +38,9 @@ func (c *command) protectPostgres(ctx context.Context, f *protectFlags, args []s
 
 // runPostgres sets up what is missing, backs up, and proves.
 func (p *protection) runPostgres(ctx context.Context, password string) error {
+	if err := postgres.Probe(ctx, p.givenDSN); err != nil {
+		return err // before anything is written anywhere
+	}
 	if err := p.record(ctx); err != nil {
 		return err
 	}

@@ -26,6 +26,7 @@ func TestRunGoesOnAfterAKillBetweenSteps(t *testing.T) {
 			must(t, os.WriteFile(filepath.Join(left, "file"), nil, 0o400))
 			must(t, os.Chmod(left, 0o500))
 		}},
+		{"before the evidence", func(t *testing.T, m machine) { must(t, os.RemoveAll(m.data("repository/holdfast"))) }},
 		{"before the snapshot", func(t *testing.T, m machine) { empty(t, m.data("repository/snapshots")) }},
 		{"before the index", func(t *testing.T, m machine) { empty(t, m.data("repository/index")) }},
 		{"before the packs", func(t *testing.T, m machine) { empty(t, m.data("repository/data")) }},

@@ -153,10 +153,11 @@ func TestExitCodesAndNextSteps(t *testing.T) {
 		want string
 	}{
 		{"no path", nil, 1, "holdfast protect ~/Documents"},
-		{"a database", []string{"postgres://localhost/shop"}, 1, "not supported by this version"},
+		{"a database", []string{"mysql://localhost/shop"}, 1, "not supported by this version"},
+		{"a server that is not there", []string{"postgres://localhost:1/shop"}, 1, "connect to PostgreSQL"},
 		{"nothing there", []string{m.home + "/none"}, 1, "does not exist"},
 		{"the repository in itself", []string{m.folder, "--to", m.folder}, 1, "name another folder with --to"},
-		{"a place of another kind", []string{m.folder, "--to", "s3://bucket/path"}, 1, "not supported yet"},
+		{"a place of another kind", []string{m.folder, "--to", "gopher:hole"}, 1, "there is no kind of place"},
 		{"a folder in use", []string{m.folder + "/photos", "--to", m.folder}, 1, "name another folder with --to"},
 		{"an unmounted disk", []string{m.folder, "--to", m.home + "/mnt/disk"}, 1, "mount"},
 		{"no lock", []string{m.folder, "--no-lock"}, 1, "--no-lock"},

@@ -15,14 +15,16 @@ import (
 // agreed. Nothing is written if it has not.
 func Record(r Request, check func(*Setup) error) (*Setup, error) {
 	var s *Setup
+	var refused error
 	_, err := config.Edit(r.ConfigPath, func(cfg *config.Config) (config.Additions, error) {
 		var err error
 		if s, err = Choose(cfg, r); err != nil {
 			return config.Additions{}, err
 		}
-		return s.Added, check(s)
+		refused = check(s)
+		return s.Added, refused
 	})
-	if errors.Is(err, fs.ErrPermission) {
+	if refused == nil && errors.Is(err, fs.ErrPermission) {
 		err = fmt.Errorf("%w; name a file of your own with --config", err)
 	}
 	return s, err

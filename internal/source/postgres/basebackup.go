@@ -83,8 +83,18 @@ var _ source.Arrivals = (*Backup)(nil)
 // minVersion is the first server version with the protocol spoken here.
 const minVersion = 15
 
-// Start begins a base backup.
-func Start(ctx context.Context, o Options) (*Backup, error) {
+// Probe tells whether a base backup could be begun: the server answers, and
+// lets this user replicate. A source that has its password elsewhere is asked
+// with that.
+func Probe(ctx context.Context, dsn string) error {
+	conn, err := connect(ctx, Options{DSN: dsn})
+	if err != nil {
+		return err
+	}
+	return conn.Close(ctx)
+}
+
+func connect(ctx context.Context, o Options) (*pgconn.PgConn, error) {
 	cfg, err := pgconn.ParseConfig(o.DSN)
 	if err != nil {
 		return nil, errors.New("the connection string cannot be read; write it like postgres://user@host:5432/database")
@@ -97,6 +107,15 @@ func Start(ctx context.Context, o Options) (*Backup, error) {
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect to PostgreSQL for a base backup: %w", err)
+	}
+	return conn, nil
+}
+
+// Start begins a base backup.
+func Start(ctx context.Context, o Options) (*Backup, error) {
+	conn, err := connect(ctx, o)
+	if err != nil {
+		return nil, err
 	}
 	b := &Backup{o: o, conn: conn, seen: map[string]fileSum{}, table: crc32.MakeTable(crc32.Castagnoli)}
 	if err := b.begin(ctx); err != nil {
