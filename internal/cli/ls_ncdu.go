@@ -84,10 +84,16 @@ func ncduMode(n *tree.Node) uint32 {
 		is   bool
 		bits uint32
 	}{
-		{n.Mode&os.ModeSetuid != 0, 0o4000}, {n.Mode&os.ModeSetgid != 0, 0o2000}, {n.Mode&os.ModeSticky != 0, 0o1000},
-		{n.Type == tree.File, 0o100000}, {n.Type == tree.Dir, 0o040000}, {n.Type == tree.Symlink, 0o120000},
-		{n.Type == tree.Device, 0o060000}, {n.Type == tree.CharDevice, 0o020000},
-		{n.Type == tree.Fifo, 0o010000}, {n.Type == tree.Socket, 0o140000},
+		{n.Mode&os.ModeSetuid != 0, 0o4000},
+		{n.Mode&os.ModeSetgid != 0, 0o2000},
+		{n.Mode&os.ModeSticky != 0, 0o1000},
+		{n.Type == tree.File, 0o100000},
+		{n.Type == tree.Dir, 0o040000},
+		{n.Type == tree.Symlink, 0o120000},
+		{n.Type == tree.Device, 0o060000},
+		{n.Type == tree.CharDevice, 0o020000},
+		{n.Type == tree.Fifo, 0o010000},
+		{n.Type == tree.Socket, 0o140000},
 	} {
 		if bit.is {
 			mode |= bit.bits
