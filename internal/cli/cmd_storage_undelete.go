@@ -63,15 +63,21 @@ func (c *command) runUndelete(ctx context.Context, t time.Time, dryRun bool) err
 	if err != nil {
 		return err
 	}
-	store, err := c.openStore(ctx, p, false)
+	then := *c
+	then.global.asOf = asOfFlag{t}
+	past, err := then.openStore(ctx, p, false)
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.undelete(ctx, store, t, dryRun), storage.Close(store))
+	store, err := c.openStore(ctx, p, false)
+	if err != nil {
+		return errors.Join(err, storage.Close(past))
+	}
+	return errors.Join(c.undelete(ctx, store, past, t, dryRun), storage.Close(store), storage.Close(past))
 }
 
-func (c *command) undelete(ctx context.Context, store storage.Store, t time.Time, dryRun bool) error {
-	plan, err := lifecycle.PlanUndelete(ctx, store, t)
+func (c *command) undelete(ctx context.Context, store, past storage.Store, t time.Time, dryRun bool) error {
+	plan, err := lifecycle.PlanUndelete(ctx, store, past, t)
 	if err != nil {
 		return err
 	}

@@ -41,14 +41,15 @@ func (p *UndeletePlan) Bytes() (n int64) {
 	return n
 }
 
-// PlanUndelete compares a place with what it was at an instant. Objects of
-// the same size that were put since are read and compared.
-func PlanUndelete(ctx context.Context, s storage.Store, t time.Time) (*UndeletePlan, error) {
+// PlanUndelete compares a place with what it was at an instant, which past
+// shows (storage.Versioned). Objects of the same size that were put since are
+// read and compared.
+func PlanUndelete(ctx context.Context, s, past storage.Store, t time.Time) (*UndeletePlan, error) {
 	v, ok := storage.As[storage.Versioned](s)
 	if !ok {
 		return nil, fmt.Errorf("bring back what was deleted at %s: places of this kind keep no versions: %w", s.Location(), storage.ErrUnsupported)
 	}
-	p := &UndeletePlan{store: s, past: v.AsOf(t), versions: v, instant: t}
+	p := &UndeletePlan{store: s, past: past, versions: v, instant: t}
 	now := make(map[string]storage.Info)
 	err := s.List(ctx, "", func(i storage.Info) error {
 		now[i.Key] = i

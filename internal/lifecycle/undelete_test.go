@@ -50,7 +50,7 @@ func TestUndelete(t *testing.T) {
 	now = now.Add(time.Hour)
 	put(t, b, "snapshots/after", "made later")
 
-	p, err := lifecycle.PlanUndelete(t.Context(), b, before)
+	p, err := lifecycle.PlanUndelete(t.Context(), b, b.AsOf(before), before)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -70,7 +70,7 @@ func TestUndelete(t *testing.T) {
 	if _, err := b.Stat(t.Context(), "locks/1"); err == nil {
 		t.Error("a lock of the past came back: it would keep everybody out")
 	}
-	p, err = lifecycle.PlanUndelete(t.Context(), b, before)
+	p, err = lifecycle.PlanUndelete(t.Context(), b, b.AsOf(before), before)
 	if err != nil || len(p.Missing)+len(p.Replaced) > 0 {
 		t.Errorf("a second plan: %d missing, %d replaced, %v", len(p.Missing), len(p.Replaced), err)
 	}
