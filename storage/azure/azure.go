@@ -18,9 +18,10 @@
 // mode "unlocked", Compliance is "locked". It needs a container with support
 // for version-level immutability. Earlier versions need blob versioning of
 // the account; the service does not say when a blob was deleted, so AsOf shows
-// deleted blobs too (see its comment). Bulk is a blob index tag. Settings of
-// the account are changed with its management interface, which these
-// credentials do not reach: Apply says which command makes each change.
+// deleted blobs too (see its comment). Bulk is a blob index tag. Versioning
+// and lifecycle rules belong to the account, and are read and set with its
+// management interface where Options name subscription and resource group;
+// without, Apply says which command makes each change.
 package azure
 
 import (
@@ -32,6 +33,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/bloberror"
@@ -45,13 +47,14 @@ import (
 
 // Store keeps objects as blobs of one container. Open and Create make it.
 type Store struct {
-	o         Options
-	container *container.Client
-	idle      func() // closes connections that are not in use
-	account   func() (*service.Client, error)
-	root      string // before every key: the prefix with a slash, or ""
-	tuning    tuning
-	retains   atomic.Bool // the service was seen to set a retention
+	o          Options
+	container  *container.Client
+	idle       func() // closes connections that are not in use
+	account    func() (*service.Client, error)
+	management *management // nil where Options do not say which account it is
+	root       string      // before every key: the prefix with a slash, or ""
+	tuning     tuning
+	retains    atomic.Bool // the service was seen to set a retention
 }
 
 // tuning is what tests make small.
@@ -62,7 +65,8 @@ type tuning struct {
 	// one may lose. Packs are far below. blockBytes is the size of the blocks
 	// of larger objects.
 	singleBytes, blockBytes int64
-	partDelay               time.Duration // before a part that got lost is sent again; see httpx.Sent.Again
+	token                   azcore.TokenCredential // in place of the identity of this machine
+	partDelay               time.Duration          // before a part that got lost is sent again; see httpx.Sent.Again
 }
 
 var usual = tuning{singleBytes: 256 << 20, blockBytes: 64 << 20, partDelay: httpx.PartDelay}

@@ -35,6 +35,9 @@ func (s *Store) connect() error {
 		return err
 	}
 	s.idle = transport.CloseIdleConnections
+	if err := s.connectManagement(options); err != nil {
+		return err
+	}
 	s.container, err = l.container(s.o.serviceURL()+"/"+s.o.Container, &container.ClientOptions{ClientOptions: options})
 	if err != nil {
 		return err
@@ -42,6 +45,22 @@ func (s *Store) connect() error {
 	s.account = func() (*service.Client, error) {
 		return l.account(s.o.serviceURL(), &service.ClientOptions{ClientOptions: options})
 	}
+	return nil
+}
+
+// connectManagement makes the client of the account's management, if it is
+// said which account that is. It takes an identity: keys are for blobs.
+func (s *Store) connectManagement(options policy.ClientOptions) (err error) {
+	if s.o.Subscription == "" || s.o.ResourceGroup == "" || s.o.Account == "" {
+		return nil
+	}
+	token := s.tuning.token
+	if token == nil {
+		if token, err = identity(s.o, options); err != nil {
+			return err
+		}
+	}
+	s.management = newManagement(s.o, token, options)
 	return nil
 }
 

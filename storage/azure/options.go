@@ -39,6 +39,15 @@ type Options struct {
 	// https://ACCOUNT.blob.SUFFIX.
 	Endpoint string
 
+	// Subscription (AZURE_SUBSCRIPTION_ID) and ResourceGroup
+	// (AZURE_RESOURCE_GROUP) say which account it is to those who manage it:
+	// needed to read and set versioning and lifecycle rules, by an identity with
+	// the role Storage Account Contributor.
+	Subscription, ResourceGroup string
+	// ManagementEndpoint is the URL of the management. Default: that of the
+	// cloud EndpointSuffix belongs to, such as https://management.azure.com.
+	ManagementEndpoint string
+
 	// AccessTier is the tier objects are put into: Hot, Cool or Cold. Default:
 	// the one of the account.
 	AccessTier string
@@ -110,6 +119,12 @@ func (o *Options) Set(name, value string) error {
 		o.Endpoint = value
 	case "endpoint-suffix":
 		o.EndpointSuffix = value
+	case "subscription":
+		o.Subscription = value
+	case "resource-group":
+		o.ResourceGroup = value
+	case "management-endpoint":
+		o.ManagementEndpoint = value
 	case "access-tier":
 		o.AccessTier, err = putTier(value)
 	case "force-cli-credential":
@@ -124,7 +139,7 @@ func (o *Options) Set(name, value string) error {
 	case "ca-cert":
 		o.CACertFile = value
 	default:
-		return fmt.Errorf("azure has no setting %q; there are account-name, endpoint, endpoint-suffix, access-tier, force-cli-credential, mark-bulk, connections and ca-cert", name)
+		return fmt.Errorf("azure has no setting %q; there are account-name, endpoint, endpoint-suffix, subscription, resource-group, management-endpoint, access-tier, force-cli-credential, mark-bulk, connections and ca-cert", name)
 	}
 	if err != nil {
 		return fmt.Errorf("the setting azure.%s=%s: %w", name, value, err)
@@ -153,6 +168,8 @@ func (o Options) withEnvironment() Options {
 	o.Account = cmp.Or(o.Account, os.Getenv("AZURE_ACCOUNT_NAME"))
 	o.EndpointSuffix = cmp.Or(o.EndpointSuffix, os.Getenv("AZURE_ENDPOINT_SUFFIX"), "core.windows.net")
 	o.Endpoint = strings.TrimSuffix(cmp.Or(o.Endpoint, os.Getenv("AZURE_STORAGE_BLOB_ENDPOINT")), "/")
+	o.Subscription = cmp.Or(o.Subscription, os.Getenv("AZURE_SUBSCRIPTION_ID"))
+	o.ResourceGroup = cmp.Or(o.ResourceGroup, os.Getenv("AZURE_RESOURCE_GROUP"))
 	if forced := os.Getenv("AZURE_FORCE_CLI_CREDENTIAL"); forced != "" {
 		// As restic reads it: what is no boolean is false.
 		yes, _ := strconv.ParseBool(forced)

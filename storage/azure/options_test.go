@@ -67,6 +67,7 @@ func clearEnvironment(t *testing.T) {
 	for _, name := range []string{
 		"AZURE_ACCOUNT_NAME", "AZURE_ACCOUNT_KEY", "AZURE_ACCOUNT_SAS", "AZURE_ENDPOINT_SUFFIX",
 		"AZURE_FORCE_CLI_CREDENTIAL", "AZURE_STORAGE_BLOB_ENDPOINT",
+		"AZURE_SUBSCRIPTION_ID", "AZURE_RESOURCE_GROUP",
 	} {
 		t.Setenv(name, "")
 	}
