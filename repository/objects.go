@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -52,11 +53,21 @@ func (r *Repository) loadSnapshotFile(ctx context.Context, i id.ID) ([]byte, err
 		if data, err = readFile(ctx, r.store, SnapshotFile, i); err != nil {
 			return nil, err
 		}
-		if err := c.Save(cache.Snapshots, i, io.NewSectionReader(storage.Bytes(data), 0, int64(len(data)))); err != nil {
+		if err := r.cacheSnapshot(i, data); err != nil {
 			return nil, err
 		}
 	}
 	return r.files().open(SnapshotFile, i, data)
+}
+
+// cacheSnapshot copies a snapshot, sealed, that was read or written: the next
+// command reads it.
+func (r *Repository) cacheSnapshot(i id.ID, sealed []byte) error {
+	c := r.objects()
+	if c == nil {
+		return nil
+	}
+	return c.Save(cache.Snapshots, i, bytes.NewReader(sealed))
 }
 
 // retainSnapshots removes the copies of snapshots that are gone.

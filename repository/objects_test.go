@@ -204,6 +204,22 @@ func TestUploadedTreesAreCached(t *testing.T) {
 	}
 }
 
+func TestWrittenSnapshotsAreCached(t *testing.T) {
+	m := newRemote(t)
+	r := loaded(t, m.open(t))
+	s := &snapshot.Snapshot{Tree: id.Hash(m.trees[0]), Paths: []string{"/y"}}
+	if err := r.SaveSnapshot(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	before := m.gets("snapshots/")
+	if _, err := m.open(t).LoadSnapshot(t.Context(), s.ID); err != nil {
+		t.Error(err)
+	}
+	if n := m.gets("snapshots/") - before; n != 0 {
+		t.Errorf("the store was asked %d times", n)
+	}
+}
+
 func TestCleanCache(t *testing.T) {
 	m := newRemote(t)
 	m.readAll(t, m.open(t))

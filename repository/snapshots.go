@@ -70,6 +70,12 @@ func (r *Repository) SaveSnapshot(ctx context.Context, s *snapshot.Snapshot) err
 	if err != nil {
 		return err
 	}
-	s.ID, err = r.saveUnpacked(ctx, SnapshotFile, plain)
-	return err
+	sealed, err := r.files().seal(SnapshotFile, plain)
+	if err != nil {
+		return err
+	}
+	if s.ID, err = r.files().put(ctx, SnapshotFile, sealed); err != nil {
+		return err
+	}
+	return r.cacheSnapshot(s.ID, sealed)
 }

@@ -100,6 +100,11 @@ func (f sealedFiles) save(ctx context.Context, k FileKind, plain []byte) (id.ID,
 	if err != nil {
 		return id.ID{}, err
 	}
+	return f.put(ctx, k, sealed)
+}
+
+// put stores a sealed file; otherwise it is save.
+func (f sealedFiles) put(ctx context.Context, k FileKind, sealed []byte) (id.ID, error) {
 	i := id.Hash(sealed)
 	if err := f.store.Put(ctx, k.Key(i), storage.Bytes(sealed), storage.PutOptions{SHA256: (*[32]byte)(&i)}); err != nil {
 		return i, fmt.Errorf("save %s %s: %w", k, i.Short(), err)
