@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"holdfast/internal/filemode"
+	"holdfast/internal/source"
 )
 
 // fileHandle is an open file of the target. It is a bare descriptor: an
@@ -74,7 +75,7 @@ func (f fileHandle) readAt(p []byte, offset int64) error {
 
 // setTimes sets the times of the open file. (unix.UtimesNanoAt wants a
 // name.)
-func (f fileHandle) setTimes(atime, mtime stamp) error {
+func (f fileHandle) setTimes(atime, mtime source.Time) error {
 	times := [2]unix.Timespec{timespec(atime), timespec(mtime)}
 	_, _, errno := unix.Syscall6(unix.SYS_UTIMENSAT, uintptr(f), 0, uintptr(unsafe.Pointer(&times)), 0, 0, 0) //nolint:gosec // as futimens(3) does
 	if errno != 0 {
@@ -83,8 +84,8 @@ func (f fileHandle) setTimes(atime, mtime stamp) error {
 	return nil
 }
 
-func timespec(s stamp) unix.Timespec {
-	return unix.Timespec{Sec: s.sec, Nsec: int64(s.nsec)}
+func timespec(t source.Time) unix.Timespec {
+	return unix.Timespec{Sec: t.Sec, Nsec: int64(t.Nsec)}
 }
 
 // stateOf translates what stat(2) says.
@@ -94,9 +95,9 @@ func stateOf(st *unix.Stat_t) state {
 	mode := filemode.FromKernel(st.Mode)
 	return state{
 		fileID: fileID{uint64(st.Dev), st.Ino},
-		kind:   kindOf(mode), mode: mode & modeBits,
+		kind:   source.TypeOf(mode), mode: mode & modeBits,
 		uid: st.Uid, gid: st.Gid,
 		links: uint64(st.Nlink), size: st.Size,
-		mtime: stamp{int64(st.Mtim.Sec), int32(st.Mtim.Nsec)}, //nolint:gosec // below 10^9
+		mtime: source.Time{Sec: int64(st.Mtim.Sec), Nsec: int32(st.Mtim.Nsec)}, //nolint:gosec // below 10^9
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"io"
 	"io/fs"
 	"os"
+
+	"holdfast/internal/source"
 )
 
 // fileHandle is an open file of the target.
@@ -51,8 +53,8 @@ func (f fileHandle) readAt(p []byte, offset int64) error {
 // stateOf returns what package os tells on every system.
 func stateOf(info fs.FileInfo) state {
 	s := state{
-		kind: kindOf(info.Mode()), mode: info.Mode() & modeBits,
-		links: 1, size: info.Size(), mtime: stampOf(info.ModTime()),
+		kind: source.TypeOf(info.Mode()), mode: info.Mode() & modeBits,
+		links: 1, size: info.Size(), mtime: source.TimeOf(info.ModTime()),
 	}
 	s.addSystem(info)
 	return s

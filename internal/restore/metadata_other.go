@@ -30,7 +30,7 @@ func (r *restorer) setName(d dirHandle, name string, m *metadata, is *state) err
 			errs = append(errs, fmt.Errorf("set mode: %w", err))
 		}
 	}
-	if err := d.root.Chtimes(name, m.atime.time(), m.mtime.time()); err != nil {
+	if err := d.root.Chtimes(name, m.atime.Time(), m.mtime.Time()); err != nil {
 		errs = append(errs, fmt.Errorf("set times: %w", err))
 	}
 	return errors.Join(errs...)

@@ -3,6 +3,8 @@ package restore
 import (
 	"fmt"
 	"strings"
+
+	"holdfast/internal/source"
 )
 
 // Overwrite says what happens to what is in the target already.
@@ -45,12 +47,12 @@ func (o Overwrite) validate() error {
 
 // replaces tells whether an item last modified at is may give way to one of
 // the snapshot that was modified at then.
-func (o Overwrite) replaces(is, then stamp) bool {
+func (o Overwrite) replaces(is, then source.Time) bool {
 	switch o {
 	case Never:
 		return false
 	case IfNewer:
-		return is.before(then)
+		return is.Before(then)
 	}
 	return true
 }

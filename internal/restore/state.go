@@ -2,24 +2,10 @@ package restore
 
 import (
 	"io/fs"
-	"time"
 
+	"holdfast/internal/source"
 	"holdfast/repository/tree"
 )
-
-// stamp is a point in time as the kernel keeps it. It is smaller than
-// time.Time, of which the plan would hold two for each file.
-type stamp struct {
-	sec  int64
-	nsec int32
-}
-
-func stampOf(t time.Time) stamp { return stamp{t.Unix(), int32(t.Nanosecond())} } //nolint:gosec // below 10^9
-
-func (s stamp) before(o stamp) bool { return s.sec < o.sec || s.sec == o.sec && s.nsec < o.nsec }
-
-// time returns s as a time.Time.
-func (s stamp) time() time.Time { return time.Unix(s.sec, int64(s.nsec)) }
 
 // state is what the target's file system says of an item, as stat(2) does.
 type state struct {
@@ -30,7 +16,7 @@ type state struct {
 	gid   uint32
 	links uint64
 	size  int64
-	mtime stamp
+	mtime source.Time
 }
 
 // fileID tells files apart whatever they are called. It is zero where the
@@ -49,36 +35,15 @@ const privilegedBits = fs.ModeSetuid | fs.ModeSetgid
 type metadata struct {
 	mode       fs.FileMode
 	uid, gid   uint32
-	mtime      stamp
-	atime      stamp
+	mtime      source.Time
+	atime      source.Time
 	attributes []tree.ExtendedAttribute
 }
 
 func metadataOf(n *tree.Node) metadata {
 	return metadata{
 		mode: n.Mode & modeBits, uid: n.UID, gid: n.GID,
-		mtime: stampOf(n.ModTime), atime: stampOf(n.AccessTime),
+		mtime: source.TimeOf(n.ModTime), atime: source.TimeOf(n.AccessTime),
 		attributes: n.ExtendedAttributes,
 	}
-}
-
-// kindOf returns the type of node that a mode belongs to.
-func kindOf(m fs.FileMode) tree.Type {
-	switch m.Type() {
-	case 0:
-		return tree.File
-	case fs.ModeDir:
-		return tree.Dir
-	case fs.ModeSymlink:
-		return tree.Symlink
-	case fs.ModeDevice:
-		return tree.Device
-	case fs.ModeDevice | fs.ModeCharDevice:
-		return tree.CharDevice
-	case fs.ModeNamedPipe:
-		return tree.Fifo
-	case fs.ModeSocket:
-		return tree.Socket
-	}
-	return ""
 }

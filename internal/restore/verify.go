@@ -227,7 +227,7 @@ func compareMetadata(is *state, n *tree.Node) error {
 		errs = append(errs, fmt.Errorf("its owner is %d:%d, in the snapshot %d:%d", is.uid, is.gid, want.uid, want.gid))
 	}
 	if is.mtime != want.mtime {
-		errs = append(errs, fmt.Errorf("it was modified at %v, in the snapshot at %v", is.mtime.time(), want.mtime.time()))
+		errs = append(errs, fmt.Errorf("it was modified at %v, in the snapshot at %v", is.mtime.Time(), want.mtime.Time()))
 	}
 	return errors.Join(errs...)
 }

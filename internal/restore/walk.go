@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 
+	"holdfast/internal/source"
 	"holdfast/repository"
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
@@ -215,7 +216,7 @@ func (w *walker) clear(d dirHandle, at *folder, n *tree.Node) (Action, error) {
 
 // clearPlace removes what is in the place of a node, if that is permitted.
 func (w *walker) clearPlace(d dirHandle, at *folder, n *tree.Node, is *state) (Action, error) {
-	if !w.options.Overwrite.replaces(is.mtime, stampOf(n.ModTime)) {
+	if !w.options.Overwrite.replaces(is.mtime, source.TimeOf(n.ModTime)) {
 		return Unchanged, nil
 	}
 	if is.isFolder() {

@@ -37,8 +37,12 @@ func (e *Entry) IsRegular() bool { return e.Mode.IsRegular() }
 
 // Type returns the type of node the entry makes, or "" if a snapshot cannot
 // hold it.
-func (e *Entry) Type() tree.Type {
-	switch e.Mode & os.ModeType {
+func (e *Entry) Type() tree.Type { return TypeOf(e.Mode) }
+
+// TypeOf returns the type of node that a mode belongs to, or "" if a snapshot
+// cannot hold it.
+func TypeOf(mode os.FileMode) tree.Type {
+	switch mode.Type() {
 	case 0:
 		return tree.File
 	case os.ModeDir:
