@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"math/rand/v2"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -12,6 +15,7 @@ import (
 	"holdfast/repository"
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
+	"holdfast/repository/snapshot"
 	"holdfast/storage"
 	"holdfast/storage/immutable"
 	"holdfast/storage/mem"
@@ -255,4 +259,107 @@ func TestRetainNeedsAPlaceThatLocks(t *testing.T) {
 		}
 		return nil
 	})
+}
+
+// Half a year of backups, forgets, prunes, days without power and lost caches,
+// in a bucket with locks and versions. Each day everything that a snapshot
+// needs is locked for long enough, and on some days an attacker with the keys
+// of the account deletes, replaces and erases everything: the view of the moment
+// before still has every snapshot whole.
+func TestHalfAYearUnderAttack(t *testing.T) {
+	for seed := range uint64(4) {
+		t.Run(fmt.Sprint(seed), func(t *testing.T) { halfAYear(t, rand.New(rand.NewPCG(seed, 0))) })
+	}
+}
+
+func halfAYear(t *testing.T, random *rand.Rand) {
+	p := newLockedPlace(t)
+	clock := func() time.Time { return p.now }
+	p.bucket = mem.NewBucket(mem.BucketOptions{Now: clock, Settings: storage.Settings{
+		Locking: storage.On, Versioning: storage.On,
+		Rules: []storage.LifecycleRule{{Enabled: true, Actions: []storage.LifecycleAction{
+			{Kind: storage.ExpireNoncurrent, After: 30 * aDay}, {Kind: storage.ExpireMarkers},
+		}}},
+	}})
+	p.calls = &countedLocker{Bucket: p.bucket}
+	p.store = immutable.New(p.calls, testPolicy, clock)
+	initRepository(t, p.store)
+
+	content := files{"old": noise(1, 2_000_000)}
+	made := map[id.ID]files{} // by tree
+	var kept []*snapshot.Snapshot
+	lastRun := p.now
+	for day := range 180 {
+		p.now = p.now.Add(aDay)
+		if random.IntN(4) == 0 && p.now.Sub(lastRun) < 10*aDay {
+			continue // nobody is there
+		}
+		lastRun = p.now
+		content = maps.Clone(content)
+		content[fmt.Sprint("file", random.IntN(5))] = noise(uint64(100+day), 1000+random.IntN(100_000))
+		s := backUp(t, p.store, day, content)
+		kept, made[s.Tree] = append(kept, s), content
+		if random.IntN(5) == 0 && len(kept) > 3 {
+			gone := kept[random.IntN(len(kept)-1)]
+			if err := forget(t.Context(), p.store, gone); err != nil {
+				t.Fatal(err)
+			}
+			kept = slices.DeleteFunc(kept, func(s *snapshot.Snapshot) bool { return s == gone })
+			delete(made, gone.Tree)
+		}
+		if random.IntN(10) == 0 {
+			if _, err := prune(t.Context(), p.store, PruneOptions{}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if random.IntN(20) == 0 {
+			p.cache = t.TempDir()
+		}
+		if _, err := p.retain(false); err != nil {
+			t.Fatal(err)
+		}
+		p.wantLocked(p.now.Add(testPolicy.For / 2))
+		if random.IntN(30) == 0 {
+			p.attack(made)
+		}
+	}
+	wantSound(t, p.store, made)
+}
+
+// attack plays somebody who may do everything, and a restore as of before. The
+// bucket is what it was afterwards.
+func (p *lockedPlace) attack(made map[id.ID]files) {
+	p.t.Helper()
+	before := p.now
+	p.now = p.now.Add(time.Minute)
+	var keys []string
+	err := p.bucket.List(p.t.Context(), "", func(i storage.Info) error {
+		keys = append(keys, i.Key)
+		return nil
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	for n, key := range keys {
+		if n%2 == 0 {
+			if err := p.bucket.Overwrite(key, []byte("ransom")); err != nil {
+				p.t.Fatal(err)
+			}
+		}
+		if err := p.bucket.Delete(p.t.Context(), key); err != nil {
+			p.t.Fatal(err)
+		}
+		// Whoever may delete versions gets rid of what nothing protects.
+		if err := p.bucket.EraseVersions(key); err != nil && !errors.Is(err, storage.ErrImmutable) {
+			p.t.Fatal(err)
+		}
+	}
+	p.now = p.now.Add(14 * aDay) // until somebody notices
+	wantSound(p.t, p.bucket.AsOf(before), made)
+	for _, key := range keys {
+		if err := p.bucket.Revert(key, before); err != nil && !errors.Is(err, storage.ErrNotFound) {
+			p.t.Fatal(err)
+		}
+	}
+	p.now = before
 }

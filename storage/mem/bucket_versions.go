@@ -126,3 +126,22 @@ func (p *past) List(ctx context.Context, prefix string, visit func(storage.Info)
 func (p *past) Location() string {
 	return p.b.Location() + " as of " + p.t.Format(time.DateTime)
 }
+
+// Revert forgets every version of key that came after an instant, whatever
+// locks it: so that a test can go on as if nothing had happened.
+func (b *Bucket) Revert(key string, t time.Time) error {
+	b.mu.Lock() // not enter: the rules of a later day must not act
+	defer b.mu.Unlock()
+	var left []*version
+	for _, v := range b.objects[key] {
+		if !v.stored.After(t) {
+			left = append(left, v)
+		}
+	}
+	if len(left) == 0 {
+		return fmt.Errorf("revert %s: %w", key, storage.ErrNotFound)
+	}
+	left[len(left)-1].replaced = time.Time{}
+	b.objects[key] = left
+	return nil
+}
