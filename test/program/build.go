@@ -6,6 +6,10 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+
+	// What holdfast is built of: the go command then runs tests again that
+	// only run the binary, instead of taking what it remembers of them.
+	_ "holdfast/internal/cli"
 )
 
 // binaryVariable tells the tests of a package where Main has put the binary.
