@@ -23,7 +23,7 @@ func (r rclone) env(at site) []string {
 
 // rclonePassword is a password as rclone wants it in its configuration:
 // hidden from a glance by `rclone obscure`, not protected.
-const rclonePassword = "JbmKMRdVRXwKwsMKBjEAK1K_d5tEYpkyhMfX7g"
+const rclonePassword = "oDCR_WD0AnpiJiLgrVlcyBuScqN2DpSFjsx4GcfUWegtrciM"
 
 func (r rclone) version() []string { return []string{r.program, "version"} }
 
