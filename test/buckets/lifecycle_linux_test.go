@@ -82,6 +82,9 @@ func TestSettingsOfARealBucket(t *testing.T) {
 	if worst, findings := s.check(1); worst != "danger" || findings["rule old"] != "danger" {
 		t.Errorf("a rule that deletes everything after a year: %s, %v", worst, findings)
 	}
+	if r := s.owner.Exits(t, 1, "status"); !strings.Contains(r.Stderr, "DANGER: rule old: expire after 365 days") {
+		t.Errorf("status says nothing of it: %s", r.Output())
+	}
 }
 
 func TestABucketWithoutLocks(t *testing.T) {
