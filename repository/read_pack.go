@@ -5,9 +5,13 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"sync"
+
+	"golang.org/x/sync/semaphore"
 
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
+	"holdfast/storage"
 )
 
 const (
@@ -182,7 +186,9 @@ func (p *PackRead) tooShort(blobs []blob.Blob, err error) error {
 
 // pending is a part of a pack that was asked for.
 type pending struct {
+	begin    func() // sends the request, the first time it is called
 	cancel   context.CancelFunc
+	current  func()        // notes that the answer is waited for
 	answered chan struct{} // closed when stream and err are set
 	stream   io.ReadCloser
 	err      error
@@ -192,16 +198,39 @@ type pending struct {
 // caller abandons what it returns, read or not.
 func (r *Repository) ask(ctx context.Context, packID id.ID, offset, length int64) *pending {
 	ctx, cancel := context.WithCancel(ctx)
-	p := &pending{cancel: cancel, answered: make(chan struct{})}
-	go func() { // abandon waits for it
-		defer close(p.answered)
-		p.stream, p.err = r.store.Get(ctx, PackFile.Key(packID), offset, length)
-	}()
+	p := &pending{cancel: cancel, current: func() {}, answered: make(chan struct{})}
+	p.begin = sync.OnceFunc(func() {
+		go func() { // abandon waits for it
+			defer close(p.answered)
+			p.stream, p.err = r.store.Get(ctx, PackFile.Key(packID), offset, length)
+		}()
+	})
+	switch {
+	case r.ahead == nil:
+		p.begin()
+	case r.ahead.TryAcquire(1):
+		p.current = sync.OnceFunc(func() { r.ahead.Release(1) })
+		p.begin()
+	}
 	return p
+}
+
+// aheadOf returns what bounds the requests sent before their answers are
+// needed; nil is no bound. A store that serves only so many at once keeps half
+// of them for those that are needed now: else all could be held by answers
+// whose turn comes after the one that waits.
+func aheadOf(s storage.Store) *semaphore.Weighted {
+	b, ok := storage.As[storage.Bounded](s)
+	if !ok || b.RequestsAtOnce() == 0 {
+		return nil
+	}
+	return semaphore.NewWeighted(int64(b.RequestsAtOnce() / 2))
 }
 
 // wait returns the answer when it is there.
 func (p *pending) wait() (io.Reader, error) {
+	p.current()
+	p.begin()
 	<-p.answered
 	return p.stream, p.err
 }
@@ -209,8 +238,10 @@ func (p *pending) wait() (io.Reader, error) {
 // abandon ends the request, and lets go of what it holds.
 func (p *pending) abandon() {
 	p.cancel()
+	p.begin() // one that was not sent ends at once
 	<-p.answered
 	if p.err == nil {
 		p.stream.Close() //nolint:errcheck // it was only read
 	}
+	p.current()
 }

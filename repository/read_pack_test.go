@@ -85,3 +85,59 @@ func TestPacksAreAskedForAhead(t *testing.T) {
 		want("stopped", 7, 0)
 	})
 }
+
+// bounded serves so many streams at once; further ones wait for a place.
+type bounded struct {
+	storage.Store
+	places chan struct{}
+}
+
+func (b *bounded) RequestsAtOnce() int { return cap(b.places) }
+
+func (b *bounded) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	select {
+	case b.places <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	stream, err := b.Store.Get(ctx, key, offset, length)
+	if err != nil {
+		<-b.places
+		return nil, err
+	}
+	return &placed{stream, b}, nil
+}
+
+type placed struct {
+	io.ReadCloser
+	b *bounded
+}
+
+func (p *placed) Close() error {
+	<-p.b.places
+	return p.ReadCloser.Close()
+}
+
+// Whatever was asked for ahead, what is needed now gets through, however few
+// requests the store serves at once.
+func TestAskingAheadLeavesRoom(t *testing.T) {
+	s := mem.New()
+	store(t, initRepository(t, s, Options{}), blob.Data, random(1, 200<<10), random(2, 200<<10))
+	p := onlyPack(t, s)
+	for places := 1; places <= 5; places++ {
+		r := loaded(t, openRepository(t, &bounded{s, make(chan struct{}, places)}, Options{}))
+		all := blobsOf(t, r, p)
+		synctest.Test(t, func(t *testing.T) {
+			var reads []*PackRead
+			for range 12 {
+				reads = append(reads, r.StartPack(t.Context(), p, all))
+			}
+			synctest.Wait()
+			for n := len(reads) - 1; n >= 0; n-- { // the last first: the worst order
+				if err := reads[n].Each(func(_ blob.Blob, _ []byte, err error) error { return err }); err != nil {
+					t.Errorf("%d places: %v", places, err)
+				}
+			}
+		})
+	}
+}

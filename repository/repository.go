@@ -7,6 +7,8 @@ import (
 	"runtime"
 	"sync"
 
+	"golang.org/x/sync/semaphore"
+
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
 	"holdfast/repository/internal/cache"
@@ -29,6 +31,7 @@ type Repository struct {
 	index   *index.Index
 	readers chan *reader        // of LoadBlob, which they bound
 	streams sync.Pool           // of readers for StreamPack
+	ahead   *semaphore.Weighted // see aheadOf
 	cache   func() string       // the result of openCache, asked for once
 	objects func() *cache.Cache // likewise of openObjects; nil: none
 }
@@ -105,7 +108,7 @@ func newRepository(s storage.Store, o Options) (*Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Repository{store: &gate{Store: s}, options: o, codec: c, readers: make(chan *reader, maxReaders)}
+	r := &Repository{store: &gate{Store: s}, options: o, codec: c, readers: make(chan *reader, maxReaders), ahead: aheadOf(s)}
 	r.streams.New = func() any { return new(reader) }
 	r.cache = sync.OnceValue(r.openCache)
 	r.objects = sync.OnceValue(r.openObjects)

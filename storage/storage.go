@@ -152,6 +152,14 @@ type Cleaner interface {
 	Clean(ctx context.Context) error
 }
 
+// Bounded is a Store that serves only so many requests at once, those whose
+// streams are still being read included; further ones wait. Whoever asks for
+// things ahead of time must leave room for what it needs first.
+type Bounded interface {
+	// RequestsAtOnce returns the bound; 0 is none.
+	RequestsAtOnce() int
+}
+
 // Close releases what a store, or one that it wraps, holds open: connections.
 // A store without such things is closed, too.
 func Close(s Store) error {
