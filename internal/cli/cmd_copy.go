@@ -40,9 +40,9 @@ restic, --from-repo names the source instead, and then -r the destination.
 Only what a destination lacks is read, once for all of them; it is decrypted and
 checked on the way. Snapshots that were copied before are skipped, and a copy
 that is interrupted goes on where it was when it is run again. A destination
-that fails does not stop the others; the exit code is then 1, or its own where
-it is the only one. With --read-back what was copied is read again from the
-destination, and hashed, before a snapshot counts as copied.
+that fails does not stop the others; the exit code is then that of its failure.
+With --read-back what was copied is read again from the destination, and hashed,
+before a snapshot counts as copied.
 
 The password of the other repository comes from --to-password-file and the
 like, HOLDFAST_TO_PASSWORD[_FILE|_COMMAND], or holdfast.yaml; without any, it
