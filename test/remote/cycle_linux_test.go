@@ -65,3 +65,23 @@ func TestRepositoriesOfRestic(t *testing.T) {
 		})
 	}
 }
+
+// One connection is enough for everything, however slow.
+func TestOneConnection(t *testing.T) {
+	for _, kind := range []string{"s3", "azure", "gs", "sftp", "rest"} {
+		t.Run(kind, func(t *testing.T) {
+			t.Parallel()
+			p := places[kind](t)
+			p.oursOptions = append(p.oursOptions, "-o", kind+".connections=1")
+			folder := makeFolder(t)
+			p.run(t, "init")
+			p.run(t, "backup", folder)
+			p.run(t, "check", "--read-data")
+			wantRestored(t, p.run, folder)
+			changeFolder(t, folder)
+			p.run(t, "backup", folder)
+			p.run(t, "forget", "--keep-last", "1", "--prune", "--max-unused", "0")
+			wantRestored(t, p.run, folder)
+		})
+	}
+}
