@@ -142,17 +142,14 @@ func (ap *Appender) link(ctx context.Context, s Segment, previous *Ticket) (Dige
 		return previous.record.Link(), nil
 	}
 	before, err := ap.archive.before(ctx, s)
+	if err != nil || len(before) == 0 {
+		return Digest{}, err
+	}
+	r, err := ap.archive.Record(ctx, before[0])
 	if err != nil {
 		return Digest{}, err
 	}
-	for _, b := range before {
-		r, err := ap.archive.Record(ctx, b)
-		if err != nil {
-			return Digest{}, err
-		}
-		return r.Link(), nil
-	}
-	return Digest{}, nil
+	return r.Link(), nil
 }
 
 // finish uploads the payload, waits for the segment before, and then makes
