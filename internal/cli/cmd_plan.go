@@ -99,6 +99,9 @@ A PostgreSQL source becomes a base backup: a folder that is a data directory,
 to be browsed, mounted and restored like any other. It counts only once the
 log archive has the log it needs; see 'holdfast wal'. Without a log archive the
 backup brings along the log it needs, and can be restored to its own end only.
+With method: dump it becomes a folder of dumps instead, one for each database,
+and globals.sql for the roles and tablespaces; a pg_dump at least as new as the
+server is needed. If any of them fails there is no snapshot.
 
 A source that fails does not keep the others from being backed up.`,
 		Example: "  holdfast plan run shop\n  holdfast plan run shop --type full",

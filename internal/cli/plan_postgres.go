@@ -22,11 +22,16 @@ import (
 // archived before it counts as failed.
 const walWait = 10 * time.Minute
 
-// postgres takes a base backup of a PostgreSQL source.
+// postgres backs up a PostgreSQL source.
 func (p *planRun) postgres(ctx context.Context, r *repository.Repository, name string, source config.Postgres) error {
 	if source.Method == config.MethodDump {
-		return errors.New("dumps are not supported by this version of holdfast; use method: physical")
+		return p.dump(ctx, r, name, source)
 	}
+	return p.baseBackup(ctx, r, name, source)
+}
+
+// baseBackup takes a base backup of a PostgreSQL source.
+func (p *planRun) baseBackup(ctx context.Context, r *repository.Repository, name string, source config.Postgres) error {
 	dsn, err := postgresDSN(ctx, source)
 	if err != nil {
 		return err
@@ -35,17 +40,8 @@ func (p *planRun) postgres(ctx context.Context, r *repository.Repository, name s
 	if err != nil {
 		return err
 	}
-	o := backup.Options{Type: snapshot.Full, Progress: new(backup.Progress)}
-	if o.Snapshot, err = newSnapshot("", "", nil); err != nil {
-		return err
-	}
-	o.Snapshot.Paths = []string{"/" + name}
-	o.Snapshot.SetPlan(p.name)
-	o.Snapshot.SetSource(name)
-	if o.Writer.Compression, err = repository.ParseCompression("auto"); err != nil {
-		return err
-	}
-	if o.Snapshots, err = p.loadAll(ctx, r); err != nil {
+	o, err := p.arrivalOptions(ctx, r, name)
+	if err != nil {
 		return err
 	}
 	stop, err := p.receiveMeanwhile(ctx, name, dsn, source, archives)
@@ -76,6 +72,22 @@ func (p *planRun) postgres(ctx context.Context, r *repository.Repository, name s
 		return errIncomplete(fmt.Errorf("the server has damaged pages, each named above; snapshot %s has them as they are. Restore them from an earlier one, or with `pg_amcheck` find out what they held", receipt.Snapshot.ID.Short()))
 	}
 	return nil
+}
+
+// arrivalOptions are those of a backup of what a server sends.
+func (p *planRun) arrivalOptions(ctx context.Context, r *repository.Repository, name string) (o backup.Options, err error) {
+	o = backup.Options{Type: snapshot.Full, Progress: new(backup.Progress)}
+	if o.Snapshot, err = newSnapshot("", "", nil); err != nil {
+		return o, err
+	}
+	o.Snapshot.Paths = []string{"/" + name}
+	o.Snapshot.SetPlan(p.name)
+	o.Snapshot.SetSource(name)
+	if o.Writer.Compression, err = repository.ParseCompression("auto"); err != nil {
+		return o, err
+	}
+	o.Snapshots, err = p.loadAll(ctx, r)
+	return o, err
 }
 
 // receiveMeanwhile archives the log while the backup runs, with a slot that

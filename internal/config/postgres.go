@@ -20,6 +20,9 @@ type Postgres struct {
 	Method string `yaml:"method,omitempty"`
 	// Databases are those to dump; none means all.
 	Databases []string `yaml:"databases,omitempty,flow"`
+	// BinDir is the folder of PostgreSQL's client programs, if they are not
+	// where packages put them.
+	BinDir string `yaml:"bin_dir,omitempty"`
 	// DataDirectory is where the cluster lies, when this host is its own:
 	// base backups then read it directly.
 	DataDirectory string `yaml:"data_directory,omitempty"`
@@ -49,6 +52,12 @@ func (p Postgres) check(k *checker) {
 	checkOneOf(k.key("wal"), p.WAL, "stream", "push", "both", "none")
 	if p.DataDirectory != "" && !filepath.IsAbs(p.DataDirectory) {
 		k.key("data_directory").report("not an absolute path", "write the whole path, from / on")
+	}
+	if p.BinDir != "" && !filepath.IsAbs(p.BinDir) {
+		k.key("bin_dir").report("not an absolute path", "write the whole path, from / on")
+	}
+	if p.Method == MethodDump && p.WAL != "" && p.WAL != "none" {
+		k.key("wal").report("dumps are not recovered by the log", "remove it, or use method: physical")
 	}
 	if p.Method != MethodDump && len(p.Databases) > 0 {
 		k.key("databases").report("base backups hold the whole cluster", "remove it, or use method: dump")

@@ -30,14 +30,7 @@ func Programs(major int, given string) (string, error) {
 	if given != "" {
 		places = []string{given}
 	} else {
-		places = []string{
-			fmt.Sprintf("/usr/lib/postgresql/%d/bin", major), // Debian, Ubuntu
-			fmt.Sprintf("/usr/pgsql-%d/bin", major),          // Red Hat
-			fmt.Sprintf("/usr/lib/postgresql%d/bin", major),  // SUSE
-			fmt.Sprintf("/usr/libexec/postgresql%d", major),  // Alpine
-			fmt.Sprintf("/usr/local/opt/postgresql@%d/bin", major),
-			fmt.Sprintf("/opt/homebrew/opt/postgresql@%d/bin", major),
-		}
+		places = packagePlaces(major)
 		if path, err := exec.LookPath("postgres"); err == nil {
 			places = append(places, filepath.Dir(path))
 		}
@@ -51,7 +44,20 @@ func Programs(major int, given string) (string, error) {
 		major, strings.Join(places, ", "))
 }
 
-// programVersion asks a server program for its major version; 0 if there is
+// packagePlaces is where packages of the common systems put the programs of a
+// major version.
+func packagePlaces(major int) []string {
+	return []string{
+		fmt.Sprintf("/usr/lib/postgresql/%d/bin", major), // Debian, Ubuntu
+		fmt.Sprintf("/usr/pgsql-%d/bin", major),          // Red Hat
+		fmt.Sprintf("/usr/lib/postgresql%d/bin", major),  // SUSE
+		fmt.Sprintf("/usr/libexec/postgresql%d", major),  // Alpine
+		fmt.Sprintf("/usr/local/opt/postgresql@%d/bin", major),
+		fmt.Sprintf("/opt/homebrew/opt/postgresql@%d/bin", major),
+	}
+}
+
+// programVersion asks a program for its major version; 0 if there is
 // none.
 func programVersion(program string) int {
 	out, err := exec.Command(program, "--version").Output()

@@ -72,7 +72,7 @@ func restoreTo(t *testing.T, r *repository.Repository, s *snapshot.Snapshot, tar
 }
 
 func TestBaseBackup(t *testing.T) {
-	for _, bin := range pgcluster.Versions(t) {
+	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers AS SELECT n, md5(n::text) FROM generate_series(1, 200000) n; CREATE INDEX ON numbers (n)")
 		r := newRepository(t)
@@ -93,12 +93,12 @@ func TestBaseBackup(t *testing.T) {
 		if got := restored.Query("SELECT count(*) || ' ' || max(md5) FROM numbers"); !strings.HasPrefix(got, "200000 f") {
 			t.Errorf("the restored table has %s", got)
 		}
-	}
+	})
 }
 
 // Tablespaces outside of the data directory come along.
 func TestBaseBackupTablespaces(t *testing.T) {
-	for _, bin := range pgcluster.Versions(t) {
+	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		place := filepath.Join(pgcluster.Folder(t), "space")
 		if err := os.Mkdir(place, 0o700); err != nil {
@@ -117,12 +117,12 @@ func TestBaseBackupTablespaces(t *testing.T) {
 		data := filepath.Join(pgcluster.Folder(t), "data")
 		restoreTo(t, r, receipt.Snapshot, data)
 		pgcluster.Run(t, filepath.Join(bin, "pg_verifybackup"), "-n", data)
-	}
+	})
 }
 
 // Damaged pages are reported and the backup says so; it is kept.
 func TestBaseBackupDamaged(t *testing.T) {
-	for _, bin := range pgcluster.Versions(t) {
+	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers AS SELECT n, md5(n::text) FROM generate_series(1, 10000) n")
 		file := filepath.Join(c.Data, c.Query("SELECT pg_relation_filepath('numbers')"))
@@ -144,5 +144,5 @@ func TestBaseBackupDamaged(t *testing.T) {
 		if name := filepath.Base(file); !strings.Contains(warnings.String(), name) || !strings.Contains(warnings.String(), "block 5") {
 			t.Errorf("the warnings do not name block 5 of %s:\n%s", name, &warnings)
 		}
-	}
+	})
 }
