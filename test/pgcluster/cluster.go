@@ -21,6 +21,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"holdfast/test/tools"
 )
 
 // startWithin bounds how long a server may take to accept connections, crash
@@ -41,14 +43,25 @@ type Cluster struct {
 }
 
 // Versions returns the versions that tests run with, and where their programs
-// are.
+// are: the machine's own, and a newer one from the cache of tools.
 func Versions(t testing.TB) map[int]string {
 	t.Helper()
-	const bin = "/usr/lib/postgresql/15/bin"
-	if _, err := os.Stat(filepath.Join(bin, "initdb")); err != nil {
+	const own = "/usr/lib/postgresql/15/bin"
+	if _, err := os.Stat(filepath.Join(own, "initdb")); err != nil {
 		t.Fatalf("PostgreSQL 15 is not here (%v): install it with tools/deps.sh test", err)
 	}
-	return map[int]string{15: bin}
+	return map[int]string{15: own, 17: tools.PostgreSQL(t, 17)}
+}
+
+// Each runs a test with every version, side by side.
+func Each(t *testing.T, test func(t *testing.T, bin string)) {
+	t.Helper()
+	for version, bin := range Versions(t) {
+		t.Run(strconv.Itoa(version), func(t *testing.T) {
+			t.Parallel()
+			test(t, bin)
+		})
+	}
 }
 
 // Folder makes a folder that the server's user may write to, as t.TempDir

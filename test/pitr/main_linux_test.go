@@ -70,9 +70,12 @@ func (s *shop) write(name, content string) {
 // command prepares holdfast to run as the server's user.
 func (s *shop) command(args ...string) *exec.Cmd {
 	cmd := pgcluster.Command(s.binary, append([]string{"--config", s.config, "--cache-dir", filepath.Join(s.dir, "cache")}, args...)...)
-	cmd.Env = append(cmd.Env, "TMPDIR="+s.dir)
+	cmd.Env = append(cmd.Env, "TMPDIR="+s.dir, s.path())
 	return cmd
 }
+
+// path lets the program find the server's programs, wherever they are.
+func (s *shop) path() string { return "PATH=" + s.bin + ":" + os.Getenv("PATH") }
 
 // run runs holdfast and returns what it printed.
 func (s *shop) run(args ...string) string {

@@ -3,6 +3,7 @@ package pitr
 import (
 	"fmt"
 	"math/rand/v2"
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -62,7 +63,7 @@ func checkCluster(t *testing.T, c *pgcluster.Cluster) {
 // and a failover happen; then random instants are restored and compared with
 // what must be there.
 func TestOracle(t *testing.T) {
-	for _, bin := range pgcluster.Versions(t) {
+	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")
 		s := newShop(t, bin, c.DSN(), "stream")
@@ -103,7 +104,7 @@ func TestOracle(t *testing.T) {
 		byName.Stop()
 
 		rng := rand.New(rand.NewPCG(1, uint64(time.Now().UnixNano()))) //nolint:gosec // which instants does not matter
-		for range 6 {
+		for range restores() {
 			m := o.moments[rng.IntN(len(o.moments)-1)]
 			byLSN := s.restore("--to-lsn", m.lsn)
 			o.want(byLSN, m.n, "position "+m.lsn)
@@ -113,7 +114,16 @@ func TestOracle(t *testing.T) {
 			o.want(byTime, m.n, "time "+m.time)
 			byTime.Stop()
 		}
+	})
+}
+
+// restores is how many random instants of each kind are restored. Those who
+// have an hour set HOLDFAST_SOAK=1.
+func restores() int {
+	if os.Getenv("HOLDFAST_SOAK") != "" {
+		return 60
 	}
+	return 3
 }
 
 func waitForReplay(t *testing.T, primary, standby *pgcluster.Cluster) {

@@ -41,7 +41,7 @@ func (s *shop) verify(args ...string) (restoreTest, error) {
 // A restore test finds a good cluster good, a wrong one wrong, and leaves
 // neither traces nor marks in the archive of the original.
 func TestVerify(t *testing.T) {
-	for _, bin := range pgcluster.Versions(t) {
+	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")
 		s := newShop(t, bin, c.DSN(), "stream")
@@ -76,7 +76,7 @@ func TestVerify(t *testing.T) {
 		if left, err := filepath.Glob(filepath.Join(s.dir, "holdfast-verify-*")); err != nil || len(left) > 0 {
 			t.Errorf("left behind: %q, %v", left, err)
 		}
-	}
+	})
 }
 
 func files(t *testing.T, dir string) (names []string) {
@@ -96,7 +96,7 @@ func files(t *testing.T, dir string) (names []string) {
 // Without a log archive a base backup brings its log along, and can be
 // restored to its own end.
 func TestWithoutArchive(t *testing.T) {
-	for _, bin := range pgcluster.Versions(t) {
+	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")
 		o := &oracle{t: t, c: c}
@@ -112,13 +112,13 @@ func TestWithoutArchive(t *testing.T) {
 		if out, err := s.try("restore", "--plan", "shop", "--target", filepath.Join(s.dir, "x")); err == nil || !strings.Contains(out, "cannot be recovered to") {
 			t.Errorf("the end of a log that is not there: %v\n%s", err, out)
 		}
-	}
+	})
 }
 
 // From a connection string to a proven restore in one command; the password
 // in it is not written to holdfast.yaml, and a second run sets nothing up.
 func TestProtect(t *testing.T) {
-	for _, bin := range pgcluster.Versions(t) {
+	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers AS SELECT generate_series(1, 1000) n; CREATE USER backup WITH REPLICATION PASSWORD 'hush-hush'")
 		s := newShop(t, bin, c.DSN(), "none")
@@ -127,7 +127,7 @@ func TestProtect(t *testing.T) {
 		protect := func(dsn string) string {
 			t.Helper()
 			cmd := pgcluster.Command(s.binary, "--config", config, "--cache-dir", filepath.Join(s.dir, "cache"), "protect", dsn, "--to", filepath.Join(s.dir, "new"), "--scratch", s.dir)
-			cmd.Env = append(cmd.Env, "TMPDIR="+s.dir, "XDG_DATA_HOME="+filepath.Join(s.dir, "share"))
+			cmd.Env = append(cmd.Env, "TMPDIR="+s.dir, s.path(), "XDG_DATA_HOME="+filepath.Join(s.dir, "share"))
 			out, err := cmd.CombinedOutput()
 			if err != nil {
 				t.Fatalf("protect: %v\n%s", err, out)
@@ -146,5 +146,5 @@ func TestProtect(t *testing.T) {
 		if again := read(t, config); again != written {
 			t.Errorf("the second run changed holdfast.yaml to\n%s", again)
 		}
-	}
+	})
 }

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"holdfast/test/tools/filelock"
 )
@@ -22,6 +23,35 @@ func cacheDir() (string, error) {
 		return "", fmt.Errorf("finding a cache folder (set HOLDFAST_TEST_CACHE): %w", err)
 	}
 	return filepath.Join(dir, "holdfast-test"), nil
+}
+
+// sharedDir returns where tools are kept that another user runs as well: root,
+// unless a folder on the way to it is closed to others, as /root is.
+func sharedDir(root string) (string, error) {
+	for dir := root; ; dir = filepath.Dir(dir) {
+		info, err := os.Stat(dir)
+		switch {
+		case errors.Is(err, fs.ErrNotExist): // it will be made, and open
+		case err != nil:
+			return "", fmt.Errorf("finding a cache folder: %w", err)
+		case info.Mode().Perm()&0o001 == 0:
+			return fmt.Sprintf("/var/tmp/holdfast-test-%d", os.Getuid()), nil
+		}
+		if dir == filepath.Dir(dir) {
+			return root, nil
+		}
+	}
+}
+
+// making is between the name of a folder and what tells its scratch folder
+// from others.
+const making = ".making-"
+
+// finalFolder returns the name that a scratch folder will have when it is
+// whole.
+func finalFolder(scratch string) string {
+	final, _, _ := strings.Cut(scratch, making)
+	return final
 }
 
 // cached returns the folder root/key, filled by fill on first use. The folder
@@ -43,7 +73,7 @@ func cached(ctx context.Context, root, key string, fill func(context.Context, st
 	if present(dir) { // built by the process we waited for
 		return dir, nil
 	}
-	scratch, err := os.MkdirTemp(root, key+".making-")
+	scratch, err := os.MkdirTemp(root, key+making)
 	if err != nil {
 		return "", err
 	}

@@ -11,5 +11,5 @@
 // folder. A first build of restic takes one to two CPU minutes; to have it
 // before the tests start, run
 //
-//	go run ./test/tools/cmd/install restic restic-sid
+//	go run ./test/tools/cmd/install restic restic-sid postgresql-17
 package tools

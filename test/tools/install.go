@@ -18,6 +18,7 @@ type recipe struct {
 	version string
 	binary  string // path of the program inside the folder that make fills
 	native  bool   // not made by this machine's Go, so its version is no part of the cache key
+	shared  bool   // run by another user too, who may not enter the folder of ours
 	make    func(ctx context.Context, dir string) error
 }
 
@@ -49,11 +50,12 @@ func recipes() map[string]recipe {
 			path: "github.com/rclone/rclone", version: "v1.76.0", main: ".",
 			sum: "h1:Gabl7KmhxyOXyMtFNA/s6wZ3LZ/2x0NP7xZLNEW3Guo=",
 		}),
-		"azurite":    npmProgram("azurite", "3.37.0", "azurite-blob"),
-		"restic-sid": debianProgram("sid", "usr/bin/restic", "restic"),
-		"age":        debianProgram("bookworm", "usr/bin/age", "age"),
-		"zstd":       debianProgram("bookworm", "usr/bin/zstd", "zstd"),
-		"borg":       borg(),
+		"azurite":       npmProgram("azurite", "3.37.0", "azurite-blob"),
+		"restic-sid":    debianProgram("sid", "usr/bin/restic", "restic"),
+		"age":           debianProgram("bookworm", "usr/bin/age", "age"),
+		"zstd":          debianProgram("bookworm", "usr/bin/zstd", "zstd"),
+		"borg":          borg(),
+		"postgresql-17": postgresql("trixie", "17"),
 	}
 }
 
@@ -69,6 +71,9 @@ func Install(ctx context.Context, name string) (string, error) {
 		return "", fmt.Errorf("%w %q: known are %v", ErrUnknown, name, Names())
 	}
 	root, err := cacheDir()
+	if err == nil && r.shared {
+		root, err = sharedDir(root)
+	}
 	if err != nil {
 		return "", err
 	}

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 )
 
 // DefaultMirror is used where the machine names no mirror of its own.
@@ -31,6 +32,35 @@ func Install(ctx context.Context, suite, dir string, packages ...string) error {
 	if err != nil {
 		return err
 	}
+	return unpack(ctx, dir, files)
+}
+
+// InstallClosure downloads the packages with all they depend on, as on a
+// machine that has nothing, and unpacks those of them that wanted chooses into
+// dir.
+func InstallClosure(ctx context.Context, suite, dir string, wanted func(name string) bool, packages ...string) error {
+	debs, err := os.MkdirTemp("", "debs-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(debs)
+	a, err := openArchive(ctx, suite)
+	if err != nil {
+		return err
+	}
+	defer a.close()
+	closure, err := a.closure(ctx, packages)
+	if err != nil {
+		return err
+	}
+	files, err := a.download(ctx, debs, slices.DeleteFunc(closure, func(name string) bool { return !wanted(name) }))
+	if err != nil {
+		return err
+	}
+	return unpack(ctx, dir, files)
+}
+
+func unpack(ctx context.Context, dir string, files []string) error {
 	for _, file := range files {
 		if err := run(exec.CommandContext(ctx, "dpkg", "-x", file, dir)); err != nil {
 			return fmt.Errorf("unpacking %s: %w", filepath.Base(file), err)
@@ -42,22 +72,61 @@ func Install(ctx context.Context, suite, dir string, packages ...string) error {
 // Download fetches the newest version of the packages in the suite's main part
 // into dir and returns the .deb files there. apt checks their signatures.
 func Download(ctx context.Context, suite, dir string, packages ...string) ([]string, error) {
+	a, err := openArchive(ctx, suite)
+	if err != nil {
+		return nil, err
+	}
+	defer a.close()
+	return a.download(ctx, dir, packages)
+}
+
+// archive is one suite of the mirror, with an apt root of its own.
+type archive struct {
+	suite   string
+	root    string
+	options []string
+}
+
+func openArchive(ctx context.Context, suite string) (*archive, error) {
 	root, err := os.MkdirTemp("", "apt-")
 	if err != nil {
 		return nil, err
 	}
-	defer os.RemoveAll(root)
-	options, err := aptRoot(root, suite, mirror())
-	if err != nil {
+	a := &archive{suite: suite, root: root}
+	if a.options, err = aptRoot(root, suite, mirror()); err != nil {
+		a.close()
 		return nil, fmt.Errorf("making an apt root: %w", err)
 	}
-	if err := apt(ctx, dir, options, "update", "-qq"); err != nil {
+	if err := apt(ctx, root, a.options, "update", "-qq"); err != nil {
+		a.close()
 		return nil, fmt.Errorf("reading the package lists of %s: %w", suite, err)
 	}
-	if err := apt(ctx, dir, options, append([]string{"download", "-qq"}, packages...)...); err != nil {
-		return nil, fmt.Errorf("downloading %v from %s: %w", packages, suite, err)
+	return a, nil
+}
+
+func (a *archive) close() { os.RemoveAll(a.root) }
+
+func (a *archive) download(ctx context.Context, dir string, packages []string) ([]string, error) {
+	if err := apt(ctx, dir, a.options, append([]string{"download", "-qq"}, packages...)...); err != nil {
+		return nil, fmt.Errorf("downloading %v from %s: %w", packages, a.suite, err)
 	}
 	return filepath.Glob(filepath.Join(dir, "*.deb"))
+}
+
+var installLine = regexp.MustCompile(`(?m)^Inst (\S+)`)
+
+// closure asks apt, without installing anything, what the packages need.
+func (a *archive) closure(ctx context.Context, packages []string) ([]string, error) {
+	args := append(slices.Clone(a.options), "install", "--simulate", "--no-install-recommends")
+	out, err := exec.CommandContext(ctx, "apt-get", append(args, packages...)...).CombinedOutput()
+	if err != nil {
+		return nil, fmt.Errorf("finding what %v of %s depend on: %w: %s", packages, a.suite, err, bytes.TrimSpace(out))
+	}
+	var names []string
+	for _, line := range installLine.FindAllSubmatch(out, -1) {
+		names = append(names, string(line[1]))
+	}
+	return names, nil
 }
 
 // Suite returns the code name of the machine's own Debian.
