@@ -55,9 +55,9 @@ func (c *command) runStoragePolicy(name string) error {
 	if err != nil {
 		return err
 	}
-	place := lifecycle.Place{
-		Bucket: b.Name, Account: b.Account, Root: b.Root,
-		Immutable: p.configured != nil && p.configured.Immutable != nil,
+	place := lifecycle.Place{Bucket: b.Name, Account: b.Account, Root: b.Root}
+	if p.configured != nil && p.configured.Immutable != nil {
+		place.Immutable = p.configured.Immutable.Policy().For
 	}
 	policyOf := map[app.Kind]func(lifecycle.Place, lifecycle.Role) ([]byte, error){
 		"s3": lifecycle.S3Policy, "azure": lifecycle.AzurePolicy, "gs": lifecycle.GCSPolicy,

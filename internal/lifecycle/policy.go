@@ -1,9 +1,11 @@
 package lifecycle
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"strings"
+	"time"
 )
 
 // Role is somebody who uses a repository, and may do no more than the work
@@ -44,8 +46,9 @@ type Place struct {
 	Bucket, Account string
 	// Root begins the names of the repository's objects, with its last slash.
 	Root string
-	// Immutable tells that objects are locked when they are put.
-	Immutable bool
+	// Immutable is how long objects are locked when they are put; zero: not at
+	// all.
+	Immutable time.Duration
 }
 
 // statement is a part of a policy of S3.
@@ -69,8 +72,15 @@ func S3Policy(p Place, r Role) ([]byte, error) {
 	}
 	if r != Restore {
 		statements = append(statements,
-			statement{Sid: "Add", Action: addActions(p), Resource: objects},
+			statement{Sid: "Add", Action: addActions(), Resource: objects},
 			statement{Sid: "UnlockAfterWork", Action: []string{"s3:DeleteObject"}, Resource: []string{bucket + "/" + p.Root + "locks/*"}},
+		)
+	}
+	if r != Restore && p.Immutable > 0 {
+		lock := []string{"s3:PutObjectRetention"}
+		statements = append(statements,
+			statement{Sid: "Lock", Action: lock, Resource: objects},
+			statement{Sid: "ButForNoLonger", Effect: "Deny", Action: lock, Resource: objects, Condition: longerThan(p.Immutable)},
 		)
 	}
 	if r == Upkeep || r == Admin {
@@ -87,7 +97,7 @@ func S3Policy(p Place, r Role) ([]byte, error) {
 		)
 	}
 	for n := range statements {
-		statements[n].Effect = "Allow"
+		statements[n].Effect = cmp.Or(statements[n].Effect, "Allow")
 	}
 	return indented(map[string]any{"Version": "2012-10-17", "Statement": statements})
 }
@@ -129,12 +139,16 @@ func readActions(r Role) []string {
 	return append(actions, "s3:GetObjectRetention")
 }
 
-func addActions(p Place) []string {
-	actions := []string{"s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}
-	if p.Immutable {
-		actions = append(actions, "s3:PutObjectRetention")
-	}
-	return actions
+func addActions() []string {
+	return []string{"s3:PutObject", "s3:PutObjectTagging", "s3:AbortMultipartUpload", "s3:ListMultipartUploadParts"}
+}
+
+// longerThan is the condition of a denial that keeps a thief of the credentials
+// from locking everything for a century, which somebody would have to pay for.
+// A denial, since not every service tells the length with every request.
+func longerThan(period time.Duration) map[string]any {
+	days := int((period+day-1)/day) + 1 // retentions end at full hours
+	return map[string]any{"NumericGreaterThan": map[string]any{"s3:object-lock-remaining-retention-days": fmt.Sprint(days)}}
 }
 
 // AzurePolicy returns the definition of a custom role and, where that takes
@@ -150,7 +164,7 @@ func AzurePolicy(p Place, r Role) ([]byte, error) {
 	condition := ""
 	if r != Restore {
 		data = append(data, blobs+"write", blobs+"add/action", blobs+"tags/write", blobs+"delete")
-		if p.Immutable {
+		if p.Immutable > 0 {
 			// Not immutableStorage/runAsSuperUser/action: it ends retentions early.
 			actions = append(actions, containers+"immutabilityPolicies/read")
 		}
@@ -188,7 +202,7 @@ func GCSPolicy(p Place, r Role) ([]byte, error) {
 	if r != Restore {
 		permissions = append(permissions, "storage.objects.create", "storage.objects.update", "storage.multipartUploads.create",
 			"storage.multipartUploads.abort", "storage.multipartUploads.list", "storage.multipartUploads.listParts")
-		if p.Immutable {
+		if p.Immutable > 0 {
 			permissions = append(permissions, "storage.objects.setRetention")
 		}
 	}

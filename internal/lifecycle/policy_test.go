@@ -40,7 +40,7 @@ func policyOf(t *testing.T, place lifecycle.Place, r lifecycle.Role) (p s3Policy
 }
 
 func TestS3PoliciesAllowNoMoreThanTheRoleTakes(t *testing.T) {
-	place := lifecycle.Place{Bucket: "b", Root: "repo/", Immutable: true}
+	place := lifecycle.Place{Bucket: "b", Root: "repo/", Immutable: 35 * day}
 	all, locks := []string{"arn:aws:s3:::b/repo/*"}, []string{"arn:aws:s3:::b/repo/locks/*"}
 	for _, test := range []struct {
 		action                         string
@@ -64,7 +64,7 @@ func TestS3PoliciesAllowNoMoreThanTheRoleTakes(t *testing.T) {
 			}
 		}
 	}
-	place.Immutable = false
+	place.Immutable = 0
 	if on := policyOf(t, place, lifecycle.Backup).mayOn("s3:PutObjectRetention"); on != nil {
 		t.Errorf("a backup that locks nothing may lock %v", on)
 	}

@@ -3,6 +3,7 @@ package buckets
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/minio/minio-go/v7"
 	"github.com/minio/minio-go/v7/pkg/credentials"
@@ -68,6 +69,19 @@ func (a *attacker) destroy(versions []minio.ObjectInfo) (overwritten, deleted, e
 	return overwritten, deleted, erased
 }
 
+// lockForAges locks everything for ten years, in the mode that the owner can
+// end, and returns how much of it the service lets it.
+func (a *attacker) lockForAges(versions []minio.ObjectInfo) (n int) {
+	mode, until := minio.Governance, time.Now().AddDate(10, 0, 0)
+	for _, v := range versions {
+		err := a.client.PutObjectRetention(a.t.Context(), a.bucket, v.Key, minio.PutObjectRetentionOptions{Mode: &mode, RetainUntilDate: &until, VersionID: v.VersionID})
+		if err == nil {
+			n++
+		}
+	}
+	return n
+}
+
 // Whoever has the agent's credentials, and even whoever has those of the
 // account, deletes and overwrites everything they can. All snapshots come back.
 func TestAttackersDestroyNothing(t *testing.T) {
@@ -95,6 +109,9 @@ func TestAttackersDestroyNothing(t *testing.T) {
 				a = s.attacker(key, secret)
 			default:
 				a = s.attacker(s.server.AccessKey, s.server.SecretKey)
+			}
+			if n := a.lockForAges(s.versions()); n > 0 && role != "the account" {
+				t.Errorf("%d objects are locked for ten years, for somebody to pay", n)
 			}
 			overwritten, deleted, erased := a.destroy(s.versions())
 			t.Logf("%d overwritten, %d deleted, %d versions erased", overwritten, deleted, erased)
