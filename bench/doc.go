@@ -4,6 +4,7 @@
 //	go run ./bench                  everything, median of three: hours
 //	go run ./bench -quick -runs 1   small data sets: minutes
 //	go run ./bench -quick -enforce  as a guard: fails when holdfast is dearer than restic
+//	go run ./bench -far -quick      repositories on S3 behind a line of 50 ms and 200 Mbit/s
 //	go run ./bench -sets D1 -tools holdfast,restic -steps first,restore
 //
 // One cycle of one tool on one data set is: init, first backup, backup with
@@ -16,6 +17,10 @@
 // CPU is the kernel's user + system time of the process and its children, the
 // figure to trust on a shared machine. Wall time is there too, and means
 // something only when nothing else runs. Memory is the peak resident size.
+//
+// With -far the store is a MinIO of this machine behind a proxy that counts
+// requests and a line that delays and bounds what passes, so neither wall time
+// is free of what they cost; all tools pay the same.
 //
 // Data sets, peers' repositories and logs live under $BENCH, or holdfast-bench
 // in the temporary folder: 15 GB at most. Data sets are kept between runs.
