@@ -30,6 +30,7 @@ type restoreFlags struct {
 	dryRun    bool
 	thaw      thawFlags
 	recovery  recoveryFlags
+	dumps     dumpRestoreFlags
 }
 
 func newRestore(c *command) *cobra.Command {
@@ -54,6 +55,13 @@ of its log, or to a point in time with one of --to-.... The base backup to begin
 with and the timeline to follow are found by themselves, and named; --dry-run
 shows them. The restored server archives nothing until it is told to.
 
+Dumps of a PostgreSQL source are restored into a server with --to-server: the
+roles and tablespaces that it lacks, then each database that holds anything. No
+database that exists is touched without --clean, and whether the server has the
+extensions is looked for first. With --schema and --table, what belongs to them
+comes along. As files, dumps are restored like any other, and pg_restore reads
+them.
+
 Packs in a storage class that cannot be read at once are thawed with --thaw: all
 that the restore needs in one go. Run the command again when they are readable,
 or let it wait with --thaw-wait.
@@ -63,14 +71,19 @@ exit code is 1. Of a damaged file nothing is left that could be taken for it.`,
 		Example: `  holdfast restore latest --target /tmp/back
   holdfast restore latest:/home/ann --target /home/ann --include '*.odt' --verify
   holdfast restore 3f9a0c11 --target /srv --delete --dry-run -vv
-  holdfast restore --plan shop --to-time "2026-05-01 12:30:00" --target /srv/pg --start`,
+  holdfast restore --plan shop --to-time "2026-05-01 12:30:00" --target /srv/pg --start
+  holdfast restore --plan shop --to-server postgres://postgres@db2/postgres
+  holdfast restore --plan shop --to-server postgres://postgres@db/postgres --database shop --table items --into rescue`,
 		Args: func(cmd *cobra.Command, args []string) error {
-			if f.recovery.wanted() {
+			if f.recovery.wanted() || f.dumps.wanted() {
 				return noArgs(cmd, args)
 			}
 			return oneSnapshot(cmd, args)
 		},
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if f.dumps.wanted() {
+				return c.runDumpRestore(cmd.Context(), &f)
+			}
 			if f.recovery.wanted() {
 				o, err := f.options(c)
 				if err != nil {
@@ -95,6 +108,7 @@ exit code is 1. Of a damaged file nothing is left that could be taken for it.`,
 	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "change nothing, only tell what would be done; with -vv for each file")
 	f.thaw.register(fl)
 	f.recovery.register(fl)
+	f.dumps.register(fl)
 	return cmd
 }
 

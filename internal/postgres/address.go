@@ -16,6 +16,8 @@ type Address struct {
 	url      *url.URL
 	settings []string // key='value', if it is no URL
 	password string
+	// Shown tells that the connection string has a password in it.
+	Shown bool
 }
 
 // ParseAddress takes a connection string apart, in either of libpq's forms.
@@ -39,6 +41,8 @@ var (
 
 func (a *Address) fromURL(u *url.URL) error {
 	query := u.Query()
+	_, shown := u.User.Password()
+	a.Shown = shown || query.Has("password")
 	if query.Has("sslpassword") {
 		return errKeyPassword
 	}
@@ -68,7 +72,9 @@ func (a *Address) fromSettings(dsn string) error {
 		switch key {
 		case "sslpassword":
 			return errKeyPassword
-		case "password", "dbname":
+		case "password":
+			a.Shown = true
+		case "dbname":
 		default:
 			a.settings = append(a.settings, key+"="+quoteSetting(value))
 		}

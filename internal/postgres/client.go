@@ -156,9 +156,15 @@ func (o *Output) finish() error {
 	return o.result
 }
 
-// Feed runs a program with content on its standard input, if any, and returns
-// what it printed. It may end well without having read all.
-func (c Client) Feed(ctx context.Context, content func(w io.Writer) error, program string, args ...string) (stdout []byte, err error) {
+// Printed is what a program printed, and the last of what it said beside that.
+type Printed struct {
+	Out  []byte
+	Said string
+}
+
+// Feed runs a program with content on its standard input, if any. It may end
+// well without having read all.
+func (c Client) Feed(ctx context.Context, content func(w io.Writer) error, program string, args ...string) (p Printed, err error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	cmd, said := c.command(ctx, program, args)
@@ -167,11 +173,11 @@ func (c Client) Feed(ctx context.Context, content func(w io.Writer) error, progr
 	var in io.WriteCloser
 	if content != nil {
 		if in, err = cmd.StdinPipe(); err != nil {
-			return nil, &ProgramError{program, "", err}
+			return p, &ProgramError{program, "", err}
 		}
 	}
 	if err := cmd.Start(); err != nil {
-		return nil, &ProgramError{program, "", err}
+		return p, &ProgramError{program, "", err}
 	}
 	var unread error
 	if content != nil {
@@ -184,13 +190,14 @@ func (c Client) Feed(ctx context.Context, content func(w io.Writer) error, progr
 		in.Close() //nolint:errcheck // the program may have closed it
 	}
 	err = cmd.Wait()
+	p = Printed{out.Bytes(), said.String()}
 	switch {
 	case unread != nil:
-		return nil, unread
+		return p, unread
 	case err != nil:
-		return out.Bytes(), &ProgramError{program, said.String(), err}
+		return p, &ProgramError{program, p.Said, err}
 	}
-	return out.Bytes(), nil
+	return p, nil
 }
 
 // tailBytes is how much of what a program says is kept: its last words.

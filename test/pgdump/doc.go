@@ -1,0 +1,2 @@
+// Package pgdump proves dumps and their restore on real servers.
+package pgdump
