@@ -21,9 +21,9 @@ PostgreSQL's archive_command. 'wal fetch' is its restore_command.
 
 The log is compressed by zstd, encrypted by age and signed. The database host
 can write it, but not read it.`,
-		Example: "  holdfast wal init --plan shop\n  holdfast wal receive --plan shop\n  holdfast wal status --plan shop",
+		Example: "  holdfast wal init --plan shop\n  holdfast wal receive --plan shop\n  holdfast wal status --plan shop\n  holdfast wal prune --plan shop",
 	}
-	cmd.AddCommand(newWALInit(c), newWALReceive(c), newWALPush(c), newWALFetch(c), newWALStatus(c))
+	cmd.AddCommand(newWALInit(c), newWALReceive(c), newWALPush(c), newWALFetch(c), newWALStatus(c), newWALPrune(c))
 	return cmd
 }
 

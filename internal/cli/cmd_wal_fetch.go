@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"holdfast/internal/logarchive"
+	"holdfast/internal/postgres"
 	"holdfast/internal/wal"
 )
 
@@ -21,7 +22,7 @@ const (
 
 func newWALFetch(c *command) *cobra.Command {
 	var f walFlags
-	var socket string
+	var socket, until string
 	cmd := &cobra.Command{
 		Use:   "fetch [flags] NAME PATH",
 		Short: "Bring back one file of the log (restore_command)",
@@ -40,11 +41,12 @@ Without holdfast.yaml, name the repository with -r and the source with --source.
 			if socket != "" {
 				return fetchExit(wal.Collect(cmd.Context(), socket, args[0], args[1]))
 			}
-			return fetchExit(c.runWALFetch(cmd.Context(), f, args[0], args[1]))
+			return fetchExit(c.runWALFetch(cmd.Context(), f, until, args[0], args[1]))
 		},
 	}
 	f.register(cmd.Flags())
 	cmd.Flags().StringVar(&socket, "socket", "", "ask the holdfast that restores, at its `socket`, instead of the archive")
+	cmd.Flags().StringVar(&until, "until", "", "take the log for ended at this `position` if what follows is missing")
 	return cmd
 }
 
@@ -59,14 +61,21 @@ func fetchExit(err error) error {
 	return &codeError{exitStopRecovery, err}
 }
 
-func (c *command) runWALFetch(ctx context.Context, f walFlags, name, path string) error {
+func (c *command) runWALFetch(ctx context.Context, f walFlags, until, name, path string) error {
+	var end postgres.LSN
+	if until != "" {
+		var err error
+		if end, err = postgres.ParseLSN(until); err != nil {
+			return fmt.Errorf("--until: %w", err)
+		}
+	}
 	archives, err := c.readableLogs(ctx, f)
 	if err != nil {
 		return err
 	}
 	var failures []error
 	for _, archive := range archives {
-		err = wal.Fetch(ctx, name, path, wal.FetchOptions{Archive: archive})
+		err = wal.Fetch(ctx, name, path, wal.FetchOptions{Archive: archive, Until: end})
 		if err == nil {
 			c.ui.message(walMessage{"wal_fetched", path})
 			return nil

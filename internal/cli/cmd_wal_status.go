@@ -4,10 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"holdfast/internal/logarchive"
+	"holdfast/internal/pitr"
 	"holdfast/internal/wal"
 )
 
@@ -20,7 +23,11 @@ func newWALStatus(c *command) *cobra.Command {
 timeline, from when to when, and what is missing in between. A gap means that
 nothing after it can be restored from a base backup before it.
 
-Exit code 1 when there is a gap, or when the newest log is older than the
+Base backups are shown with what they are good for: any instant from then on,
+this point only (what 'wal prune' leaves of those before the window of
+keep.within), or lost, when the log that they cannot do without is gone.
+
+Exit code 1 when a base backup is lost, there is a gap, or when the newest log is older than the
 plan's promised RPO.`,
 		Example: "  holdfast wal status --plan shop --json",
 		Args:    noArgs,
@@ -42,34 +49,93 @@ type logRangeMessage struct {
 
 // logStatusMessage is the state of one log archive.
 type logStatusMessage struct {
-	MessageType string            `json:"message_type"` // "log_status"
-	Location    string            `json:"location"`
-	Ranges      []logRangeMessage `json:"ranges"`
-	Gaps        []string          `json:"gaps"`
+	MessageType string              `json:"message_type"` // "log_status"
+	Location    string              `json:"location"`
+	Ranges      []logRangeMessage   `json:"ranges"`
+	Gaps        []string            `json:"gaps"`
+	Pruned      []string            `json:"pruned"`
+	Backups     []baseBackupMessage `json:"base_backups"`
 }
 
 func (c *command) runWALStatus(ctx context.Context, f walFlags) error {
-	archives, err := c.readableLogs(ctx, f)
+	source, repositories, err := c.logPlaces(f)
 	if err != nil {
 		return err
 	}
-	broken := false
-	for _, archive := range archives {
-		status, err := wal.Inspect(ctx, archive)
-		if err != nil {
-			return fmt.Errorf("%s: %w", archive.Location(), err)
+	var failures []error
+	for _, l := range repositories {
+		if err := c.showLogStatus(ctx, l, source, f); err != nil {
+			failures = append(failures, fmt.Errorf("log archive of %s: %w", l.name, err))
 		}
-		broken = broken || len(status.Gaps) > 0
-		c.printLogStatus(archive.Location(), status)
 	}
-	if broken {
-		return errors.New("the log archive has gaps; take a new base backup, and find out why")
+	return errors.Join(failures...)
+}
+
+// showLogStatus prints the state of the log archive in one repository.
+func (c *command) showLogStatus(ctx context.Context, l logRepository, source string, f walFlags) error {
+	archive, err := c.openLog(ctx, l, source, true, false)
+	if err != nil {
+		return err
+	}
+	status, err := wal.Inspect(ctx, archive)
+	if err != nil {
+		return err
+	}
+	plan, err := c.baseBackups(ctx, l, archive, source, f, status)
+	if err != nil {
+		// Who may read the log alone still learns of gaps.
+		c.ui.warn("look at the base backups", l.name, err)
+		plan = &pitr.PrunePlan{}
+	}
+	m := c.printLogStatus(archive.Location(), status, plan)
+	switch {
+	case len(m.Gaps) > 0:
+		return errors.New("it has gaps; take a new base backup, and find out why")
+	case slices.ContainsFunc(m.Backups, func(b baseBackupMessage) bool { return b.Reach == pitr.ReachLost }):
+		return errors.New("a base backup lacks the log that it needs; it cannot be restored")
 	}
 	return nil
 }
 
-func (c *command) printLogStatus(location string, status *wal.Status) {
-	m := logStatusMessage{MessageType: "log_status", Location: location, Ranges: []logRangeMessage{}, Gaps: []string{}}
+// baseBackups finds out what the base backups are good for, and what pruning
+// leaves on purpose.
+func (c *command) baseBackups(ctx context.Context, l logRepository, archive *logarchive.Archive, source string, f walFlags, status *wal.Status) (*pitr.PrunePlan, error) {
+	r, err := c.openPlace(ctx, l.place)
+	if err != nil {
+		return nil, err
+	}
+	snapshots, err := c.loadAll(ctx, r)
+	if err = errors.Join(err, r.Close()); err != nil {
+		return nil, err
+	}
+	segments, err := archive.List(ctx, "")
+	if err != nil {
+		return nil, err
+	}
+	facts := pitr.PruneFacts{Facts: factsOf(status), Segments: segments, Now: time.Now()}
+	facts.Points = pitr.Points(snapshots, source)
+	if cfg, err := c.loadConfig(); err == nil {
+		if _, plan, err := logPlan(cfg, f); err == nil {
+			facts.Window = windowFrom(windowOf(plan, l.name))
+		}
+	}
+	return pitr.PlanPrune(facts), nil
+}
+
+// factsOf takes from the state of the log what a recovery has to know.
+func factsOf(status *wal.Status) pitr.Facts {
+	facts := pitr.Facts{Histories: status.Histories}
+	for _, part := range status.Parts {
+		facts.Log = append(facts.Log, pitr.LogPart{Range: part.Range, To: part.To})
+	}
+	return facts
+}
+
+func (c *command) printLogStatus(location string, status *wal.Status, plan *pitr.PrunePlan) logStatusMessage {
+	m := logStatusMessage{
+		MessageType: "log_status", Location: location, Ranges: []logRangeMessage{},
+		Gaps: []string{}, Pruned: []string{}, Backups: []baseBackupMessage{},
+	}
 	c.ui.printf("log archive %s\n", location)
 	if len(status.Parts) == 0 {
 		c.ui.printf("  nothing is archived yet\n")
@@ -83,8 +149,18 @@ func (c *command) printLogStatus(location string, status *wal.Status) {
 		c.ui.printf("  timeline %d  %s to %s  archived %s to %s\n", r.Timeline, r.Start, r.End, r.From, r.To)
 	}
 	for _, gap := range status.Gaps {
+		if harmless(gap, plan.Floors) {
+			m.Pruned = append(m.Pruned, gap.String())
+			continue
+		}
 		m.Gaps = append(m.Gaps, gap.String())
 		c.ui.printf("  GAP  %s\n", gap)
 	}
+	for _, point := range plan.Points {
+		b := newBaseBackupMessage(point)
+		m.Backups = append(m.Backups, b)
+		c.ui.printf("  base backup %s\n", b)
+	}
 	c.ui.message(m)
+	return m
 }

@@ -162,7 +162,7 @@ func (run *recovery) choose(ctx context.Context, r *repository.Repository, from 
 	if err != nil || archive == nil || choice.Point.Held {
 		return choice, "", err
 	}
-	command, err := run.restoreCommand()
+	command, err := run.restoreCommand(choice)
 	return choice, command, err
 }
 
@@ -187,24 +187,28 @@ func (c *command) recoveryFacts(ctx context.Context, r *repository.Repository, f
 	if err != nil {
 		return facts, nil, err
 	}
-	for _, part := range status.Parts {
-		facts.Log = append(facts.Log, pitr.LogPart{Range: part.Range, To: part.To})
-	}
-	facts.Histories = status.Histories
+	points := facts.Points
+	facts = factsOf(status)
+	facts.Points = points
 	return facts, archive, nil
 }
 
 // restoreCommand is how the restored server gets its log: this very program,
 // with what it was told about where things are.
-func (run *recovery) restoreCommand() (string, error) {
+func (run *recovery) restoreCommand(choice *pitr.Choice) (string, error) {
 	program, err := os.Executable()
 	if err != nil {
 		return "", fmt.Errorf("find this program: %w", err)
 	}
 	words := []string{program, "wal", "fetch", "--quiet"}
 	for _, flag := range []struct{ name, value string }{
-		{"--config", run.global.config}, {"--repo", run.global.repo}, {"--password-file", run.global.passwordFile},
-		{"--cache-dir", run.global.cacheDir}, {"--plan", run.f.log.plan}, {"--source", run.source},
+		{"--config", run.global.config},
+		{"--repo", run.global.repo},
+		{"--password-file", run.global.passwordFile},
+		{"--cache-dir", run.global.cacheDir},
+		{"--plan", run.f.log.plan},
+		{"--source", run.source},
+		{"--until", untilOf(choice, run.wish)},
 	} {
 		if flag.value == "" {
 			continue
@@ -222,6 +226,16 @@ func (run *recovery) restoreCommand() (string, error) {
 		words[k] = shellQuote(strings.ReplaceAll(word, "%", "%%"))
 	}
 	return strings.Join(append(words, `"%f"`, `"%p"`), " "), nil
+}
+
+// untilOf returns where the log ends for a server that recovers to the end of
+// its backup and no further: it reads ahead, and what comes after may have
+// been pruned.
+func untilOf(choice *pitr.Choice, wish pitr.Wish) string {
+	if !wish.Immediate {
+		return ""
+	}
+	return choice.Point.End.String()
 }
 
 // checkTarget refuses a target that holds something else, or a cluster that

@@ -124,7 +124,11 @@ func (t *restoreTest) prove(ctx context.Context, scratch, data string, choice *p
 		}
 	}
 	if archive != nil && !choice.Point.Held {
-		delivery, err := wal.NewDelivery(ctx, filepath.Join(scratch, "wal"), wal.FetchOptions{Archive: archive, Stream: choice.Point.System}, ownOne)
+		from := wal.FetchOptions{Archive: archive, Stream: choice.Point.System}
+		if wish.Immediate {
+			from.Until = choice.Point.End
+		}
+		delivery, err := wal.NewDelivery(ctx, filepath.Join(scratch, "wal"), from, ownOne)
 		if err != nil {
 			return nil, err
 		}

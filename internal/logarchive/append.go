@@ -193,23 +193,3 @@ func (ap *Appender) same(ctx context.Context, t *Ticket) error {
 	t.record = archived
 	return nil
 }
-
-// Remove takes segments out of the archive: first the records, so that no
-// record is left without its payload. What is gone already is no error.
-func (a *Archive) Remove(ctx context.Context, segments []Segment) error {
-	for _, s := range segments {
-		r, err := a.Record(ctx, s)
-		if errors.Is(err, storage.ErrNotFound) {
-			continue
-		}
-		if err != nil {
-			return fmt.Errorf("remove from the log archive: %w", err)
-		}
-		for _, key := range []string{recordKey(a.o.Source, s), folder(a.o.Source, s) + r.Object} {
-			if err := a.store.Delete(ctx, key); err != nil && !errors.Is(err, storage.ErrNotFound) {
-				return fmt.Errorf("remove %s from the log archive: %w", s.Name, err)
-			}
-		}
-	}
-	return nil
-}

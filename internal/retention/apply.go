@@ -204,7 +204,7 @@ func hasTags(sn Snapshot, tags TagList) bool {
 }
 
 func (s *selection) within(d Duration, t time.Time) bool {
-	return d != Duration{} && t.After(d.before(s.newest))
+	return d != Duration{} && t.After(d.Before(s.newest))
 }
 
 // count uses up one of the rule's count if the snapshot begins a new period or

@@ -106,10 +106,10 @@ func (d Duration) String() string {
 	return s.String()
 }
 
-// before returns the instant that lies d before t, on the calendar of t's
+// Before returns the instant that lies d before t, on the calendar of t's
 // zone: months and days first, so that daylight saving does not shift the
 // hour, hours last. A day that its month lacks runs on into the next month.
-func (d Duration) before(t time.Time) time.Time {
+func (d Duration) Before(t time.Time) time.Time {
 	return t.AddDate(-d.Years, -d.Months, -d.Days).Add(-time.Duration(d.Hours) * time.Hour)
 }
 

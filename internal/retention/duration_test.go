@@ -67,7 +67,7 @@ func TestDurationBefore(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if got := d.before(end).Format("2006-01-02 15:04"); got != want {
+		if got := d.Before(end).Format("2006-01-02 15:04"); got != want {
 			t.Errorf("%s before %v is %s, want %s", text, end, got, want)
 		}
 	}
@@ -85,6 +85,6 @@ func FuzzParseDuration(f *testing.F) {
 		if again, err := ParseDuration(d.String()); err != nil || again != d {
 			t.Errorf("%q is %+v, written %q, read %+v, %v", s, d, d, again, err)
 		}
-		d.before(now)
+		d.Before(now)
 	})
 }

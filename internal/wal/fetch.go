@@ -27,6 +27,9 @@ type FetchOptions struct {
 	Archive *logarchive.Archive
 	// Stream is the cluster; "" finds out from the data directory.
 	Stream string
+	// Until, if not 0, is how far the log is wanted: a segment that begins
+	// there or later need not be archived, and is the end of the log then.
+	Until postgres.LSN
 }
 
 // Fetch writes the archived file of a name to path, as restore_command must:
@@ -128,6 +131,9 @@ func (o FetchOptions) missing(ctx context.Context, f postgres.FileName) error {
 	if later < 0 {
 		return o.beyond(ctx, f)
 	}
+	if size := int64(line[later].End - line[later].Start); o.Until != 0 && f.Start(size) >= o.Until {
+		return ErrEnd
+	}
 	earlier := slices.ContainsFunc(line, func(s logarchive.Segment) bool { return s.Kind == logarchive.Whole && s.Name < name })
 	if !earlier && f.Timeline > 1 {
 		branches, err := o.history(ctx, f.Timeline)
@@ -159,6 +165,9 @@ func (o FetchOptions) beyond(ctx context.Context, f postgres.FileName) error {
 		}
 		at := slices.IndexFunc(branches, func(b postgres.Branch) bool { return b.Timeline == f.Timeline })
 		size := int64(s.End - s.Start)
+		if o.Until != 0 && f.Start(size) >= o.Until {
+			return ErrEnd
+		}
 		if at >= 0 && f.Start(size)+postgres.LSN(size) <= branches[at].At {
 			return fmt.Errorf("%w: timeline %d has no more, and timeline %d branched off it later, at %s", ErrGap, f.Timeline, s.Line, branches[at].At)
 		}

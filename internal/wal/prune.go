@@ -1,0 +1,88 @@
+package wal
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"holdfast/internal/logarchive"
+	"holdfast/storage"
+)
+
+// strayAge is how old a payload without a record must be to be taken for left
+// behind: an upload still under way gets its record within minutes.
+const strayAge = 24 * time.Hour
+
+// LinkedSlices returns the slices at the ends of whole segments that what
+// comes after names as the one before it. It reads the records of those few
+// segments only.
+func LinkedSlices(ctx context.Context, a *logarchive.Archive, segments []logarchive.Segment) (map[logarchive.Segment]bool, error) {
+	whole := map[edge]bool{}
+	begins := map[edge][]logarchive.Segment{}
+	for _, s := range segments {
+		if s.Kind == logarchive.Whole {
+			whole[edge{s.Stream, s.Line, s.End}] = true
+		}
+		if s.Kind == logarchive.Whole || s.Kind == logarchive.Slice {
+			at := edge{s.Stream, s.Line, s.Start}
+			begins[at] = append(begins[at], s)
+		}
+	}
+	linked := map[logarchive.Segment]bool{}
+	for _, s := range segments {
+		end := edge{s.Stream, s.Line, s.End}
+		if s.Kind != logarchive.Slice || !whole[end] {
+			continue
+		}
+		named, err := namedBy(ctx, a, s, begins[end])
+		if err != nil {
+			return nil, err
+		}
+		if named {
+			linked[s] = true
+		}
+	}
+	return linked, nil
+}
+
+// edge is a place where segments meet.
+type edge struct {
+	stream string
+	line   uint32
+	at     logarchive.Position
+}
+
+// namedBy tells whether one of the segments that follow names a slice.
+func namedBy(ctx context.Context, a *logarchive.Archive, slice logarchive.Segment, next []logarchive.Segment) (bool, error) {
+	r, err := a.Record(ctx, slice)
+	if errors.Is(err, storage.ErrNotFound) {
+		return false, nil // superseded since the listing
+	}
+	if err != nil {
+		return false, err
+	}
+	for _, s := range next {
+		follower, err := a.Record(ctx, s)
+		if errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		if follower.Previous == r.Link() {
+			return true, nil
+		}
+	}
+	return false, nil
+}
+
+// OldStrays returns the payloads without a record that may be removed.
+func OldStrays(survey *logarchive.Survey, now time.Time) []logarchive.Stray {
+	var old []logarchive.Stray
+	for _, s := range survey.Strays {
+		if !s.Stored.IsZero() && now.Sub(s.Stored) > strayAge {
+			old = append(old, s)
+		}
+	}
+	return old
+}
