@@ -19,6 +19,7 @@ const maxKeysTried = 20
 type openKey struct {
 	id     id.ID
 	master *seal.Key
+	sound  bool // its file is what was written
 }
 
 // findKey returns the first of the keys that the password opens and that fits:
@@ -33,6 +34,7 @@ func findKey(ctx context.Context, s storage.Store, ids []id.ID, password []byte,
 	}
 	var tried keyTrial
 	for _, i := range ids[:min(len(ids), maxKeysTried)] {
+		damaged := len(tried.damage)
 		master, err := tried.open(ctx, s, i, password)
 		if err != nil {
 			return openKey{}, err
@@ -41,7 +43,7 @@ func findKey(ctx context.Context, s storage.Store, ids []id.ID, password []byte,
 			continue
 		}
 		if tried.misfit = fits(master); tried.misfit == nil {
-			return openKey{i, master}, nil
+			return openKey{i, master, len(tried.damage) == damaged}, nil
 		}
 		if !IsCorrupt(tried.misfit) {
 			return openKey{}, tried.misfit
@@ -53,7 +55,7 @@ func findKey(ctx context.Context, s storage.Store, ids []id.ID, password []byte,
 // keyTrial gathers why keys did not open.
 type keyTrial struct {
 	wrong  int     // sound keys of other passwords
-	damage []error // damaged keys
+	damage []error // of damaged keys, those that open all the same included
 	misfit error   // of a key that opened
 }
 
@@ -70,12 +72,14 @@ func (t *keyTrial) open(ctx context.Context, s storage.Store, i id.ID, password 
 		t.damage = append(t.damage, damage)
 		return nil, nil
 	}
+	if damage != nil {
+		t.damage = append(t.damage, damage)
+	}
 	master, err := f.Open(password)
 	switch {
 	case err == nil:
 		return master, nil
 	case damage != nil:
-		t.damage = append(t.damage, damage)
 	case errors.Is(err, seal.ErrWrongPassword):
 		t.wrong++
 	default:

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
+	"strings"
 
 	"holdfast/repository/id"
 	"holdfast/repository/internal/chunk"
@@ -42,7 +44,8 @@ func Init(ctx context.Context, s storage.Store, in InitOptions, o Options) (*Rep
 }
 
 func initRepositoryIn(ctx context.Context, s storage.Store, in InitOptions, o Options) (*Repository, error) {
-	if err := mustBeVacant(ctx, s); err != nil {
+	keys, err := mustBeVacant(ctx, s)
+	if err != nil {
 		return nil, err
 	}
 	cfg, err := newConfig(in)
@@ -54,7 +57,7 @@ func initRepositoryIn(ctx context.Context, s storage.Store, in InitOptions, o Op
 		return nil, err
 	}
 	r.config = cfg
-	made, err := r.firstKey(ctx, in)
+	made, err := r.firstKey(ctx, in, keys)
 	if err != nil {
 		return nil, err
 	}
@@ -69,33 +72,55 @@ func initRepositoryIn(ctx context.Context, s storage.Store, in InitOptions, o Op
 }
 
 // mustBeVacant returns an ErrExists when the store holds a repository, or
-// anything that only a repository leaves behind.
-func mustBeVacant(ctx context.Context, s storage.Store) error {
+// anything that only a repository leaves behind but keys, which it returns.
+func mustBeVacant(ctx context.Context, s storage.Store) (keys []id.ID, err error) {
 	found, err := hasConfig(ctx, s)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if found {
-		return ErrExists
+		return nil, ErrExists
 	}
-	for _, folder := range []string{SnapshotFile.folder(), IndexFile.folder(), PackFile.folder(), foreignFolder} {
-		err := s.List(ctx, folder, func(found storage.Info) error {
+	// One listing of all is one request where there is next to nothing.
+	others := 0
+	look := func(found storage.Info) error {
+		switch folder, name, _ := strings.Cut(found.Key, "/"); folder + "/" {
+		case SnapshotFile.folder(), IndexFile.folder(), PackFile.folder(), foreignFolder:
 			return fmt.Errorf("%w, but its config is lost (%s is there): bring config back from another copy, or use an empty place", ErrExists, found.Key)
-		})
-		if err != nil {
-			return err
+		case KeyFile.folder():
+			if i, err := id.Parse(name); err == nil {
+				keys = append(keys, i)
+			}
+		default:
+			if others++; others > maxOthers {
+				return errManyOthers
+			}
+		}
+		return nil
+	}
+	err = s.List(ctx, "", look)
+	if !errors.Is(err, errManyOthers) && !errors.Is(err, fs.ErrPermission) {
+		return keys, err
+	}
+	// What others have there is none of our business, nor readable always.
+	keys, others = nil, 0
+	for _, folder := range []string{SnapshotFile.folder(), IndexFile.folder(), PackFile.folder(), foreignFolder, KeyFile.folder()} {
+		if err := s.List(ctx, folder, look); err != nil {
+			return nil, err
 		}
 	}
-	return nil
+	return keys, nil
 }
 
+// maxOthers is how many objects of others a look around a place may meet
+// before it looks only where a repository has its files.
+const maxOthers = 500
+
+var errManyOthers = errors.New("many other objects")
+
 // firstKey makes the master key and a key file for it, or takes up what an
-// Init left behind that was cut off; made tells which.
-func (r *Repository) firstKey(ctx context.Context, in InitOptions) (made bool, err error) {
-	ids, err := fileIDs(ctx, r.store, KeyFile)
-	if err != nil {
-		return false, err
-	}
+// Init left behind that was cut off, one of ids; made tells which.
+func (r *Repository) firstKey(ctx context.Context, in InitOptions, ids []id.ID) (made bool, err error) {
 	for _, i := range ids[:min(len(ids), maxKeysTried)] {
 		var tried keyTrial
 		master, err := tried.open(ctx, r.store, i, in.Password)

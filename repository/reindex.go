@@ -94,7 +94,14 @@ func (p *Reindex) Execute(ctx context.Context) error {
 	if err := p.r.RemoveFiles(ctx, IndexFile, p.Replaced, nil); err != nil {
 		return err
 	}
-	return p.r.LoadIndex(ctx)
+	// Under the exclusive lock nobody else changes what is there.
+	gone := id.NewSet(p.Replaced...)
+	live := slices.DeleteFunc(p.r.index.Files(), gone.Has)
+	if err := p.r.index.Sync(ctx, live, p.r.loadIndexFile); err != nil {
+		return err
+	}
+	p.r.retainPacks()
+	return nil
 }
 
 // save stores what the replaced files list, but for the dropped packs.
@@ -110,7 +117,7 @@ func (p *Reindex) save(ctx context.Context) error {
 		if len(batch) == 0 {
 			return nil
 		}
-		_, err := p.r.saveUnpacked(ctx, IndexFile, index.Encode(batch))
+		_, err := p.r.SaveIndex(ctx, batch)
 		clear(batch)
 		batch, size = batch[:0], 0
 		return err

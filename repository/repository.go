@@ -25,6 +25,7 @@ type Repository struct {
 	config  Config
 	key     *seal.Key
 	keyID   id.ID
+	keys    KeysRead
 	options Options
 
 	codec   *codec.Codec
@@ -94,6 +95,10 @@ func Open(ctx context.Context, s storage.Store, o Options) (*Repository, error) 
 	})
 	if err == nil {
 		r.keyID, r.key = found.id, found.master
+		r.keys.Listed = keys
+		if found.sound {
+			r.keys.Sound = found.id
+		}
 		r.config, err = decodeConfig(plain)
 	}
 	if err != nil {
@@ -134,6 +139,18 @@ func (r *Repository) Config() Config { return r.config }
 
 // KeyID returns the ID of the key that opened the repository.
 func (r *Repository) KeyID() id.ID { return r.keyID }
+
+// KeysRead tells what Open has seen of the keys: for those who would read
+// them at once again.
+type KeysRead struct {
+	Listed []id.ID
+	// Sound is the key in use if its file is what was written. A damaged one
+	// may open the repository, too.
+	Sound id.ID
+}
+
+// KeysRead tells what Open has seen of the keys.
+func (r *Repository) KeysRead() KeysRead { return r.keys }
 
 // Location names the place of the repository, without secrets.
 func (r *Repository) Location() string { return r.store.Location() }

@@ -56,6 +56,7 @@ func (c *command) runCheck(ctx context.Context, o verify.Options) error {
 		mode = repository.Shared
 	}
 	return c.work(ctx, mode, func(ctx context.Context, r *repository.Repository) error {
+		o.Opened = mode == repository.Exclusive
 		report, err := c.check(ctx, r, o)
 		if err != nil {
 			return err

@@ -21,8 +21,9 @@ import (
 // none are kept, deletions would be refused: what is locked stays, and stays
 // in the index, so that later backups can use it.
 func (p *PrunePlan) spareLocked(ctx context.Context) error {
+	packs := slices.Concat(p.unindexed, p.Remove(), p.Repack())
 	locker, ok := storage.As[storage.Locker](p.repo.Store())
-	if !ok {
+	if !ok || len(packs) == 0 && len(p.repo.PlanReindex(p.isForgotten, p.damaged).Replaced) == 0 {
 		return nil
 	}
 	err := locker.CheckLocking(ctx)
@@ -33,7 +34,7 @@ func (p *PrunePlan) spareLocked(ctx context.Context) error {
 		return fmt.Errorf("find out what is locked: %w", err)
 	}
 	a := lockAsker{p: p, locker: locker, until: make(map[id.ID]time.Time)}
-	if err := a.ask(ctx, repository.PackFile, slices.Concat(p.unindexed, p.Remove(), p.Repack())); err != nil {
+	if err := a.ask(ctx, repository.PackFile, packs); err != nil {
 		return err
 	}
 	if keepsVersions(ctx, p.repo.Store()) {

@@ -21,6 +21,9 @@ const loadsAtOnce = 8
 // has read the config and one key, but nobody looks at the other keys until
 // the day they are needed.
 func (c *checker) checkSmallFiles(ctx context.Context, _ *Report) error {
+	if c.options.Opened {
+		return c.checkKeys(ctx)
+	}
 	if err := c.checkFile(ctx, repository.ConfigFile, id.ID{}); err != nil {
 		return err
 	}
@@ -32,6 +35,21 @@ func (c *checker) checkSmallFiles(ctx context.Context, _ *Report) error {
 			return c.checkFile(ctx, kind, i)
 		})
 		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkKeys checks the keys, all but the one that opening has read and found
+// right.
+func (c *checker) checkKeys(ctx context.Context) error {
+	read := c.r.KeysRead()
+	for _, i := range read.Listed { // few, and one at a time is fine
+		if i == read.Sound {
+			continue
+		}
+		if err := c.checkFile(ctx, repository.KeyFile, i); err != nil {
 			return err
 		}
 	}

@@ -46,6 +46,9 @@ type Options struct {
 	// packs of file content there are left out of what ReadData and Subset
 	// ask for. Packs that cannot be read at once always are.
 	SkipCold func(class string) bool
+	// Opened tells that the repository was opened, and exclusively locked, for
+	// this check: that has read the config, the key in use and all locks.
+	Opened bool
 	// Workers is the number of packs read at once; 0 means the number of CPUs.
 	Workers int
 	// Progress, if set, is counted up while the check runs.

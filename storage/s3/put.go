@@ -112,7 +112,7 @@ func (u *upload) namesItself() bool {
 	if u.options.SHA256 == nil {
 		return false
 	}
-	return u.key[strings.LastIndexByte(u.key, '/')+1:] == hex.EncodeToString(u.options.SHA256[:])
+	return strings.HasSuffix(u.key, hex.EncodeToString(u.options.SHA256[:]))
 }
 
 // send sends the body on the condition that there is no object yet. A service
