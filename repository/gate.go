@@ -24,10 +24,30 @@ type gate struct {
 	open    chan struct{} // closed when the last of them thaws it
 }
 
-var _ storage.Wrapper = (*gate)(nil)
+var _ storage.PowerWrapper = (*gate)(nil)
 
 // Unwrap returns the store behind the gate.
 func (g *gate) Unwrap() storage.Store { return g.Store }
+
+// Power holds back batches of deletions as it does single ones.
+func (g *gate) Power(want, have any) any {
+	if _, ok := want.(*storage.BatchDeleter); ok {
+		return gatedBatches{have.(storage.BatchDeleter), g}
+	}
+	return have
+}
+
+type gatedBatches struct {
+	storage.BatchDeleter
+	g *gate
+}
+
+func (d gatedBatches) DeleteBatch(ctx context.Context, keys []string) ([]string, error) {
+	if err := d.g.pass(ctx); err != nil {
+		return nil, err
+	}
+	return d.BatchDeleter.DeleteBatch(ctx, keys)
+}
 
 // freeze holds back operations that begin until thaw is called.
 func (g *gate) freeze() (thaw func()) {

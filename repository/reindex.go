@@ -4,9 +4,6 @@ import (
 	"context"
 	"errors"
 	"slices"
-	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
@@ -23,9 +20,6 @@ const (
 	// one behind.
 	smallIndexBlobs = indexFlushBlobs / 2
 	tooManySmall    = 10
-	// deletionsAtOnce bounds the deletions under way: enough to hide the
-	// latency of a remote store.
-	deletionsAtOnce = 8
 )
 
 // Reindex is a plan to replace index files, so that some packs are no longer
@@ -148,37 +142,6 @@ func (p *Reindex) packs() []id.ID {
 		}
 	}
 	return packs
-}
-
-// RemoveFiles deletes files, several at once. With failed nil, the first file
-// that cannot be deleted ends the work with its error. Otherwise failed is
-// told of each, one at a time, and the others are still deleted.
-func (r *Repository) RemoveFiles(ctx context.Context, k FileKind, files []id.ID, failed func(i id.ID, err error)) error {
-	if err := r.writable(); err != nil {
-		return err
-	}
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(deletionsAtOnce)
-	var telling sync.Mutex
-	for _, i := range files {
-		if gctx.Err() != nil {
-			break
-		}
-		g.Go(func() error {
-			err := r.removeFile(gctx, k, i)
-			if err == nil || failed == nil || gctx.Err() != nil {
-				return err
-			}
-			telling.Lock()
-			defer telling.Unlock()
-			failed(i, err)
-			return nil
-		})
-	}
-	if err := g.Wait(); err != nil {
-		return err
-	}
-	return context.Cause(ctx)
 }
 
 // DamagedIndexFiles returns the index files that an error of LoadIndex says

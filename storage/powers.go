@@ -108,3 +108,13 @@ type Hasher interface {
 	// service keeps none of this one.
 	SHA256(ctx context.Context, key string) ([32]byte, error)
 }
+
+// BatchDeleter is a Store that deletes many objects in one request.
+type BatchDeleter interface {
+	// DeleteBatch deletes objects and returns the keys of those that are
+	// certainly gone; keys that it leaves out are for Delete, which says why.
+	// Of at most a thousand keys it makes one request. An error says that
+	// nothing is known of any of them; ErrUnsupported, that Delete has to do
+	// it. Deleting twice is no error.
+	DeleteBatch(ctx context.Context, keys []string) (gone []string, err error)
+}

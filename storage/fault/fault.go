@@ -74,8 +74,8 @@ type Store struct {
 }
 
 var (
-	_ storage.Wrapper = (*Store)(nil)
-	_ storage.Spooler = (*Store)(nil)
+	_ storage.PowerWrapper = (*Store)(nil)
+	_ storage.Spooler      = (*Store)(nil)
 )
 
 // New wraps s. Without rules it only counts.
@@ -87,6 +87,26 @@ func New(s storage.Store, seed uint64, rules ...Rule) *Store {
 
 // Unwrap returns the store below, which misbehaves never.
 func (s *Store) Unwrap() storage.Store { return s.Store }
+
+// Power makes a batch of deletions be one operation for each object, so that
+// rules and crashes strike in the middle of it.
+func (s *Store) Power(want, have any) any {
+	if _, ok := want.(*storage.BatchDeleter); ok {
+		return oneByOne{s}
+	}
+	return have
+}
+
+type oneByOne struct{ s *Store }
+
+func (d oneByOne) DeleteBatch(ctx context.Context, keys []string) (gone []string, err error) {
+	for _, key := range keys {
+		if err := d.s.Delete(ctx, key); err == nil || errors.Is(err, storage.ErrNotFound) {
+			gone = append(gone, key)
+		}
+	}
+	return gone, ctx.Err()
+}
 
 // Count returns how many operations have begun.
 func (s *Store) Count() int {

@@ -21,6 +21,8 @@ func (s *Store) Power(want, have any) any {
 		return versioned{have.(storage.Versioned), s}
 	case *storage.Tiering:
 		return tiering{have.(storage.Tiering), s}
+	case *storage.BatchDeleter:
+		return batchDeleter{have.(storage.BatchDeleter), s}
 	case *storage.Managed:
 		return managed{have.(storage.Managed), s}
 	}
@@ -98,6 +100,15 @@ func (p tiering) MarkBulk(ctx context.Context, key string) error {
 
 func (p tiering) Thaw(ctx context.Context, key string, o storage.ThawOptions) error {
 	return p.s.do(ctx, "thaw", key, func() error { return p.Tiering.Thaw(ctx, key, o) })
+}
+
+type batchDeleter struct {
+	storage.BatchDeleter
+	s *Store
+}
+
+func (p batchDeleter) DeleteBatch(ctx context.Context, keys []string) ([]string, error) {
+	return ask(ctx, p.s, "delete", "", func() ([]string, error) { return p.BatchDeleter.DeleteBatch(ctx, keys) })
 }
 
 // managed leaves Apply alone: its error says what could not be changed, and
