@@ -31,7 +31,8 @@ func newVerify(c *command) *cobra.Command {
 		Long: `Restore a PostgreSQL source of a plan to a scratch folder, start a private server
 on it, recover it to an instant, and look whether it is good: every table and
 index (pg_amcheck), every page's checksum, and the plan's own checks
-(restore_test: checks). Then everything is removed again.
+(restore_test: checks). Then everything is removed again. Dumps are restored
+into an empty private server, and looked into in the same way.
 
 The server never touches production: it archives nothing, follows nobody and
 listens on no address.
@@ -123,7 +124,11 @@ func (c *command) printRestoreTest(m *verifyMessage) {
 	if !m.Good {
 		verdict = "NOT GOOD"
 	}
-	c.ui.infof("%s: %s came back from snapshot %.8s, recovered to %s", verdict, m.Source, m.Snapshot, m.LSN)
+	recovered := ""
+	if m.LSN != "" {
+		recovered = ", recovered to " + m.LSN
+	}
+	c.ui.infof("%s: %s came back from snapshot %.8s%s", verdict, m.Source, m.Snapshot, recovered)
 	for _, phase := range []string{"restore", "recover", "tables and indexes", "checks", "page checksums"} {
 		if s, ok := m.Phases[phase]; ok {
 			c.ui.infof("  %-20s %s", phase, seconds(s))

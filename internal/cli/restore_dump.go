@@ -32,6 +32,7 @@ type dumpRestoreFlags struct {
 	clean     bool
 	jobs      int
 	noGlobals bool
+	noSpaces  bool
 }
 
 func (f *dumpRestoreFlags) register(fl *pflag.FlagSet) {
@@ -42,6 +43,7 @@ func (f *dumpRestoreFlags) register(fl *pflag.FlagSet) {
 	fl.StringArrayVar(&f.tables, "table", nil, "restore only this `table` of the database, with its indexes, constraints and triggers (can be given several times)")
 	fl.BoolVar(&f.clean, "clean", false, "restore into databases that exist: what the dump has is dropped there first")
 	fl.IntVar(&f.jobs, "jobs", 1, "restore so many tables at once; more than 1 needs scratch space for the largest dump")
+	fl.BoolVar(&f.noSpaces, "no-tablespaces", false, "put everything into the default tablespace")
 	fl.BoolVar(&f.noGlobals, "no-globals", false, "make no roles and tablespaces")
 }
 
@@ -85,7 +87,7 @@ func (c *command) runDumpRestore(ctx context.Context, f *restoreFlags) error {
 
 func (c *command) restoreDumps(ctx context.Context, r *repository.Repository, source string, f *restoreFlags) error {
 	start := time.Now()
-	at, err := c.findDumps(ctx, r, source, f)
+	at, err := c.findDumps(ctx, r, source, &f.recovery)
 	if err != nil {
 		return err
 	}
@@ -103,7 +105,8 @@ func (c *command) restoreDumps(ctx context.Context, r *repository.Repository, so
 	d := &f.dumps
 	result, err := pgdump.Run(ctx, pgdump.Options{
 		Dump: at.dump, Content: at, DSN: d.server, BinDir: f.recovery.binDir, Databases: d.databases, Into: d.into,
-		Schemas: d.schemas, Tables: d.tables, Clean: d.clean, WithoutGlobals: d.noGlobals, Jobs: d.jobs, Scratch: scratch, Room: room.Room,
+		Schemas: d.schemas, Tables: d.tables, Clean: d.clean, WithoutGlobals: d.noGlobals,
+		WithoutTablespaces: d.noSpaces, Jobs: d.jobs, Scratch: scratch, Room: room.Room,
 		OnStep: func(what string) { c.ui.infof("  %s", printable(what)) },
 		Warn:   func(item string, err error) { c.ui.warn("restore", printable(item), err) },
 	})
@@ -134,20 +137,20 @@ const maxDumpList = 64 << 20
 
 // findDumps finds the dumps that are meant: those in the snapshot that is
 // named, or the newest up to a time.
-func (c *command) findDumps(ctx context.Context, r *repository.Repository, source string, f *restoreFlags) (*storedDumps, error) {
+func (c *command) findDumps(ctx context.Context, r *repository.Repository, source string, f *recoveryFlags) (*storedDumps, error) {
 	snapshots, err := c.loadAll(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	var until time.Time
-	if f.recovery.time != "" {
-		if until, err = parseTargetTime(f.recovery.time); err != nil {
+	if f.time != "" {
+		if until, err = parseTargetTime(f.time); err != nil {
 			return nil, fmt.Errorf("--to-time: %w", err)
 		}
 	}
 	var found *snapshot.Snapshot
-	if f.recovery.backup != "" {
-		if found, err = findToRead(snapshots, snapshot.Filter{}, f.recovery.backup); err != nil {
+	if f.backup != "" {
+		if found, err = findToRead(snapshots, snapshot.Filter{}, f.backup); err != nil {
 			return nil, err
 		}
 		return openDumps(ctx, r, found, source)

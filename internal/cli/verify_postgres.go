@@ -32,6 +32,9 @@ type restoreTest struct {
 
 // run restores, proves and removes, and keeps the record of it.
 func (t *restoreTest) run(ctx context.Context, r *repository.Repository, from logRepository) (*verifyMessage, error) {
+	if t.source.postgres.Method == config.MethodDump {
+		return t.runDumps(ctx, r)
+	}
 	facts, archive, err := t.recoveryFacts(ctx, r, from, t.source.name)
 	if err != nil {
 		return nil, err
@@ -97,10 +100,18 @@ func (t *restoreTest) newScratch() (string, error) {
 
 func (t *restoreTest) restoreData(ctx context.Context, r *repository.Repository, choice *pitr.Choice, data string, wish pitr.Wish) error {
 	o := restore.Options{Target: data, Subfolder: "/" + t.source.name}
+	spaces, err := tablespacesOf(ctx, r, choice.Point.Snapshot, t.source.name, nil)
+	if err != nil {
+		return err
+	}
 	if err := t.restore(ctx, r, choice.Point.Snapshot, o); err != nil {
 		return err
 	}
-	if err := (pitr.Recovery{Wish: wish, Timeline: choice.Timeline}).Write(data); err != nil {
+	if err := pitr.WriteTablespaceMap(data, nil); err != nil {
+		return err
+	}
+	settings := pitr.Recovery{Wish: wish, Timeline: choice.Timeline, TablespacesInside: len(spaces.inside) > 0}
+	if err := settings.Write(data); err != nil {
 		return err
 	}
 	return ownDataDirectory(data)

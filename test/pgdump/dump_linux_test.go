@@ -232,3 +232,39 @@ func TestPasswords(t *testing.T) {
 		s.run("restore", "--plan", "shop", "--bin-dir", bin, "--to-server", "host=127.0.0.1 user=postgres port="+fmt.Sprint(c.Port), "--into", "thrice")
 	}
 }
+
+// Dumps are proven like base backups; what is not right is found.
+func TestVerify(t *testing.T) {
+	for _, bin := range pgcluster.Versions(t) {
+		c := pgcluster.New(t, bin)
+		fill(t, c)
+		s := newShop(t, c, "bin_dir: "+bin)
+		s.run("plan", "run", "shop")
+		out := s.run("verify", "--plan", "shop", "--bin-dir", bin, "--scratch", s.dir, "--database", "shop")
+		if !strings.Contains(out, "PROVEN") {
+			t.Errorf("verify says\n%s", out)
+		}
+		ask(t, c, "shop", "DELETE FROM sales.orders; DELETE FROM sales.items WHERE id = 1")
+		s.run("plan", "run", "shop")
+		s.refused("999, want = 1000", "verify", "--plan", "shop", "--bin-dir", bin, "--scratch", s.dir, "--database", "shop")
+		if left, _ := filepath.Glob(filepath.Join(s.dir, "holdfast-*")); len(left) > 0 {
+			t.Errorf("scratch was left behind: %s", left)
+		}
+	}
+}
+
+// An extension that the server lacks is told before anything is changed.
+func TestMissingExtension(t *testing.T) {
+	for _, bin := range pgcluster.Versions(t) {
+		c, to := pgcluster.New(t, bin), pgcluster.New(t, bin)
+		fill(t, c)
+		// As if it came from a package that is not installed elsewhere.
+		ask(t, c, "shop", "UPDATE pg_extension SET extname = 'far_away' WHERE extname = 'pg_trgm'")
+		s := newShop(t, c, "bin_dir: "+bin, `databases: [shop, "odd/name 100%"]`)
+		s.run("plan", "run", "shop")
+		s.refused("does not have these extensions: far_away", "restore", "--plan", "shop", "--bin-dir", bin, "--to-server", to.DSN())
+		if got := ask(t, to, "postgres", "SELECT (SELECT count(*) FROM pg_database) || ' ' || (SELECT count(*) FROM pg_roles WHERE rolname = 'clerk')"); got != "3 0" {
+			t.Errorf("a refused restore left %s", got)
+		}
+	}
+}

@@ -60,6 +60,11 @@ func (r *restorer) knownGlobals(ctx context.Context) ([]string, error) {
 	for _, row := range rows {
 		known = append(known, "CREATE "+row[0], "ALTER "+row[0], "COMMENT ON "+row[0])
 	}
+	if r.WithoutTablespaces {
+		for _, begin := range []string{"CREATE", "ALTER", "COMMENT ON", "GRANT ALL ON", "GRANT CREATE ON", "REVOKE ALL ON"} {
+			known = append(known, begin+" TABLESPACE")
+		}
+	}
 	return known, nil
 }
 

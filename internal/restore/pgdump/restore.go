@@ -45,6 +45,10 @@ type Options struct {
 	Clean bool
 	// WithoutGlobals leaves roles and tablespaces alone.
 	WithoutGlobals bool
+	// WithoutTablespaces puts everything into the default one: tablespaces are
+	// folders of the host, of which the server may share those it was dumped
+	// from.
+	WithoutTablespaces bool
 	// Jobs is how many tables are restored at once; 1 streams. More need a
 	// whole dump in Scratch, where Room bytes are free.
 	Jobs    int
@@ -121,6 +125,9 @@ func (r *restorer) warn(item string, err error) {
 // the next one is restored all the same.
 func (r *restorer) database(ctx context.Context, db *database) error {
 	args := []string{"--no-password", "--format=custom"}
+	if r.WithoutTablespaces {
+		args = append(args, "--no-tablespaces")
+	}
 	connect := db.to
 	switch {
 	case db.exists:

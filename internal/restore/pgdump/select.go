@@ -128,7 +128,8 @@ func (c *contents) choose(schemas, tables []string, fresh bool) error {
 		}
 	}
 	for _, table := range tables {
-		if !c.add(func(e *entry) bool { return slices.Contains(relations, e.kind) && e.isNamed(table) }) {
+		// The owner behind the name is one word, or several as a last guess.
+		if !c.addRelation(table, (*entry).isNamed) && !c.addRelation(table, (*entry).mayBeNamed) {
 			return fmt.Errorf("there is no table %s in it; write it like schema.table, without quotes", table)
 		}
 	}
@@ -140,7 +141,16 @@ func (c *contents) choose(schemas, tables []string, fresh bool) error {
 	return nil
 }
 
+func (c *contents) addRelation(table string, named func(*entry, string) bool) bool {
+	return c.add(func(e *entry) bool { return slices.Contains(relations, e.kind) && named(e, table) })
+}
+
 func (e *entry) isNamed(table string) bool {
+	name := e.rest[:max(0, strings.LastIndexByte(e.rest, ' '))]
+	return name != "" && (name == table || e.schema+"."+name == table)
+}
+
+func (e *entry) mayBeNamed(table string) bool {
 	return strings.HasPrefix(e.rest, table+" ") || strings.HasPrefix(e.schema+"."+e.rest, table+" ")
 }
 
