@@ -112,7 +112,7 @@ func (c *command) baseBackups(ctx context.Context, l logRepository, archive *log
 	if err != nil {
 		return nil, err
 	}
-	facts := pitr.PruneFacts{Facts: factsOf(status), Segments: segments, Now: time.Now()}
+	facts := pitr.PruneFacts{Facts: logFacts(status), Segments: segments, Now: time.Now()}
 	facts.Points = pitr.Points(snapshots, source)
 	if cfg, err := c.loadConfig(); err == nil {
 		if _, plan, err := logPlan(cfg, f); err == nil {
@@ -122,8 +122,8 @@ func (c *command) baseBackups(ctx context.Context, l logRepository, archive *log
 	return pitr.PlanPrune(facts), nil
 }
 
-// factsOf takes from the state of the log what a recovery has to know.
-func factsOf(status *wal.Status) pitr.Facts {
+// logFacts takes from the state of the log what a recovery has to know.
+func logFacts(status *wal.Status) pitr.Facts {
 	facts := pitr.Facts{Histories: status.Histories}
 	for _, part := range status.Parts {
 		facts.Log = append(facts.Log, pitr.LogPart{Range: part.Range, To: part.To})
