@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
+	"io/fs"
 	"strings"
 	"sync"
 	"testing"
@@ -231,4 +233,36 @@ func FuzzDecodeConfig(f *testing.F) {
 			t.Fatal(err)
 		}
 	})
+}
+
+// crowded is a store among a lot that belongs to others, who may forbid to
+// look at it.
+type crowded struct {
+	*mem.Store
+	forbidden bool
+}
+
+func (c crowded) List(ctx context.Context, prefix string, visit func(storage.Info) error) error {
+	if prefix == "" && c.forbidden {
+		return fs.ErrPermission
+	}
+	return c.Store.List(ctx, prefix, visit)
+}
+
+func TestInitAmongOthers(t *testing.T) {
+	for _, forbidden := range []bool{false, true} {
+		s := mem.New()
+		for n := range 2 * maxOthers {
+			s.Overwrite(fmt.Sprintf("f/%d", n), []byte("x"))
+		}
+		initRepository(t, crowded{s, forbidden}, Options{})
+		openRepository(t, s, Options{})
+		if err := s.Delete(t.Context(), configKey); err != nil {
+			t.Fatal(err)
+		}
+		s.Overwrite("snapshots/"+id.Random().String(), []byte("x"))
+		if _, err := Init(t.Context(), crowded{s, forbidden}, testInit(), Options{}); !errors.Is(err, ErrExists) {
+			t.Errorf("without a config: %v", err)
+		}
+	}
 }
