@@ -36,6 +36,7 @@ type recoveryFlags struct {
 	archive     bool
 	start       bool
 	binDir      string
+	tablespaces []string
 }
 
 func (f *recoveryFlags) register(fl *pflag.FlagSet) {
@@ -53,6 +54,7 @@ func (f *recoveryFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.standby, "standby", "", "make a standby of the server with this `connection string`")
 	fl.BoolVar(&f.archive, "keep-archiving", false, "leave archive_mode as it was: only when the original server is gone for good")
 	fl.BoolVar(&f.start, "start", false, "start the server, wait for the target, and tell where recovery stopped")
+	fl.StringArrayVar(&f.tablespaces, "tablespace-map", nil, "restore the tablespace that was at OLD to NEW: `OLD=NEW` (may be repeated; others come to lie inside the data directory)")
 	fl.StringVar(&f.binDir, "bin-dir", "", "`folder` of the server's programs")
 }
 
@@ -138,12 +140,26 @@ func (run *recovery) restore(ctx context.Context, r *repository.Repository, from
 		return err
 	}
 	run.o.Subfolder = "/" + run.source
-	if err := run.command.restore(ctx, r, choice.Point.Snapshot, run.o); err != nil || run.o.DryRun {
+	spaces, err := tablespacesOf(ctx, r, choice.Point.Snapshot, run.source, run.f.tablespaces)
+	if err != nil {
 		return err
+	}
+	if err := spaces.check(run.o); err != nil {
+		return err
+	}
+	if err := run.command.restore(ctx, r, choice.Point.Snapshot, spaces.without(run.o)); err != nil {
+		return err
+	}
+	if err := run.restoreTablespaces(ctx, r, choice.Point.Snapshot, spaces, run.o); err != nil || run.o.DryRun {
+		return err
+	}
+	for _, one := range spaces.inside {
+		run.ui.infof("the tablespace that was at %s lies inside the data directory now; to have it elsewhere, use --tablespace-map", one.Location)
 	}
 	settings := pitr.Recovery{
 		RestoreCommand: command, Wish: run.wish, Timeline: choice.Timeline, Pause: run.f.pause,
 		Standby: run.f.standby != "", PrimaryConninfo: run.f.standby, KeepArchiving: run.f.archive,
+		TablespacesInside: len(spaces.inside) > 0,
 	}
 	if err := settings.Write(run.o.Target); err != nil {
 		return err
@@ -188,7 +204,7 @@ func (c *command) recoveryFacts(ctx context.Context, r *repository.Repository, f
 		return facts, nil, err
 	}
 	points := facts.Points
-	facts = factsOf(status)
+	facts = logFacts(status)
 	facts.Points = points
 	return facts, archive, nil
 }

@@ -100,10 +100,18 @@ func (t *restoreTest) newScratch() (string, error) {
 
 func (t *restoreTest) restoreData(ctx context.Context, r *repository.Repository, choice *pitr.Choice, data string, wish pitr.Wish) error {
 	o := restore.Options{Target: data, Subfolder: "/" + t.source.name}
+	spaces, err := tablespacesOf(ctx, r, choice.Point.Snapshot, t.source.name, nil)
+	if err != nil {
+		return err
+	}
 	if err := t.restore(ctx, r, choice.Point.Snapshot, o); err != nil {
 		return err
 	}
-	if err := (pitr.Recovery{Wish: wish, Timeline: choice.Timeline}).Write(data); err != nil {
+	if err := pitr.WriteTablespaceMap(data, nil); err != nil {
+		return err
+	}
+	settings := pitr.Recovery{Wish: wish, Timeline: choice.Timeline, TablespacesInside: len(spaces.inside) > 0}
+	if err := settings.Write(data); err != nil {
 		return err
 	}
 	return ownDataDirectory(data)

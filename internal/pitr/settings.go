@@ -25,6 +25,9 @@ type Recovery struct {
 	// server archives nothing, so that it cannot write into the archive of
 	// the one it was made from.
 	KeepArchiving bool
+	// TablespacesInside tells that tablespaces lie in the data directory
+	// itself, which the server must be told to accept.
+	TablespacesInside bool
 }
 
 // Settings returns the lines of the server's configuration.
@@ -40,6 +43,9 @@ func (r Recovery) Settings() []string {
 	add("restore_command", command)
 	if !r.KeepArchiving {
 		add("archive_mode", "off")
+	}
+	if r.TablespacesInside {
+		add("allow_in_place_tablespaces", "on")
 	}
 	if r.Standby {
 		add("primary_conninfo", r.PrimaryConninfo)
