@@ -242,3 +242,19 @@ func TestKeyCostIsCalibrated(t *testing.T) {
 		}
 	}
 }
+
+// A key with damage that leaves it usable opens the repository, and is not
+// taken for sound.
+func TestKeysRead(t *testing.T) {
+	s := mem.New()
+	r := initRepository(t, s, Options{})
+	if read := openRepository(t, s, Options{}).KeysRead(); read.Sound != r.KeyID() || len(read.Listed) != 1 {
+		t.Errorf("a sound key: %+v", read)
+	}
+	damage(t, s, KeyFile.Key(r.KeyID()), func(b []byte) []byte {
+		return bytes.Replace(b, []byte(`"hostname":"`), []byte(`"hostname":"x`), 1)
+	})
+	if read := openRepository(t, s, Options{}).KeysRead(); !read.Sound.IsZero() || len(read.Listed) != 1 {
+		t.Errorf("a damaged key: %+v", read)
+	}
+}
