@@ -199,7 +199,7 @@ func (r *restorer) openTarget() (*folder, error) {
 	}
 	d, err := r.folders.use(&f.slot, func() (dirHandle, error) { return openTarget(r.options.Target) })
 	if r.options.DryRun && errors.Is(err, os.ErrNotExist) {
-		f.absent = true
+		f.absent, f.fresh = true, true
 		return f, nil
 	}
 	if err != nil {
