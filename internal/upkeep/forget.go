@@ -101,6 +101,7 @@ func decideGroup(group snapshot.Group, o *ForgetOptions) ForgetGroup {
 	slices.SortStableFunc(decided.Decisions, func(a, b ForgetDecision) int { return b.Snapshot.Time.Compare(a.Snapshot.Time) })
 	if !o.Policy.Empty() {
 		o.Guards.keepProven(decided.Decisions)
+		keepWindowStart(o.Policy, decided.Decisions)
 	}
 	return decided
 }
