@@ -251,15 +251,6 @@ func (c *Cluster) Kill() {
 	}
 }
 
-// Log returns what the server has logged.
-func (c *Cluster) Log() string {
-	log, err := os.ReadFile(c.log)
-	if err != nil {
-		return ""
-	}
-	return string(log)
-}
-
 // DSN is how the server is reached.
 func (c *Cluster) DSN() string {
 	return fmt.Sprintf("postgres://postgres@127.0.0.1:%d/postgres", c.Port)
