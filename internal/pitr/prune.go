@@ -166,7 +166,7 @@ func (f PruneFacts) floor(system string, from time.Time) Floor {
 func (f PruneFacts) living(system string, from time.Time) []uint32 {
 	var lines []uint32
 	for _, part := range f.Log {
-		if part.Stream == system && part.To.After(from) && !slices.Contains(lines, part.Line) {
+		if part.Stream == system && !part.To.Before(from) && !slices.Contains(lines, part.Line) {
 			lines = append(lines, part.Line)
 		}
 	}
