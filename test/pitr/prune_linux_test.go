@@ -37,6 +37,16 @@ func (s *shop) log(args ...string) (m logPruned) {
 	return m
 }
 
+// outdated counts what went because it was too old.
+func (m logPruned) outdated() (n int) {
+	for _, r := range m.Removed {
+		if strings.HasPrefix(r.Reason, "before ") {
+			n++
+		}
+	}
+	return n
+}
+
 // After pruning, every promised instant still restores, backups before the
 // window restore as they were at their end, and no gap is reported.
 func TestPruneLog(t *testing.T) {
@@ -61,7 +71,8 @@ func TestPruneLog(t *testing.T) {
 		stop()
 
 		// No window: the oldest backup begins it. Only the segment before that goes.
-		if m := s.log("prune", "--plan", "shop"); len(m.Removed) > 1 || len(m.Backups) != 3 || m.Backups[0].Reach != "end" {
+		// Slices whose segment is whole may be there, as two receivers ran.
+		if m := s.log("prune", "--plan", "shop"); m.outdated() > 1 || len(m.Backups) != 3 || m.Backups[0].Reach != "end" {
 			t.Errorf("without a window: %+v", m)
 		}
 		// The narrowest window there is has all three backups in it.
