@@ -174,7 +174,7 @@ func (r *receiver) ensureSlot(ctx context.Context) error {
 	if r.o.Temporary {
 		return r.makeSlot(ctx, "TEMPORARY")
 	}
-	results, err := r.conn.Exec(ctx, "READ_REPLICATION_SLOT "+quoteName(r.o.Slot)).ReadAll()
+	results, err := r.conn.Exec(ctx, "READ_REPLICATION_SLOT "+postgres.QuoteIdentifier(r.o.Slot)).ReadAll()
 	if err != nil {
 		return fmt.Errorf("look for the replication slot %s: %w", r.o.Slot, err)
 	}
@@ -185,7 +185,7 @@ func (r *receiver) ensureSlot(ctx context.Context) error {
 }
 
 func (r *receiver) makeSlot(ctx context.Context, kind string) error {
-	_, err := r.conn.Exec(ctx, fmt.Sprintf("CREATE_REPLICATION_SLOT %s %s PHYSICAL RESERVE_WAL", quoteName(r.o.Slot), kind)).ReadAll()
+	_, err := r.conn.Exec(ctx, fmt.Sprintf("CREATE_REPLICATION_SLOT %s %s PHYSICAL RESERVE_WAL", postgres.QuoteIdentifier(r.o.Slot), kind)).ReadAll()
 	var refused *pgconn.PgError
 	if errors.As(err, &refused) && refused.Code == duplicateObject {
 		return nil // somebody was quicker
@@ -195,8 +195,6 @@ func (r *receiver) makeSlot(ctx context.Context, kind string) error {
 	}
 	return nil
 }
-
-func quoteName(name string) string { return `"` + name + `"` }
 
 // resume decides where to begin: at the segment in which the archive ends, or
 // in which the server writes when nothing is archived.
@@ -227,7 +225,7 @@ func (r *receiver) floor(at postgres.LSN) postgres.LSN {
 // timelineToEnd receives one timeline until the server ends it, and returns
 // the branch that follows.
 func (r *receiver) timelineToEnd(ctx context.Context) (postgres.Branch, error) {
-	sql := fmt.Sprintf("START_REPLICATION SLOT %s PHYSICAL %s TIMELINE %d", quoteName(r.o.Slot), r.start, r.timeline)
+	sql := fmt.Sprintf("START_REPLICATION SLOT %s PHYSICAL %s TIMELINE %d", postgres.QuoteIdentifier(r.o.Slot), r.start, r.timeline)
 	if ended, next, err := r.startReplication(ctx, sql); err != nil || ended {
 		return next, err
 	}
