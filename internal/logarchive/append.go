@@ -32,9 +32,13 @@ func (a *Archive) NewAppender(uploads int) (*Appender, error) {
 
 // Ticket is an append under way.
 type Ticket struct {
+	// record is what is to be archived; it does not change, as the segment
+	// after it reads it at any time.
 	record *Record
 	done   chan struct{}
-	err    error
+	// archived and err are valid once done is closed.
+	archived *Record
+	err      error
 }
 
 // Wait returns when the segment is archived, or the error that says why it is
@@ -42,7 +46,7 @@ type Ticket struct {
 func (t *Ticket) Wait(ctx context.Context) (*Record, error) {
 	select {
 	case <-t.done:
-		return t.record, t.err
+		return t.archived, t.err
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
@@ -177,6 +181,7 @@ func (ap *Appender) finish(ctx context.Context, t *Ticket, spool storage.Spool, 
 	if err != nil {
 		return fmt.Errorf("archive %s: %w", r.Name, err)
 	}
+	t.archived = r
 	return nil
 }
 
@@ -190,6 +195,6 @@ func (ap *Appender) same(ctx context.Context, t *Ticket) error {
 		return fmt.Errorf("archive %s: %w: %s holds other bytes under this name, appended %s; is another server archiving to the same place?",
 			t.record.Name, storage.ErrConflict, ap.archive.Location(), archived.Time.Format(time.RFC3339))
 	}
-	t.record = archived
+	t.archived = archived
 	return nil
 }
