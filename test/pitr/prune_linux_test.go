@@ -37,10 +37,13 @@ func (s *shop) log(args ...string) (m logPruned) {
 	return m
 }
 
-// outdated counts what went because it was too old.
+// superseded is the reason why a slice goes whose segment is whole.
+const superseded = "its segment is archived whole"
+
+// outdated counts what went for another reason than being superseded.
 func (m logPruned) outdated() (n int) {
 	for _, r := range m.Removed {
-		if strings.HasPrefix(r.Reason, "before ") {
+		if r.Reason != superseded {
 			n++
 		}
 	}
