@@ -32,7 +32,10 @@ type Config struct {
 	Repositories map[string]Repository `yaml:"repositories,omitempty"`
 	Sources      map[string]Source     `yaml:"sources,omitempty"`
 	Plans        map[string]Plan       `yaml:"plans,omitempty"`
-	Notify       map[string]Channel    `yaml:"notify,omitempty"`
+	// Notify has the channels that plans name.
+	Notify map[string]Channel `yaml:"notify,omitempty"`
+	// Service says how holdfast serve does its work.
+	Service Service `yaml:"service,omitempty"`
 }
 
 // Load reads and checks the file at path. When something in it is wrong the

@@ -173,6 +173,14 @@ func (s *shape) checkScalar(node ast.Node, t reflect.Type, key string) {
 		if node.Type() != ast.BoolType {
 			s.report(node, key, "wants true or false", "")
 		}
+	case reflect.Int:
+		if node.Type() != ast.IntegerType {
+			s.report(node, key, "wants a whole number", "")
+		}
+	case reflect.Float64:
+		if node.Type() != ast.IntegerType && node.Type() != ast.FloatType {
+			s.report(node, key, "wants a number", "")
+		}
 	default:
 		panic("config: no rule for values of " + t.String())
 	}

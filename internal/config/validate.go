@@ -18,6 +18,7 @@ func (c *Config) validate(at positions) Problems {
 	checkAll(root, "sources", c.Sources)
 	checkAll(root, "notify", c.Notify)
 	checkAll(root, "plans", c.Plans)
+	c.Service.check(root.key("service"))
 
 	c.checkPlaces(root.key("repositories"))
 	for _, name := range sortedNames(c.Plans) {
