@@ -44,7 +44,9 @@ func (t *restoreTest) runDumps(ctx context.Context, r *repository.Repository) (*
 	o := cluster.Options{Bin: bin, Data: data, Scratch: scratch, User: t.f.user, Database: t.dumpedDatabase(at.dump)}
 	if t.plan.RestoreTest != nil {
 		for _, check := range t.plan.RestoreTest.Checks {
-			o.Checks = append(o.Checks, cluster.Check(check))
+			if check.SQL != "" {
+				o.Checks = append(o.Checks, cluster.Check{SQL: check.SQL, Expect: check.Expect})
+			}
 		}
 	}
 	var wrong []string

@@ -131,7 +131,9 @@ func (t *restoreTest) prove(ctx context.Context, scratch, data string, choice *p
 	o := cluster.Options{Bin: bin, Data: data, Scratch: scratch, User: t.f.user, Database: t.database()}
 	if t.plan.RestoreTest != nil {
 		for _, check := range t.plan.RestoreTest.Checks {
-			o.Checks = append(o.Checks, cluster.Check(check))
+			if check.SQL != "" {
+				o.Checks = append(o.Checks, cluster.Check{SQL: check.SQL, Expect: check.Expect})
+			}
 		}
 	}
 	if archive != nil && !choice.Point.Held {
