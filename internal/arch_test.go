@@ -72,6 +72,7 @@ var placed = map[string]ring{
 	"internal/redundancy": rule,
 	"internal/expect":     rule,
 	"internal/retention":  rule,
+	"internal/schedule":   rule,
 
 	"internal/event":    basic,
 	"internal/filemode": basic,
