@@ -1,6 +1,7 @@
 package backup
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,9 +24,11 @@ import (
 )
 
 // RunArrivals makes a backup of a source whose files arrive in an order of
-// their own. All of it is read, so the snapshot is a full one; what the
-// repository has already is not stored again. Memory takes some 500 bytes for
-// each file and 32 for each of its blobs: 100 MiB for a cluster of 1 TiB.
+// their own. What the repository has already is not stored again. The source
+// knows what is unchanged, so Type and Parent of the options are recorded as
+// they are; without a type the snapshot is a full one. Memory takes some 500
+// bytes for each file and 32 for each of its blobs: 100 MiB for a cluster of
+// 1 TiB.
 //
 // complete, if set, is called when all has arrived and is durable, before the
 // snapshot is saved; it may change the snapshot, and an error of it means that
@@ -35,13 +38,13 @@ func RunArrivals(ctx context.Context, r *repository.Repository, src source.Arriv
 	if o.Progress == nil {
 		o.Progress = new(Progress)
 	}
-	receipt := &Receipt{Type: snapshot.Full}
+	receipt := &Receipt{Type: cmp.Or(o.Type, snapshot.Full), Parent: o.Parent}
 	target, err := newTarget(ctx, r, o, receipt)
 	if err != nil {
 		return nil, err
 	}
 	a := &archiver{options: o, repo: r, target: target, progress: o.Progress}
-	in := &arrivals{a: a, root: newArrivedFolder(), start: start}
+	in := &arrivals{a: a, root: newArrivedFolder(), start: start, readers: map[int][]*repository.ChunkReader{}}
 	tree, err := in.archive(ctx, src)
 	if err != nil {
 		return nil, errors.Join(err, target.abandon())
@@ -68,6 +71,10 @@ type arrivals struct {
 	a     *archiver
 	root  *arrivedFolder
 	start time.Time
+
+	method  repository.CutMethod
+	mu      sync.Mutex
+	readers map[int][]*repository.ChunkReader // those not in use, by the size of fixed chunks
 }
 
 // arrivedFolder is a directory whose names are not all known yet.
@@ -93,23 +100,40 @@ type arrivedFile struct {
 
 // archive stores everything and returns the ID of the root tree.
 func (in *arrivals) archive(ctx context.Context, src source.Arrivals) (id.ID, error) {
-	method, err := in.a.repo.CutMethod("")
-	if err != nil {
+	var err error
+	if in.method, err = in.a.repo.CutMethod(""); err != nil {
 		return id.ID{}, err
 	}
-	in.a.buffers = newBuffers(workers())
-	in.a.chunks = make(chan struct{}, workers()+1)
-	g, gctx := errgroup.WithContext(ctx)
-	err = in.receive(gctx, g, src, method)
-	if err := errors.Join(g.Wait(), err); err != nil {
+	readers := 1
+	if s, ok := src.(source.SideBySide); ok {
+		readers = s.Readers()
+	}
+	in.a.buffers = newBuffers(workers() + readers - 1)
+	in.a.chunks = make(chan struct{}, workers()+readers)
+	if err := in.readAll(ctx, src, readers); err != nil {
 		return id.ID{}, err
 	}
 	return in.storeFolder(ctx, in.root)
 }
 
-// receive takes all arrivals. Chunks are stored by g while more is read.
-func (in *arrivals) receive(ctx context.Context, g *errgroup.Group, src source.Arrivals, method repository.CutMethod) error {
-	readers := map[int]*repository.ChunkReader{} // by the size of fixed chunks
+func (in *arrivals) readAll(ctx context.Context, src source.Arrivals, readers int) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	g, gctx := errgroup.WithContext(ctx)
+	err := in.receive(gctx, g, src, readers)
+	if cause := context.Cause(gctx); cause != nil {
+		err = cause // the first failure, which may have made the source fail too
+	}
+	if err != nil {
+		cancel(err)
+	}
+	return cmp.Or(err, g.Wait())
+}
+
+// receive takes all arrivals, and reads so many at once. Chunks are stored by
+// g while more is read.
+func (in *arrivals) receive(ctx context.Context, g *errgroup.Group, src source.Arrivals, readers int) error {
+	reading := make(chan struct{}, readers)
 	for {
 		arrival, err := src.Next(ctx)
 		if errors.Is(err, io.EOF) {
@@ -126,25 +150,73 @@ func (in *arrivals) receive(ctx context.Context, g *errgroup.Group, src source.A
 		if err != nil {
 			return err
 		}
-		if arrival.Node.Type != tree.File {
+		switch {
+		case arrival.Node.Type != tree.File:
+			continue
+		case arrival.Held != nil:
+			if err := in.held(arrival, f); err != nil {
+				return err
+			}
+			continue
+		case readers == 1:
+			if err := in.read(ctx, g, arrival, f); err != nil {
+				return err
+			}
 			continue
 		}
-		reader := readers[arrival.CutBytes]
-		if reader == nil {
-			reader = repository.NewChunkReader(methodOf(arrival, method), in.a.buffers)
-			readers[arrival.CutBytes] = reader
+		select {
+		case reading <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
-		if err := in.content(ctx, g, arrival, f, reader); err != nil {
-			return fmt.Errorf("%s: %w", arrival.Path, err)
-		}
+		g.Go(func() error {
+			defer func() { <-reading }()
+			return in.read(ctx, g, arrival, f)
+		})
 	}
 }
 
-func methodOf(arrival *source.Arrival, method repository.CutMethod) repository.CutMethod {
-	if arrival.CutBytes > 0 {
-		return repository.FixedCut(arrival.CutBytes)
+// held records a file that is as it was.
+func (in *arrivals) held(arrival *source.Arrival, f *arrivedFile) error {
+	for _, i := range arrival.Held {
+		if !in.a.target.holds(blob.Handle{ID: i, Type: blob.Data}) {
+			return fmt.Errorf("%s: %w", arrival.Path, errMissing)
+		}
 	}
-	return method
+	f.content, f.item.State, f.item.Size = arrival.Held, Unchanged, arrival.Node.Size
+	in.a.progress.count(&f.item)
+	return nil
+}
+
+// read has a file read to its end.
+func (in *arrivals) read(ctx context.Context, g *errgroup.Group, arrival *source.Arrival, f *arrivedFile) error {
+	chunks := in.chunkReader(arrival.CutBytes)
+	err := in.content(ctx, g, arrival, f, chunks)
+	if closer, ok := arrival.Content.(io.Closer); ok {
+		err = errors.Join(err, closer.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("%s: %w", arrival.Path, err)
+	}
+	in.mu.Lock()
+	in.readers[arrival.CutBytes] = append(in.readers[arrival.CutBytes], chunks)
+	in.mu.Unlock()
+	return nil
+}
+
+// chunkReader returns one that cuts every so many bytes, or by content.
+func (in *arrivals) chunkReader(cutBytes int) *repository.ChunkReader {
+	in.mu.Lock()
+	defer in.mu.Unlock()
+	if free := in.readers[cutBytes]; len(free) > 0 {
+		in.readers[cutBytes] = free[:len(free)-1]
+		return free[len(free)-1]
+	}
+	method := in.method
+	if cutBytes > 0 {
+		method = repository.FixedCut(cutBytes)
+	}
+	return repository.NewChunkReader(method, in.a.buffers)
 }
 
 // folder returns the folder of a path, which is made with all above it.
@@ -171,6 +243,9 @@ func (in *arrivals) file(arrival *source.Arrival) (*arrivedFile, error) {
 	}
 	f := &arrivedFile{node: arrival.Node, item: Item{Type: arrival.Node.Type, State: New}}
 	f.node.Name = name
+	if arrival.Known {
+		f.item.State = Changed
+	}
 	parent.files[name] = f
 	return f, nil
 }

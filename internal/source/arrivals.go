@@ -4,6 +4,7 @@ import (
 	"context"
 	"io"
 
+	"holdfast/repository/id"
 	"holdfast/repository/tree"
 )
 
@@ -17,6 +18,15 @@ type Arrivals interface {
 	Next(ctx context.Context) (*Arrival, error)
 }
 
+// SideBySide is for Arrivals whose files can be read while others are. The
+// content of each is an io.Closer, there until it is closed, and Next is called
+// while files before are read. It may wait until they are closed.
+type SideBySide interface {
+	Arrivals
+	// Readers is how many files may be read at once.
+	Readers() int
+}
+
 // Arrival is one file or directory.
 type Arrival struct {
 	// Path is where it stands in the snapshot, "/" between directories,
@@ -28,6 +38,11 @@ type Arrival struct {
 	// if the size is not known, when SizeUnknown is set.
 	Content     io.Reader
 	SizeUnknown bool
+	// Held, if not nil, are the blobs that the repository has the content in:
+	// the file is as an earlier backup found it, and is not read.
+	Held []id.ID
+	// Known tells that an earlier backup has a file of this name.
+	Known bool
 	// CutBytes cuts the file after every so many bytes; 0 cuts by content.
 	CutBytes int
 }
