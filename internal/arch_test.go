@@ -74,6 +74,7 @@ var placed = map[string]ring{
 	"internal/retention":  rule,
 	"internal/schedule":   rule,
 
+	"internal/crc32c":   basic,
 	"internal/event":    basic,
 	"internal/filemode": basic,
 	"internal/kit":      basic,
