@@ -20,6 +20,15 @@ type Postgres struct {
 	Method string `yaml:"method,omitempty"`
 	// Databases are those to dump; none means all.
 	Databases []string `yaml:"databases,omitempty,flow"`
+	// Format is how databases are dumped: custom, streamed to the repository
+	// (the default), or directory, by Jobs at once, which takes scratch space
+	// for one database.
+	Format string `yaml:"format,omitempty"`
+	Jobs   int    `yaml:"jobs,omitempty"`
+	// RowCounts tells which tables have their rows counted for restore tests
+	// to compare with: auto (base backups count those of up to 1 GiB in up to
+	// a minute, dumps all; the default), all, or none.
+	RowCounts string `yaml:"row_counts,omitempty"`
 	// BinDir is the folder of PostgreSQL's client programs, if they are not
 	// where packages put them.
 	BinDir string `yaml:"bin_dir,omitempty"`
@@ -40,6 +49,19 @@ const (
 	MethodDump     = "dump"
 )
 
+// The values of Format and RowCounts.
+const (
+	FormatCustom    = "custom"
+	FormatDirectory = "directory"
+
+	RowCountsAuto = "auto"
+	RowCountsAll  = "all"
+	RowCountsNone = "none"
+)
+
+// maxDumpJobs bounds the connections of one dump.
+const maxDumpJobs = 64
+
 func (p Postgres) check(k *checker) {
 	k.key("dsn").require(p.DSN != "", "write how the server is reached, such as dsn: postgres://backup@db.internal/shop")
 	if hasPassword(p.DSN) {
@@ -49,6 +71,17 @@ func (p Postgres) check(k *checker) {
 		checkSecret(k.key("password"), p.Password)
 	}
 	checkOneOf(k.key("method"), p.Method, MethodPhysical, MethodDump)
+	checkOneOf(k.key("format"), p.Format, FormatCustom, FormatDirectory)
+	checkOneOf(k.key("row_counts"), p.RowCounts, RowCountsAuto, RowCountsAll, RowCountsNone)
+	if p.Jobs < 0 || p.Jobs > maxDumpJobs {
+		k.key("jobs").report("is not from 1 to 64", "write how many tables to dump at once, such as 4")
+	}
+	if p.Jobs > 1 && p.Format != FormatDirectory {
+		k.key("jobs").report("one stream is dumped by one job", "write format: directory beside it")
+	}
+	if p.Method != MethodDump && p.Format != "" {
+		k.key("format").report("base backups have no format", "remove it, or use method: dump")
+	}
 	checkOneOf(k.key("wal"), p.WAL, "stream", "push", "both", "none")
 	if p.DataDirectory != "" && !filepath.IsAbs(p.DataDirectory) {
 		k.key("data_directory").report("not an absolute path", "write the whole path, from / on")
