@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -12,28 +13,46 @@ import (
 	"holdfast/storage"
 )
 
-// Appender appends the segments of one stream in order: payloads go up side
-// by side, records one after the other, so that a crash leaves no hole.
+// Appender appends the segments of one stream. Their payloads and records go
+// up side by side, but an append is done only when all that was appended to
+// the line before it is archived.
 type Appender struct {
 	archive *Archive
 	uploads *semaphore.Weighted
+	atOnce  int
 
-	mu   sync.Mutex
-	last map[uint32]*Ticket // the newest of each line
+	mu    sync.Mutex
+	lines map[uint32]*lineEnd
 }
 
-// NewAppender returns an Appender that uploads so many payloads at once.
-func (a *Archive) NewAppender(uploads int) (*Appender, error) {
+// lineEnd is what an Appender remembers of a line.
+type lineEnd struct {
+	// recent are the newest tickets, in the order of their appends.
+	recent []*Ticket
+	// durable is where the part ends that is archived without a hole.
+	durable Position
+}
+
+// MaxAtOnce is the most segments that may be appended at once: after a crash,
+// no more than these can be archived beyond a hole.
+const MaxAtOnce = 16
+
+// NewAppender returns an Appender that works on so many segments at once, up
+// to MaxAtOnce.
+func (a *Archive) NewAppender(atOnce int) (*Appender, error) {
 	if a.o.Signing == nil {
 		return nil, errors.New("log archive: no signing key to append with")
 	}
-	return &Appender{archive: a, uploads: semaphore.NewWeighted(int64(max(uploads, 1))), last: map[uint32]*Ticket{}}, nil
+	atOnce = min(max(atOnce, 1), MaxAtOnce)
+	return &Appender{archive: a, uploads: semaphore.NewWeighted(int64(atOnce)), atOnce: atOnce, lines: map[uint32]*lineEnd{}}, nil
 }
 
 // Ticket is an append under way.
 type Ticket struct {
-	// record is what is to be archived; it does not change, as the segment
-	// after it reads it at any time.
+	segment Segment
+	// sealed is closed when record, as far as the next one is linked to it, is
+	// known, or the append has failed before that.
+	sealed chan struct{}
 	record *Record
 	done   chan struct{}
 	// archived and err are valid once done is closed.
@@ -41,8 +60,8 @@ type Ticket struct {
 	err      error
 }
 
-// Wait returns when the segment is archived, or the error that says why it is
-// not.
+// Wait returns when the segment and all before it are archived, or the error
+// that says why not.
 func (t *Ticket) Wait(ctx context.Context) (*Record, error) {
 	select {
 	case <-t.done:
@@ -52,23 +71,19 @@ func (t *Ticket) Wait(ctx context.Context) (*Record, error) {
 	}
 }
 
-// failed tells whether the append is over, and in vain.
-func (t *Ticket) failed() bool {
-	if t == nil {
-		return false
-	}
+// over tells whether the append has ended, and with what.
+func (t *Ticket) over() (bool, error) {
 	select {
 	case <-t.done:
-		return t.err != nil
+		return true, t.err
 	default:
-		return false
+		return false, nil
 	}
 }
 
-// Append begins to archive a segment, and returns as soon as its payload is
-// sealed and an upload is free. Segments of a line are appended in the order
-// of their positions. ctx bounds all of the work; body must stay as it is
-// until Wait returns.
+// Append begins to archive a segment, and returns as soon as there is room for
+// one more. Segments of a line are appended in the order of their positions.
+// ctx bounds all of the work; body must stay as it is until Wait returns.
 func (ap *Appender) Append(ctx context.Context, s Segment, body storage.Body) (*Ticket, error) {
 	if err := s.check(); err != nil {
 		return nil, err
@@ -79,49 +94,112 @@ func (ap *Appender) Append(ctx context.Context, s Segment, body storage.Body) (*
 	if err := ap.uploads.Acquire(ctx, 1); err != nil {
 		return nil, err
 	}
-	ap.mu.Lock()
-	defer ap.mu.Unlock()
-	previous := ap.last[s.Line]
-	if previous.failed() { // whoever appends again begins after what is archived
-		previous = nil
-	}
-	t, spool, err := ap.begin(ctx, s, body, previous)
-	if err != nil {
-		ap.uploads.Release(1)
-		return nil, err
-	}
-	if s.Kind.covers() {
-		ap.last[s.Line] = t
-	}
+	t := &Ticket{segment: s, sealed: make(chan struct{}), done: make(chan struct{})}
+	previous, before := ap.enter(t)
 	go func() {
 		defer ap.uploads.Release(1)
-		defer close(t.done)
-		t.err = errors.Join(ap.finish(ctx, t, spool, previous), spool.Discard())
+		t.err = ap.run(ctx, t, body, previous, before)
+		if t.err == nil {
+			ap.leave(t)
+		}
+		close(t.done)
 	}()
 	return t, nil
 }
 
-// begin seals the payload and makes the record that will be signed.
-func (ap *Appender) begin(ctx context.Context, s Segment, body storage.Body, previous *Ticket) (*Ticket, storage.Spool, error) {
-	link, err := ap.link(ctx, s, previous)
-	if err != nil {
-		return nil, nil, err
+// enter puts a ticket behind those of its line. It returns the one that was
+// appended before it, if that is not over in vain, and the one that ends where
+// it begins.
+func (ap *Appender) enter(t *Ticket) (previous, before *Ticket) {
+	if !t.segment.Kind.covers() {
+		return nil, nil
 	}
+	ap.mu.Lock()
+	defer ap.mu.Unlock()
+	line := ap.lines[t.segment.Line]
+	if line == nil {
+		line = &lineEnd{}
+		ap.lines[t.segment.Line] = line
+	}
+	line.recent = slices.DeleteFunc(line.recent, func(r *Ticket) bool {
+		over, err := r.over()
+		return over && err != nil // whoever appends again begins after what is archived
+	})
+	if n := len(line.recent); n > 0 {
+		previous = line.recent[n-1]
+	} else {
+		line.durable = t.segment.Start
+	}
+	for _, r := range line.recent {
+		if r.segment.End == t.segment.Start && (before == nil || r.segment.Kind == Whole) {
+			before = r
+		}
+	}
+	line.recent = append(line.recent, t)
+	// A segment and the slice before it may both end where the next begins.
+	line.recent = line.recent[max(0, len(line.recent)-2*ap.atOnce-2):]
+	return previous, before
+}
+
+// leave notes that a ticket and all before it are archived.
+func (ap *Appender) leave(t *Ticket) {
+	if !t.segment.Kind.covers() {
+		return
+	}
+	ap.mu.Lock()
+	defer ap.mu.Unlock()
+	line := ap.lines[t.segment.Line]
+	line.durable = max(line.durable, t.segment.End)
+}
+
+// durable returns up to where the line of a segment is archived for certain,
+// its own beginning at most.
+func (ap *Appender) durable(s Segment) Position {
+	if !s.Kind.covers() {
+		return s.Start
+	}
+	ap.mu.Lock()
+	defer ap.mu.Unlock()
+	return min(ap.lines[s.Line].durable, s.Start)
+}
+
+// run archives a segment, and waits until all before it is archived, too.
+func (ap *Appender) run(ctx context.Context, t *Ticket, body storage.Body, previous, before *Ticket) error {
+	spool, err := ap.seal(ctx, t, body)
+	close(t.sealed)
+	if err != nil {
+		return fmt.Errorf("archive %s: %w", t.segment.Name, err)
+	}
+	err = ap.upload(ctx, t, spool, previous, before)
+	if err = errors.Join(err, spool.Discard()); err != nil {
+		return fmt.Errorf("archive %s: %w", t.segment.Name, err)
+	}
+	if previous != nil {
+		if _, err := previous.Wait(ctx); err != nil {
+			return fmt.Errorf("archive %s: %w: %w", t.segment.Name, errBefore, err)
+		}
+	}
+	return nil
+}
+
+var errBefore = errors.New("the segment before it is not archived")
+
+// seal spools the payload, and makes the record but for its link.
+func (ap *Appender) seal(ctx context.Context, t *Ticket, body storage.Body) (storage.Spool, error) {
 	spool, err := storage.NewSpool(ap.archive.store)
 	if err != nil {
-		return nil, nil, err
+		return nil, err
 	}
 	stored := newCountingHash()
 	sum, err := seal(ctx, &both{spool, stored}, body, ap.archive.o.Recipients)
 	if err != nil {
-		return nil, nil, errors.Join(fmt.Errorf("%s: %w", s.Name, err), spool.Discard())
+		return nil, errors.Join(err, spool.Discard())
 	}
-	r := &Record{
-		Segment: s, SHA256: sum, SizeBytes: body.Size(), Previous: link,
-		Object: newPayloadName(s), ObjectSHA256: stored.digest(), ObjectSizeBytes: stored.n,
-		Time: time.Now().Truncate(time.Millisecond),
+	t.record = &Record{
+		Segment: t.segment, SHA256: sum, SizeBytes: body.Size(),
+		Object: newPayloadName(t.segment), ObjectSHA256: stored.digest(), ObjectSizeBytes: stored.n,
 	}
-	return &Ticket{record: r, done: make(chan struct{})}, spool, nil
+	return spool, nil
 }
 
 // both writes to a spool and to a hash.
@@ -136,53 +214,63 @@ func (b *both) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// link returns what the segment names as its previous one: zero when nothing
+// link returns what a segment names as its previous one: zero when nothing
 // that is archived, or on its way, ends where it begins.
-func (ap *Appender) link(ctx context.Context, s Segment, previous *Ticket) (Digest, error) {
+func (ap *Appender) link(ctx context.Context, s Segment, before *Ticket) (Digest, error) {
 	if !s.Kind.covers() {
 		return Digest{}, nil
 	}
-	if previous != nil && previous.record.End == s.Start {
-		return previous.record.Link(), nil
+	if before != nil {
+		select {
+		case <-before.sealed:
+		case <-ctx.Done():
+			return Digest{}, context.Cause(ctx)
+		}
+		if before.record == nil {
+			return Digest{}, errBefore
+		}
+		return before.record.Link(), nil
 	}
-	before, err := ap.archive.before(ctx, s)
-	if err != nil || len(before) == 0 {
+	found, err := ap.archive.before(ctx, s)
+	if err != nil || len(found) == 0 {
 		return Digest{}, err
 	}
-	r, err := ap.archive.Record(ctx, before[0])
+	r, err := ap.archive.Record(ctx, found[0])
 	if err != nil {
 		return Digest{}, err
 	}
 	return r.Link(), nil
 }
 
-// finish uploads the payload, waits for the segment before, and then makes
-// the segment archived by its record.
-func (ap *Appender) finish(ctx context.Context, t *Ticket, spool storage.Spool, previous *Ticket) error {
-	a, r := ap.archive, t.record
-	payloadKey := folder(a.o.Source, r.Segment) + r.Object
-	err := a.store.Put(ctx, payloadKey, spool, storage.PutOptions{SHA256: (*[32]byte)(&r.ObjectSHA256), Bulk: true})
-	if err != nil {
-		return fmt.Errorf("archive %s: %w", r.Name, err)
-	}
-	if previous != nil {
-		if _, err := previous.Wait(ctx); err != nil {
-			return errors.Join(fmt.Errorf("archive %s: the segment before it is not archived: %w", r.Name, err), a.store.Delete(ctx, payloadKey))
-		}
-	}
-	stored, err := r.sign(a.o.Signing)
+// upload stores the payload, and then the record.
+func (ap *Appender) upload(ctx context.Context, t *Ticket, spool storage.Spool, previous, before *Ticket) error {
+	a, signed := ap.archive, *t.record
+	payloadKey := folder(a.o.Source, t.segment) + signed.Object
+	err := a.store.Put(ctx, payloadKey, spool, storage.PutOptions{SHA256: (*[32]byte)(&signed.ObjectSHA256), Bulk: true})
 	if err != nil {
 		return err
 	}
-	err = a.store.Put(ctx, recordKey(a.o.Source, r.Segment), storage.Bytes(stored), storage.PutOptions{})
+	if signed.Previous, err = ap.link(ctx, t.segment, before); err == nil && previous != nil {
+		if _, failed := previous.over(); failed != nil {
+			err = errors.Join(errBefore, failed)
+		}
+	}
+	if err != nil {
+		return errors.Join(err, a.store.Delete(ctx, payloadKey))
+	}
+	signed.Durable, signed.Time = ap.durable(t.segment), time.Now().Truncate(time.Millisecond)
+	stored, err := signed.sign(a.o.Signing)
+	if err != nil {
+		return err
+	}
+	err = a.store.Put(ctx, recordKey(a.o.Source, t.segment), storage.Bytes(stored), storage.PutOptions{})
 	if errors.Is(err, storage.ErrExists) {
 		return errors.Join(ap.same(ctx, t), a.store.Delete(ctx, payloadKey))
 	}
-	if err != nil {
-		return fmt.Errorf("archive %s: %w", r.Name, err)
+	if err == nil {
+		t.archived = &signed
 	}
-	t.archived = r
-	return nil
+	return err
 }
 
 // same makes sure that the segment which is archived already is this one.
@@ -192,8 +280,8 @@ func (ap *Appender) same(ctx context.Context, t *Ticket) error {
 		return err
 	}
 	if archived.SHA256 != t.record.SHA256 || archived.SizeBytes != t.record.SizeBytes {
-		return fmt.Errorf("archive %s: %w: %s holds other bytes under this name, appended %s; is another server archiving to the same place?",
-			t.record.Name, storage.ErrConflict, ap.archive.Location(), archived.Time.Format(time.RFC3339))
+		return fmt.Errorf("%w: %s holds other bytes under this name, appended %s; is another server archiving to the same place?",
+			storage.ErrConflict, ap.archive.Location(), archived.Time.Format(time.RFC3339))
 	}
 	t.archived = archived
 	return nil

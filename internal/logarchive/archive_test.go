@@ -13,6 +13,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"filippo.io/age"
@@ -343,8 +344,16 @@ func TestCrash(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if gaps := logarchive.Gaps(logarchive.Coverage(found)); len(gaps) > 0 {
-				t.Fatalf("crash %v at operation %d leaves %v", mode, n, gaps)
+			extent, err := reader.Extent(t.Context(), found)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(extent.Gaps) > 0 || len(extent.Ranges) > 1 {
+				t.Fatalf("crash %v at operation %d leaves %+v", mode, n, extent)
+			}
+			confirmed := logarchive.Range{Stream: segment(1, 1).Stream, Line: 1, Start: segmentBytes, End: logarchive.Position((acknowledged + 1) * segmentBytes)}
+			if acknowledged > 0 && !logarchive.Covers(extent.Ranges, confirmed) {
+				t.Fatalf("crash %v at operation %d: %d were acknowledged, archived are %+v", mode, n, acknowledged, extent)
 			}
 			appendAll(t, k.writer(t, inner), 1, 1, 6)
 			for s := 1; s < 6; s++ {
@@ -355,6 +364,68 @@ func TestCrash(t *testing.T) {
 			}
 		}
 	}
+}
+
+// A segment that is lost is a gap, also when it is one of the newest: what came
+// after it was archived when it was there.
+func TestLostIsNoLooseEnd(t *testing.T) {
+	k, store := newKeys(t), mem.New()
+	a := k.writer(t, store)
+	for n := 1; n < 4; n++ {
+		appendAll(t, a, 1, n, n+1)
+	}
+	removeAll(t, store, segment(1, 2).Name)
+	found, err := a.List(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	extent, err := a.Extent(t.Context(), found)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(extent.Gaps) != 1 || len(extent.Ranges) != 2 || len(extent.Loose) != 0 {
+		t.Errorf("a segment was lost, and the archive has %+v", extent)
+	}
+}
+
+// Segments that arrive after those that follow them, as when a receiver was
+// quicker than the archive_command, do not break the chain.
+func TestOlderArriveLater(t *testing.T) {
+	k, store := newKeys(t), mem.New()
+	appendAll(t, k.writer(t, store), 1, 5, 8)
+	appendAll(t, k.writer(t, store), 1, 2, 10)
+	for n := 2; n < 10; n++ {
+		wantContent(t, k.reader(t, store), 1, n)
+	}
+}
+
+// How long the way to the store is bounds the wait for one segment, and not
+// how many are archived in a second.
+func TestAppendOverDistance(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const trip, n = 50 * time.Millisecond, 160
+		k := newKeys(t)
+		store := fault.New(mem.New(), 1, fault.Rule{Fault: fault.Delay(trip)})
+		ap, err := k.writer(t, store).NewAppender(16)
+		if err != nil {
+			t.Fatal(err)
+		}
+		start := time.Now()
+		var tickets []*logarchive.Ticket
+		for s := range n {
+			ticket, err := ap.Append(t.Context(), segment(1, s), storage.Bytes(content(s)))
+			if err != nil {
+				t.Fatal(err)
+			}
+			tickets = append(tickets, ticket)
+		}
+		if err := waitAll(t.Context(), tickets); err != nil {
+			t.Fatal(err)
+		}
+		if took := time.Since(start); took > n*trip/4 {
+			t.Errorf("%d segments took %v over a way of %v", n, took, trip)
+		}
+	})
 }
 
 // A store that is down for a while does not end the archiving for ever.

@@ -42,6 +42,7 @@ func (a *Archive) checkChain(ctx context.Context, r *Record) error {
 	if err != nil || len(before) == 0 {
 		return err
 	}
+	var found []*Record
 	for _, s := range before {
 		previous, err := a.Record(ctx, s)
 		if errors.Is(err, storage.ErrNotFound) {
@@ -50,9 +51,10 @@ func (a *Archive) checkChain(ctx context.Context, r *Record) error {
 		if err != nil {
 			return err
 		}
-		if previous.Link() == r.Previous {
-			return nil
-		}
+		found = append(found, previous)
+	}
+	if len(found) == 0 || r.Follows(found...) {
+		return nil
 	}
 	return fmt.Errorf("%s does not follow %s, which ends where it begins: %w", r.Name, before[0].Name, ErrOutOfChain)
 }

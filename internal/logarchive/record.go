@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -49,6 +50,9 @@ type Record struct {
 	SizeBytes int64
 	// Previous is the Link of the record before this one; zero begins a chain.
 	Previous Digest
+	// Durable is up to where the line was archived for certain when this record
+	// was written: Start, or less when segments before it were on their way.
+	Durable Position
 	// Object is the name of the payload, beside the record; its digest and
 	// size are those of the stored bytes.
 	Object          string
@@ -61,11 +65,18 @@ type Record struct {
 }
 
 // Link is what the next record names as its previous one. It covers what is
-// said of the log, not how the payload is stored: two archivers of one log
-// make the same links.
+// said of the log, not how the payload is stored, nor what was archived before
+// it: all archivers of one log make the same links, wherever they begin.
 func (r *Record) Link() Digest {
-	return sha256.Sum256(fmt.Appendf(nil, "%s\nlink %q %q %d %q %d %d %x %d %x\n",
-		preamble, r.Stream, r.Kind, r.Line, r.Name, r.Start, r.End, r.SHA256[:], r.SizeBytes, r.Previous[:]))
+	return sha256.Sum256(fmt.Appendf(nil, "%s\nlink %q %q %d %q %d %d %x %d\n",
+		preamble, r.Stream, r.Kind, r.Line, r.Name, r.Start, r.End, r.SHA256[:], r.SizeBytes))
+}
+
+// Follows tells whether the record fits after what is archived before it,
+// which ends where it begins. One that begins a chain fits after all: who
+// wrote it knew of nothing before, as when older segments arrive later.
+func (r *Record) Follows(before ...*Record) bool {
+	return r.Previous.IsZero() || slices.ContainsFunc(before, func(b *Record) bool { return b.Link() == r.Previous })
 }
 
 // preamble begins every record and everything that is signed or hashed, so
@@ -84,15 +95,17 @@ var (
 
 // wireRecord is a Record as it is stored.
 type wireRecord struct {
-	Stream       string    `json:"stream"`
-	Line         uint32    `json:"line"`
-	Kind         Kind      `json:"kind"`
-	Name         string    `json:"name"`
-	Start        Position  `json:"start"`
-	End          Position  `json:"end"`
-	SHA256       Digest    `json:"sha256"`
-	Size         int64     `json:"size"`
-	Previous     Digest    `json:"previous"`
+	Stream   string   `json:"stream"`
+	Line     uint32   `json:"line"`
+	Kind     Kind     `json:"kind"`
+	Name     string   `json:"name"`
+	Start    Position `json:"start"`
+	End      Position `json:"end"`
+	SHA256   Digest   `json:"sha256"`
+	Size     int64    `json:"size"`
+	Previous Digest   `json:"previous"`
+	// Durable is left out where it is Start.
+	Durable      *Position `json:"durable,omitempty"`
 	Object       string    `json:"object"`
 	ObjectSHA256 Digest    `json:"object_sha256"`
 	ObjectSize   int64     `json:"object_size"`
@@ -104,9 +117,13 @@ type wireRecord struct {
 // and the signature over both in base64.
 func (r *Record) sign(key ed25519.PrivateKey) ([]byte, error) {
 	r.Key = key.Public().(ed25519.PublicKey) //nolint:errcheck // an ed25519 key has no other
+	durable := &r.Durable
+	if r.Durable == r.Start {
+		durable = nil
+	}
 	line, err := json.Marshal(wireRecord{
 		Stream: r.Stream, Line: r.Line, Kind: r.Kind, Name: r.Name, Start: r.Start, End: r.End,
-		SHA256: r.SHA256, Size: r.SizeBytes, Previous: r.Previous,
+		SHA256: r.SHA256, Size: r.SizeBytes, Previous: r.Previous, Durable: durable,
 		Object: r.Object, ObjectSHA256: r.ObjectSHA256, ObjectSize: r.ObjectSizeBytes,
 		Time: r.Time.UTC(), Key: r.Key,
 	})
@@ -142,9 +159,12 @@ func ParseRecord(stored []byte, trusted []ed25519.PublicKey) (*Record, error) {
 	}
 	r := &Record{
 		Segment: Segment{Stream: w.Stream, Line: w.Line, Kind: w.Kind, Name: w.Name, Start: w.Start, End: w.End},
-		SHA256:  w.SHA256, SizeBytes: w.Size, Previous: w.Previous,
+		SHA256:  w.SHA256, SizeBytes: w.Size, Previous: w.Previous, Durable: w.Start,
 		Object: w.Object, ObjectSHA256: w.ObjectSHA256, ObjectSizeBytes: w.ObjectSize,
 		Time: w.Time, Key: w.Key,
+	}
+	if w.Durable != nil {
+		r.Durable = *w.Durable
 	}
 	return r, r.check()
 }

@@ -134,6 +134,13 @@ func (o FetchOptions) missing(ctx context.Context, f postgres.FileName) error {
 	if size := int64(line[later].End - line[later].Start); o.Until != 0 && f.Start(size) >= o.Until {
 		return ErrEnd
 	}
+	extent, err := o.Archive.Extent(ctx, line)
+	if err != nil {
+		return err
+	}
+	if slices.ContainsFunc(extent.Loose, func(r logarchive.Range) bool { return r.Start <= line[later].Start && line[later].End <= r.End }) {
+		return o.beyond(ctx, f) // a crash left it beyond the end
+	}
 	earlier := slices.ContainsFunc(line, func(s logarchive.Segment) bool { return s.Kind == logarchive.Whole && s.Name < name })
 	if !earlier && f.Timeline > 1 {
 		branches, err := o.history(ctx, f.Timeline)

@@ -30,9 +30,12 @@ func Inspect(ctx context.Context, a *logarchive.Archive) (*Status, error) {
 	if err != nil {
 		return nil, err
 	}
-	ranges := logarchive.Coverage(segments)
-	status := &Status{Gaps: logarchive.Gaps(ranges), Histories: map[uint32][]postgres.Branch{}}
-	for _, r := range ranges {
+	extent, err := a.Extent(ctx, segments)
+	if err != nil {
+		return nil, err
+	}
+	status := &Status{Gaps: extent.Gaps, Histories: map[uint32][]postgres.Branch{}}
+	for _, r := range extent.Ranges {
 		first, last := ends(segments, r)
 		from, err := a.Record(ctx, first)
 		if err != nil {

@@ -203,7 +203,11 @@ func (r *receiver) resume(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	ranges := logarchive.Coverage(archived)
+	extent, err := r.o.All[0].Extent(ctx, archived)
+	if err != nil {
+		return err
+	}
+	ranges := extent.Ranges
 	if len(ranges) == 0 || r.o.Temporary {
 		r.timeline, r.start = r.next, r.floor(r.server)
 		r.covered = r.start
