@@ -60,6 +60,8 @@ var placed = map[string]ring{
 	"internal/upkeep":     job,
 
 	"internal/evidence":   engine,
+	"internal/history":    engine,
+	"internal/ledger":     engine,
 	"internal/logarchive": engine,
 	"internal/postgres":   engine,
 	"internal/snapfs":     engine,
