@@ -29,6 +29,10 @@ again. With --read-data all data is read to find damage; without, only what is
 missing, of a wrong size, or concerns folders is found. What no copy has is
 named and stays as it is.
 
+The log archives beside the snapshots are healed, too: segments that are damaged,
+and those that are missing between the oldest one here and the newest one of a
+copy.
+
 Before you repair anything, save a copy of the repository if you can, and see
 to it that the storage itself is sound.`,
 		Example: "  holdfast repair --from /mnt/usb/backup --read-data\n  holdfast repair -r offsite --from local",
@@ -167,8 +171,8 @@ type repairPacksMessage struct {
 
 func (c *command) runRepairPacks(ctx context.Context, f *healFlags, o repair.PacksOptions) error {
 	o.Lost = func(_ blob.Blob, err error) { c.ui.warn("repair packs", "", err) }
-	return c.healing(ctx, f, func(ctx context.Context, r *repository.Repository, from []*repository.Repository) error {
-		o.From = from
+	return c.healing(ctx, f, func(ctx context.Context, r *repository.Repository, from []openedCopy) error {
+		o.From = repositoriesOf(from)
 		report, err := repair.Packs(ctx, r, o)
 		if err != nil {
 			return err

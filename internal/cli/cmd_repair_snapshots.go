@@ -38,8 +38,8 @@ with --forget they take their place, and snapshots of which nothing can be
 read are removed.`,
 		Example: "  holdfast repair snapshots --dry-run\n  holdfast repair snapshots --forget",
 		RunE: func(cmd *cobra.Command, args []string) error {
-			return c.healing(cmd.Context(), &f.heal, func(ctx context.Context, r *repository.Repository, from []*repository.Repository) error {
-				if err := c.bringBack(ctx, r, &f, from); err != nil {
+			return c.healing(cmd.Context(), &f.heal, func(ctx context.Context, r *repository.Repository, from []openedCopy) error {
+				if err := c.bringBack(ctx, r, &f, repositoriesOf(from)); err != nil {
 					return err
 				}
 				return c.repairSnapshots(ctx, r, &f, args)

@@ -32,15 +32,15 @@ func (f *healFlags) register(fl *pflag.FlagSet) {
 
 // healing opens the repository under the exclusive lock, and the copies beside
 // it. A copy that cannot be used is told and left out.
-func (c *command) healing(ctx context.Context, f *healFlags, do func(ctx context.Context, r *repository.Repository, from []*repository.Repository) error) (err error) {
+func (c *command) healing(ctx context.Context, f *healFlags, do func(ctx context.Context, r *repository.Repository, from []openedCopy) error) (err error) {
 	main, err := c.place()
 	if err != nil {
 		return err
 	}
-	var copies []*repository.Repository
+	var copies []openedCopy
 	defer func() {
-		for _, r := range copies {
-			err = errors.Join(err, r.Close())
+		for _, from := range copies {
+			err = errors.Join(err, from.r.Close())
 		}
 	}()
 	for _, url := range f.from {
@@ -53,7 +53,7 @@ func (c *command) healing(ctx context.Context, f *healFlags, do func(ctx context
 			c.ui.warn("repair", "", fmt.Errorf("copy at %s cannot be used: %w", p.url, err))
 			continue
 		}
-		copies = append(copies, r)
+		copies = append(copies, openedCopy{p, r})
 	}
 	if len(f.from) > 0 && len(copies) == 0 {
 		return errors.New("none of the copies can be used: nothing was done")
@@ -61,6 +61,20 @@ func (c *command) healing(ctx context.Context, f *healFlags, do func(ctx context
 	return c.work(ctx, repository.Exclusive, func(ctx context.Context, r *repository.Repository) error {
 		return do(ctx, r, copies)
 	})
+}
+
+// openedCopy is a copy that is read from.
+type openedCopy struct {
+	place place
+	r     *repository.Repository
+}
+
+func repositoriesOf(copies []openedCopy) []*repository.Repository {
+	var all []*repository.Repository
+	for _, from := range copies {
+		all = append(all, from.r)
+	}
+	return all
 }
 
 // openCopy opens a repository only to read from it, with its index, and takes
@@ -83,33 +97,55 @@ type healMessage struct {
 	Packs       []string `json:"healed_packs"`
 	Blobs       int      `json:"stored_blobs"`
 	Replaced    []string `json:"replaced_packs"`
+	LogSegments []string `json:"healed_log_segments"`
+	LogGaps     []string `json:"log_gaps"`
 	Lost        int      `json:"lost"`
 	Sound       bool     `json:"sound"`
+
+	// wrong tells that something was to be healed.
+	wrong bool
 }
 
 func (c *command) runHeal(ctx context.Context, f *healFlags) error {
-	return c.healing(ctx, f, func(ctx context.Context, r *repository.Repository, from []*repository.Repository) error {
-		found, err := c.checkFor(ctx, r, verify.Options{ReadData: f.readData})
+	return c.healing(ctx, f, func(ctx context.Context, r *repository.Repository, from []openedCopy) error {
+		m := &healMessage{MessageType: "summary", Files: []string{}, Packs: []string{}, Replaced: []string{}, LogSegments: []string{}, LogGaps: []string{}}
+		left, err := c.healSnapshots(ctx, r, from, f, m)
 		if err != nil {
 			return err
 		}
-		if found.Sound() {
-			c.ui.message(healMessage{MessageType: "summary", Files: []string{}, Packs: []string{}, Replaced: []string{}, Sound: true})
-			c.ui.infof("nothing is wrong, and nothing was done%s", map[bool]string{false: "; --read-data looks at all data"}[f.readData])
-			return nil
-		}
-		done, err := repair.Heal(ctx, r, app.HealOptions(found, from, func(what string, err error) {
-			c.ui.warn("repair", "", fmt.Errorf("%s cannot be healed: %w", what, err))
-		}))
-		if err != nil {
+		if err := c.healLogs(ctx, r, from, f, m); err != nil {
 			return err
 		}
-		left, err := c.checkFor(ctx, r, verify.Options{})
-		if err != nil {
-			return err
-		}
-		return c.tellHealed(done, left)
+		return c.tellHealed(m, left, f)
 	})
+}
+
+// healSnapshots heals all that is not log, and returns what a check finds in
+// the end.
+func (c *command) healSnapshots(ctx context.Context, r *repository.Repository, from []openedCopy, f *healFlags, m *healMessage) (*verify.Report, error) {
+	found, err := c.checkFor(ctx, r, verify.Options{ReadData: f.readData})
+	if err != nil || found.Sound() {
+		return found, err
+	}
+	m.wrong = true
+	done, err := repair.Heal(ctx, r, app.HealOptions(found, repositoriesOf(from), func(what string, err error) {
+		c.ui.warn("repair", "", fmt.Errorf("%s cannot be healed: %w", what, err))
+	}))
+	if err != nil {
+		return nil, err
+	}
+	m.Packs, m.Blobs, m.Replaced, m.Lost = idStrings(done.Packs), done.Blobs, idStrings(done.Replaced), done.Lost
+	for _, file := range done.Files {
+		m.Files = append(m.Files, file.Kind.String()+" "+file.ID.String())
+		c.ui.infof("%s is healed", file)
+	}
+	for _, i := range done.Packs {
+		c.ui.infof("pack %s is healed, byte for byte", i.Short())
+	}
+	if done.Blobs > 0 {
+		c.ui.infof("stored %s again in new packs; %s given up for that", countOf(done.Blobs, "blob"), countOf(len(done.Replaced), "pack"))
+	}
+	return c.checkFor(ctx, r, verify.Options{})
 }
 
 // checkFor checks the repository and tells what is wrong; the evidence of it
@@ -126,32 +162,21 @@ func (c *command) checkFor(ctx context.Context, r *repository.Repository, o veri
 	return report, nil
 }
 
-// tellHealed tells what was healed and whether all is well.
-func (c *command) tellHealed(done *repair.HealReport, left *verify.Report) error {
-	sound := done.Lost == 0 && left.Sound()
-	m := healMessage{
-		MessageType: "summary", Files: []string{}, Packs: idStrings(done.Packs), Blobs: done.Blobs,
-		Replaced: idStrings(done.Replaced), Lost: done.Lost, Sound: sound,
-	}
-	for _, f := range done.Files {
-		m.Files = append(m.Files, f.Kind.String()+" "+f.ID.String())
-	}
+// tellHealed tells whether all is well in the end.
+func (c *command) tellHealed(m *healMessage, left *verify.Report, f *healFlags) error {
+	m.Sound = m.Lost == 0 && left.Sound() && len(m.LogGaps) == 0
 	c.ui.message(m)
-	for _, i := range done.Packs {
-		c.ui.infof("pack %s is healed, byte for byte", i.Short())
-	}
-	for _, f := range done.Files {
-		c.ui.infof("%s is healed", f)
-	}
-	if done.Blobs > 0 {
-		c.ui.infof("stored %s again in new packs; %s given up for that", countOf(done.Blobs, "blob"), countOf(len(done.Replaced), "pack"))
-	}
-	if sound {
+	switch {
+	case m.Sound && !m.wrong && len(m.LogSegments) == 0:
+		c.ui.infof("nothing is wrong, and nothing was done%s", map[bool]string{false: "; --read-data looks at all data"}[f.readData])
+		return nil
+	case m.Sound:
 		c.ui.infof("everything that was healed was read back, and a new check finds nothing wrong")
 		return nil
+	case !left.Sound():
+		return fmt.Errorf("the repository still has %s; name another copy with --from, or give up what is lost:\n%s", countOf(left.Errors, "problem"), nextSteps(left))
+	case m.Lost > 0:
+		return fmt.Errorf("%d things could not be healed, each named above; name another copy with --from", m.Lost)
 	}
-	if left.Sound() {
-		return fmt.Errorf("%d things could not be healed, each named above; name another copy with --from", done.Lost)
-	}
-	return fmt.Errorf("the repository still has %s; name another copy with --from, or give up what is lost:\n%s", countOf(left.Errors, "problem"), nextSteps(left))
+	return fmt.Errorf("the log archive has %s that no copy fills, each named above; recovery to a time after them begins at a later base backup", countOf(len(m.LogGaps), "gap"))
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"filippo.io/age"
@@ -98,28 +99,63 @@ func SaveKeys(ctx context.Context, r *repository.Repository, identity, public st
 // LoadKeys returns the keys that a repository keeps; none is no error.
 func LoadKeys(ctx context.Context, r *repository.Repository) (Keys, error) {
 	var keys Keys
-	var stored []string
-	if err := r.ListRecords(ctx, keyRecords, func(key string) error { stored = append(stored, key); return nil }); err != nil {
-		return keys, fmt.Errorf("keys of the log: %w", err)
+	records, err := keyRecordsOf(ctx, r)
+	if err != nil {
+		return keys, err
 	}
-	for _, key := range stored {
-		plain, err := r.LoadRecord(ctx, key)
-		if err != nil {
-			return keys, fmt.Errorf("keys of the log: %w", err)
-		}
+	for _, plain := range records {
 		var record keyRecord
 		if err := json.NewDecoder(bytes.NewReader(plain)).Decode(&record); err != nil {
-			return keys, fmt.Errorf("keys of the log, %s: %w", key, err)
+			return keys, fmt.Errorf("keys of the log: %w", err)
 		}
 		identity, err := age.ParseX25519Identity(record.Identity)
 		if err != nil {
-			return keys, fmt.Errorf("keys of the log, %s: not an age identity", key)
+			return keys, errors.New("keys of the log: not an age identity")
 		}
 		public, err := ParsePublicKey(record.Public)
 		if err != nil {
-			return keys, fmt.Errorf("keys of the log, %s: %w", key, err)
+			return keys, fmt.Errorf("keys of the log: %w", err)
 		}
 		keys.Identities, keys.Trusted = append(keys.Identities, identity), append(keys.Trusted, public)
 	}
 	return keys, nil
+}
+
+// ShareKeys gives the keys that a repository keeps to another one, which may
+// then hold segments that were archived with them.
+func ShareKeys(ctx context.Context, from, to *repository.Repository) error {
+	theirs, err := keyRecordsOf(ctx, from)
+	if err != nil {
+		return err
+	}
+	ours, err := keyRecordsOf(ctx, to)
+	if err != nil {
+		return err
+	}
+	for _, plain := range theirs {
+		if slices.ContainsFunc(ours, func(o []byte) bool { return bytes.Equal(o, plain) }) {
+			continue
+		}
+		if _, err := to.SaveRecord(ctx, keyRecords, plain); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// keyRecordsOf returns the sets of keys that a repository keeps.
+func keyRecordsOf(ctx context.Context, r *repository.Repository) ([][]byte, error) {
+	var stored []string
+	if err := r.ListRecords(ctx, keyRecords, func(key string) error { stored = append(stored, key); return nil }); err != nil {
+		return nil, fmt.Errorf("keys of the log: %w", err)
+	}
+	var records [][]byte
+	for _, key := range stored {
+		plain, err := r.LoadRecord(ctx, key)
+		if err != nil {
+			return nil, fmt.Errorf("keys of the log: %w", err)
+		}
+		records = append(records, plain)
+	}
+	return records, nil
 }
