@@ -71,7 +71,7 @@ func (c *command) proven(ctx context.Context, r *repository.Repository) (id.Set,
 	proven := make(id.Set)
 	read := 0
 	for _, key := range keys {
-		if !strings.Contains(key, "-"+string(evidence.Proof)+"-") {
+		if !evidence.IsOf(key, evidence.Proof) && !evidence.IsOf(key, evidence.Restore) {
 			continue
 		}
 		if read++; read > newestProofs {

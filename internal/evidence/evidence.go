@@ -1,12 +1,18 @@
 // Package evidence keeps, in each repository, the record of every time that
 // somebody made sure of it: checks, data read back at the far end of a copy,
-// restores compared with their source. `holdfast status` takes from it when a
-// copy was last known to be without error.
+// restores compared with their source, restore tests. `holdfast status` takes
+// from it when a copy was last known to be without error, and how long a
+// restore took; `holdfast evidence` shows it to auditors.
 //
 // A record lies in the repository it speaks of, sealed with that repository's
 // key (docs/format/evidence.md): it goes where the copy goes, and nobody who
 // cannot open the repository can make one. Records are never changed, and
 // those of failures are kept like the others.
+//
+// Each record names the ones before it by their hashes and is signed with the
+// key of who made it, so that one that was changed, taken away, moved or made
+// by somebody else is found (Chain.Verify). Signatures are those of minisign:
+// what was exported is verified without holdfast.
 package evidence
 
 import (
@@ -30,7 +36,7 @@ const folder = "holdfast/evidence/"
 const timeForm = "20060102T150405.000Z"
 
 // version is that of the records this package writes.
-const version = 1
+const version = 2
 
 // maxFindings bounds what a record names; Problems counts all.
 const maxFindings = 20
@@ -46,6 +52,9 @@ const (
 	ReadBack Kind = "readback"
 	// Proof is a snapshot restored and compared with its source.
 	Proof Kind = "proof"
+	// Restore is a restore test: a recovery point brought back somewhere
+	// apart, and looked into. RestoreTest tells all of it.
+	Restore Kind = "restoretest"
 )
 
 // Extent says how much of the packs was read.
@@ -62,6 +71,11 @@ const (
 type Record struct {
 	Version int  `json:"version"`
 	Kind    Kind `json:"kind"`
+	// Sequence is one more than the highest of the records before it, and
+	// Previous are the hashes of those of them that no other record names: one,
+	// but for what two wrote at the same time.
+	Sequence uint64  `json:"sequence"`
+	Previous []id.ID `json:"previous"`
 	// Time is when the work ended, to the millisecond, Seconds how long it took.
 	Time    time.Time `json:"time"`
 	Seconds float64   `json:"seconds"`
@@ -70,15 +84,21 @@ type Record struct {
 	Repository string `json:"repository"`
 	Host       string `json:"host,omitempty"`
 	Program    string `json:"program,omitempty"`
+	// Signer is the public key of who signed it, "" if nobody did.
+	Signer string `json:"signed_by,omitempty"`
 
 	Read      Extent `json:"read"`
 	Subset    string `json:"subset,omitempty"`
 	Packs     int    `json:"packs,omitempty"`
 	PacksRead uint64 `json:"packs_read,omitempty"`
 	BytesRead uint64 `json:"bytes_read,omitempty"`
-	// Snapshots counts those there were; Snapshot is the one of a proof.
+	// Snapshots counts those there were; Snapshot is the one of a proof or a
+	// restore test.
 	Snapshots int    `json:"snapshots,omitempty"`
 	Snapshot  *id.ID `json:"snapshot,omitempty"`
+
+	// RestoreTest is what a restore test did.
+	RestoreTest *RestoreTest `json:"restore_test,omitempty"`
 
 	// Problems counts what is wrong, Findings names the first of it.
 	Problems int      `json:"problems"`
@@ -99,13 +119,44 @@ func (r *Record) Share() float64 {
 // ReadData tells whether content of files was read, and not only folders.
 func (r *Record) ReadData() bool { return r.Read == All || r.Read == Part }
 
-// Save stores a record of work that ended now in the repository, and returns
-// its key.
-func Save(ctx context.Context, r *repository.Repository, rec Record) (string, error) {
+// Elsewhere tells that the record speaks of another repository, which could
+// not keep it.
+func (r *Record) Elsewhere() bool {
+	return r.RestoreTest != nil && r.RestoreTest.From.Repository != r.Repository
+}
+
+// stored is what lies sealed in the repository: the record word for word, as
+// it was hashed and signed.
+type stored struct {
+	Version   int    `json:"version"`
+	Statement string `json:"statement"`
+	// Signature is that of minisign, "" when there was no key.
+	Signature string `json:"signature,omitempty"`
+}
+
+// Save stores a record of work that ended now in the repository, after the
+// newest ones that are there, and returns its key. Without an author it is
+// not signed.
+func Save(ctx context.Context, r *repository.Repository, rec Record, a *Author) (string, error) {
 	rec.Version, rec.Repository = version, r.ID()
 	rec.Time = rec.Time.UTC().Truncate(time.Millisecond)
 	rec.Findings = rec.Findings[:min(len(rec.Findings), maxFindings)]
-	plain, err := json.Marshal(rec)
+	if a != nil {
+		rec.Signer = a.Public().String()
+	}
+	if err := rec.follow(ctx, r, a); err != nil {
+		return "", fmt.Errorf("keep evidence: %w", err)
+	}
+	statement, err := json.MarshalIndent(rec, "", "  ")
+	if err != nil {
+		return "", fmt.Errorf("encode evidence: %w", err)
+	}
+	statement = append(statement, '\n')
+	signature, err := a.sign(statement, &rec)
+	if err != nil {
+		return "", fmt.Errorf("sign evidence: %w", err)
+	}
+	plain, err := json.Marshal(stored{version, string(statement), signature})
 	if err != nil {
 		return "", fmt.Errorf("encode evidence: %w", err)
 	}
@@ -113,6 +164,7 @@ func Save(ctx context.Context, r *repository.Repository, rec Record) (string, er
 	if err != nil {
 		return "", fmt.Errorf("keep evidence: %w", err)
 	}
+	a.remember(r, Made{key, id.Hash(statement)})
 	return key, nil
 }
 
@@ -133,24 +185,41 @@ func Keys(ctx context.Context, r *repository.Repository) ([]string, error) {
 	return keys, err
 }
 
+// IsOf tells whether the record at a key is of a kind.
+func IsOf(key string, kind Kind) bool {
+	return strings.Contains(strings.TrimPrefix(key, folder), "-"+string(kind)+"-")
+}
+
 // Load reads a record and makes sure that it is of this repository and says
 // the same as its name.
 func Load(ctx context.Context, r *repository.Repository, key string) (*Record, error) {
+	e, err := load(ctx, r, key)
+	if err != nil {
+		return nil, err
+	}
+	return e.Record, nil
+}
+
+func load(ctx context.Context, r *repository.Repository, key string) (*Entry, error) {
 	plain, err := r.LoadRecord(ctx, key)
 	if err != nil {
 		return nil, err
 	}
-	rec := new(Record)
-	if err := json.Unmarshal(plain, rec); err != nil {
+	var s stored
+	if err := json.Unmarshal(plain, &s); err != nil {
 		return nil, fmt.Errorf("evidence %s: %w", key, err)
 	}
-	switch {
-	case rec.Version != version:
-		return nil, fmt.Errorf("evidence %s is of version %d: use a newer program", key, rec.Version)
-	case rec.Repository != r.ID(), !strings.HasPrefix(key, rec.prefix()):
+	if s.Version != version {
+		return nil, fmt.Errorf("evidence %s is of version %d, and this program reads version %d", key, s.Version, version)
+	}
+	e, err := parseEntry(key, []byte(s.Statement), s.Signature)
+	if err != nil {
+		return nil, err
+	}
+	if e.Record.Repository != r.ID() || !strings.HasPrefix(key, e.Record.prefix()) {
 		return nil, fmt.Errorf("evidence %s is not what its name and place say", key)
 	}
-	return rec, nil
+	return e, nil
 }
 
 // lookBack bounds the records that Latest reads.
@@ -172,6 +241,9 @@ func Latest(ctx context.Context, r *repository.Repository) (good, bad *Record, e
 		}
 		if err != nil {
 			errs = append(errs, err)
+			continue
+		}
+		if rec.Elsewhere() {
 			continue
 		}
 		if rec.Problems > 0 && bad == nil {

@@ -25,7 +25,7 @@ func newRepository(t *testing.T, s storage.Store) *repository.Repository {
 
 func save(t *testing.T, r *repository.Repository, rec Record) string {
 	t.Helper()
-	key, err := Save(t.Context(), r, rec)
+	key, err := Save(t.Context(), r, rec, nil)
 	if err != nil {
 		t.Fatal(err)
 	}

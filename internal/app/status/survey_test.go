@@ -114,7 +114,7 @@ func TestProtection(t *testing.T) {
 func TestMemory(t *testing.T) {
 	_, r := newBucket(t)
 	backUp(t, r, now.Add(-time.Hour), "www")
-	if _, err := evidence.Save(t.Context(), r, evidence.Record{Kind: evidence.Check, Time: now, Read: evidence.All}); err != nil {
+	if _, err := evidence.Save(t.Context(), r, evidence.Record{Kind: evidence.Check, Time: now, Read: evidence.All}, nil); err != nil {
 		t.Fatal(err)
 	}
 	seen, _ := look(t, r)
