@@ -6,13 +6,13 @@ package config
 type Anomaly struct {
 	// Off watches nothing.
 	Off bool `yaml:"off,omitempty"`
-	// Runs is how many earlier runs are compared with; 30 if 0.
-	Runs int `yaml:"runs,omitempty"`
+	// Runs is how many earlier runs are compared with.
+	Runs int `yaml:"runs,omitempty" default:"30"`
 	// Deviations is how far from the median counts as unlike, in median
-	// absolute deviations; 6 if 0.
-	Deviations float64 `yaml:"deviations,omitempty"`
-	// Signals is how many figures must be unlike at once; 2 if 0.
-	Signals int `yaml:"signals,omitempty"`
+	// absolute deviations.
+	Deviations float64 `yaml:"deviations,omitempty" default:"6"`
+	// Signals is how many figures must be unlike at once.
+	Signals int `yaml:"signals,omitempty" default:"2"`
 	// AlertOnly tells people, and lets pruning go on.
 	AlertOnly bool `yaml:"alert_only,omitempty"`
 }

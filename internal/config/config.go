@@ -13,22 +13,22 @@
 // and spacing stay as they are.
 package config
 
-import (
-	"errors"
-	"fmt"
-	"io"
-	"os"
-	"path/filepath"
-)
-
-// maxFileBytes bounds the file. A fleet of a thousand plans is well below.
-const maxFileBytes = 4 << 20
+import "fmt"
 
 // Config is the content of one holdfast.yaml, checked.
 type Config struct {
 	// Path is where it was read from.
 	Path string `yaml:"-"`
+	// Files are all that it was read from, Path first.
+	Files []string `yaml:"-"`
 
+	// Include names further files, or patterns of them such as conf.d/*.yaml,
+	// from the folder of the file that includes them. Each entry of
+	// repositories, sources, plans and notify stands in one file only, and so
+	// do defaults and service.
+	Include []string `yaml:"include,omitempty"`
+	// Defaults are for what entries do not say themselves.
+	Defaults     *Defaults             `yaml:"defaults,omitempty"`
 	Repositories map[string]Repository `yaml:"repositories,omitempty"`
 	Sources      map[string]Source     `yaml:"sources,omitempty"`
 	Plans        map[string]Plan       `yaml:"plans,omitempty"`
@@ -38,26 +38,17 @@ type Config struct {
 	Service Service `yaml:"service,omitempty"`
 }
 
-// Load reads and checks the file at path. When something in it is wrong the
-// error is a Problems.
-func Load(path string) (*Config, error) {
-	data, err := read(path)
-	if err != nil {
-		return nil, err
-	}
-	return Parse(path, data)
-}
-
-// Parse is Load for a file that was read already. Relative paths of secrets
-// are taken from the folder of path.
-func Parse(path string, data []byte) (*Config, error) {
-	c, problems := decode(data)
-	if len(problems) > 0 {
-		return nil, problems.in(path)
-	}
-	c.Path = path
-	c.resolvePaths(filepath.Dir(path))
-	return c, nil
+// Defaults are what entries have that do not say otherwise. Mappings are
+// filled key by key; a list, a single value, keep, schedule, immutable and
+// references to secrets are taken or replaced as a whole. A key that an entry
+// writes without a value has no default.
+type Defaults struct {
+	// Repositories is for every repository.
+	Repositories *Repository `yaml:"repositories,omitempty"`
+	// Sources is for every source of the same kind.
+	Sources *Source `yaml:"sources,omitempty"`
+	// Plans is for every plan.
+	Plans *Plan `yaml:"plans,omitempty"`
 }
 
 // Warnings tells what is dubious without being wrong: files of secrets that
@@ -76,45 +67,3 @@ func (c *Config) Warnings() []string {
 	}
 	return warnings
 }
-
-func (c *Config) resolvePaths(folder string) {
-	for name, r := range c.Repositories {
-		r.Password = r.Password.In(folder)
-		if r.Log != nil {
-			log := *r.Log
-			log.SigningKey, log.Identity = log.SigningKey.In(folder), log.Identity.In(folder)
-			r.Log = &log
-		}
-		c.Repositories[name] = r
-	}
-	for name, s := range c.Sources {
-		if s.Postgres != nil {
-			p := *s.Postgres
-			p.Password = p.Password.In(folder)
-			s.Postgres = &p
-			c.Sources[name] = s
-		}
-	}
-	for name, n := range c.Notify {
-		n.URL = n.URL.In(folder)
-		c.Notify[name] = n
-	}
-}
-
-func read(path string) ([]byte, error) {
-	f, err := os.Open(path)
-	if err != nil {
-		return nil, fmt.Errorf("open configuration: %w", err)
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFileBytes+1))
-	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
-	}
-	if len(data) > maxFileBytes {
-		return nil, fmt.Errorf("read configuration %s: %w", path, errTooLong)
-	}
-	return data, nil
-}
-
-var errTooLong = errors.New("longer than 4 MiB: not a configuration")

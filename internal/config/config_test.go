@@ -52,7 +52,8 @@ func TestParse(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := &config.Config{
-		Path: "holdfast.yaml",
+		Path:  "holdfast.yaml",
+		Files: []string{"holdfast.yaml"},
 		Repositories: map[string]config.Repository{
 			"local": {
 				URL: "/srv/holdfast", Media: "disk", Site: "dc1",
@@ -83,6 +84,7 @@ func TestParse(t *testing.T) {
 		}},
 		Notify: map[string]config.Channel{"ops": {URL: secret.Ref{Env: "HOLDFAST_NOTIFY_URL"}}},
 	}
+	config.Fill(want)
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
@@ -126,62 +128,62 @@ func TestProblems(t *testing.T) {
 	}{
 		{
 			"unknown key at the top", head + "plan: {}\n",
-			[]string{`x.yaml:5: plan: unknown key; did you mean "plans"?`},
+			[]string{`x.yaml:5:1: plan: unknown key; did you mean "plans"?`},
 		},
 		{
 			"unknown keys below, all of them",
 			head + "plans:\n  p:\n    source: [www]\n    repositry: local\n    keep: { weeekly: 3, whatever: 1 }\n",
 			[]string{
-				`x.yaml:7: plans.p.source: unknown key; did you mean "sources"?`,
-				`x.yaml:8: plans.p.repositry: unknown key; did you mean "repository"?`,
-				`x.yaml:9: plans.p.keep.weeekly: unknown key; did you mean "weekly"?`,
-				`x.yaml:9: plans.p.keep.whatever: unknown key; known here: daily, hourly, last, monthly, tags, weekly, within, within_daily, within_hourly, within_monthly, within_weekly, within_yearly, yearly`,
+				`x.yaml:7:5: plans.p.source: unknown key; did you mean "sources"?`,
+				`x.yaml:8:5: plans.p.repositry: unknown key; did you mean "repository"?`,
+				`x.yaml:9:13: plans.p.keep.weeekly: unknown key; did you mean "weekly"?`,
+				`x.yaml:9:25: plans.p.keep.whatever: unknown key; known here: daily, hourly, last, monthly, tags, weekly, within, within_daily, within_hourly, within_monthly, within_weekly, within_yearly, yearly`,
 			},
 		},
 		{
 			"names that lead nowhere",
 			head + "plans:\n  p:\n    sources: [wwww, db]\n    repository: locla\n    copies: [offsite]\n    notify: [ops]\n",
 			[]string{
-				`x.yaml:7: plans.p.sources[0]: there is no source named "wwww"; did you mean "www"?`,
-				`x.yaml:7: plans.p.sources[1]: there is no source named "db"; known here: www`,
-				`x.yaml:8: plans.p.repository: there is no repository named "locla"; did you mean "local"?`,
-				`x.yaml:9: plans.p.copies[0]: there is no repository named "offsite"; known here: local`,
-				`x.yaml:10: plans.p.notify[0]: there is no notify channel named "ops"`,
+				`x.yaml:7:15: plans.p.sources[0]: there is no source named "wwww"; did you mean "www"?`,
+				`x.yaml:7:21: plans.p.sources[1]: there is no source named "db"; known here: www`,
+				`x.yaml:8:5: plans.p.repository: there is no repository named "locla"; did you mean "local"?`,
+				`x.yaml:9:14: plans.p.copies[0]: there is no repository named "offsite"; known here: local`,
+				`x.yaml:10:14: plans.p.notify[0]: there is no notify channel named "ops"`,
 			},
 		},
 		{
 			"things left out", "repositories:\n  r: {}\nsources:\n  s: {}\n  f: { files: {} }\nplans:\n  p: {}\n",
 			[]string{
-				`x.yaml:2: repositories.r.password: no reference to a secret: set env, file or command; such as { file: /etc/holdfast/password }`,
-				`x.yaml:2: repositories.r.url: missing; write where the repository lies, such as url: /srv/holdfast`,
-				`x.yaml:4: sources.s: says nothing to protect; write files: { paths: [/the/folder] }`,
-				`x.yaml:5: sources.f.files.paths: missing; list the files and folders to protect`,
-				`x.yaml:7: plans.p.repository: missing; name where the backups go`,
-				`x.yaml:7: plans.p.sources: missing; name what the plan protects, such as sources: [www]`,
+				`x.yaml:2:3: repositories.r.password: no reference to a secret: set env, file or command; such as { file: /etc/holdfast/password }`,
+				`x.yaml:2:3: repositories.r.url: missing; write where the repository lies, such as url: /srv/holdfast`,
+				`x.yaml:4:3: sources.s: says nothing to protect; write files: { paths: [/the/folder] }`,
+				`x.yaml:5:8: sources.f.files.paths: missing; list the files and folders to protect`,
+				`x.yaml:7:3: plans.p.repository: missing; name where the backups go`,
+				`x.yaml:7:3: plans.p.sources: missing; name what the plan protects, such as sources: [www]`,
 			},
 		},
 		{
 			"a password in place of a reference", "repositories:\n  r: { url: /r, password: hunter2 }\n",
-			[]string{"x.yaml:2: repositories.r.password: wants a mapping (key: value)"},
+			[]string{"x.yaml:2:27: repositories.r.password: wants a mapping (key: value)"},
 		},
 		{
 			"kinds of values",
 			"repositories: [a]\nsources:\n  s: { files: { paths: /a, one_file_system: maybe } }\nplans:\n  p: { keep: { last: many }, objectives: { rpo: soon }, notify: [[x]] }\n",
 			[]string{
-				`x.yaml:1: repositories: wants a mapping (key: value)`,
-				`x.yaml:3: sources.s.files.paths: wants a list; write it as [a, b]`,
-				`x.yaml:3: sources.s.files.one_file_system: wants true or false`,
-				`x.yaml:5: plans.p.keep.last: count "many": a count is 0 or more, or "unlimited"`,
-				`x.yaml:5: plans.p.objectives.rpo: "soon" is no duration: write it like 15m, 1h30m or 35d`,
-				`x.yaml:5: plans.p.notify[0]: wants a text`,
+				`x.yaml:1:15: repositories: wants a mapping (key: value)`,
+				`x.yaml:3:24: sources.s.files.paths: wants a list; write it as [a, b]`,
+				`x.yaml:3:45: sources.s.files.one_file_system: wants true or false`,
+				`x.yaml:5:22: plans.p.keep.last: count "many": a count is 0 or more, or "unlimited"`,
+				`x.yaml:5:49: plans.p.objectives.rpo: "soon" is no duration: write it like 15m, 1h30m or 35d`,
+				`x.yaml:5:66: plans.p.notify[0]: wants a text`,
 			},
 		},
 		{
 			"keys of later versions",
 			"sources:\n  db: { mysql: { dsn: x } }\n  k: { docker: {} }\n",
 			[]string{
-				`x.yaml:2: sources.db.mysql: not supported by this version of holdfast; remove it: nothing would act on it`,
-				`x.yaml:3: sources.k.docker: not supported by this version of holdfast; remove it: nothing would act on it`,
+				`x.yaml:2:9: sources.db.mysql: not supported by this version of holdfast; remove it: nothing would act on it`,
+				`x.yaml:3:8: sources.k.docker: not supported by this version of holdfast; remove it: nothing would act on it`,
 			},
 		},
 		{
@@ -191,66 +193,66 @@ func TestProblems(t *testing.T) {
 				"  c: { url: /c, password: { env: P }, immutable: { mode: compliance, for: 120d, confirm: 120d } }\n" +
 				"  d: { url: /d, password: { env: P }, tiers: { cold: { after: 36h } } }\n",
 			[]string{
-				`x.yaml:2: repositories.a.immutable: mode of immutability "worm": write governance or compliance; such as { mode: governance, for: 35d }`,
-				`x.yaml:3: repositories.b.immutable: nobody can end compliance early, not even the owner of the account, and all of 120d has to be paid for; if that is meant, say it twice: confirm: 120d`,
-				`x.yaml:5: repositories.d.tiers.cold.class: missing; name a class of the service, such as GLACIER_IR, Cool or NEARLINE`,
-				`x.yaml:5: repositories.d.tiers.cold.after: services count in whole days; such as after: 30d`,
+				`x.yaml:2:39: repositories.a.immutable: mode of immutability "worm": write governance or compliance; such as { mode: governance, for: 35d }`,
+				`x.yaml:3:39: repositories.b.immutable: nobody can end compliance early, not even the owner of the account, and all of 120d has to be paid for; if that is meant, say it twice: confirm: 120d`,
+				`x.yaml:5:48: repositories.d.tiers.cold.class: missing; name a class of the service, such as GLACIER_IR, Cool or NEARLINE`,
+				`x.yaml:5:56: repositories.d.tiers.cold.after: services count in whole days; such as after: 30d`,
 			},
 		},
 		{
 			"a password in a connection string",
 			"sources:\n  a: { postgres: { dsn: 'postgres://u:secret@h/d' } }\n  b: { postgres: { dsn: host=h password=secret, method: magic } }\n",
 			[]string{
-				"x.yaml:2: sources.a.postgres.dsn: holds a password; take it out and write password: { file: /etc/holdfast/shop.password } beside it",
-				"x.yaml:3: sources.b.postgres.dsn: holds a password; take it out and write password: { file: /etc/holdfast/shop.password } beside it",
-				`x.yaml:3: sources.b.postgres.method: "magic" is not known here; write one of physical, dump`,
+				"x.yaml:2:20: sources.a.postgres.dsn: holds a password; take it out and write password: { file: /etc/holdfast/shop.password } beside it",
+				"x.yaml:3:20: sources.b.postgres.dsn: holds a password; take it out and write password: { file: /etc/holdfast/shop.password } beside it",
+				`x.yaml:3:49: sources.b.postgres.method: "magic" is not known here; write one of physical, dump`,
 			},
 		},
 		{
 			"one place under two names",
 			"repositories:\n  a: { url: /r, password: { env: P } }\n  b: { url: /r, password: { env: P } }\n",
-			[]string{"x.yaml:3: repositories.b.url: the same place as repository a; give each repository a place of its own"},
+			[]string{"x.yaml:3:8: repositories.b.url: the same place as repository a; give each repository a place of its own"},
 		},
 		{
 			"a copy into the repository itself",
 			head + "plans:\n  p: { sources: [www, www], repository: local, copies: [local] }\n",
 			[]string{
-				"x.yaml:6: plans.p.sources[1]: named twice",
-				"x.yaml:6: plans.p.copies[0]: the snapshots are there already; name another repository",
+				"x.yaml:6:23: plans.p.sources[1]: named twice",
+				"x.yaml:6:57: plans.p.copies[0]: the snapshots are there already; name another repository",
 			},
 		},
 		{
 			"paths", "repositories:\n  r: { url: r, password: { env: P } }\nsources:\n  s: { files: { paths: [~/a, b, /c, /c] } }\n",
 			[]string{
-				"x.yaml:2: repositories.r.url: a relative path leads somewhere else from every folder; write the whole path, from / on",
-				"x.yaml:4: sources.s.files.paths[0]: ~ is not expanded: plans run for whoever runs holdfast; write the whole path, from / on",
-				"x.yaml:4: sources.s.files.paths[1]: not an absolute path; write the whole path, from / on",
-				"x.yaml:4: sources.s.files.paths[3]: named twice",
+				"x.yaml:2:8: repositories.r.url: a relative path leads somewhere else from every folder; write the whole path, from / on",
+				"x.yaml:4:25: sources.s.files.paths[0]: ~ is not expanded: plans run for whoever runs holdfast; write the whole path, from / on",
+				"x.yaml:4:30: sources.s.files.paths[1]: not an absolute path; write the whole path, from / on",
+				"x.yaml:4:37: sources.s.files.paths[3]: named twice",
 			},
 		},
 		{
 			"names", "sources:\n  \"a b\": { files: { paths: [/a] } }\n",
-			[]string{"x.yaml:2: sources.a b: not a valid name; use up to 64 letters, digits, and . _ - after the first"},
+			[]string{"x.yaml:2:3: sources.a b: not a valid name; use up to 64 letters, digits, and . _ - after the first"},
 		},
 		{
 			"rules of keep", head + "plans:\n  p: { sources: [www], repository: local, keep: { daily: -2, within: 3w } }\n",
 			[]string{
-				`x.yaml:6: plans.p.keep.daily: count "-2": a count is 0 or more, or "unlimited"`,
-				`x.yaml:6: plans.p.keep.within: duration "3w": weeks are not a unit: write 21d for 3w`,
+				`x.yaml:6:58: plans.p.keep.daily: count "-2": a count is 0 or more, or "unlimited"`,
+				`x.yaml:6:70: plans.p.keep.within: duration "3w": weeks are not a unit: write 21d for 3w`,
 			},
 		},
 		{
 			"a negative span", head + "plans:\n  p: { sources: [www], repository: local, keep: { within: -3d } }\n",
-			[]string{`x.yaml:6: plans.p.keep: keep within: a duration cannot be negative`},
+			[]string{`x.yaml:6:43: plans.p.keep: keep within: a duration cannot be negative`},
 		},
 		{
 			"a merge that the YAML library would let win",
 			head + "plans:\n  p: &p { sources: [www], repository: local }\n  q: { repository: local, <<: *p }\n",
-			[]string{"x.yaml:7: plans.q: merges (<<) after other keys; move the line with << to the top"},
+			[]string{"x.yaml:7:27: plans.q: merges (<<) after other keys; move the line with << to the top"},
 		},
 		{
 			"a second document", head + "---\nplans: {}\n",
-			[]string{"x.yaml:6: a second YAML document begins here; join the two, without a line \"---\""},
+			[]string{"x.yaml:6:6: a second YAML document begins here; join the two, without a line \"---\""},
 		},
 	}
 	for _, c := range cases {

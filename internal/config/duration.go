@@ -61,14 +61,15 @@ func cutDuration(s string) (n int64, unit time.Duration, rest string, ok bool) {
 	return 0, 0, "", false
 }
 
-// String writes d as UnmarshalText reads it.
+// String writes d as UnmarshalText reads it, in days and less: retentions are
+// spoken of so.
 func (d Duration) String() string {
 	if d == 0 {
 		return "0s"
 	}
 	var b strings.Builder
 	rest := time.Duration(d)
-	for _, u := range durationUnits {
+	for _, u := range durationUnits[1:] {
 		if n := rest / u.size; n > 0 {
 			fmt.Fprintf(&b, "%d%c", n, u.name)
 			rest -= n * u.size

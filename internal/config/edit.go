@@ -64,7 +64,7 @@ func Edit(path string, decide func(*Config) (Additions, error)) (*Config, error)
 	if err != nil || additions.isEmpty() {
 		return current, err
 	}
-	text, err := insertAll(path, old, additions)
+	text, err := insertAll(path, old, current, additions)
 	if err != nil {
 		return nil, fmt.Errorf("edit configuration %s: %w", path, err)
 	}
@@ -92,11 +92,15 @@ func (a Additions) isEmpty() bool {
 }
 
 // insertAll returns the text with all additions, checked: it must be valid
-// and mean what the old text meant plus the additions.
-func insertAll(path string, old []byte, a Additions) ([]byte, error) {
-	want, problems := decode(old)
+// and mean what the old text meant plus the additions. Defaults are left out
+// of the comparison: the additions have them, too.
+func insertAll(path string, old []byte, current *Config, a Additions) ([]byte, error) {
+	if err := a.checkFree(current); err != nil {
+		return nil, err
+	}
+	want, problems := decodeAlone(path, old)
 	if len(problems) > 0 {
-		return nil, problems.in(path)
+		return nil, problems
 	}
 	text := old
 	var err error
@@ -109,15 +113,47 @@ func insertAll(path string, old []byte, a Additions) ([]byte, error) {
 	if text, err = insertSection(text, "plans", &want.Plans, a.Plans); err != nil {
 		return nil, err
 	}
-	got, problems := decode(text)
+	got, problems := decodeAlone(path, text)
 	if len(problems) > 0 {
-		return nil, problems.in(path)
+		return nil, problems
 	}
 	same, err := equal(got, want)
 	if err == nil && !same {
 		err = errors.New("the file is written in a way that cannot be added to; add the entries by hand")
 	}
+	if _, problems := load(disk, path, text); err == nil && len(problems) > 0 {
+		return nil, problems
+	}
 	return text, err
+}
+
+// decodeAlone decodes one file as it stands: without what it includes, and
+// without defaults.
+func decodeAlone(path string, text []byte) (*Config, Problems) {
+	root, problems := parseFile(path, text)
+	if len(problems) > 0 {
+		return nil, problems
+	}
+	c, _, problems := decodeTree(root, true)
+	return c, problems
+}
+
+// checkFree returns ErrTaken for a name that is in one of the files already.
+func (a Additions) checkFree(c *Config) error {
+	return errors.Join(
+		checkFree("repositories", a.Repositories, c.Repositories),
+		checkFree("sources", a.Sources, c.Sources),
+		checkFree("plans", a.Plans, c.Plans),
+	)
+}
+
+func checkFree[T any](section string, add, taken map[string]T) error {
+	for _, name := range sortedNames(add) {
+		if _, ok := taken[name]; ok {
+			return fmt.Errorf("%s.%s: %w", section, name, ErrTaken)
+		}
+	}
+	return nil
 }
 
 // equal compares what two configurations say: an empty list says as much as
@@ -138,9 +174,6 @@ func equal(a, b *Config) (bool, error) {
 // what the section must then hold.
 func insertSection[T any](text []byte, section string, want *map[string]T, add map[string]T) ([]byte, error) {
 	for _, name := range sortedNames(add) {
-		if _, taken := (*want)[name]; taken {
-			return nil, fmt.Errorf("%s.%s: %w", section, name, ErrTaken)
-		}
 		var err error
 		if text, err = insertEntry(text, section, name, add[name]); err != nil {
 			return nil, fmt.Errorf("%s.%s: %w", section, name, err)

@@ -1,7 +1,6 @@
 package config
 
 import (
-	"strconv"
 	"time"
 
 	"holdfast/storage"
@@ -29,18 +28,9 @@ func (i Immutable) check(k *checker) {
 	case err != nil:
 		k.report(err.Error(), "such as { mode: governance, for: 35d }")
 	case p.NeedsConfirmation() && i.Confirm != i.For:
-		k.report("nobody can end compliance early, not even the owner of the account, and all of "+inDays(i.For)+" has to be paid for",
-			"if that is meant, say it twice: confirm: "+inDays(i.For))
+		k.report("nobody can end compliance early, not even the owner of the account, and all of "+i.For.String()+" has to be paid for",
+			"if that is meant, say it twice: confirm: "+i.For.String())
 	}
-}
-
-// inDays writes a duration in days, as people write retentions.
-func inDays(d Duration) string {
-	const day = 24 * time.Hour
-	if time.Duration(d)%day != 0 {
-		return d.String()
-	}
-	return strconv.Itoa(int(time.Duration(d)/day)) + "d"
 }
 
 // Tiers says which objects move to which class of the service.

@@ -19,16 +19,16 @@ type Limits struct {
 	// Timeout ends a run that takes longer, as failed.
 	Timeout Duration `yaml:"timeout,omitempty"`
 	// Retries says how often a failed run is tried again.
-	Retries *Retries `yaml:"retries,omitempty,flow"`
+	Retries Retries `yaml:"retries,omitempty,flow"`
 }
 
 // Retries says how often a failed run is tried again, and when.
 type Retries struct {
 	// Attempts is how many tries a run has, the first one included.
-	Attempts int `yaml:"attempts,omitempty"`
+	Attempts int `yaml:"attempts,omitempty" default:"3"`
 	// Backoff is how long to wait before the second try; it doubles with each
 	// further one, up to an hour.
-	Backoff Duration `yaml:"backoff,omitempty"`
+	Backoff Duration `yaml:"backoff,omitempty" default:"1m"`
 }
 
 func (l Limits) check(k *checker) {
@@ -36,7 +36,7 @@ func (l Limits) check(k *checker) {
 	if l.Memory != 0 && l.Memory < minMemory {
 		k.key("memory").report("a run does not work with less than "+size.Bytes(minMemory).String(), "")
 	}
-	if l.Retries != nil {
+	if l.Retries.Attempts != 0 {
 		checkRange(k.key("retries").key("attempts"), l.Retries.Attempts, 1, maxAttempts)
 	}
 }

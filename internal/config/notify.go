@@ -6,11 +6,11 @@ import "holdfast/internal/secret"
 type Channel struct {
 	// URL is a secret: it holds a token in most services.
 	URL secret.Ref `yaml:"url,flow"`
-	// MinSeverity leaves out what is less severe; warning if empty.
-	MinSeverity string `yaml:"min_severity,omitempty" enum:"info,warning,error,critical"`
+	// MinSeverity leaves out what is less severe.
+	MinSeverity string `yaml:"min_severity,omitempty" default:"warning" enum:"info,warning,error,critical"`
 	// Quiet has the times in which only what is critical is sent; the rest
 	// waits for their end.
-	Quiet Windows `yaml:"quiet,omitempty,flow"`
+	Quiet Windows `yaml:"quiet,omitempty,flow" single:"yes"`
 	// Timezone is the zone of Quiet; the service's zone if empty.
 	Timezone string `yaml:"timezone,omitempty"`
 	// Repeat sends what still holds again after this long; 0 sends it once.

@@ -12,9 +12,9 @@ type Plan struct {
 	Sources    []string `yaml:"sources,flow"`
 	Repository string   `yaml:"repository"`
 	Copies     []Copy   `yaml:"copies,omitempty"`
-	Schedule   Schedule `yaml:"schedule,omitempty,flow"`
+	Schedule   Schedule `yaml:"schedule,omitempty,flow" config:"whole"`
 	// Keep says which snapshots stay; without it all of them do.
-	Keep retention.Policy `yaml:"keep,omitempty,flow"`
+	Keep retention.Policy `yaml:"keep,omitempty,flow" config:"whole"`
 	// Objectives are the RPO and RTO promised.
 	Objectives  Objectives   `yaml:"objectives,omitempty,flow"`
 	RestoreTest *RestoreTest `yaml:"restore_test,omitempty"`
@@ -30,9 +30,9 @@ type Plan struct {
 	Jitter Duration `yaml:"jitter,omitempty"`
 	// Window has the times of the week in which backups may start; empty means
 	// any time.
-	Window Windows `yaml:"window,omitempty,flow"`
+	Window Windows `yaml:"window,omitempty,flow" single:"yes"`
 	// Blackout has the times in which nothing of the plan starts.
-	Blackout Blackouts `yaml:"blackout,omitempty,flow"`
+	Blackout Windows `yaml:"blackout,omitempty,flow" single:"yes"`
 	// SkipMissed leaves out runs that were due while the service was down.
 	// Otherwise they are caught up, once.
 	SkipMissed bool `yaml:"skip_missed,omitempty"`
@@ -75,14 +75,7 @@ type Copy struct {
 	Schedule string           `yaml:"schedule,omitempty"`
 }
 
-// UnmarshalYAML reads both forms.
-func (c *Copy) UnmarshalYAML(unmarshal func(any) error) error {
-	if err := unmarshal(&c.To); err == nil {
-		return nil
-	}
-	type long Copy
-	return unmarshal((*long)(c))
-}
+func (c *Copy) setShort(name string) { *c = Copy{To: name} }
 
 // MarshalYAML writes the short form where it says everything.
 func (c Copy) MarshalYAML() (any, error) {

@@ -17,12 +17,13 @@ type Problem struct {
 	Text, Fix string
 }
 
-// Error renders the problem on one line: "file:line: key: text; fix".
+// Error renders the problem on one line: "file:line:column: key: text;
+// fix".
 func (p Problem) Error() string {
 	var b strings.Builder
 	b.WriteString(p.File)
 	if p.Line > 0 {
-		fmt.Fprintf(&b, ":%d", p.Line)
+		fmt.Fprintf(&b, ":%d:%d", p.Line, p.Column)
 	}
 	for _, part := range []string{p.Key, p.Text} {
 		if part == "" {

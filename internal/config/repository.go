@@ -21,7 +21,7 @@ type Repository struct {
 	Options map[string]string `yaml:"options,omitempty"`
 
 	// Immutable locks every object from the first instant on.
-	Immutable *Immutable `yaml:"immutable,flow,omitempty"`
+	Immutable *Immutable `yaml:"immutable,flow,omitempty" config:"whole"`
 	// Tiers move what is seldom read to cheaper classes.
 	Tiers *Tiers `yaml:"tiers,flow,omitempty"`
 

@@ -26,61 +26,72 @@ type Service struct {
 
 // Concurrency bounds how many runs there are at once.
 type Concurrency struct {
-	// Host is how many there are on this machine; 2 if 0.
-	Host int `yaml:"host,omitempty"`
-	// Repository is how many there are in one repository; 1 if 0.
-	Repository int `yaml:"repository,omitempty"`
+	// Host is how many there are on this machine.
+	Host int `yaml:"host,omitempty" default:"2"`
+	// Repository is how many there are in one repository.
+	Repository int `yaml:"repository,omitempty" default:"1"`
 }
 
-// Upkeep has the jobs that keep repositories small and sound. A job without a
-// schedule runs as its comment says; "off" runs it never.
+// Upkeep has the jobs that keep repositories small and sound. Each runs unless
+// its schedule is off.
 type Upkeep struct {
 	// Window has the times in which upkeep may start; empty means any time.
-	Window Windows `yaml:"window,omitempty,flow"`
-	// Retention forgets the snapshots that the plans' keep lets go; daily
-	// if not set.
-	Retention UpkeepJob `yaml:"retention,omitempty,flow"`
-	// Prune frees the space of what was forgotten; weekly if not set.
+	Window Windows `yaml:"window,omitempty,flow" single:"yes"`
+	// Retention forgets the snapshots that the plans' keep lets go.
+	Retention RetentionJob `yaml:"retention,omitempty,flow"`
+	// Prune frees the space of what was forgotten.
 	Prune PruneJob `yaml:"prune,omitempty,flow"`
-	// Check reads repositories back; daily if not set.
+	// Check reads repositories back.
 	Check CheckJob `yaml:"check,omitempty,flow"`
-	// Extend prolongs the locks of immutable repositories; daily if not set.
-	Extend UpkeepJob `yaml:"extend,omitempty,flow"`
-	// LogPrune removes log that no recovery point needs; daily if not set.
-	LogPrune UpkeepJob `yaml:"log_prune,omitempty,flow"`
+	// Extend prolongs the locks of immutable repositories.
+	Extend ExtendJob `yaml:"extend,omitempty,flow"`
+	// LogPrune removes log that no recovery point needs.
+	LogPrune LogPruneJob `yaml:"log_prune,omitempty,flow"`
 }
 
-// UpkeepJob is when a job of upkeep runs.
-type UpkeepJob struct {
+// RetentionJob is when snapshots are forgotten.
+type RetentionJob struct {
 	// Schedule is a cron expression, or off.
-	Schedule string `yaml:"schedule,omitempty"`
+	Schedule string `yaml:"schedule,omitempty" format:"cron-or-off" default:"10 4 * * *"`
 }
 
 // PruneJob is when, and how much at a time, space is freed.
 type PruneJob struct {
 	// Schedule is a cron expression, or off.
-	Schedule string `yaml:"schedule,omitempty"`
+	Schedule string `yaml:"schedule,omitempty" format:"cron-or-off" default:"30 4 * * SUN"`
 	// Budget is how many bytes one run may write anew; 0 sets no bound.
 	Budget size.Bytes `yaml:"budget,omitempty"`
 	// Window has the times in which it may start, if they are others than
 	// those of upkeep.
-	Window Windows `yaml:"window,omitempty,flow"`
+	Window Windows `yaml:"window,omitempty,flow" single:"yes"`
 }
 
 // CheckJob is when, and how fast, repositories are read back.
 type CheckJob struct {
 	// Schedule is a cron expression, or off.
-	Schedule string `yaml:"schedule,omitempty"`
-	// Within is the time in which everything is read back once; 30d if 0.
-	Within Duration `yaml:"within,omitempty"`
+	Schedule string `yaml:"schedule,omitempty" format:"cron-or-off" default:"0 5 * * *"`
+	// Within is the time in which everything is read back once.
+	Within Duration `yaml:"within,omitempty" default:"30d"`
+}
+
+// ExtendJob is when the locks of immutable repositories are prolonged.
+type ExtendJob struct {
+	// Schedule is a cron expression, or off.
+	Schedule string `yaml:"schedule,omitempty" format:"cron-or-off" default:"0 1 * * *"`
+}
+
+// LogPruneJob is when log is removed.
+type LogPruneJob struct {
+	// Schedule is a cron expression, or off.
+	Schedule string `yaml:"schedule,omitempty" format:"cron-or-off" default:"20 4 * * *"`
 }
 
 // History bounds what is kept of finished runs: the oldest go first.
 type History struct {
-	// For is how long runs are kept; 400d if 0.
-	For Duration `yaml:"for,omitempty"`
-	// Size is how many bytes they may take, logs included; 2G if 0.
-	Size size.Bytes `yaml:"size,omitempty"`
+	// For is how long runs are kept.
+	For Duration `yaml:"for,omitempty" default:"400d"`
+	// Size is how many bytes they may take, logs included.
+	Size size.Bytes `yaml:"size,omitempty" default:"2G"`
 }
 
 // Off is the schedule of a job that never runs.

@@ -13,7 +13,7 @@ const maxNameBytes = 64
 // validate checks what the values mean. Each type checks itself through a
 // checker, in the file where it stands.
 func (c *Config) validate(at positions) Problems {
-	root := &checker{at: at, problems: &Problems{}}
+	root := &checker{at: at, file: c.Path, problems: &Problems{}}
 	checkAll(root, "repositories", c.Repositories)
 	checkAll(root, "sources", c.Sources)
 	checkAll(root, "notify", c.Notify)
@@ -47,24 +47,27 @@ func (c *Config) checkPlaces(k *checker) {
 // checker reports problems of the value under one key.
 type checker struct {
 	at       positions
+	file     string // for what is written nowhere
 	path     string
 	problems *Problems
 }
 
 // key returns the checker of a key below this one.
 func (k *checker) key(name string) *checker {
-	return &checker{at: k.at, path: join(k.path, name), problems: k.problems}
+	return &checker{at: k.at, file: k.file, path: join(k.path, name), problems: k.problems}
 }
 
 // item returns the checker of an item of a list.
 func (k *checker) item(i int) *checker {
-	return &checker{at: k.at, path: itemPath(k.path, i), problems: k.problems}
+	return &checker{at: k.at, file: k.file, path: itemPath(k.path, i), problems: k.problems}
 }
 
 func (k *checker) report(text, fix string) {
-	p := Problem{Key: k.path, Text: text, Fix: fix}
-	p.Line, p.Column = k.at.of(k.path)
-	*k.problems = append(*k.problems, p)
+	at := k.at.of(k.path)
+	p := Problem{File: cmp.Or(at.file, k.file), Line: at.line, Column: at.column, Key: at.written, Text: text, Fix: fix}
+	if !slices.Contains(*k.problems, p) { // a default counts many times and is wrong once
+		*k.problems = append(*k.problems, p)
+	}
 }
 
 // require reports a key that is missing.

@@ -1,66 +1,74 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 	"time"
+
+	"holdfast/internal/schedule"
 )
 
-// Window is a span of time that comes again every week: on the days it names,
-// all if none, from one time of day to another. One that ends before it begins
-// goes on into the next day. Written "22:00-06:00" or "MON-FRI 22:00-06:00".
-type Window struct {
-	// Days has the days on which it begins, by time.Weekday.
-	Days [7]bool
-	// From and To are times of day, since midnight by the clock on the wall;
-	// To may be 24 h.
-	From, To time.Duration
-}
+// Window is a span of time that comes again each week: 22:00-06:00 on all days,
+// SAT,SUN 00:00-24:00 on some. One that ends before it begins goes on into the
+// next day. It may also be days of the calendar, 2026-12-24..2027-01-01, both
+// included.
+type Window struct{ schedule.Window }
 
-// Windows are one or several windows.
+// Windows are several of them; one alone needs no list.
 type Windows []Window
 
-// Blackout is a span of time in which nothing starts: a window, or from the
-// beginning of one day to the end of another, written "2026-12-24..2026-12-27".
-type Blackout struct {
-	// Window comes again every week; nil for a span of days.
-	Window *Window
-	// First and Last are dates, at midnight UTC.
-	First, Last time.Time
+// Spans returns the windows as the rules of schedules have them.
+func (ws Windows) Spans() []schedule.Window {
+	spans := make([]schedule.Window, len(ws))
+	for i, w := range ws {
+		spans[i] = w.Window
+	}
+	return spans
 }
-
-// Blackouts are one or several blackouts.
-type Blackouts []Blackout
 
 var dayNames = [...]string{"SUN", "MON", "TUE", "WED", "THU", "FRI", "SAT"}
 
+var errWindow = errors.New(`write it like 22:00-06:00, "SAT,SUN 00:00-24:00" or 2026-12-24..2027-01-01`)
+
 // UnmarshalText reads a window.
-func (w *Window) UnmarshalText(text []byte) error {
-	bad := fmt.Errorf("%q is no window: write it like 22:00-06:00, or MON-FRI 22:00-06:00", text)
+func (w *Window) UnmarshalText(text []byte) (err error) {
+	bad := fmt.Errorf("%q is no window: %w", text, errWindow)
 	fields := strings.Fields(string(text))
-	days := [7]bool{true, true, true, true, true, true, true}
+	got := schedule.Window{Days: [7]bool{true, true, true, true, true, true, true}}
+	ok := true
 	switch len(fields) {
 	case 1:
-	case 2:
-		var ok bool
-		if days, ok = parseDays(fields[0]); !ok {
-			return bad
+		if strings.Contains(fields[0], "..") {
+			return w.readDates(fields[0], bad)
 		}
+	case 2:
+		got.Days, ok = parseDays(fields[0])
 	default:
 		return bad
 	}
-	from, to, found := strings.Cut(fields[len(fields)-1], "-")
-	if !found {
-		return bad
-	}
-	got := Window{Days: days}
-	var ok, okTo bool
-	got.From, ok = parseTimeOfDay(from)
+	from, to, isSpan := strings.Cut(fields[len(fields)-1], "-")
+	var okFrom, okTo bool
+	got.From, okFrom = parseTimeOfDay(from)
 	got.To, okTo = parseTimeOfDay(to)
-	if !ok || !okTo || got.From == got.To || got.From == 24*time.Hour {
+	if !ok || !isSpan || !okFrom || !okTo || got.From == got.To || got.From == 24*time.Hour {
 		return bad
 	}
-	*w = got
+	w.Window = got
+	return nil
+}
+
+func (w *Window) readDates(text string, bad error) error {
+	first, last, _ := strings.Cut(text, "..")
+	from, errFrom := time.Parse(time.DateOnly, first)
+	to, errTo := time.Parse(time.DateOnly, last)
+	switch {
+	case errFrom != nil || errTo != nil:
+		return bad
+	case to.Before(from):
+		return fmt.Errorf("%q ends before it begins", text)
+	}
+	w.Window = schedule.Window{First: from, Last: to}
 	return nil
 }
 
@@ -106,6 +114,9 @@ func parseTimeOfDay(text string) (time.Duration, bool) {
 
 // String writes a window as UnmarshalText reads it.
 func (w Window) String() string {
+	if !w.First.IsZero() {
+		return w.First.Format(time.DateOnly) + ".." + w.Last.Format(time.DateOnly)
+	}
 	span := timeOfDay(w.From) + "-" + timeOfDay(w.To)
 	var days []string
 	for day, on := range w.Days {
@@ -125,37 +136,3 @@ func timeOfDay(d time.Duration) string {
 
 // MarshalText is String.
 func (w Window) MarshalText() ([]byte, error) { return []byte(w.String()), nil }
-
-// UnmarshalText reads a blackout.
-func (b *Blackout) UnmarshalText(text []byte) error {
-	first, last, isDates := strings.Cut(string(text), "..")
-	if !isDates {
-		w := new(Window)
-		if err := w.UnmarshalText(text); err != nil {
-			return fmt.Errorf("%w; or days like 2026-12-24..2026-12-27", err)
-		}
-		*b = Blackout{Window: w}
-		return nil
-	}
-	from, errFrom := time.Parse(time.DateOnly, strings.TrimSpace(first))
-	to, errTo := time.Parse(time.DateOnly, strings.TrimSpace(last))
-	switch {
-	case errFrom != nil || errTo != nil:
-		return fmt.Errorf("%q is no span of days: write it like 2026-12-24..2026-12-27", text)
-	case to.Before(from):
-		return fmt.Errorf("%q ends before it begins", text)
-	}
-	*b = Blackout{First: from, Last: to}
-	return nil
-}
-
-// String writes a blackout as UnmarshalText reads it.
-func (b Blackout) String() string {
-	if b.Window != nil {
-		return b.Window.String()
-	}
-	return b.First.Format(time.DateOnly) + ".." + b.Last.Format(time.DateOnly)
-}
-
-// MarshalText is String.
-func (b Blackout) MarshalText() ([]byte, error) { return []byte(b.String()), nil }

@@ -1,0 +1,4 @@
+package config
+
+// Fill is fill for tests of what is loaded.
+var Fill = fill
