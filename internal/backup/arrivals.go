@@ -94,6 +94,9 @@ type arrivedFile struct {
 	node tree.Node
 	item Item
 
+	// composed tells that the content was not read from the source as it is.
+	composed bool
+
 	mu      sync.Mutex
 	content []id.ID
 }
@@ -134,10 +137,11 @@ func (in *arrivals) readAll(ctx context.Context, src source.Arrivals, readers in
 // g while more is read.
 func (in *arrivals) receive(ctx context.Context, g *errgroup.Group, src source.Arrivals, readers int) error {
 	reading := make(chan struct{}, readers)
+	composer := newComposer(in, g)
 	for {
 		arrival, err := src.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			return nil
+			return composer.flush(ctx)
 		}
 		if err != nil {
 			return err
@@ -147,11 +151,19 @@ func (in *arrivals) receive(ctx context.Context, g *errgroup.Group, src source.A
 			continue
 		}
 		f, err := in.file(arrival)
+		if err == nil && arrival.AfterAll {
+			err = composer.wait(ctx)
+		}
 		if err != nil {
 			return err
 		}
 		switch {
 		case arrival.Node.Type != tree.File:
+			continue
+		case arrival.Changes != nil:
+			if err := composer.file(ctx, arrival, f); err != nil {
+				return err
+			}
 			continue
 		case arrival.Held != nil:
 			if err := in.held(arrival, f); err != nil {
@@ -180,7 +192,7 @@ func (in *arrivals) receive(ctx context.Context, g *errgroup.Group, src source.A
 func (in *arrivals) held(arrival *source.Arrival, f *arrivedFile) error {
 	for _, i := range arrival.Held {
 		if !in.a.target.holds(blob.Handle{ID: i, Type: blob.Data}) {
-			return fmt.Errorf("%s: %w", arrival.Path, errMissing)
+			return fmt.Errorf("%w: %s is missing, which is in %s", ErrEarlier, blob.Handle{ID: i, Type: blob.Data}, arrival.Path)
 		}
 	}
 	f.content, f.item.State, f.item.Size = arrival.Held, Unchanged, arrival.Node.Size
@@ -295,7 +307,11 @@ func (f *arrivedFile) place() int {
 
 func (in *arrivals) store(ctx context.Context, f *arrivedFile, at int, chunk []byte) error {
 	defer func() { <-in.a.chunks }()
-	saved, err := in.a.saveChunk(ctx, chunk)
+	save := in.a.saveChunk
+	if f.composed {
+		save = in.a.storeChunk
+	}
+	saved, err := save(ctx, chunk)
 	if err != nil {
 		return err
 	}

@@ -62,7 +62,12 @@ func arrive(t *testing.T, r *repository.Repository, p *parcels, complete func(*s
 
 func memRepository(t *testing.T) *repository.Repository {
 	t.Helper()
-	r, err := repository.Init(t.Context(), mem.New(), repository.InitOptions{
+	return repositoryIn(t, mem.New())
+}
+
+func repositoryIn(t *testing.T, s *mem.Store) *repository.Repository {
+	t.Helper()
+	r, err := repository.Init(t.Context(), s, repository.InitOptions{
 		Password: []byte("x"), KeyCost: repository.KeyCost{N: 2, R: 1, P: 1},
 	}, repository.Options{Password: []byte("x")})
 	if err != nil {

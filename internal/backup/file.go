@@ -269,14 +269,23 @@ func (r *fileReader) account(size int, saved repository.Saved) {
 	}
 }
 
-// saveChunk stores a chunk and gives its buffer back.
+// saveChunk stores a chunk that was read and gives its buffer back.
 func (a *archiver) saveChunk(ctx context.Context, chunk []byte) (repository.Saved, error) {
+	bytes := uint64(len(chunk))
+	saved, err := a.storeChunk(ctx, chunk)
+	if err == nil {
+		a.progress.BytesRead.Add(bytes)
+	}
+	return saved, err
+}
+
+// storeChunk stores a chunk and gives its buffer back.
+func (a *archiver) storeChunk(ctx context.Context, chunk []byte) (repository.Saved, error) {
 	defer a.buffers.Put(chunk)
 	saved, err := a.target.save(ctx, blob.Data, chunk)
 	if err != nil {
 		return saved, err
 	}
-	a.progress.BytesRead.Add(uint64(len(chunk)))
 	if !saved.Known {
 		a.progress.DataBlobs.Add(1)
 		a.progress.Added.Add(uint64(len(chunk)))

@@ -15,6 +15,9 @@ type Progress struct {
 	// Bytes counts the content of all files done and of large ones as far as
 	// they are, BytesRead what was read from the source for it.
 	Bytes, BytesRead atomic.Uint64
+	// ReadBack counts the stored bytes of an earlier snapshot that were read to
+	// compose files of it and of what has changed.
+	ReadBack atomic.Uint64
 	// DataBlobs and TreeBlobs count new blobs, Added their plaintext bytes,
 	// Stored the bytes they take.
 	DataBlobs, TreeBlobs atomic.Uint64

@@ -43,6 +43,12 @@ type Arrival struct {
 	Held []id.ID
 	// Known tells that an earlier backup has a file of this name.
 	Known bool
+	// Changes, if not nil, tell that Content has only the blocks that differ
+	// from an earlier backup; Node.Size is the size of the whole.
+	Changes *Changes
+	// AfterAll has the file read when all before it are stored, and Composed
+	// was told of each.
+	AfterAll bool
 	// CutBytes cuts the file after every so many bytes; 0 cuts by content.
 	CutBytes int
 }
