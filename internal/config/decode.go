@@ -237,6 +237,7 @@ func (d *decoder) scalar(n *node, v reflect.Value, written string, tag reflect.S
 		if n.kind == scalar {
 			v.SetString(n.text)
 			d.choice(n, written, tag)
+			d.format(n, written, tag)
 			return
 		}
 	case reflect.Bool:

@@ -12,7 +12,7 @@ type Channel struct {
 	// waits for their end.
 	Quiet Windows `yaml:"quiet,omitempty,flow" single:"yes"`
 	// Timezone is the zone of Quiet; the service's zone if empty.
-	Timezone string `yaml:"timezone,omitempty"`
+	Timezone string `yaml:"timezone,omitempty" format:"timezone"`
 	// Repeat sends what still holds again after this long; 0 sends it once.
 	Repeat Duration `yaml:"repeat,omitempty"`
 	// Escalate tells others when something is not over after a while.

@@ -24,7 +24,7 @@ type Plan struct {
 
 	// Timezone is the zone in which the plan's schedules and windows are read,
 	// such as Europe/Zurich; the service's zone if empty.
-	Timezone string `yaml:"timezone,omitempty"`
+	Timezone string `yaml:"timezone,omitempty" format:"timezone"`
 	// Jitter spreads starts: each run starts up to this much after it is due,
 	// always the same for one plan.
 	Jitter Duration `yaml:"jitter,omitempty"`
@@ -55,10 +55,10 @@ type Plan struct {
 
 // Schedule holds a cron expression for each type of backup.
 type Schedule struct {
-	Full         string `yaml:"full,omitempty"`
-	Incremental  string `yaml:"incremental,omitempty"`
-	Differential string `yaml:"differential,omitempty"`
-	Snapshot     string `yaml:"snapshot,omitempty"`
+	Full         string `yaml:"full,omitempty" format:"cron"`
+	Incremental  string `yaml:"incremental,omitempty" format:"cron"`
+	Differential string `yaml:"differential,omitempty" format:"cron"`
+	Snapshot     string `yaml:"snapshot,omitempty" config:"later"`
 }
 
 // Objectives are what a plan promises; 0 promises nothing.
@@ -72,7 +72,7 @@ type Objectives struct {
 type Copy struct {
 	To       string           `yaml:"to"`
 	Keep     retention.Policy `yaml:"keep,omitempty,flow"`
-	Schedule string           `yaml:"schedule,omitempty"`
+	Schedule string           `yaml:"schedule,omitempty" format:"cron"`
 }
 
 func (c *Copy) setShort(name string) { *c = Copy{To: name} }

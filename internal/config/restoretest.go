@@ -10,7 +10,7 @@ import (
 // after it.
 type RestoreTest struct {
 	// Schedule is a cron expression.
-	Schedule string `yaml:"schedule,omitempty"`
+	Schedule string `yaml:"schedule,omitempty" format:"cron"`
 	// Points are the recovery points to test, one after the other from test to
 	// test: newest, random, oldest. Empty means newest.
 	Points []string `yaml:"points,omitempty,flow" enum:"newest,random,oldest"`
@@ -19,7 +19,7 @@ type RestoreTest struct {
 	From []string `yaml:"from,omitempty,flow"`
 	// Scratch is the folder to restore into; what is restored there is removed
 	// afterwards. Empty means a folder of its own below the temporary one.
-	Scratch string `yaml:"scratch,omitempty"`
+	Scratch string `yaml:"scratch,omitempty" format:"path"`
 	// Limits bound what a test may use; the plan's own limits do not apply.
 	Limits Limits `yaml:"limits,omitempty"`
 	// Checks must all hold.
@@ -61,9 +61,6 @@ type FilesCheck struct {
 }
 
 func (t RestoreTest) check(k *checker) {
-	if t.Scratch != "" {
-		checkPath(k.key("scratch"), t.Scratch)
-	}
 	t.Limits.check(k.key("limits"))
 	for i, c := range t.Checks {
 		c.check(k.key("checks").item(i))

@@ -5,12 +5,12 @@ import "holdfast/internal/size"
 // Service says how holdfast serve does its work.
 type Service struct {
 	// StateDir is where the service keeps its ledger, its history and logs.
-	StateDir string `yaml:"state_dir,omitempty"`
+	StateDir string `yaml:"state_dir,omitempty" format:"path"`
 	// Listen is the address for metrics and health, such as 127.0.0.1:9898;
 	// there is none if empty.
-	Listen string `yaml:"listen,omitempty"`
+	Listen string `yaml:"listen,omitempty" format:"address"`
 	// Timezone is the zone of schedules that name none; the machine's if empty.
-	Timezone string `yaml:"timezone,omitempty"`
+	Timezone string `yaml:"timezone,omitempty" format:"timezone"`
 	// Concurrency bounds how many runs there are at once.
 	Concurrency Concurrency `yaml:"concurrency,omitempty,flow"`
 	// Upkeep keeps repositories small and sound.
@@ -94,13 +94,7 @@ type History struct {
 	Size size.Bytes `yaml:"size,omitempty" default:"2G"`
 }
 
-// Off is the schedule of a job that never runs.
-const Off = "off"
-
 func (s Service) check(k *checker) {
-	if s.StateDir != "" {
-		checkPath(k.key("state_dir"), s.StateDir)
-	}
 	if s.Concurrency.Host != 0 {
 		checkRange(k.key("concurrency").key("host"), s.Concurrency.Host, 1, 1000)
 	}

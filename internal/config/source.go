@@ -1,9 +1,7 @@
 package config
 
 import (
-	"path/filepath"
 	"slices"
-	"strings"
 
 	"holdfast/internal/size"
 )
@@ -74,11 +72,7 @@ func (f Files) check(k *checker) {
 }
 
 func checkPath(k *checker, path string) {
-	switch {
-	case filepath.IsAbs(path):
-	case strings.HasPrefix(path, "~"):
-		k.report("~ is not expanded: plans run for whoever runs holdfast", "write the whole path, from / on")
-	default:
-		k.report("not an absolute path", "write the whole path, from / on")
+	if wrong, fix := wrongPath(path); wrong != "" {
+		k.report(wrong, fix)
 	}
 }
