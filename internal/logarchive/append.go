@@ -31,6 +31,16 @@ type lineEnd struct {
 	recent []*Ticket
 	// durable is where the part ends that is archived without a hole.
 	durable Position
+	// twin tells that another archiver may be ahead of this one: the newest
+	// segment was there already.
+	twin bool
+}
+
+// Checked is a Body that can tell whether it still is what it was, such as a
+// file that a server may reuse: it is asked when all of it was read.
+type Checked interface {
+	storage.Body
+	Unchanged() error
 }
 
 // MaxAtOnce is the most segments that may be appended at once: after a crash,
@@ -118,7 +128,7 @@ func (ap *Appender) enter(t *Ticket) (previous, before *Ticket) {
 	defer ap.mu.Unlock()
 	line := ap.lines[t.segment.Line]
 	if line == nil {
-		line = &lineEnd{}
+		line = &lineEnd{twin: true}
 		ap.lines[t.segment.Line] = line
 	}
 	line.recent = slices.DeleteFunc(line.recent, func(r *Ticket) bool {
@@ -152,6 +162,27 @@ func (ap *Appender) leave(t *Ticket) {
 	line.durable = max(line.durable, t.segment.End)
 }
 
+// metTwin notes whether a segment was there already.
+func (ap *Appender) metTwin(s Segment, met bool) {
+	if s.Kind != Whole {
+		return
+	}
+	ap.mu.Lock()
+	defer ap.mu.Unlock()
+	ap.lines[s.Line].twin = met
+}
+
+// mayBeThere tells whether it is worth to look for a segment before it is
+// uploaded.
+func (ap *Appender) mayBeThere(s Segment) bool {
+	if s.Kind != Whole {
+		return false
+	}
+	ap.mu.Lock()
+	defer ap.mu.Unlock()
+	return ap.lines[s.Line].twin
+}
+
 // durable returns up to where the line of a segment is archived for certain,
 // its own beginning at most.
 func (ap *Appender) durable(s Segment) Position {
@@ -165,24 +196,65 @@ func (ap *Appender) durable(s Segment) Position {
 
 // run archives a segment, and waits until all before it is archived, too.
 func (ap *Appender) run(ctx context.Context, t *Ticket, body storage.Body, previous, before *Ticket) error {
-	spool, err := ap.seal(ctx, t, body)
-	close(t.sealed)
+	err := ap.archiveOne(ctx, t, body, previous, before)
+	if err == nil && previous != nil {
+		if _, failed := previous.Wait(ctx); failed != nil {
+			err = fmt.Errorf("%w: %w", errBefore, failed)
+		}
+	}
 	if err != nil {
 		return fmt.Errorf("archive %s: %w", t.segment.Name, err)
-	}
-	err = ap.upload(ctx, t, spool, previous, before)
-	if err = errors.Join(err, spool.Discard()); err != nil {
-		return fmt.Errorf("archive %s: %w", t.segment.Name, err)
-	}
-	if previous != nil {
-		if _, err := previous.Wait(ctx); err != nil {
-			return fmt.Errorf("archive %s: %w: %w", t.segment.Name, errBefore, err)
-		}
 	}
 	return nil
 }
 
 var errBefore = errors.New("the segment before it is not archived")
+
+func (ap *Appender) archiveOne(ctx context.Context, t *Ticket, body storage.Body, previous, before *Ticket) error {
+	found, err := ap.isThere(ctx, t, body)
+	if found || err != nil {
+		close(t.sealed)
+		return err
+	}
+	spool, err := ap.seal(ctx, t, body)
+	close(t.sealed)
+	if err != nil {
+		return err
+	}
+	return errors.Join(ap.upload(ctx, t, spool, previous, before), spool.Discard())
+}
+
+// isThere looks whether another archiver was quicker. A store that cannot be
+// asked is asked again by writing.
+func (ap *Appender) isThere(ctx context.Context, t *Ticket, body storage.Body) (bool, error) {
+	if !ap.mayBeThere(t.segment) {
+		return false, nil
+	}
+	r, err := ap.archive.Record(ctx, t.segment)
+	if errors.Is(err, ErrForged) || errors.Is(err, ErrOutOfChain) {
+		return false, err
+	}
+	if err != nil {
+		return false, nil //nolint:nilerr // the upload will tell
+	}
+	sum, err := Sum(ctx, body)
+	if err == nil {
+		err = unchanged(body)
+	}
+	if err != nil {
+		return false, err
+	}
+	t.record = &Record{Segment: t.segment, SHA256: sum, SizeBytes: body.Size()}
+	return true, ap.adopt(t, r)
+}
+
+// unchanged tells whether a body, all read, still was what it should be.
+func unchanged(body storage.Body) error {
+	if c, ok := body.(Checked); ok {
+		return c.Unchanged()
+	}
+	return nil
+}
 
 // seal spools the payload, and makes the record but for its link.
 func (ap *Appender) seal(ctx context.Context, t *Ticket, body storage.Body) (storage.Spool, error) {
@@ -192,6 +264,9 @@ func (ap *Appender) seal(ctx context.Context, t *Ticket, body storage.Body) (sto
 	}
 	stored := newCountingHash()
 	sum, err := seal(ctx, &both{spool, stored}, body, ap.archive.o.Recipients)
+	if err == nil {
+		err = unchanged(body)
+	}
 	if err != nil {
 		return nil, errors.Join(err, spool.Discard())
 	}
@@ -269,20 +344,27 @@ func (ap *Appender) upload(ctx context.Context, t *Ticket, spool storage.Spool, 
 	}
 	if err == nil {
 		t.archived = &signed
+		ap.metTwin(t.segment, false)
 	}
 	return err
 }
 
 // same makes sure that the segment which is archived already is this one.
 func (ap *Appender) same(ctx context.Context, t *Ticket) error {
-	archived, err := ap.archive.Record(ctx, t.record.Segment)
+	archived, err := ap.archive.Record(ctx, t.segment)
 	if err != nil {
 		return err
 	}
+	return ap.adopt(t, archived)
+}
+
+// adopt takes what another archiver has done for done, if it is the same.
+func (ap *Appender) adopt(t *Ticket, archived *Record) error {
 	if archived.SHA256 != t.record.SHA256 || archived.SizeBytes != t.record.SizeBytes {
 		return fmt.Errorf("%w: %s holds other bytes under this name, appended %s; is another server archiving to the same place?",
 			storage.ErrConflict, ap.archive.Location(), archived.Time.Format(time.RFC3339))
 	}
 	t.archived = archived
+	ap.metTwin(t.segment, true)
 	return nil
 }

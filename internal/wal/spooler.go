@@ -98,6 +98,7 @@ type begunJob struct {
 func (s *spooler) begin(ap *appenders, begun chan<- begunJob) {
 	defer s.done.Done()
 	defer close(begun)
+	defer ap.close()
 	for j := range s.jobs {
 		p := ap.begin(s.ctx, j.segment, j.body)
 		j.file.users.Add(1)
