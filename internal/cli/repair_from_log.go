@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -101,7 +100,7 @@ func (c *command) healLog(ctx context.Context, source string, places []logPlace,
 			return err
 		}
 	}
-	to, err := logarchive.New(places[0].store, c.withSigning(ctx, all, places[0].place))
+	to, err := logarchive.New(places[0].store, all)
 	if err != nil {
 		return err
 	}
@@ -121,27 +120,4 @@ func (c *command) healLog(ctx context.Context, source string, places []logPlace,
 	}
 	m.Lost += report.Lost
 	return nil
-}
-
-// withSigning adds the key that this host archives with, if it has one.
-// Segments of a chain that began elsewhere cannot be healed without.
-func (c *command) withSigning(ctx context.Context, o logarchive.Options, p place) logarchive.Options {
-	cfg, err := c.loadConfig()
-	if err != nil || p.configured == nil {
-		return o
-	}
-	for name, configured := range cfg.Repositories {
-		if configured.URL != p.configured.URL {
-			continue
-		}
-		signing, recipients, err := c.logRepository(cfg, name).signing(ctx)
-		if err != nil {
-			if !errors.Is(err, errNoLogKeys) {
-				c.ui.warn("repair", "", err)
-			}
-			return o
-		}
-		o.Signing, o.Recipients = signing, recipients
-	}
-	return o
 }

@@ -160,7 +160,7 @@ func (in *inspector) chain() {
 		if !r.Kind.covers() || len(before) == 0 || in.problems[s] != nil {
 			continue
 		}
-		if !slices.ContainsFunc(before, func(b *Record) bool { return b.Link() == r.Previous }) {
+		if !r.Follows(before...) {
 			in.problems[s] = fmt.Errorf("%s does not follow %s, which ends where it begins: %w", r.Name, before[0].Name, ErrOutOfChain)
 		}
 	}

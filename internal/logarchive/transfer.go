@@ -9,32 +9,25 @@ import (
 	"holdfast/storage"
 )
 
-// Transfer puts a segment of another archive of the same source into this one:
-// its payload byte for byte, proven by its record, and then the record. What
+// Transfer puts a segment of another archive of the same source into this one,
+// byte for byte: its payload, proven by its record, and then the record. What
 // stands in its place gives way, once everything that replaces it is at hand.
 //
-// Archives that did not begin at the same segment have chains of their own.
-// What does not fit between its neighbours here gets a record of this archive,
-// if there is a key to sign it; otherwise it is ErrOutOfChain, and nothing is
-// changed.
-//
 // The keys that the segment was archived with must be known to whoever reads
-// this archive. It may be cut off at any instant and done again.
+// this archive. A segment that would not fit between its neighbours here is
+// ErrOutOfChain, and nothing is changed. It may be cut off at any instant and
+// done again.
 func (a *Archive) Transfer(ctx context.Context, from *Archive, s Segment) error {
 	r, err := from.Record(ctx, s)
 	if err != nil {
 		return fmt.Errorf("%s: %w", from.Location(), err)
 	}
+	if err := a.fits(ctx, from, r); err != nil {
+		return err
+	}
 	record, err := storage.ReadAll(ctx, from.store, recordKey(from.o.Source, s))
 	if err != nil {
 		return fmt.Errorf("%s: record of %s: %w", from.Location(), s.Name, err)
-	}
-	err = a.fits(ctx, from, r)
-	if errors.Is(err, ErrOutOfChain) && a.o.Signing != nil {
-		record, err = a.chained(ctx, from, r)
-	}
-	if err != nil {
-		return err
 	}
 	spool, err := storage.NewSpool(a.store)
 	if err != nil {
@@ -44,37 +37,6 @@ func (a *Archive) Transfer(ctx context.Context, from *Archive, s Segment) error 
 		return errors.Join(fmt.Errorf("%s: %w", from.Location(), err), spool.Discard())
 	}
 	return errors.Join(a.replace(ctx, r, spool, record), spool.Discard())
-}
-
-// chained returns a record of this archive for a payload of another one.
-func (a *Archive) chained(ctx context.Context, from *Archive, theirs *Record) ([]byte, error) {
-	r := *theirs
-	own, err := a.sound(ctx, []Segment{theirs.Segment})
-	if err != nil {
-		return nil, err
-	}
-	before, err := a.before(ctx, theirs.Segment)
-	if err != nil {
-		return nil, err
-	}
-	previous, err := a.sound(ctx, before)
-	if err != nil {
-		return nil, err
-	}
-	switch {
-	case len(own) > 0 && own[0].SHA256 != theirs.SHA256:
-		return nil, fmt.Errorf("%s: %w: %s and %s hold different bytes under this name", theirs.Name, ErrOutOfChain, a.Location(), from.Location())
-	case len(own) > 0:
-		r.Previous = own[0].Previous
-	case len(previous) > 0:
-		r.Previous = previous[0].Link()
-	default:
-		r.Previous = Digest{}
-	}
-	if err := a.fits(ctx, from, &r); err != nil {
-		return nil, err
-	}
-	return r.sign(a.o.Signing)
 }
 
 // replace stores a payload and its record, and removes what stood in their
@@ -128,7 +90,7 @@ func (a *Archive) fits(ctx context.Context, from *Archive, r *Record) error {
 	if err != nil {
 		return err
 	}
-	if len(previous) > 0 && !slices.ContainsFunc(previous, func(p *Record) bool { return p.Link() == r.Previous }) {
+	if len(previous) > 0 && !r.Follows(previous...) {
 		return fmt.Errorf("%s would not follow %s, which ends where it begins: %w", r.Name, previous[0].Name, ErrOutOfChain)
 	}
 	after, err := a.after(ctx, r)
@@ -136,17 +98,16 @@ func (a *Archive) fits(ctx context.Context, from *Archive, r *Record) error {
 		return err
 	}
 	// A slice may end where the segment does, and be the one that is followed.
-	ends, err := from.before(ctx, Segment{Stream: r.Stream, Line: r.Line, Start: r.End})
+	theirs, err := from.before(ctx, Segment{Stream: r.Stream, Line: r.Line, Start: r.End})
 	if err != nil {
 		return err
 	}
-	links, err := from.sound(ctx, ends)
+	ends, err := from.sound(ctx, theirs)
 	if err != nil {
 		return err
 	}
-	links = append(links, r)
 	for _, n := range after {
-		if !slices.ContainsFunc(links, func(l *Record) bool { return l.Link() == n.Previous }) {
+		if !n.Follows(ends...) {
 			return fmt.Errorf("%s would not be followed by %s, which begins where it ends: %w", r.Name, n.Name, ErrOutOfChain)
 		}
 	}

@@ -59,12 +59,7 @@ func HealLog(ctx context.Context, to *logarchive.Archive, o LogOptions) (*LogRep
 			return &h.report, err
 		}
 	}
-	now, err := to.List(ctx, "")
-	if err != nil {
-		return &h.report, err
-	}
-	h.report.Gaps = logarchive.Gaps(logarchive.Coverage(now))
-	return &h.report, nil
+	return &h.report, h.gaps(ctx)
 }
 
 // segments is a set in the order of the log.
@@ -165,6 +160,22 @@ func (h *logHealer) missing(ctx context.Context, held segments) error {
 		}
 	}
 	return nil
+}
+
+// gaps finds out what is missing in the end.
+func (h *logHealer) gaps(ctx context.Context) error {
+	now, err := h.to.List(ctx, "")
+	if err != nil {
+		return err
+	}
+	extent, err := h.to.Extent(ctx, now)
+	switch {
+	case err == nil:
+		h.report.Gaps = extent.Gaps
+	case logarchive.IsDamage(err): // what was lost cannot be asked
+		h.report.Gaps, err = logarchive.Gaps(logarchive.Coverage(now)), nil
+	}
+	return err
 }
 
 // line is one course of a log.
