@@ -21,6 +21,8 @@ const (
 	// shell: the command line, the wiring and the configuration. The only
 	// ring that names implementations.
 	shell
+	// role: what runs for long and has others work.
+	role
 	// job: what holdfast does to repositories and sources.
 	job
 	// engine: how each kind of source is read and written.
@@ -47,6 +49,8 @@ var placed = map[string]ring{
 	"internal/cli":    shell,
 	"internal/app":    shell,
 	"internal/config": shell,
+
+	"internal/controller": role,
 
 	"internal/archive":    job,
 	"internal/backup":     job,
