@@ -192,7 +192,7 @@ func (in *arrivals) receive(ctx context.Context, g *errgroup.Group, src source.A
 func (in *arrivals) held(arrival *source.Arrival, f *arrivedFile) error {
 	for _, i := range arrival.Held {
 		if !in.a.target.holds(blob.Handle{ID: i, Type: blob.Data}) {
-			return fmt.Errorf("%w: %s is missing, which is in %s", ErrEarlier, blob.Handle{ID: i, Type: blob.Data}, arrival.Path)
+			return fmt.Errorf("%w: %s is missing, which is in %s", source.ErrEarlier, blob.Handle{ID: i, Type: blob.Data}, arrival.Path)
 		}
 	}
 	f.content, f.item.State, f.item.Size = arrival.Held, Unchanged, arrival.Node.Size

@@ -2,7 +2,6 @@ package backup
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -15,12 +14,6 @@ import (
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
 )
-
-// ErrEarlier tells that a backup cannot build on the earlier snapshot, whose
-// data are missing or damaged. A full backup can be made, and stores them
-// again; of a damaged pack (repository.CorruptError) only if it is named in
-// Options.Distrusted.
-var ErrEarlier = errors.New("the earlier snapshot cannot be built on")
 
 // composer makes whole files of an earlier state and the blocks that changed.
 //
@@ -124,14 +117,14 @@ func (m *composition) cutsAgree() (bool, error) {
 		h := blob.Handle{ID: i, Type: blob.Data}
 		at, ok := m.composer.in.a.repo.Index().Lookup(h)
 		if !ok || !m.composer.in.a.target.holds(h) {
-			return false, fmt.Errorf("%w: %s is missing", ErrEarlier, h)
+			return false, fmt.Errorf("%w: %s is missing", source.ErrEarlier, h)
 		}
 		agree = agree && end%m.cut == 0
 		end += int64(at.DataLength())
 		agree = agree && (end%m.cut == 0 || end == m.earlier)
 	}
 	if end != m.earlier {
-		return false, fmt.Errorf("%w: its blobs have %d bytes instead of %d", ErrEarlier, end, m.earlier)
+		return false, fmt.Errorf("%w: its blobs have %d bytes instead of %d", source.ErrEarlier, end, m.earlier)
 	}
 	agree = agree && int64(len(m.Earlier.Content)) == pieces(m.earlier, m.cut)
 	return agree || m.isUnchanged(), nil
@@ -302,4 +295,3 @@ func (m *composition) done(sum uint32) {
 	m.Composed(sum)
 	m.composer.open.Add(-1)
 }
-

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"slices"
 
+	"holdfast/internal/source"
 	"holdfast/repository"
 	"holdfast/repository/blob"
 	"holdfast/storage"
@@ -88,7 +89,7 @@ func blobsOf(run []*piece) []blob.Blob {
 // unusable marks an error that says that earlier data are missing or damaged.
 func unusable(err error) error {
 	if repository.IsCorrupt(err) || errors.Is(err, storage.ErrNotFound) || errors.Is(err, repository.ErrNotIndexed) {
-		return fmt.Errorf("%w: %w", ErrEarlier, err)
+		return fmt.Errorf("%w: %w", source.ErrEarlier, err)
 	}
 	return err
 }

@@ -231,7 +231,7 @@ func TestComposeFails(t *testing.T) {
 				test.spoil(arrival)
 			}
 			_, err := take(t, r, &sent{arrival}, backup.Options{Type: snapshot.Incremental, Parent: first.Snapshot})
-			if err == nil || errors.Is(err, backup.ErrEarlier) != test.earlier {
+			if err == nil || errors.Is(err, source.ErrEarlier) != test.earlier {
 				t.Fatalf("error %v", err)
 			}
 			if all, err := r.Snapshots(t.Context()); err != nil || len(all) != 1 {

@@ -18,9 +18,9 @@ type Arrivals interface {
 	Next(ctx context.Context) (*Arrival, error)
 }
 
-// SideBySide is for Arrivals whose files can be read while others are. The
-// content of each is an io.Closer, there until it is closed, and Next is called
-// while files before are read. It may wait until they are closed.
+// SideBySide is for Arrivals whose files can be read while others are: Next is
+// called while files before are read. Content that is an io.Closer is closed
+// after it was read, or given up. Next may wait for that.
 type SideBySide interface {
 	Arrivals
 	// Readers is how many files may be read at once.

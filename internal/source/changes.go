@@ -1,6 +1,15 @@
 package source
 
-import "holdfast/repository/tree"
+import (
+	"errors"
+
+	"holdfast/repository/tree"
+)
+
+// ErrEarlier tells that a backup cannot build on the earlier snapshot, whose
+// data are missing or damaged. A full backup can be made, and stores them
+// again.
+var ErrEarlier = errors.New("the earlier snapshot cannot be built on")
 
 // Changes describe a file by how it differs from its state in an earlier
 // backup. The whole file is composed of both.

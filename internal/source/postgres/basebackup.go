@@ -49,19 +49,7 @@ type Backup struct {
 	o    Options
 	conn *pgconn.PgConn
 
-	// System identifies the cluster.
-	System string
-	// Start and End are the WAL that the backup needs, on Timeline. End is
-	// known when everything has arrived.
-	Timeline   uint32
-	Start, End postgres.LSN
-	// TotalBytes is the server's estimate of all there is to send.
-	TotalBytes uint64
-	// Tablespaces are those outside of the data directory.
-	Tablespaces []Tablespace
-	// Damaged tells that the server found pages that do not match their
-	// checksums. The backup has them as they are.
-	Damaged bool
+	Facts
 
 	stream   stream
 	archive  string // the one being read: "" for the data directory, or an OID
@@ -71,6 +59,27 @@ type Backup struct {
 	last     *summedReader
 	manifest bytes.Buffer
 }
+
+// Facts are what a base backup says of itself, whichever way it is taken. All
+// of it is known once everything has arrived.
+type Facts struct {
+	// System identifies the cluster.
+	System string
+	// Start and End are the WAL that the backup needs, on Timeline. End is
+	// known when everything has arrived.
+	Timeline   uint32
+	Start, End postgres.LSN
+	// TotalBytes estimates all there is to read.
+	TotalBytes uint64
+	// Tablespaces are those outside of the data directory.
+	Tablespaces []Tablespace
+	// Damaged tells that there are pages that do not match their checksums.
+	// The backup has them as they are.
+	Damaged bool
+}
+
+// About returns what is known of the backup so far.
+func (f *Facts) About() *Facts { return f }
 
 // Tablespace is one outside of the data directory.
 type Tablespace struct {

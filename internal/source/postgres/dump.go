@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast/internal/postgres"
+	"holdfast/internal/postgres/rowcount"
 	"holdfast/internal/source"
 	"holdfast/repository/tree"
 )
@@ -25,6 +26,15 @@ type DumpOptions struct {
 	Databases []string
 	// BinDir is the folder of pg_dump; "" looks for one that fits.
 	BinDir string
+	// Jobs dumps with so many connections at once, in the directory format,
+	// which needs Scratch space for one database; 0 streams each by one.
+	Jobs    int
+	Scratch string
+	// Room, if set, returns how many bytes may be written to Scratch.
+	Room func() (uint64, error)
+	// CountRows has the rows of all tables counted at the very moment that is
+	// dumped.
+	CountRows bool
 	// LockWait is how long a table may be locked by others before the dump
 	// fails; 0 is lockWait.
 	LockWait time.Duration
@@ -46,6 +56,10 @@ type Dumps struct {
 	first string
 	next  int // 0 for the globals, then the databases, then the list
 	last  *dumped
+
+	moment *heldMoment
+	folder *dumpFolder // of a database that is dumped into one
+	counts *rowcount.Counts
 }
 
 var _ source.Arrivals = (*Dumps)(nil)
@@ -56,7 +70,7 @@ func StartDumps(ctx context.Context, o DumpOptions) (*Dumps, error) {
 	if o.LockWait == 0 {
 		o.LockWait = lockWait
 	}
-	d := &Dumps{o: o, list: postgres.NewDump()}
+	d := &Dumps{o: o, list: postgres.NewDump(), counts: rowcount.New()}
 	var err error
 	if d.client.Address, err = postgres.ParseAddress(o.DSN); err != nil {
 		return nil, err
@@ -76,16 +90,29 @@ func StartDumps(ctx context.Context, o DumpOptions) (*Dumps, error) {
 func (d *Dumps) List() *postgres.Dump { return d.list }
 
 // Close ends what still runs.
-func (d *Dumps) Close() error {
-	if d.last == nil {
-		return nil
+func (d *Dumps) Close() (err error) {
+	if d.last != nil {
+		err = d.last.out.Close()
 	}
-	return d.last.out.Close()
+	d.moment.drop()
+	return errors.Join(err, d.folder.remove())
 }
 
 // Next returns the next file.
 func (d *Dumps) Next(ctx context.Context) (*source.Arrival, error) {
 	if err := d.finishLast(); err != nil {
+		return nil, err
+	}
+	if d.folder != nil {
+		if a, err := d.folder.next(d.o.Root); a != nil || err != nil {
+			return a, err
+		}
+		err := d.folder.remove()
+		if d.folder = nil; err != nil {
+			return nil, err
+		}
+	}
+	if err := d.finishMoment(); err != nil {
 		return nil, err
 	}
 	at := d.next
@@ -97,6 +124,8 @@ func (d *Dumps) Next(ctx context.Context) (*source.Arrival, error) {
 		return d.database(ctx, &databases[at-1])
 	case at == len(databases)+1:
 		return d.describe(ctx)
+	case at == len(databases)+2 && d.o.CountRows:
+		return rowCountArrival(d.o.Root, d.counts)
 	}
 	return nil, io.EOF
 }
@@ -118,10 +147,20 @@ func (d *Dumps) database(ctx context.Context, db *postgres.DumpedDatabase) (*sou
 	if err := d.lookInto(ctx, db); err != nil {
 		return nil, fmt.Errorf("dump database %s: %w", db.Name, err)
 	}
+	snapshot, err := d.hold(ctx, db)
+	if err != nil {
+		return nil, fmt.Errorf("dump database %s: %w", db.Name, err)
+	}
 	// Not compressed: what did not change since the last dump is then found
 	// in the repository, which compresses.
-	return d.arrival(ctx, db.File, &dumped{head: []byte(archiveHead), size: &db.Bytes}, "pg_dump", "--format=custom", "--compress=0", "--no-password",
-		fmt.Sprintf("--lock-wait-timeout=%d", d.o.LockWait.Milliseconds()), "--dbname="+d.client.To(db.Name))
+	args := []string{
+		"--compress=0", "--no-password", fmt.Sprintf("--lock-wait-timeout=%d", d.o.LockWait.Milliseconds()),
+		"--snapshot=" + snapshot, "--dbname=" + d.client.To(db.Name),
+	}
+	if d.o.Jobs > 0 {
+		return d.intoFolder(ctx, db, args)
+	}
+	return d.arrival(ctx, db.File, &dumped{head: []byte(archiveHead), size: &db.Bytes}, "pg_dump", append(args, "--format=custom")...)
 }
 
 func (d *Dumps) arrival(ctx context.Context, file string, read *dumped, program string, args ...string) (*source.Arrival, error) {

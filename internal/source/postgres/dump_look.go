@@ -73,14 +73,11 @@ func (d *Dumps) lookInto(ctx context.Context, db *postgres.DumpedDatabase) error
 		return err
 	}
 	defer conn.Close(ctx) //nolint:errcheck // questions were asked and answered
-	row, err := one(ctx, conn, `SELECT extract(epoch FROM clock_timestamp()), `+postgres.IsEmptySQL)
+	row, err := one(ctx, conn, "SELECT "+postgres.IsEmptySQL)
 	if err != nil {
 		return err
 	}
-	if db.Started, err = epoch(row[0]); err != nil {
-		return err
-	}
-	db.Empty = row[1] == "t"
+	db.Empty = row[0] == "t"
 	rows, err := postgres.Query(ctx, conn, "SELECT extname, extversion FROM pg_extension ORDER BY extname")
 	for _, row := range rows {
 		db.Extensions = append(db.Extensions, postgres.Extension{Name: row[0], Version: row[1]})
