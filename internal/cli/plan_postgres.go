@@ -61,7 +61,7 @@ func (p *planRun) baseBackup(ctx context.Context, r *repository.Repository, name
 		return work{items: o.Progress.Files(), bytes: o.Progress.BytesRead.Load(), errors: o.Progress.Errors.Load()}
 	})
 	receipt, err := backup.RunArrivals(ctx, r, src, o, func(s *snapshot.Snapshot) error {
-		return p.complete(ctx, src, archives, s)
+		return p.complete(ctx, src.About(), archives, s)
 	})
 	watch.stop()
 	if err != nil {
@@ -131,7 +131,7 @@ func (p *planRun) logArchives(ctx context.Context, name string, source config.Po
 
 // complete records what the backup needs of the log, once the archive has it:
 // without, the backup could not be restored.
-func (p *planRun) complete(ctx context.Context, src *postgres.Backup, archives []*logarchive.Archive, s *snapshot.Snapshot) error {
+func (p *planRun) complete(ctx context.Context, src *postgres.Facts, archives []*logarchive.Archive, s *snapshot.Snapshot) error {
 	need := pitr.Need{System: src.System, Timeline: src.Timeline, Start: src.Start, End: src.End, Held: len(archives) == 0}
 	s.SetLog(need.String())
 	for _, archive := range archives {
