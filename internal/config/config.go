@@ -13,8 +13,6 @@
 // and spacing stay as they are.
 package config
 
-import "fmt"
-
 // Config is the content of one holdfast.yaml, checked.
 type Config struct {
 	// Path is where it was read from.
@@ -49,21 +47,4 @@ type Defaults struct {
 	Sources *Source `yaml:"sources,omitempty"`
 	// Plans is for every plan.
 	Plans *Plan `yaml:"plans,omitempty"`
-}
-
-// Warnings tells what is dubious without being wrong: files of secrets that
-// others may read.
-func (c *Config) Warnings() []string {
-	var warnings []string
-	for _, name := range sortedNames(c.Repositories) {
-		if w := c.Repositories[name].Password.Warning(); w != "" {
-			warnings = append(warnings, fmt.Sprintf("repositories.%s.password: %s", name, w))
-		}
-	}
-	for _, name := range sortedNames(c.Notify) {
-		if w := c.Notify[name].URL.Warning(); w != "" {
-			warnings = append(warnings, fmt.Sprintf("notify.%s.url: %s", name, w))
-		}
-	}
-	return warnings
 }

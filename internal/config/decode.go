@@ -220,7 +220,7 @@ func (d *decoder) list(n *node, v reflect.Value, key, written string, tag reflec
 
 func (d *decoder) text(n *node, v reflect.Value, written string) {
 	if n.kind != scalar {
-		d.report(n.at, written, "wants a single value", "")
+		d.report(n.at, written, "wants a single value", quotes(n))
 		return
 	}
 	u, _ := v.Addr().Interface().(encoding.TextUnmarshaler)
@@ -262,7 +262,16 @@ func (d *decoder) scalar(n *node, v reflect.Value, written string, tag reflect.S
 	default:
 		panic("config: no rule for values of " + v.Type().String())
 	}
-	d.report(n.at, written, "wants "+wants, "")
+	d.report(n.at, written, "wants "+wants, quotes(n))
+}
+
+// quotes is the fix for a text such as 22:00 that was read as a mapping, which
+// happens between braces.
+func quotes(n *node) string {
+	if n.kind == mapping && len(n.entries) == 1 {
+		return "put it in quotes if the colon is part of it"
+	}
+	return ""
 }
 
 // choice checks a text that is one of a few.

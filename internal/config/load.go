@@ -66,11 +66,19 @@ func load(from reader, path string, data []byte) (*loaded, Problems) {
 	return l, nil
 }
 
-// ordered puts problems into the order of the files.
 func (g *gatherer) ordered(ps Problems) Problems {
-	rank := make(map[string]int, len(g.files))
+	paths := make([]string, len(g.files))
 	for i, f := range g.files {
-		rank[f.path] = i
+		paths[i] = f.path
+	}
+	return ordered(paths, ps)
+}
+
+// ordered puts problems into the order of the files.
+func ordered(files []string, ps Problems) Problems {
+	rank := make(map[string]int, len(files))
+	for i, path := range files {
+		rank[path] = i
 	}
 	slices.SortStableFunc(ps, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(rank[a.File], rank[b.File]), cmp.Compare(a.Line, b.Line),

@@ -113,25 +113,6 @@ func checkKeep(k *checker, policy retention.Policy) {
 	}
 }
 
-// checkNames checks that every name in the plan leads somewhere in c.
-func (p Plan) checkNames(k *checker, c *Config) {
-	checkRefs(k.key("sources"), "source", p.Sources, c.Sources)
-	if p.Repository != "" {
-		checkRef(k.key("repository"), "repository", p.Repository, c.Repositories)
-	}
-	checkRefs(k.key("notify"), "notify channel", p.Notify, c.Notify)
-
-	seen := map[string]bool{p.Repository: true}
-	for i, copied := range p.Copies {
-		item := k.key("copies").item(i)
-		checkRef(item, "repository", copied.To, c.Repositories)
-		if seen[copied.To] {
-			item.report("the snapshots are there already", "name another repository")
-		}
-		seen[copied.To] = true
-	}
-}
-
 func quote(s string) string { return strconv.Quote(s) }
 
 func itemPath(path string, i int) string { return path + "[" + strconv.Itoa(i) + "]" }

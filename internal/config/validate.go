@@ -21,9 +21,7 @@ func (c *Config) validate(at positions) Problems {
 	c.Service.check(root.key("service"))
 
 	c.checkPlaces(root.key("repositories"))
-	for _, name := range sortedNames(c.Plans) {
-		c.Plans[name].checkNames(root.key("plans").key(name), c)
-	}
+	c.checkReferences(root)
 	return *root.problems
 }
 
