@@ -15,13 +15,15 @@ import (
 
 // ProofOptions tell what a proof works with and reports to.
 type ProofOptions struct {
-	// Source is what was backed up.
+	// Source is what was backed up; nil holds all against the snapshot.
 	Source source.Source
 	// Scratch is where it is restored to, Limit bounds the space in bytes; 0
 	// leaves that to the disk.
 	Scratch *proof.Scratch
 	Limit   uint64
-	// OnPhase, Progress and OnDifference are those of proof.Options.
+	// Look, OnPhase, Progress and OnDifference are those of proof.Options, Look
+	// being its Restored.
+	Look         func(ctx context.Context, target string, whole bool) error
 	OnPhase      func(phase string, part, parts int, bytes uint64)
 	Progress     *proof.Progress
 	OnDifference func(path string, err error)
@@ -47,7 +49,7 @@ func Prove(ctx context.Context, r *repository.Repository, s *snapshot.Snapshot, 
 		Read: func(path string) (source.Source, error) {
 			return files.New(files.Config{Paths: []string{path}})
 		},
-		Scratch: o.Scratch, Limit: o.Limit, Root: os.Geteuid() == 0,
+		Restored: o.Look, Scratch: o.Scratch, Limit: o.Limit, Root: os.Geteuid() == 0,
 		OnPhase: o.OnPhase, Progress: o.Progress, OnDifference: o.OnDifference,
 	})
 }

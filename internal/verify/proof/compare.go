@@ -179,7 +179,7 @@ func (it *item) lookLive() {
 		}
 	}
 	// Folders change whenever something in them does: that alone says nothing.
-	if it.changed && it.node.Type != tree.Dir {
+	if it.changed && it.node.Type != tree.Dir && it.Source != nil {
 		it.add(func(p *Proof) { p.ChangedSince++ })
 	}
 }

@@ -8,6 +8,8 @@
 // recorded of it: the restored file must then hold the recorded content and
 // metadata. It is counted, and no failure.
 //
+// Without a source, as long after the backup, all of it is judged so.
+//
 // Scratch space is bounded. A snapshot larger than the room there is comes
 // back in parts, each a range of the snapshot in the order of its trees,
 // removed before the next one. A single file larger than the room is not
@@ -41,7 +43,8 @@ type Restored struct {
 type Options struct {
 	// Snapshot holds what was backed up.
 	Snapshot *snapfs.FS
-	// Source is what it was backed up from.
+	// Source is what it was backed up from. If it is nil, everything is held
+	// against what the snapshot recorded.
 	Source source.Source
 	// Restore restores the part of the snapshot that within selects to a
 	// folder. It reports what it could not restore to OnDifference.
@@ -56,6 +59,10 @@ type Options struct {
 	Limit uint64
 	// Root tells that owners can be restored, so that they are compared.
 	Root bool
+	// Restored, if set, is called with the folder of each part that came back,
+	// after it was compared and before it is removed. Whole tells that it is
+	// all there is.
+	Restored func(ctx context.Context, target string, whole bool) error
 	// OnPhase, if set, is told when a long phase begins: "restore" or
 	// "compare", and the bytes it is about.
 	OnPhase func(phase string, part, parts int, bytes uint64)
@@ -192,7 +199,10 @@ func (r *run) prove(ctx context.Context, p part) (err error) {
 	}
 	defer back.Close() //nolint:errcheck // it was only read
 	r.phase("compare", p.bytes)
-	return r.compare(ctx, p, back)
+	if err := r.compare(ctx, p, back); err != nil || r.Restored == nil {
+		return err
+	}
+	return r.Restored(ctx, target, r.parts == 1)
 }
 
 func (r *run) phase(name string, bytes uint64) {
@@ -204,11 +214,14 @@ func (r *run) phase(name string, bytes uint64) {
 // compare holds a part of the snapshot against the source and, unless it is
 // nil, what came back.
 func (r *run) compare(ctx context.Context, p part, back source.Dir) error {
-	live, err := r.Source.Open(ctx)
-	if err != nil {
-		return fmt.Errorf("open the source: %w", err)
+	var live source.Dir
+	if r.Source != nil {
+		var err error
+		if live, err = r.Source.Open(ctx); err != nil {
+			return fmt.Errorf("open the source: %w", err)
+		}
+		defer live.Close() //nolint:errcheck // it was only read
 	}
-	defer live.Close() //nolint:errcheck // it was only read
 	c := &comparison{run: r, part: p, links: make(map[fileKey]fileKey)}
 	root := r.Snapshot.Root()
 	return c.folder(ctx, "", *root.Subtree, back, live)

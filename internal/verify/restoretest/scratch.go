@@ -1,0 +1,97 @@
+package restoretest
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// prefix begins the names of scratch folders.
+const prefix = "holdfast-verify-"
+
+// Scratch is the folder of one test, for its owner alone.
+type Scratch struct {
+	path string
+	lock *os.File
+}
+
+// NewScratch makes a folder in base, "" being the one for temporary files, and
+// removes those of tests that were killed.
+func NewScratch(base string) (*Scratch, error) {
+	if base == "" {
+		base = os.TempDir()
+	}
+	base, err := filepath.Abs(base)
+	if err == nil {
+		err = os.MkdirAll(base, 0o700)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make scratch folder: %w", err)
+	}
+	removeLeftovers(base)
+	path, err := os.MkdirTemp(base, prefix)
+	if err != nil {
+		return nil, fmt.Errorf("make scratch folder: %w", err)
+	}
+	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	if err == nil {
+		err = tryLock(lock)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("make scratch folder: %w", errors.Join(err, os.RemoveAll(path)))
+	}
+	return &Scratch{path, lock}, nil
+}
+
+// Path is where the folder is.
+func (s *Scratch) Path() string { return s.path }
+
+// Remove removes the folder with all that is in it, whatever permissions came
+// back with it.
+func (s *Scratch) Remove() error {
+	err := removeAll(s.path)
+	return errors.Join(err, s.lock.Close())
+}
+
+// removeLeftovers removes the folders of tests that do not run any more: their
+// locks are free. What cannot be removed stays, and is no reason not to test.
+func removeLeftovers(base string) {
+	entries, err := os.ReadDir(base)
+	if err != nil {
+		return
+	}
+	for _, e := range entries {
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), prefix) {
+			continue
+		}
+		path := filepath.Join(base, e.Name())
+		lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_RDWR, 0)
+		if err != nil { // somebody else's, or one that is just being made
+			continue
+		}
+		if tryLock(lock) == nil {
+			removeAll(path) //nolint:errcheck // see above
+		}
+		lock.Close() //nolint:errcheck // nothing was written
+	}
+}
+
+func removeAll(path string) error {
+	if os.RemoveAll(path) == nil {
+		return nil
+	}
+	// Folders may have come back closed to their owner.
+	filepath.WalkDir(path, func(at string, e fs.DirEntry, _ error) error { //nolint:errcheck // the removal tells what is left
+		if e != nil && e.IsDir() {
+			os.Chmod(at, 0o700) //nolint:errcheck,gosec // as above; a folder, for its owner alone
+		}
+		return nil
+	})
+	if err := os.RemoveAll(path); err != nil {
+		return fmt.Errorf("remove scratch folder: %w", err)
+	}
+	return nil
+}
