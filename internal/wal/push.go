@@ -8,14 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"holdfast/internal/logarchive"
 	"holdfast/internal/postgres"
 )
 
-// PushOptions tell how Push works.
+// PushOptions tell how files of pg_wal are archived.
 type PushOptions struct {
 	Archives
 	// Ahead is how many more files that wait in pg_wal/archive_status are
@@ -23,49 +22,29 @@ type PushOptions struct {
 	Ahead int
 	// Uploads is how many files are uploaded at once.
 	Uploads int
+	// Retained bounds what waits in pg_wal.
+	Retained
 }
 
 // Push archives one file of pg_wal, as archive_command must: it returns nil
-// only when the file is durable. The same file again is no error; another
-// content under its name is.
+// only when the file is durable, or let go as Retained says. The same file
+// again is no error; another content under its name is.
 func Push(ctx context.Context, path string, o PushOptions) error {
-	file, err := openFile(path)
-	if err != nil {
-		return err
-	}
-	// Files are closed by the end of the process: uploads that were left
-	// behind may still read them.
-	if ok, err := o.archived(ctx, file); ok || err != nil {
-		return err
-	}
-	ap, err := o.newAppenders(max(o.Uploads, 1))
+	p, err := newPusher(ctx, o)
 	if err != nil {
 		return err
 	}
 	begun := time.Now()
-	first := ap.begin(ctx, file.segment, file)
-	ahead := pushAhead(ctx, ap, path, o.Ahead)
-	if err = first.wait(ctx); err != nil {
-		err = fmt.Errorf("push %s: %w", file.segment.Name, err)
-	}
-	ahead = append(ahead, aheadFile{file, first})
-	settle(ctx, ahead, time.Since(begun))
+	err = p.push(ctx, path)
+	// Files are closed by the end of the process: uploads that were left
+	// behind may still read them.
+	p.settle(ctx, lagFactor*time.Since(begun)+time.Second)
 	return err
 }
 
 // lagFactor is how many times as long as the archives that counted the slower
 // ones may take before they are left behind.
 const lagFactor = 3
-
-// settle lets what is on its way arrive: slower archives, and files that were
-// not asked for yet. What went wrong with those is told when they are.
-func settle(ctx context.Context, begun []aheadFile, took time.Duration) {
-	ctx, cancel := context.WithTimeout(ctx, lagFactor*took+time.Second)
-	defer cancel()
-	for _, f := range begun {
-		f.pending.settle(ctx)
-	}
-}
 
 // walFile is an open file of pg_wal with what it is.
 type walFile struct {
@@ -75,6 +54,22 @@ type walFile struct {
 }
 
 func (f *walFile) Size() int64 { return f.size }
+
+// Unchanged makes sure that the server has not begun to write another segment
+// over the file, as it does with those it needs no more: from the first page
+// on, whose header says what it is.
+func (f *walFile) Unchanged() error {
+	if f.segment.Kind != logarchive.Whole {
+		return nil
+	}
+	h, err := f.header()
+	if err == nil && logarchive.Position(h.Start) != f.segment.Start {
+		err = errReused
+	}
+	return err
+}
+
+var errReused = errors.New("the server has written other WAL over the file")
 
 func openFile(path string) (*walFile, error) {
 	name, err := postgres.ParseFileName(filepath.Base(path))
@@ -144,54 +139,6 @@ func (f *walFile) header() (postgres.SegmentHeader, error) {
 	return postgres.ParseSegmentHeader(head)
 }
 
-// archived tells whether all archives have the file already, as after a push
-// that went ahead. An archive that cannot be asked is asked again by writing.
-func (a Archives) archived(ctx context.Context, f *walFile) (bool, error) {
-	var digest logarchive.Digest
-	for _, archive := range a.All {
-		r, err := archive.Record(ctx, f.segment)
-		if errors.Is(err, logarchive.ErrForged) || errors.Is(err, logarchive.ErrOutOfChain) {
-			return false, fmt.Errorf("push %s: %w", f.segment.Name, err)
-		}
-		if err != nil {
-			return false, nil //nolint:nilerr // the append will tell
-		}
-		if digest.IsZero() {
-			if digest, err = logarchive.Sum(ctx, f); err != nil {
-				return false, fmt.Errorf("push %s: %w", f.segment.Name, err)
-			}
-		}
-		if r.SHA256 != digest {
-			return false, nil // the append refuses, with the reason
-		}
-	}
-	return true, nil
-}
-
-// aheadFile is a file that was pushed before PostgreSQL asked.
-type aheadFile struct {
-	file    *walFile
-	pending *pending
-}
-
-// pushAhead begins to archive the files that follow a segment without a gap
-// and wait for their turn.
-func pushAhead(ctx context.Context, ap *appenders, path string, n int) []aheadFile {
-	waiting, err := waitingAfter(path, n)
-	if err != nil {
-		return nil // each is pushed when its turn comes, and then it tells
-	}
-	var begun []aheadFile
-	for _, name := range waiting {
-		f, err := openFile(filepath.Join(filepath.Dir(path), name))
-		if err != nil {
-			break
-		}
-		begun = append(begun, aheadFile{f, ap.begin(ctx, f.segment, f)})
-	}
-	return begun
-}
-
 // waitingAfter returns the names of segments that follow the one at path
 // directly and are ready to be archived, at most n.
 func waitingAfter(path string, n int) ([]string, error) {
@@ -199,21 +146,18 @@ func waitingAfter(path string, n int) ([]string, error) {
 	if err != nil || n <= 0 || first.Kind != postgres.SegmentFile {
 		return nil, err
 	}
-	entries, err := os.ReadDir(filepath.Join(filepath.Dir(path), "archive_status"))
+	ready, err := readySegments(path)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, err
 	}
-	var names []string
-	for _, e := range entries {
-		name, ready := strings.CutSuffix(e.Name(), ".ready")
-		f, err := postgres.ParseFileName(name)
-		if ready && err == nil && f.Kind == postgres.SegmentFile && f.Timeline == first.Timeline && name > first.String() {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
+	names := slices.DeleteFunc(ready, func(name string) bool {
+		return name <= first.String() || name[:timelineDigits] != first.String()[:timelineDigits]
+	})
 	return names[:min(n, len(names))], nil
 }
+
+// timelineDigits is how many characters of a segment's name are its timeline.
+const timelineDigits = 8

@@ -467,3 +467,87 @@ func TestConfirmAny(t *testing.T) {
 		wantFetched(t, c, good, name)
 	})
 }
+
+// handOver starts a running holdfast that takes files.
+func handOver(t *testing.T, socket string, o wal.PushOptions) *wal.HandOver {
+	t.Helper()
+	h, err := wal.NewHandOver(t.Context(), socket, "rule", o, func(string) error { return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// What is handed over is durable when it is answered for, and so is all before
+// it; what waits goes ahead.
+func TestHandOver(t *testing.T) {
+	eachVersion(t, func(t *testing.T, c *pgcluster.Cluster) {
+		keys, inner := newArchiver(t), mem.New()
+		archive := keys.open(t, fault.New(inner, 1, fault.Rule{Op: fault.OpPut, Fault: fault.Delay(20 * time.Millisecond)}))
+		socket := filepath.Join(t.TempDir(), "run", "shop.socket")
+		if err := wal.HandTo(t.Context(), socket, "rule", walPath(c, "x")); !errors.Is(err, wal.ErrNobody) {
+			t.Errorf("with nobody there: %v", err)
+		}
+		h := handOver(t, socket, wal.PushOptions{Archives: one(archive), Ahead: 8, Uploads: 8})
+		if _, err := wal.NewHandOver(t.Context(), socket, "rule", wal.PushOptions{Archives: one(archive)}, func(string) error { return nil }); !errors.Is(err, wal.ErrTaken) {
+			t.Errorf("a second one at the same socket: %v", err)
+		}
+		names := fillSegments(t, c, 12)
+		if err := wal.HandTo(t.Context(), socket, "another rule", walPath(c, names[0])); !errors.Is(err, wal.ErrNobody) {
+			t.Errorf("with other settings: %v", err)
+		}
+		for k, name := range names {
+			if err := wal.HandTo(t.Context(), socket, "rule", walPath(c, name)); err != nil {
+				t.Fatal(err)
+			}
+			wantDurable(t, keys.open(t, inner), names[:k+1])
+		}
+		if err := wal.HandTo(t.Context(), socket, "rule", walPath(c, "00000001000000000000FFFF")); err == nil || errors.Is(err, wal.ErrNobody) {
+			t.Errorf("a file that is not there: %v", err)
+		}
+		if err := h.Close(); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			wantFetched(t, c, keys.open(t, inner), name)
+		}
+		handOver(t, socket, wal.PushOptions{Archives: one(archive)}).Close()
+	})
+}
+
+// fillSegments makes the server fill segments, marks them as waiting to be
+// archived, and returns their names.
+func fillSegments(t *testing.T, c *pgcluster.Cluster, n int) []string {
+	t.Helper()
+	c.Exec("CREATE TABLE IF NOT EXISTS numbers (n bigint)")
+	for range n {
+		c.Exec("INSERT INTO numbers SELECT generate_series(1, 1000); SELECT pg_switch_wal()")
+	}
+	names := segments(t, c)
+	names = names[:len(names)-1] // the last one is being written
+	for _, name := range names {
+		if err := os.WriteFile(walPath(c, "archive_status/"+name+".ready"), nil, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return names
+}
+
+// wantDurable checks that an archive has all of some segments, which follow
+// one another.
+func wantDurable(t *testing.T, a *logarchive.Archive, names []string) {
+	t.Helper()
+	found, err := a.List(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	extent, err := a.Extent(t.Context(), found)
+	if err != nil {
+		t.Fatal(err)
+	}
+	last := names[len(names)-1]
+	at := slices.IndexFunc(found, func(s logarchive.Segment) bool { return s.Name == last && s.Kind == logarchive.Whole })
+	if at < 0 || len(extent.Ranges) == 0 || extent.Ranges[0].End < found[at].End {
+		t.Fatalf("%s was confirmed, and the archive has %+v", last, extent)
+	}
+}
