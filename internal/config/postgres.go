@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"holdfast/internal/secret"
+	"holdfast/internal/size"
 )
 
 // Postgres is a source that is a PostgreSQL cluster.
@@ -143,9 +144,37 @@ type WAL struct {
 	Confirm string `yaml:"confirm,omitempty"`
 	// Every is how long new log waits at most until it is archived.
 	Every Duration `yaml:"every,omitempty"`
+	// MaxRetained is how much log a server keeps at most while it cannot be
+	// archived. What is beyond is let go, so that the server's disk does not
+	// fill up: the log has a gap then, and a new base backup is needed. Without
+	// it the server keeps all.
+	MaxRetained size.Bytes `yaml:"max_retained,omitempty"`
+	// Spool is how much log waits on this host's disk (below TMPDIR) at most:
+	// what has come from the server and is not archived yet, and what a
+	// recovery will need next.
+	Spool size.Bytes `yaml:"spool,omitempty" default:"256M"`
+	// Socket is where archive_command hands files to a running holdfast. It
+	// must be named when both run as different users.
+	Socket string `yaml:"socket,omitempty"`
 }
 
+// Bounds of WAL.MaxRetained and WAL.Spool: a few segments of the usual size
+// must fit.
+const (
+	leastRetained = 256 << 20
+	leastSpool    = 64 << 20
+)
+
 func (w WAL) check(k *checker) {
+	if w.MaxRetained != 0 && w.MaxRetained < leastRetained {
+		k.key("max_retained").report("less than "+size.FormatBytes(leastRetained)+": a short outage would tear a gap", "write how much log the server's disk has room for, such as 50G")
+	}
+	if w.Spool != 0 && w.Spool < leastSpool {
+		k.key("spool").report("less than "+size.FormatBytes(leastSpool)+" does not hold a few segments", "write "+size.FormatBytes(leastSpool)+" or more")
+	}
+	if w.Socket != "" && !filepath.IsAbs(w.Socket) {
+		k.key("socket").report("not an absolute path", "write the whole path, from / on, such as /run/holdfast/shop.socket")
+	}
 	if _, ok := w.Needed(); !ok {
 		k.key("confirm").report(quote(w.Confirm)+" is not known here", "write all, any or a number")
 	}
