@@ -22,6 +22,9 @@ const (
 	// LogTag begins the tag of the part of a database's log that the snapshot
 	// needs to be restored.
 	LogTag = ReservedPrefix + "log="
+	// DamagedTag begins the tag of what the backup found damaged in its source,
+	// such as pages: the snapshot has it as it was.
+	DamagedTag = ReservedPrefix + "damaged="
 )
 
 // ErrReservedTag marks an edit of a tag that is not the user's.
@@ -83,6 +86,12 @@ func (s *Snapshot) Log() string { return s.reserved(LogTag) }
 
 // SetLog records which part of the log the snapshot needs, or none.
 func (s *Snapshot) SetLog(part string) { s.setReserved(LogTag, part) }
+
+// Damaged returns what the backup found damaged in its source, or "".
+func (s *Snapshot) Damaged() string { return s.reserved(DamagedTag) }
+
+// SetDamaged records what was found damaged, or nothing.
+func (s *Snapshot) SetDamaged(what string) { s.setReserved(DamagedTag, what) }
 
 func (s *Snapshot) reserved(prefix string) string {
 	for _, tag := range s.Tags {
