@@ -116,8 +116,8 @@ func (c *command) received() func(wal.Received) {
 }
 
 func sliceEvery(w config.WAL) time.Duration {
-	if w.Every > 0 {
-		return time.Duration(w.Every)
+	if w.Every != nil {
+		return time.Duration(*w.Every)
 	}
 	return defaultSliceEvery
 }

@@ -142,8 +142,9 @@ type WAL struct {
 	// Confirm is all (the default), any, or a number of repositories that
 	// must have a segment before PostgreSQL is told so.
 	Confirm string `yaml:"confirm,omitempty"`
-	// Every is how long new log waits at most until it is archived.
-	Every Duration `yaml:"every,omitempty"`
+	// Every is how long new log waits at most until it is archived, 2s if not
+	// said; 0s archives at once, for commits that wait until it is.
+	Every *Duration `yaml:"every,omitempty"`
 	// MaxRetained is how much log a server keeps at most while it cannot be
 	// archived. What is beyond is let go, so that the server's disk does not
 	// fill up: the log has a gap then, and a new base backup is needed. Without
@@ -155,7 +156,7 @@ type WAL struct {
 	Spool size.Bytes `yaml:"spool,omitempty" default:"256M"`
 	// Socket is where archive_command hands files to a running holdfast. It
 	// must be named when both run as different users.
-	Socket string `yaml:"socket,omitempty"`
+	Socket string `yaml:"socket,omitempty" format:"path"`
 }
 
 // Bounds of WAL.MaxRetained and WAL.Spool: a few segments of the usual size
@@ -171,9 +172,6 @@ func (w WAL) check(k *checker) {
 	}
 	if w.Spool != 0 && w.Spool < leastSpool {
 		k.key("spool").report("less than "+size.FormatBytes(leastSpool)+" does not hold a few segments", "write "+size.FormatBytes(leastSpool)+" or more")
-	}
-	if w.Socket != "" && !filepath.IsAbs(w.Socket) {
-		k.key("socket").report("not an absolute path", "write the whole path, from / on, such as /run/holdfast/shop.socket")
 	}
 	if _, ok := w.Needed(); !ok {
 		k.key("confirm").report(quote(w.Confirm)+" is not known here", "write all, any or a number")

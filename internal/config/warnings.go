@@ -134,7 +134,7 @@ func (p Plan) warnOfRPO(k *checker, c *Config, due []time.Time) {
 	if rpo == 0 {
 		return
 	}
-	if p.WAL != nil && time.Duration(p.WAL.Every) > rpo {
+	if p.WAL != nil && p.WAL.Every != nil && time.Duration(*p.WAL.Every) > rpo {
 		k.report("log is archived only every "+p.WAL.Every.String()+" (wal.every)", "archive it more often")
 	}
 	if !slices.ContainsFunc(p.Sources, func(name string) bool { return !c.Sources[name].hasLog() }) {
