@@ -39,6 +39,9 @@ type Options struct {
 	SpreadCheckpoint bool
 	// MaxKBPerSecond limits how fast the server sends; 0 does not.
 	MaxKBPerSecond int
+	// Earlier, if set, is a backup that the server is asked for the changes
+	// since. See Backup.Full.
+	Earlier Earlier
 	// Warn, if set, is told what the server warns of, such as damaged pages.
 	Warn func(message string)
 }
@@ -50,6 +53,11 @@ type Backup struct {
 	conn *pgconn.PgConn
 
 	Facts
+	// Full says why the backup is a full one though Options.Earlier was set; ""
+	// if it is not.
+	Full string
+
+	changes *changes // nil for a full backup
 
 	stream   stream
 	archive  string // the one being read: "" for the data directory, or an OID
@@ -127,10 +135,20 @@ func Start(ctx context.Context, o Options) (*Backup, error) {
 		return nil, err
 	}
 	b := &Backup{o: o, conn: conn, seen: map[string]fileSum{}, table: crc32.MakeTable(crc32.Castagnoli)}
-	if err := b.begin(ctx); err != nil {
-		return nil, errors.Join(err, b.Close())
+	err = b.begin(ctx)
+	if err == nil {
+		return b, nil
 	}
-	return b, nil
+	err = errors.Join(err, b.Close())
+	var refused *refusal
+	if !errors.As(err, &refused) {
+		return nil, err
+	}
+	o.Earlier = nil
+	if b, err = Start(ctx, o); err == nil {
+		b.Full = refused.why
+	}
+	return b, err
 }
 
 // Close gives the connection up.
@@ -145,12 +163,21 @@ func (b *Backup) begin(ctx context.Context) error {
 		return fmt.Errorf("ask the server who it is: %w", err)
 	}
 	b.System = string(results[0].Rows[0][0])
+	if b.o.Earlier != nil {
+		if err := b.askForChanges(ctx, string(results[0].Rows[0][1])); err != nil {
+			return err
+		}
+	}
 	b.conn.Frontend().SendQuery(&pgproto3.Query{String: b.command()})
 	if err := b.conn.Frontend().Flush(); err != nil {
 		return fmt.Errorf("begin base backup: %w", err)
 	}
 	b.stream = stream{ctx: ctx, conn: b.conn}
-	if err := b.readHead(); err != nil {
+	err = b.readHead()
+	if err != nil && b.changes != nil {
+		err = refusalOf(err)
+	}
+	if err != nil {
 		return fmt.Errorf("begin base backup: %w", err)
 	}
 	return nil
@@ -181,6 +208,9 @@ func (b *Backup) command() string {
 		label, checkpoint, b.o.WithWAL)
 	if b.o.MaxKBPerSecond > 0 {
 		sql += fmt.Sprintf(", MAX_RATE %d", b.o.MaxKBPerSecond)
+	}
+	if b.changes != nil {
+		sql += ", INCREMENTAL"
 	}
 	return sql + ")"
 }
@@ -273,7 +303,7 @@ func (b *Backup) Next(ctx context.Context) (*source.Arrival, error) {
 		if err != nil {
 			return nil, fmt.Errorf("base backup: %w", err)
 		}
-		return b.arrival(header)
+		return b.arrival(ctx, header)
 	}
 }
 
@@ -293,7 +323,7 @@ func (b *Backup) finishLast() error {
 // tablespaceFolder is where tablespaces stand in a data directory.
 const tablespaceFolder = "pg_tblspc"
 
-func (b *Backup) arrival(h *tar.Header) (*source.Arrival, error) {
+func (b *Backup) arrival(ctx context.Context, h *tar.Header) (*source.Arrival, error) {
 	name := path.Clean(h.Name)
 	if b.archive != "" {
 		name = path.Join(tablespaceFolder, b.archive, name)
@@ -317,6 +347,11 @@ func (b *Backup) arrival(h *tar.Header) (*source.Arrival, error) {
 		a.Node.Type = tree.File
 		b.last = &summedReader{r: b.tar, table: b.table, path: name}
 		a.Content, a.CutBytes = b.last, cutOf(name, h.Size)
+		if b.changes != nil {
+			if err := b.changedArrival(ctx, a, h); err != nil {
+				return nil, err
+			}
+		}
 	case tar.TypeSymlink:
 		a.Node.Type, a.Node.LinkTarget = tree.Symlink, h.Linkname
 	default:
@@ -330,13 +365,17 @@ const manifestName = "backup_manifest"
 
 // manifestArrival hands over the manifest, and keeps it to compare with.
 func (b *Backup) manifestArrival() *source.Arrival {
-	return &source.Arrival{
+	a := &source.Arrival{
 		Path: b.o.Root + "/" + manifestName,
 		Node: tree.Node{Type: tree.File, Mode: 0o600, Links: 1},
 		// The size is not known before its end.
 		SizeUnknown: true,
 		Content:     io.TeeReader(&b.stream, &b.manifest),
 	}
+	if b.changes != nil {
+		a.Content, a.AfterAll = &changedManifest{b: b}, true
+	}
+	return a
 }
 
 // end reads what comes after the files, and judges the whole.
