@@ -3,9 +3,12 @@
 package expect
 
 import (
+	"cmp"
 	"fmt"
 	"math/big"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // Expectation is what an answer must be. The zero value is content with any.
@@ -56,6 +59,41 @@ func (e Expectation) String() string {
 	return e.operator + " " + e.value
 }
 
+// HoldsAt is Holds for answers that may be instants: one is compared with an
+// age, such as "< 1h", by how long before now it was. An instant without a time
+// zone is taken for one of UTC.
+func (e Expectation) HoldsAt(answer string, now time.Time) (bool, error) {
+	want, ok := age(e.value)
+	if !ok {
+		return e.Holds(answer)
+	}
+	at, ok := instant(strings.TrimSpace(answer))
+	if !ok {
+		return false, fmt.Errorf("the answer %q is no instant, and only the age of one can be compared with %q", answer, e.value)
+	}
+	return e.ordered(cmp.Compare(now.Sub(at), want)), nil
+}
+
+// age reads a length of time: what Go writes, or days.
+func age(text string) (time.Duration, bool) {
+	if days, ok := strings.CutSuffix(text, "d"); ok {
+		n, err := strconv.ParseUint(days, 10, 16)
+		return time.Duration(n) * 24 * time.Hour, err == nil
+	}
+	d, err := time.ParseDuration(text)
+	return d, err == nil && strings.ContainsAny(text, "smh")
+}
+
+// instant reads a time as servers and programs write it.
+func instant(text string) (time.Time, bool) {
+	for _, layout := range [...]string{time.RFC3339Nano, "2006-01-02 15:04:05.999999-07", "2006-01-02 15:04:05.999999-07:00", "2006-01-02 15:04:05.999999", "2006-01-02T15:04:05.999999", "2006-01-02"} {
+		if t, err := time.Parse(layout, text); err == nil {
+			return t, true
+		}
+	}
+	return time.Time{}, false
+}
+
 // Holds tells whether an answer is what is expected. Numbers are compared as
 // numbers of any size, everything else as text; an order of text is refused.
 func (e Expectation) Holds(answer string) (bool, error) {
@@ -73,18 +111,24 @@ func (e Expectation) Holds(answer string) (bool, error) {
 	default:
 		return false, fmt.Errorf("the answer %q cannot be compared with %q: both must be numbers", answer, e.value)
 	}
+	return e.ordered(order), nil
+}
+
+// ordered tells whether an answer that is less than, equal to or more than the
+// value (-1, 0, 1) is what is expected.
+func (e Expectation) ordered(order int) bool {
 	switch e.operator {
 	case "=":
-		return order == 0, nil
+		return order == 0
 	case "!=":
-		return order != 0, nil
+		return order != 0
 	case ">":
-		return order > 0, nil
+		return order > 0
 	case ">=":
-		return order >= 0, nil
+		return order >= 0
 	case "<":
-		return order < 0, nil
+		return order < 0
 	default:
-		return order <= 0, nil
+		return order <= 0
 	}
 }
