@@ -222,6 +222,27 @@ func load(ctx context.Context, r *repository.Repository, key string) (*Entry, er
 	return e, nil
 }
 
+// Tests visits the newest records of restore tests, at most limit, newest first,
+// until visit returns false. Records that cannot be read are left out: Read
+// tells of them.
+func Tests(ctx context.Context, r *repository.Repository, limit int, visit func(*Record) bool) error {
+	keys, err := Keys(ctx, r)
+	if err != nil {
+		return err
+	}
+	keys = slices.DeleteFunc(keys, func(key string) bool { return !IsOf(key, Restore) })
+	for _, key := range keys[:min(len(keys), limit)] {
+		rec, err := Load(ctx, r, key)
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if err == nil && rec.RestoreTest != nil && !visit(rec) {
+			return nil
+		}
+	}
+	return nil
+}
+
 // lookBack bounds the records that Latest reads.
 const lookBack = 200
 
@@ -243,7 +264,7 @@ func Latest(ctx context.Context, r *repository.Repository) (good, bad *Record, e
 			errs = append(errs, err)
 			continue
 		}
-		if rec.Elsewhere() {
+		if rec.Elsewhere() || rec.RestoreTest != nil && rec.RestoreTest.Verdict == NotJudged {
 			continue
 		}
 		if rec.Problems > 0 && bad == nil {
