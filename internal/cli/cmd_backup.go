@@ -169,11 +169,16 @@ type backupSummary struct {
 	DataAddedPacked     uint64    `json:"data_added_packed"`
 	TotalFilesProcessed uint64    `json:"total_files_processed"`
 	TotalBytesProcessed uint64    `json:"total_bytes_processed"`
+	// BytesRead came from the source, BytesReadBack from the parent snapshot,
+	// as stored, to compose whole files of what has changed.
+	BytesRead           uint64    `json:"bytes_read"`
+	BytesReadBack       uint64    `json:"bytes_read_back,omitempty"`
 	TotalDuration       float64   `json:"total_duration"` // seconds
 	BackupStart         time.Time `json:"backup_start"`
 	BackupEnd           time.Time `json:"backup_end"`
 	SnapshotID          string    `json:"snapshot_id,omitempty"`
 	Type                string    `json:"type"`
+	Parent              string    `json:"parent,omitempty"`
 	TypeReason          string    `json:"type_reason,omitempty"`
 	Resumed             bool      `json:"resumed,omitempty"`
 	HealedPacks         int       `json:"healed_packs,omitempty"`
@@ -189,10 +194,14 @@ func (c *command) reportBackup(r *backup.Receipt, p *backup.Progress) {
 		DataBlobs: s.DataBlobs, TreeBlobs: s.TreeBlobs, DataAdded: s.DataAdded, DataAddedPacked: s.DataAddedPacked,
 		TotalFilesProcessed: s.TotalFilesProcessed, TotalBytesProcessed: s.TotalBytesProcessed,
 		TotalDuration: r.Duration.Seconds(), BackupStart: s.BackupStart, BackupEnd: s.BackupEnd,
+		BytesRead: p.BytesRead.Load(), BytesReadBack: p.ReadBack.Load(),
 		Type: string(r.Type), TypeReason: r.Why, Resumed: r.Resumed, HealedPacks: r.Healed, Errors: r.Errors,
 	}
 	if !r.Snapshot.ID.IsZero() {
 		msg.SnapshotID = r.Snapshot.ID.String()
+	}
+	if r.Parent != nil {
+		msg.Parent = r.Parent.ID.String()
 	}
 	c.ui.message(msg)
 	if r.Why != "" {
@@ -207,6 +216,9 @@ func (c *command) reportBackup(r *backup.Receipt, p *backup.Progress) {
 	c.ui.infof("files:   %8d new, %8d changed, %8d unmodified", s.FilesNew, s.FilesChanged, s.FilesUnmodified)
 	c.ui.infof("folders: %8d new, %8d changed, %8d unmodified", s.DirsNew, s.DirsChanged, s.DirsUnmodified)
 	c.ui.infof("added:   %s (%s stored)", size.FormatBytes(s.DataAdded), size.FormatBytes(s.DataAddedPacked))
+	if back := p.ReadBack.Load(); back > 0 {
+		c.ui.infof("changed: %s came from the source, %s was read back from snapshot %s", size.FormatBytes(p.BytesRead.Load()), size.FormatBytes(back), r.Parent.ID.Short())
+	}
 	c.ui.infof("\nprocessed %d files, %s in %s", s.TotalFilesProcessed, size.FormatBytes(s.TotalBytesProcessed), size.FormatDuration(r.Duration))
 	if r.Snapshot.ID.IsZero() {
 		c.ui.infof("no snapshot was made")
