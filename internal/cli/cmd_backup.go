@@ -155,34 +155,34 @@ func (c *command) backup(ctx context.Context, r *repository.Repository, src *ope
 
 // backupSummary is the last message of a backup, with restic's names.
 type backupSummary struct {
-	MessageType         string    `json:"message_type"` // "summary"
-	DryRun              bool      `json:"dry_run,omitempty"`
-	FilesNew            uint64    `json:"files_new"`
-	FilesChanged        uint64    `json:"files_changed"`
-	FilesUnmodified     uint64    `json:"files_unmodified"`
-	DirsNew             uint64    `json:"dirs_new"`
-	DirsChanged         uint64    `json:"dirs_changed"`
-	DirsUnmodified      uint64    `json:"dirs_unmodified"`
-	DataBlobs           int64     `json:"data_blobs"`
-	TreeBlobs           int64     `json:"tree_blobs"`
-	DataAdded           uint64    `json:"data_added"`
-	DataAddedPacked     uint64    `json:"data_added_packed"`
-	TotalFilesProcessed uint64    `json:"total_files_processed"`
-	TotalBytesProcessed uint64    `json:"total_bytes_processed"`
+	MessageType         string `json:"message_type"` // "summary"
+	DryRun              bool   `json:"dry_run,omitempty"`
+	FilesNew            uint64 `json:"files_new"`
+	FilesChanged        uint64 `json:"files_changed"`
+	FilesUnmodified     uint64 `json:"files_unmodified"`
+	DirsNew             uint64 `json:"dirs_new"`
+	DirsChanged         uint64 `json:"dirs_changed"`
+	DirsUnmodified      uint64 `json:"dirs_unmodified"`
+	DataBlobs           int64  `json:"data_blobs"`
+	TreeBlobs           int64  `json:"tree_blobs"`
+	DataAdded           uint64 `json:"data_added"`
+	DataAddedPacked     uint64 `json:"data_added_packed"`
+	TotalFilesProcessed uint64 `json:"total_files_processed"`
+	TotalBytesProcessed uint64 `json:"total_bytes_processed"`
 	// BytesRead came from the source, BytesReadBack from the parent snapshot,
 	// as stored, to compose whole files of what has changed.
-	BytesRead           uint64    `json:"bytes_read"`
-	BytesReadBack       uint64    `json:"bytes_read_back,omitempty"`
-	TotalDuration       float64   `json:"total_duration"` // seconds
-	BackupStart         time.Time `json:"backup_start"`
-	BackupEnd           time.Time `json:"backup_end"`
-	SnapshotID          string    `json:"snapshot_id,omitempty"`
-	Type                string    `json:"type"`
-	Parent              string    `json:"parent,omitempty"`
-	TypeReason          string    `json:"type_reason,omitempty"`
-	Resumed             bool      `json:"resumed,omitempty"`
-	HealedPacks         int       `json:"healed_packs,omitempty"`
-	Errors              int       `json:"errors"`
+	BytesRead     uint64    `json:"bytes_read"`
+	BytesReadBack uint64    `json:"bytes_read_back,omitempty"`
+	TotalDuration float64   `json:"total_duration"` // seconds
+	BackupStart   time.Time `json:"backup_start"`
+	BackupEnd     time.Time `json:"backup_end"`
+	SnapshotID    string    `json:"snapshot_id,omitempty"`
+	Type          string    `json:"type"`
+	Parent        string    `json:"parent,omitempty"`
+	TypeReason    string    `json:"type_reason,omitempty"`
+	Resumed       bool      `json:"resumed,omitempty"`
+	HealedPacks   int       `json:"healed_packs,omitempty"`
+	Errors        int       `json:"errors"`
 }
 
 func (c *command) reportBackup(r *backup.Receipt, p *backup.Progress) {
