@@ -75,6 +75,7 @@ var placed = map[string]ring{
 	"storage":    public,
 
 	"internal/cost":       rule,
+	"internal/objective":  rule,
 	"internal/redundancy": rule,
 	"internal/expect":     rule,
 	"internal/retention":  rule,
