@@ -49,16 +49,17 @@ func (p *planRun) baseBackup(ctx context.Context, r *repository.Repository, name
 		return err
 	}
 	defer stop()
-	src, err := postgres.Start(ctx, postgres.Options{
-		DSN: dsn, Root: name, Label: "holdfast " + p.name, WithWAL: len(archives) == 0,
-		Warn: func(message string) { p.ui.warn("back up", name, errors.New(message)) },
-	})
+	if o.Type, err = backup.ParseType(p.kind); err != nil {
+		return err
+	}
+	src, why, err := p.beginBase(ctx, r, baseRequest{name: name, dsn: dsn, source: source, withWAL: len(archives) == 0, options: &o})
 	if err != nil {
 		return err
 	}
 	defer src.Close() //nolint:errcheck // all of it was read
-	watch := p.startProgress("base backup of "+name, work{bytes: src.TotalBytes}, func() work {
-		return work{items: o.Progress.Files(), bytes: o.Progress.BytesRead.Load(), errors: o.Progress.Errors.Load()}
+	watch := p.startProgress("base backup of "+name, work{bytes: src.About().TotalBytes}, func() work {
+		done := max(o.Progress.Bytes.Load(), o.Progress.BytesRead.Load()) // whole files, unchanged ones too; or parts of large ones
+		return work{items: o.Progress.Files(), bytes: done, errors: o.Progress.Errors.Load()}
 	})
 	receipt, err := backup.RunArrivals(ctx, r, src, o, func(s *snapshot.Snapshot) error {
 		return p.complete(ctx, src.About(), archives, s)
@@ -67,8 +68,9 @@ func (p *planRun) baseBackup(ctx context.Context, r *repository.Repository, name
 	if err != nil {
 		return err
 	}
+	receipt.Why = why
 	p.reportBackup(receipt, o.Progress)
-	if src.Damaged {
+	if src.About().Damaged {
 		return errIncomplete(fmt.Errorf("the server has damaged pages, each named above; snapshot %s has them as they are. Restore them from an earlier one, or with `pg_amcheck` find out what they held", receipt.Snapshot.ID.Short()))
 	}
 	return nil
@@ -134,6 +136,9 @@ func (p *planRun) logArchives(ctx context.Context, name string, source config.Po
 func (p *planRun) complete(ctx context.Context, src *postgres.Facts, archives []*logarchive.Archive, s *snapshot.Snapshot) error {
 	need := pitr.Need{System: src.System, Timeline: src.Timeline, Start: src.Start, End: src.End, Held: len(archives) == 0}
 	s.SetLog(need.String())
+	if src.Damaged {
+		s.SetDamaged("pages")
+	}
 	for _, archive := range archives {
 		ctx, cancel := context.WithTimeout(ctx, walWait)
 		err := wal.WaitCovered(ctx, archive, need.Range())

@@ -36,6 +36,11 @@ type Postgres struct {
 	// DataDirectory is where the cluster lies, when this host is its own:
 	// base backups then read it directly.
 	DataDirectory string `yaml:"data_directory,omitempty"`
+	// FullEvery makes every so manieth base backup read everything, whatever
+	// type is asked for; 7 if it is not set.
+	FullEvery int `yaml:"full_every,omitempty"`
+	// Rate limits how many bytes per second base backups read, such as 50MiB.
+	Rate size.Rate `yaml:"rate,omitempty"`
 	// WAL is how the log comes: stream (holdfast wal receive), push (by
 	// archive_command), both, or none.
 	WAL string `yaml:"wal,omitempty"`
@@ -59,6 +64,10 @@ const (
 	RowCountsAll  = "all"
 	RowCountsNone = "none"
 )
+
+// minBackupRate is the lowest limit that a server takes (MAX_RATE_LOWER of
+// src/include/backup/basebackup.h).
+const minBackupRate = 32 << 10
 
 // maxDumpJobs bounds the connections of one dump.
 const maxDumpJobs = 64
@@ -86,6 +95,12 @@ func (p Postgres) check(k *checker) {
 	checkOneOf(k.key("wal"), p.WAL, "stream", "push", "both", "none")
 	if p.DataDirectory != "" && !filepath.IsAbs(p.DataDirectory) {
 		k.key("data_directory").report("not an absolute path", "write the whole path, from / on")
+	}
+	if p.FullEvery < 0 {
+		k.key("full_every").report("is negative", "write a number from 1 on: 1 makes every base backup a full one")
+	}
+	if p.Rate != 0 && p.Rate < minBackupRate {
+		k.key("rate").report("is less than a server can send", "write 32KiB or more for each second, or remove it")
 	}
 	if p.BinDir != "" && !filepath.IsAbs(p.BinDir) {
 		k.key("bin_dir").report("not an absolute path", "write the whole path, from / on")

@@ -249,6 +249,10 @@ func (l *Local) manifest(ctx context.Context) (*source.Arrival, error) {
 	if err := l.waitRead(ctx); err != nil { // the log's files
 		return nil, err
 	}
+	content, err := l.writeManifest()
+	if err != nil {
+		return nil, fmt.Errorf("write the backup manifest: %w", err)
+	}
 	l.steps[0] = finished
-	return l.made(manifestName, 0o600, l.writeManifest()), nil
+	return l.made(manifestName, 0o600, content), nil
 }

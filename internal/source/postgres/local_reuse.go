@@ -2,8 +2,8 @@ package postgres
 
 import (
 	"context"
+	"encoding/binary"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -74,28 +74,20 @@ func (l *Local) CompareWith(ctx context.Context, earlier Earlier) (why string, e
 
 // listManifest reads the checksums of a manifest.
 func listManifest(content []byte) (map[string]listedFile, error) {
-	if err := checkManifestSum(content); err != nil {
-		return nil, err
-	}
-	var m manifest
-	if err := json.Unmarshal(content, &m); err != nil {
+	m, err := parseManifest(content)
+	if err != nil {
 		return nil, err
 	}
 	sums := make(map[string]listedFile, len(m.Files))
 	for _, f := range m.Files {
+		name, err := f.name()
+		if err != nil {
+			return nil, err
+		}
 		sum, err := hex.DecodeString(f.Checksum)
-		if f.Algorithm != "CRC32C" || err != nil || len(sum) != 4 {
-			continue
+		if f.Algorithm == checksumAlgorithm && err == nil && len(sum) == 4 {
+			sums[name] = listedFile{f.Size, binary.LittleEndian.Uint32(sum)}
 		}
-		name := f.Path
-		if f.EncodedPath != "" {
-			raw, err := hex.DecodeString(f.EncodedPath)
-			if err != nil {
-				continue
-			}
-			name = string(raw)
-		}
-		sums[name] = listedFile{f.Size, uint32(sum[0]) | uint32(sum[1])<<8 | uint32(sum[2])<<16 | uint32(sum[3])<<24}
 	}
 	return sums, nil
 }
