@@ -28,6 +28,14 @@ type Survey struct {
 	// Points holds, for each plan and in it each source, the time of the
 	// newest snapshot.
 	Points map[string]map[string]time.Time `json:"points"`
+	// Sizes holds how many bytes each of these snapshots is of, as its backup
+	// counted them.
+	Sizes map[string]map[string]uint64 `json:"sizes,omitempty"`
+	// LogEnds holds, for each plan and in it each database whose log is archived
+	// there, up to when it can be restored. Whoever knows the plans sets it.
+	LogEnds map[string]map[string]time.Time `json:"log_ends,omitempty"`
+	// Tests are the newest restore tests.
+	Tests []Test `json:"tests,omitempty"`
 	// Snapshots counts all there are.
 	Snapshots int `json:"snapshots"`
 	// Mode and Until are the weakest protection among the objects looked at:
@@ -40,13 +48,59 @@ type Survey struct {
 	Bad  *evidence.Record `json:"bad,omitempty"`
 }
 
+// Test is a restore test, of this repository or of one that could not keep its
+// record.
+type Test struct {
+	Plan   string `json:"plan"`
+	Source string `json:"source"`
+	// From is the name of the repository that was restored from.
+	From string    `json:"from"`
+	Time time.Time `json:"time"`
+	// Seconds is how long the restore took, Bytes how much it was.
+	Seconds float64 `json:"seconds"`
+	Bytes   uint64  `json:"bytes"`
+	// Failed tells what was wrong, "" for nothing.
+	Failed string `json:"failed,omitempty"`
+}
+
+// testsRead bounds the records of restore tests that are read: enough for a
+// few weeks of some plans.
+const testsRead = 60
+
+// lookAtTests gathers the newest restore tests, of each source from each
+// repository the newest and the newest that was good.
+func (s *Survey) lookAtTests(ctx context.Context, r *repository.Repository) error {
+	type about struct {
+		plan, source, from string
+		good               bool
+	}
+	seen := make(map[about]bool)
+	return evidence.Tests(ctx, r, testsRead, func(rec *evidence.Record) bool {
+		t := rec.RestoreTest
+		key := about{t.Plan, t.Source, t.From.Name, t.Verdict == evidence.Proven}
+		if t.Verdict == evidence.NotJudged || seen[key] {
+			return true
+		}
+		seen[key] = true
+		one := Test{Plan: t.Plan, Source: t.Source, From: t.From.Name, Time: rec.Time, Seconds: t.RTO.Measured, Bytes: t.Bytes}
+		if t.Verdict != evidence.Proven {
+			one.Failed = "no reason is recorded"
+			if len(rec.Findings) > 0 {
+				one.Failed = rec.Findings[0]
+			}
+		}
+		s.Tests = append(s.Tests, one)
+		return true
+	})
+}
+
 // Key says which plans a snapshot belongs to, and as which source of them.
 type Key struct{ Plan, Source string }
 
 // Look surveys a repository. keys tells what a snapshot counts for. Damaged
 // snapshots and records are told to warn and left out.
 func Look(ctx context.Context, r *repository.Repository, now time.Time, keys func(*snapshot.Snapshot) []Key, warn func(error)) (*Survey, error) {
-	s := &Survey{Seen: now, Points: make(map[string]map[string]time.Time)}
+	s := &Survey{Seen: now, Points: make(map[string]map[string]time.Time), Sizes: make(map[string]map[string]uint64)}
 	list, err := r.Snapshots(ctx)
 	if err != nil && !repository.IsCorrupt(err) {
 		return nil, err
@@ -62,10 +116,13 @@ func Look(ctx context.Context, r *repository.Repository, now time.Time, keys fun
 		newest = one // they come oldest first
 		for _, k := range keys(one) {
 			if s.Points[k.Plan] == nil {
-				s.Points[k.Plan] = make(map[string]time.Time)
+				s.Points[k.Plan], s.Sizes[k.Plan] = make(map[string]time.Time), make(map[string]uint64)
 			}
 			if one.Time.After(s.Points[k.Plan][k.Source]) {
 				s.Points[k.Plan][k.Source] = one.Time
+				if one.Summary != nil {
+					s.Sizes[k.Plan][k.Source] = one.Summary.TotalBytesProcessed
+				}
 			}
 		}
 	}
@@ -77,6 +134,7 @@ func Look(ctx context.Context, r *repository.Repository, now time.Time, keys fun
 		warn(err)
 	}
 	s.Good, s.Bad, err = evidence.Latest(ctx, r)
+	err = errors.Join(err, s.lookAtTests(ctx, r))
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
