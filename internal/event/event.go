@@ -66,15 +66,16 @@ const (
 // Severity says who must care, and when.
 type Severity int
 
-// The severities. Critical means that data is in danger or that a promise is
-// broken: it passes quiet hours.
+// The severities. Error means that something failed which is tried again,
+// Critical that data is in danger or a promise broken: it passes quiet hours.
 const (
 	Info Severity = iota
 	Warning
+	Error
 	Critical
 )
 
-var severityNames = [...]string{"info", "warning", "critical"}
+var severityNames = [...]string{"info", "warning", "error", "critical"}
 
 func (s Severity) String() string {
 	if s < Info || s > Critical {
