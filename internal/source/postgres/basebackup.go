@@ -130,25 +130,22 @@ func connect(ctx context.Context, o Options) (*pgconn.PgConn, error) {
 
 // Start begins a base backup.
 func Start(ctx context.Context, o Options) (*Backup, error) {
+	if o.Earlier != nil {
+		return startChanged(ctx, o)
+	}
+	return start(ctx, o)
+}
+
+func start(ctx context.Context, o Options) (*Backup, error) {
 	conn, err := connect(ctx, o)
 	if err != nil {
 		return nil, err
 	}
 	b := &Backup{o: o, conn: conn, seen: map[string]fileSum{}, table: crc32.MakeTable(crc32.Castagnoli)}
-	err = b.begin(ctx)
-	if err == nil {
-		return b, nil
+	if err := b.begin(ctx); err != nil {
+		return nil, errors.Join(err, b.Close())
 	}
-	err = errors.Join(err, b.Close())
-	var refused *refusal
-	if !errors.As(err, &refused) {
-		return nil, err
-	}
-	o.Earlier = nil
-	if b, err = Start(ctx, o); err == nil {
-		b.Full = refused.why
-	}
-	return b, err
+	return b, nil
 }
 
 // Close gives the connection up.

@@ -49,6 +49,34 @@ type refusal struct{ why string }
 
 func (r *refusal) Error() string { return r.why }
 
+// startChanged begins a backup of what has changed, or a full one if that
+// cannot be had.
+func startChanged(ctx context.Context, o Options) (*Backup, error) {
+	full, begun, warnings := o, false, []string{}
+	full.Earlier = nil
+	o.Warn = func(message string) {
+		switch {
+		case !begun:
+			warnings = append(warnings, message)
+		case full.Warn != nil:
+			full.Warn(message)
+		}
+	}
+	b, err := start(ctx, o)
+	var refused *refusal
+	if errors.As(err, &refused) { // what the server warned of was that it ends the attempt
+		if b, err = start(ctx, full); err == nil {
+			b.Full = refused.why
+		}
+		return b, err
+	}
+	begun = true
+	for _, message := range warnings {
+		o.Warn(message)
+	}
+	return b, err
+}
+
 // askForChanges tells the server since when changes are wanted. A *refusal
 // says why that cannot be.
 func (b *Backup) askForChanges(ctx context.Context, timeline string) error {
