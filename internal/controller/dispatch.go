@@ -1,0 +1,171 @@
+package controller
+
+import (
+	"cmp"
+	"slices"
+	"time"
+
+	"holdfast/internal/history"
+)
+
+// waitAlone is how long what needs a repository for itself gives way to
+// everything else there. After that nothing new begins there before it.
+const waitAlone = 6 * time.Hour
+
+// dispatch begins what may begin, and returns when to look again at what may
+// not yet.
+func (c *Controller) dispatch(now time.Time) time.Duration {
+	wake := wakeInterval
+	var queue []*job
+	for _, j := range c.order {
+		if j.ready == nil {
+			continue
+		}
+		var at time.Time
+		if at, j.waiting = c.notBefore(j, now); at.After(now) {
+			wake = min(wake, at.Sub(now))
+		} else if j.waiting == "" {
+			queue = append(queue, j)
+		}
+	}
+	slices.SortStableFunc(queue, func(a, b *job) int { return before(a, b, now) })
+	reserved := map[string]bool{}
+	for _, j := range queue {
+		if c.failure != nil || c.ctx.Err() != nil {
+			break
+		}
+		if j.waiting = c.blocked(j, reserved); j.waiting == "" {
+			c.start(j, now)
+		} else if j.overdue(now) {
+			for _, use := range j.Uses {
+				reserved[use.Repository] = true
+			}
+		}
+	}
+	return wake
+}
+
+// notBefore tells when a run that is ready may begin at the earliest, and why
+// not now.
+func (c *Controller) notBefore(j *job, now time.Time) (at time.Time, why string) {
+	if at = j.ready.NotBefore; at.After(now) {
+		return at, "it is tried again later"
+	}
+	if j.ready.Trigger == history.Manual || j.Continuous {
+		return now, ""
+	}
+	if c.isPaused(j) {
+		return now, "the plan is paused"
+	}
+	if !j.opens.After(now) {
+		if j.opens = j.Hours.From(now); j.opens.IsZero() {
+			return now, "its windows and blackouts leave no time to begin"
+		}
+	}
+	if j.opens.After(now) {
+		return j.opens, "it may not begin at this time of day"
+	}
+	return now, ""
+}
+
+// before orders runs that are ready.
+func before(a, b *job, now time.Time) int {
+	return cmp.Or(
+		cmp.Compare(a.urgency(now), b.urgency(now)),
+		a.since.Compare(b.since),
+		a.ready.Due.Compare(b.ready.Due),
+	)
+}
+
+func (j *job) urgency(now time.Time) int {
+	if j.ready.Trigger == history.Manual || j.overdue(now) {
+		return 0
+	}
+	return rank(j.Kind)
+}
+
+// overdue tells whether a job that needs a repository for itself has given way
+// for long enough.
+func (j *job) overdue(now time.Time) bool { return j.alone() && now.Sub(j.since) > waitAlone }
+
+// blocked tells why a run cannot begin now; "" if it can.
+func (c *Controller) blocked(j *job, reserved map[string]bool) string {
+	for _, id := range j.After {
+		other := c.jobs[id]
+		if other == nil || other.gone || c.dependsOn(other, j.ID, map[string]bool{}) {
+			continue
+		}
+		if other.state.Running != nil || other.ready != nil && other.ready.NotBefore.IsZero() && !c.isPaused(other) {
+			return "it comes after " + id
+		}
+	}
+	for _, use := range j.Uses {
+		if reserved[use.Repository] && !j.Continuous {
+			return "upkeep of repository " + use.Repository + " has waited for long, and goes first"
+		}
+	}
+	return c.load.blocks(j, c.Limits)
+}
+
+func (c *Controller) isPaused(j *job) bool {
+	_, paused := c.pauses[j.Plan]
+	return paused && j.Plan != ""
+}
+
+// load counts what runs.
+type load struct {
+	runs, backups int
+	readers       map[string]int
+	writers       map[string]int
+	alone         map[string]int
+}
+
+func newLoad() load {
+	return load{readers: map[string]int{}, writers: map[string]int{}, alone: map[string]int{}}
+}
+
+// blocks tells why a job cannot run beside what runs; "" if it can.
+func (l *load) blocks(j *job, limits Limits) string {
+	if j.Continuous {
+		return "" // it holds no lock of a repository
+	}
+	if l.runs >= limits.Host {
+		return "as many runs as service.concurrency.host allows are under way"
+	}
+	if others := l.runs - l.backups; j.Kind != history.Backup && limits.Host > 1 && others >= limits.Host-1 {
+		return "one place is kept free for backups"
+	}
+	for _, use := range j.Uses {
+		r := use.Repository
+		switch {
+		case l.alone[r] > 0:
+			return "upkeep has repository " + r + " for itself"
+		case use.Mode == Alone && l.readers[r]+l.writers[r] > 0:
+			return "others work in repository " + r
+		case use.Mode == Writes && l.writers[r] >= limits.Repository:
+			return "as many runs as service.concurrency.repository allows write to " + r
+		}
+	}
+	return ""
+}
+
+// count adds by to what a job makes of load.
+func (l *load) count(j *Job, by int) {
+	if j.Continuous {
+		return
+	}
+	l.runs += by
+	if j.Kind == history.Backup {
+		l.backups += by
+	}
+	for _, use := range j.Uses {
+		switch use.Mode {
+		case Reads:
+			l.readers[use.Repository] += by
+		case Writes:
+			l.writers[use.Repository] += by
+		case Alone:
+			l.alone[use.Repository] += by
+		}
+	}
+}
