@@ -3,6 +3,7 @@ package history
 import (
 	"bufio"
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -86,9 +87,8 @@ func (s *segment) read() ([]byte, error) {
 		if !errors.Is(err, fs.ErrNotExist) {
 			return text, err
 		}
-		s.path = sealedPath(s.path) // by now
 	}
-	return readSealed(s.path, s.Bytes)
+	return readSealed(sealedPath(s.path), s.Bytes) // by now
 }
 
 func readOpen(path string, size int64) ([]byte, error) {
@@ -116,7 +116,10 @@ func readSealed(path string, size int64) ([]byte, error) {
 	return text.Bytes(), err
 }
 
-func sealedPath(open string) string { return strings.TrimSuffix(open, openSuffix) + sealedSuffix }
+// sealedPath is where a segment lies once it is sealed.
+func sealedPath(path string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(path, sealedSuffix), openSuffix) + sealedSuffix
+}
 
 // findSegments finds what is in the folder. Where a crash left both forms of
 // a segment the long one counts: it goes last.
@@ -200,17 +203,21 @@ func (s *segment) each(h *History, fn func(line []byte, run *Run) error) error {
 	return nil
 }
 
-// fillTails takes the newest runs into the tails.
+// fillTails takes the newest runs into the tails. Of each it decodes only
+// whose it is.
 func (h *History) fillTails() {
 	newest := h.sealed[max(0, len(h.sealed)-tailSegments):]
 	for _, s := range append(slices.Clone(newest), h.open) {
-		if s.Runs == 0 {
-			continue
+		lines, _ := s.lines() // Select reports damage
+		for _, line := range lines {
+			var of struct {
+				Plan string `json:"plan"`
+			}
+			text, err := content(line)
+			if err == nil && json.Unmarshal(text, &of) == nil {
+				h.remember(of.Plan, line)
+			}
 		}
-		_ = s.each(h, func(line []byte, run *Run) error {
-			h.remember(run.Plan, line)
-			return nil
-		})
 	}
 }
 
