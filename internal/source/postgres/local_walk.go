@@ -107,12 +107,21 @@ func (w *walk) push(ctx context.Context, dir source.Dir, name, place string) err
 	if f.database {
 		f.initForks = initForks(f.names)
 	}
-	if w.l.reuse != nil {
-		if f.earlier, err = w.l.reuse.earlier.Folder(ctx, name); err != nil {
-			return err
-		}
+	return f.lookUp(ctx, w.l)
+}
+
+// lookUp finds what an earlier backup recorded of a folder. If that cannot be
+// read, all in it is read again.
+func (f *walkedFolder) lookUp(ctx context.Context, l *Local) error {
+	if l.reuse == nil {
+		return nil
 	}
-	return nil
+	var err error
+	if f.earlier, err = l.reuse.earlier.Folder(ctx, f.name); err != nil && ctx.Err() == nil {
+		l.warn("the earlier backup cannot be read, so the files of %s are read again: %v", f.place, err)
+		return nil
+	}
+	return err
 }
 
 // vanishedIsFine lets pass that something is gone: the log says so, and its
@@ -128,7 +137,8 @@ func vanishedIsFine(err error) error {
 func (w *walk) next(ctx context.Context) (*source.Arrival, error) {
 	if first := w.first; first != nil {
 		w.first = nil
-		return first, w.refresh(ctx)
+		// The folder was opened before it was known what to compare with.
+		return first, w.stack[0].lookUp(ctx, w.l)
 	}
 	for {
 		if len(w.stack) == 0 {
@@ -143,9 +153,6 @@ func (w *walk) next(ctx context.Context) (*source.Arrival, error) {
 		if f.at == len(f.names) {
 			f.dir.Close() //nolint:errcheck // it was only read
 			w.stack = w.stack[:len(w.stack)-1]
-			if len(w.stack) == 0 && len(w.links) == 0 {
-				continue
-			}
 			continue
 		}
 		name := f.names[f.at]
@@ -155,16 +162,6 @@ func (w *walk) next(ctx context.Context) (*source.Arrival, error) {
 			return a, err
 		}
 	}
-}
-
-// refresh looks up what an earlier backup recorded of the top folder, which
-// was opened before it was known what to compare with.
-func (w *walk) refresh(ctx context.Context) (err error) {
-	if w.l.reuse != nil {
-		top := w.stack[0]
-		top.earlier, err = w.l.reuse.earlier.Folder(ctx, top.name)
-	}
-	return err
 }
 
 // nextTablespace begins to walk the next tablespace.
@@ -366,7 +363,7 @@ func isTemporary(base string) bool {
 
 func isNumber(text string) bool {
 	_, err := strconv.ParseUint(text, 10, 32)
-	return err == nil && text[0] != '+'
+	return err == nil
 }
 
 // isDatabase tells whether a folder of the data directory holds the relations
