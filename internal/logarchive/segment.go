@@ -24,6 +24,8 @@ const (
 	History Kind = "history"
 	// Label is a file that tells where a base backup begins.
 	Label Kind = "label"
+	// Lost is a note that a part of the log was let go, and why.
+	Lost Kind = "lost"
 )
 
 // covers tells whether a segment of the kind holds all of its range. The
@@ -70,7 +72,7 @@ func (s Segment) check() error {
 		return fmt.Errorf("%w: stream %q", ErrInvalidSegment, s.Stream)
 	case !validName(s.Name):
 		return fmt.Errorf("%w: name %q", ErrInvalidSegment, s.Name)
-	case s.Kind != Whole && s.Kind != Slice && s.Kind != Part && s.Kind != History && s.Kind != Label:
+	case s.Kind != Whole && s.Kind != Slice && s.Kind != Part && s.Kind != History && s.Kind != Label && s.Kind != Lost:
 		return fmt.Errorf("%w: kind %q of %s", ErrInvalidSegment, s.Kind, s.Name)
 	case s.End < s.Start, s.Kind.covers() && s.End == s.Start:
 		return fmt.Errorf("%w: %s ends at %X, before it begins at %X", ErrInvalidSegment, s.Name, s.End, s.Start)

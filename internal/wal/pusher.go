@@ -53,7 +53,24 @@ func (p *pusher) push(ctx context.Context, path string) error {
 	if err = p.o.await(ctx, path, f); err != nil {
 		return fmt.Errorf("push %s: %w", f.segment.Name, err)
 	}
+	p.saveLosses(f)
 	return nil
+}
+
+// saveLosses has the archives note what was let go, once they can be written
+// to again. It is tried at each segment, and nobody waits for it.
+func (p *pusher) saveLosses(f *pushed) {
+	select {
+	case <-f.done:
+	default:
+		return // it was let go itself
+	}
+	if f.err != nil || p.o.Losses == nil {
+		return
+	}
+	if err := p.o.Losses.save(p.ctx, p.o.Archives); err != nil && p.o.Lagging != nil {
+		p.o.Lagging("note of log that was let go", err)
+	}
 }
 
 // begin begins to archive a file, unless that was begun before.

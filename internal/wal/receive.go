@@ -1,9 +1,11 @@
 package wal
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"time"
 
@@ -34,6 +36,12 @@ type ReceiveOptions struct {
 	Every time.Duration
 	// Uploads is how many segments are uploaded at once.
 	Uploads int
+	// SpoolBytes bounds what has come and is not archived; then nothing more is
+	// read from the server, which keeps it. Two segments at least.
+	SpoolBytes int64
+	// Retained bounds what the slot keeps on the server. Its LetGo is also told
+	// of WAL that the server has removed; without it, that ends the receiver.
+	Retained
 	// Progress, if set, is told how far the work is, now and then.
 	Progress func(Received)
 }
@@ -59,13 +67,31 @@ const statusEvery = time.Second
 // connection, until ctx ends or the connection does. Called again, it goes on
 // exactly where the archive ends.
 func Receive(ctx context.Context, o ReceiveOptions) error {
+	err := o.receive(ctx, false)
+	if errors.Is(err, ErrRemoved) && o.LetGo != nil {
+		err = o.receive(ctx, true) // with what the server has
+	}
+	if _, failed := errors.AsType[archiveError](err); failed && o.MaxBytes > 0 && ctx.Err() == nil {
+		err = errors.Join(err, o.letGoOfRetained(ctx))
+	}
+	return err
+}
+
+// archiveError is a failure of the archives, not of the server.
+type archiveError struct{ error }
+
+func (e archiveError) Unwrap() error { return e.error }
+
+// receive archives the WAL from the end of the archive on, or, when skip is
+// set, from the first position that the server still has for certain.
+func (o ReceiveOptions) receive(ctx context.Context, skip bool) error {
 	conn, err := connect(ctx, o.DSN)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to say
 	r := &receiver{o: o, conn: conn}
-	if err := r.prepare(ctx); err != nil {
+	if err := r.prepare(ctx, skip); err != nil {
 		return fmt.Errorf("receive WAL: %w", err)
 	}
 	for {
@@ -104,18 +130,14 @@ type receiver struct {
 	next     uint32 // the one the server is on
 	start    postgres.LSN
 	covered  postgres.LSN // archived before this process began
+	kept     postgres.LSN // from here on the slot keeps WAL; 0 if that is not known
 
 	server postgres.LSN
 }
 
 // prepare finds out which cluster this is and where to begin.
-func (r *receiver) prepare(ctx context.Context) error {
-	id, err := pglogrepl.IdentifySystem(ctx, r.conn)
-	if err != nil {
-		return fmt.Errorf("ask the server who it is: %w", err)
-	}
-	r.stream, r.next, r.server = id.SystemID, uint32(id.Timeline), postgres.LSN(id.XLogPos)
-	if r.segmentBytes, err = r.segmentSize(ctx); err != nil {
+func (r *receiver) prepare(ctx context.Context, skip bool) error {
+	if err := r.identify(ctx); err != nil {
 		return err
 	}
 	if err := r.ensureSlot(ctx); err != nil {
@@ -124,10 +146,25 @@ func (r *receiver) prepare(ctx context.Context) error {
 	if err := r.resume(ctx); err != nil {
 		return err
 	}
+	if skip {
+		if err := errors.Join(r.renewSlot(ctx), r.skip()); err != nil {
+			return err
+		}
+	}
 	if r.timeline == r.next {
 		return r.archiveHistory(ctx, r.next)
 	}
 	return nil
+}
+
+func (r *receiver) identify(ctx context.Context) error {
+	id, err := pglogrepl.IdentifySystem(ctx, r.conn)
+	if err != nil {
+		return fmt.Errorf("ask the server who it is: %w", err)
+	}
+	r.stream, r.next, r.server = id.SystemID, uint32(id.Timeline), postgres.LSN(id.XLogPos)
+	r.segmentBytes, err = r.segmentSize(ctx)
+	return err
 }
 
 func (r *receiver) segmentSize(ctx context.Context) (int64, error) {
@@ -160,13 +197,17 @@ func (r *receiver) show(ctx context.Context, setting string) (string, error) {
 	return string(results[0].Rows[0][0]), nil
 }
 
-// duplicateObject is the SQLSTATE of a slot that is there already, and
-// undefinedFile of WAL that is not there any more.
+// What the server says of slots and WAL, as SQLSTATEs: a slot that is there
+// already, one that was invalidated as it kept more than
+// max_slot_wal_keep_size, and WAL that is not there any more.
 const (
-	duplicateObject = "42710"
-	undefinedFile   = "58P01"
+	duplicateObject    = "42710"
+	notInRequiredState = "55000"
+	undefinedFile      = "58P01"
 )
 
+// ensureSlot makes the slot if it is not there, and finds out from where on it
+// keeps WAL.
 func (r *receiver) ensureSlot(ctx context.Context) error {
 	if r.o.Slot == "" {
 		return errors.New("no replication slot is named")
@@ -174,20 +215,44 @@ func (r *receiver) ensureSlot(ctx context.Context) error {
 	if r.o.Temporary {
 		return r.makeSlot(ctx, "TEMPORARY")
 	}
-	results, err := r.conn.Exec(ctx, "READ_REPLICATION_SLOT "+postgres.QuoteIdentifier(r.o.Slot)).ReadAll()
-	if err != nil {
-		return fmt.Errorf("look for the replication slot %s: %w", r.o.Slot, err)
-	}
-	if len(results) == 1 && len(results[0].Rows) == 1 && len(results[0].Rows[0]) > 0 && results[0].Rows[0][0] != nil {
-		return nil
+	there, err := r.readSlot(ctx)
+	if err != nil || there {
+		return err
 	}
 	return r.makeSlot(ctx, "")
 }
 
+// renewSlot makes the slot anew when the server has invalidated it.
+func (r *receiver) renewSlot(ctx context.Context) error {
+	if r.kept != 0 || r.o.Temporary {
+		return nil
+	}
+	if _, err := r.conn.Exec(ctx, "DROP_REPLICATION_SLOT "+postgres.QuoteIdentifier(r.o.Slot)).ReadAll(); err != nil {
+		return fmt.Errorf("drop the replication slot %s, which the server has invalidated: %w", r.o.Slot, err)
+	}
+	return r.makeSlot(ctx, "")
+}
+
+// readSlot tells whether the slot is there, and from where on it keeps WAL.
+func (r *receiver) readSlot(ctx context.Context) (there bool, err error) {
+	results, err := r.conn.Exec(ctx, "READ_REPLICATION_SLOT "+postgres.QuoteIdentifier(r.o.Slot)).ReadAll()
+	if err != nil {
+		return false, fmt.Errorf("look for the replication slot %s: %w", r.o.Slot, err)
+	}
+	if len(results) != 1 || len(results[0].Rows) != 1 || len(results[0].Rows[0]) < 2 || results[0].Rows[0][0] == nil {
+		return false, nil
+	}
+	if restart := results[0].Rows[0][1]; restart != nil {
+		if r.kept, err = postgres.ParseLSN(string(restart)); err != nil {
+			return true, err
+		}
+	}
+	return true, nil
+}
+
 func (r *receiver) makeSlot(ctx context.Context, kind string) error {
 	_, err := r.conn.Exec(ctx, fmt.Sprintf("CREATE_REPLICATION_SLOT %s %s PHYSICAL RESERVE_WAL", postgres.QuoteIdentifier(r.o.Slot), kind)).ReadAll()
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && refused.Code == duplicateObject {
+	if hasCode(err, duplicateObject) {
 		return nil // somebody was quicker
 	}
 	if err != nil {
@@ -196,30 +261,67 @@ func (r *receiver) makeSlot(ctx context.Context, kind string) error {
 	return nil
 }
 
-// resume decides where to begin: at the segment in which the archive ends, or
-// in which the server writes when nothing is archived.
+func hasCode(err error, code string) bool {
+	var refused *pgconn.PgError
+	return errors.As(err, &refused) && refused.Code == code
+}
+
+// resume decides where to begin: at the end of the archive that has least, as
+// long as the server has what it lacks, or where the server writes when
+// nothing is archived.
 func (r *receiver) resume(ctx context.Context) error {
-	archived, err := r.o.All[0].List(ctx, r.stream)
+	ends, err := r.archiveEnds(ctx)
 	if err != nil {
 		return err
 	}
-	extent, err := r.o.All[0].Extent(ctx, archived)
-	if err != nil {
-		return err
-	}
-	ranges := extent.Ranges
-	if len(ranges) == 0 || r.o.Temporary {
+	if len(ends) == 0 || r.o.Temporary {
 		r.timeline, r.start = r.next, r.floor(r.server)
 		r.covered = r.start
 		return nil
 	}
-	last := ranges[len(ranges)-1]
-	if last.Line > r.next {
-		return fmt.Errorf("the archive has timeline %d, and this server is on timeline %d: it fell behind a failover and must not go on; point the source at the present primary", last.Line, r.next)
+	newest := ends[len(ends)-1]
+	if newest.Line > r.next {
+		return fmt.Errorf("the archive has timeline %d, and this server is on timeline %d: it fell behind a failover and must not go on; point the source at the present primary", newest.Line, r.next)
 	}
-	r.timeline, r.covered = last.Line, postgres.LSN(last.End)
+	from := newest
+	if k := slices.IndexFunc(ends, func(end logarchive.Range) bool { return r.kept != 0 && postgres.LSN(end.End) >= r.kept }); k >= 0 {
+		from = ends[k]
+	}
+	r.timeline, r.covered = from.Line, postgres.LSN(from.End)
 	r.start = r.floor(r.covered)
 	return nil
+}
+
+// archiveEnds returns with what each archive that has something ends, the
+// least first. As many must answer as must have each segment.
+func (r *receiver) archiveEnds(ctx context.Context) ([]logarchive.Range, error) {
+	var ends []logarchive.Range
+	var failures []error
+	for _, archive := range r.o.All {
+		extent, err := r.extent(ctx, archive)
+		if err != nil {
+			failures = append(failures, fmt.Errorf("%s: %w", archive.Location(), err))
+			continue
+		}
+		if n := len(extent.Ranges); n > 0 {
+			ends = append(ends, extent.Ranges[n-1])
+		}
+	}
+	if len(r.o.All)-len(failures) < r.o.needed() {
+		return nil, archiveError{errors.Join(failures...)}
+	}
+	slices.SortFunc(ends, func(a, b logarchive.Range) int {
+		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.End, b.End))
+	})
+	return ends, nil
+}
+
+func (r *receiver) extent(ctx context.Context, a *logarchive.Archive) (*logarchive.Extent, error) {
+	archived, err := a.List(ctx, r.stream)
+	if err != nil {
+		return nil, err
+	}
+	return a.Extent(ctx, archived)
 }
 
 func (r *receiver) floor(at postgres.LSN) postgres.LSN {
@@ -269,8 +371,7 @@ func (r *receiver) startReplication(ctx context.Context, sql string) (ended bool
 }
 
 func (r *receiver) startError(err error) error {
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && refused.Code == undefinedFile {
+	if hasCode(err, undefinedFile) || hasCode(err, notInRequiredState) {
 		return fmt.Errorf("%w, from %s on timeline %d: %w; take a new base backup", ErrRemoved, r.start, r.timeline, err)
 	}
 	return fmt.Errorf("start replication at %s on timeline %d: %w", r.start, r.timeline, err)
@@ -348,7 +449,7 @@ func (r *receiver) take(s *spooler, message pgproto3.BackendMessage) (done bool,
 	case *pgproto3.CopyDone:
 		return true, nil
 	case *pgproto3.ErrorResponse:
-		return false, pgconn.ErrorResponseToPgError(m)
+		return false, r.startError(pgconn.ErrorResponseToPgError(m))
 	}
 	return false, nil
 }

@@ -21,6 +21,8 @@ type Retained struct {
 	MaxBytes int64
 	// LetGo is told what is let go. When it fails, nothing is.
 	LetGo func(Loss) error
+	// Losses, if set, are moved into the archives when these can be written to.
+	Losses *Losses
 }
 
 // Loss is WAL that was let go.

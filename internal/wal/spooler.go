@@ -15,9 +15,13 @@ import (
 	"holdfast/storage"
 )
 
-// spooledSegments bounds the segments that have come and are not archived.
-// When so many wait, nothing more is read from the server, which keeps them.
-const spooledSegments = 4
+// leastSpooled is how many segments are spooled at least: one that is filled,
+// and one that is uploaded.
+const leastSpooled = 2
+
+// spooled is how many segments that have come may wait to be archived. Then
+// nothing more is read from the server, which keeps it.
+func (r *receiver) spooled() int { return max(leastSpooled, int(r.o.SpoolBytes/r.segmentBytes)) }
 
 // spooler takes WAL as it comes and has it archived: slices of the segment
 // that is being filled, and each segment when it is whole.
@@ -30,8 +34,10 @@ type spooler struct {
 	sliced  postgres.LSN // of what is archived or on its way
 	last    time.Time    // when a slice was begun
 
+	room      chan struct{} // has one for each segment that is spooled
 	jobs      chan job
 	confirmed chan struct{} // holds one when the archive has more
+	remover   *remover
 	flushed   atomic.Uint64
 	inFlight  atomic.Int64 // slices on their way
 	done      sync.WaitGroup
@@ -75,16 +81,19 @@ func newSpooler(ctx context.Context, r *receiver) (*spooler, error) {
 	if err != nil {
 		return nil, errors.Join(err, current.Close())
 	}
+	spooled := r.spooled()
 	s := &spooler{
 		current: current, end: r.start, sliced: r.covered, last: time.Now(),
-		jobs: make(chan job, spooledSegments), confirmed: make(chan struct{}, 1),
+		room: make(chan struct{}, spooled), jobs: make(chan job, spooled), confirmed: make(chan struct{}, 1),
 	}
+	s.room <- struct{}{}
 	s.ctx, s.cancel = context.WithCancelCause(ctx)
+	s.remover = newRemover(s.ctx, r.o.Archives)
 	s.flushed.Store(uint64(r.covered))
-	begun := make(chan begunJob, spooledSegments)
+	begun := make(chan begunJob, spooled)
 	s.done.Add(2)
 	go s.begin(ap, begun)
-	go s.confirm(ap.archives, begun)
+	go s.confirm(begun)
 	return s, nil
 }
 
@@ -111,7 +120,7 @@ func (s *spooler) begin(ap *appenders, begun chan<- begunJob) {
 }
 
 // confirm waits for the appends, in order, and moves on what is archived.
-func (s *spooler) confirm(archives Archives, begun <-chan begunJob) {
+func (s *spooler) confirm(begun <-chan begunJob) {
 	defer s.done.Done()
 	for b := range begun {
 		err := b.pending.wait(s.ctx)
@@ -119,19 +128,19 @@ func (s *spooler) confirm(archives Archives, begun <-chan begunJob) {
 			s.inFlight.Add(-1)
 		}
 		if err != nil {
-			s.cancel(fmt.Errorf("archive %s: %w", b.segment.Name, err))
+			s.cancel(archiveError{err})
 		}
 		if err == nil {
-			s.advance(archives, b.job)
+			s.advance(b.job)
 		}
 		if b.whole {
-			b.file.release()
+			s.release(b.file)
 		}
 	}
 }
 
 // advance moves on what is archived.
-func (s *spooler) advance(archives Archives, j job) {
+func (s *spooler) advance(j job) {
 	if end := uint64(j.segment.End); end > s.flushed.Load() {
 		s.flushed.Store(end)
 	}
@@ -140,25 +149,16 @@ func (s *spooler) advance(archives Archives, j job) {
 	default:
 	}
 	if j.whole {
-		s.supersede(archives, j.file.slices)
+		s.remover.remove(j.file.slices)
 	}
 }
 
-// supersede removes the slices of a segment that is archived whole. Those
-// that stay because a store is away do no harm.
-func (s *spooler) supersede(archives Archives, slices []logarchive.Segment) {
-	for _, archive := range archives.All {
-		if err := archive.Remove(s.ctx, slices); err != nil && archives.Lagging != nil && s.ctx.Err() == nil {
-			archives.Lagging(archive.Location(), err)
-		}
-	}
-}
-
-// release closes the file when nothing reads it any more.
-func (f *segmentFile) release() {
+// release closes a file when nothing reads it any more, and makes room.
+func (s *spooler) release(f *segmentFile) {
 	go func() {
 		f.users.Wait()
 		f.Close() //nolint:errcheck // it has no name, and all of it was read
+		<-s.room
 	}()
 }
 
@@ -191,8 +191,20 @@ func (s *spooler) whole(r *receiver) error {
 		return err
 	}
 	s.sliced = max(s.sliced, s.end)
-	var err error
-	s.current, err = newSegmentFile(s.end)
+	s.current = nil
+	err := s.patiently(r, func(alive <-chan time.Time) (bool, error) {
+		select {
+		case s.room <- struct{}{}:
+			return true, nil
+		case <-s.ctx.Done():
+			return true, context.Cause(s.ctx)
+		case <-alive:
+			return false, nil
+		}
+	})
+	if err == nil {
+		s.current, err = newSegmentFile(s.end)
+	}
 	return err
 }
 
@@ -205,21 +217,42 @@ func (r *receiver) segment(start, end postgres.LSN, kind logarchive.Kind) logarc
 	}
 }
 
-// hand gives a job to the appenders. While they are busy the server is still
-// told that this side is alive.
+// hand gives a job to the appenders.
 func (s *spooler) hand(r *receiver, j job) error {
-	alive := time.NewTicker(statusEvery)
-	defer alive.Stop()
-	for {
+	return s.patiently(r, func(alive <-chan time.Time) (bool, error) {
 		select {
 		case s.jobs <- j:
-			return nil
+			return true, nil
 		case <-s.ctx.Done():
-			return context.Cause(s.ctx)
-		case <-alive.C:
-			if err := r.sendStatus(s); err != nil {
+			return true, context.Cause(s.ctx)
+		case <-alive:
+			return false, nil
+		}
+	})
+}
+
+// patiently tries until it is done. Meanwhile the server is told that this
+// side is alive, and what it keeps is bounded.
+func (s *spooler) patiently(r *receiver, try func(alive <-chan time.Time) (done bool, err error)) error {
+	alive := time.NewTicker(statusEvery)
+	defer alive.Stop()
+	since, archived := time.Now(), s.archived()
+	for {
+		done, err := try(alive.C)
+		if done || err != nil {
+			return err
+		}
+		if err := r.sendStatus(s); err != nil {
+			return err
+		}
+		if now := s.archived(); now > archived {
+			since, archived = time.Now(), now
+		}
+		if r.o.MaxBytes > 0 && time.Since(since) > patientFor {
+			if err := r.checkBound(s); err != nil {
 				return err
 			}
+			since = time.Now()
 		}
 	}
 }
@@ -269,7 +302,10 @@ func (s *spooler) close(r *receiver, pumped error) error {
 	if cause := context.Cause(s.ctx); cause != nil {
 		err = cause
 	}
+	s.remover.close()
 	s.cancel(nil)
-	s.current.release()
+	if s.current != nil {
+		s.release(s.current)
+	}
 	return err
 }
