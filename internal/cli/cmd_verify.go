@@ -4,19 +4,24 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
-	"holdfast/repository"
+	"holdfast/internal/config"
+	"holdfast/internal/evidence"
+	"holdfast/internal/postgres/rowcount"
 )
 
 // verifyFlags are the flags of `holdfast verify`.
 type verifyFlags struct {
-	log      walFlags
-	time     string
-	random   bool
+	plan     string
+	source   string
+	point    string
+	seed     uint64
+	from     string
 	scratch  string
 	binDir   string
 	user     string
@@ -28,27 +33,50 @@ func newVerify(c *command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "verify",
 		Short: "Prove by a real restore that a plan's backups come back",
-		Long: `Restore a PostgreSQL source of a plan to a scratch folder, start a private server
-on it, recover it to an instant, and look whether it is good: every table and
-index (pg_amcheck), every page's checksum, and the plan's own checks
-(restore_test: checks). Then everything is removed again. Dumps are restored
-into an empty private server, and looked into in the same way.
+		Long: `Restore each source of a plan to a place apart, look into what came back, remove
+it again, and keep a signed record of all that: evidence (see 'holdfast evidence').
 
-The server never touches production: it archives nothing, follows nobody and
-listens on no address.
+Files are restored to a scratch folder and compared, all of them, with what the
+snapshot recorded: content, sizes, metadata. A PostgreSQL cluster is restored to
+a scratch folder, recovered by a private server and looked into: every table and
+index (pg_amcheck), every page's checksum, and the number of rows that each table
+had when it was backed up. Dumps are restored into an empty private server, and
+looked into in the same way. Then come the plan's own checks (restore_test:
+checks): SQL and what it must answer, files that must be there, and commands,
+which find the restored folder, or how to reach the server, in HOLDFAST_RESTORED.
+
+The test reaches nothing of production. The server archives nothing, follows
+nobody and listens on no address. As root on Linux, it and the commands have no
+network, and commands can write to the scratch folder only.
+
+--point says what is restored: newest, the usual one; oldest; random, drawn with
+--seed; backup-end, the end of the newest base backup, where its rows were
+counted; a time; or the ID of a snapshot. --from names the repository, the plan's
+own or a copy. Without these flags one test after the other takes the next of
+restore_test: points and from, and by default of all repositories of the plan.
+What is read is read from there: neither from another copy nor from the cache.
+
+Rows must be as many as they were where nothing can have changed them: in dumps,
+and in base backups when no transaction has ended between the count and the
+instant that is recovered to. At other instants differences are told, and are no
+failure.
 
 The times measured are those a real restore takes (RTO), and the age of what
-came back is what would be lost (RPO); both stand beside what the plan promises.
-A record of it is kept in the repository.`,
-		Example: "  holdfast verify --plan shop\n  holdfast verify --plan shop --random --json",
+would have come back had the source been lost now (RPO); both stand beside what
+the plan promises. A repository that cannot be opened, or a backup that does not
+come back, is a failed test with a record of its own; if the repository cannot
+keep it, another one of the plan does.`,
+		Example: "  holdfast verify --plan shop\n  holdfast verify --plan shop --point random --from offsite --json",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return c.runVerify(cmd.Context(), &f) },
 	}
 	fl := cmd.Flags()
-	f.log.register(fl)
-	fl.StringVar(&f.time, "to-time", "", "recover to a `time`, such as \"2026-05-01 12:30:00\" (default: the end of the log)")
-	fl.BoolVar(&f.random, "random", false, "recover to an instant chosen at random")
-	fl.StringVar(&f.scratch, "scratch", "", "`folder` to restore to, with room for the cluster (default: a temporary one)")
+	fl.StringVar(&f.plan, "plan", "", "`plan` of holdfast.yaml (may be left out when there is only one)")
+	fl.StringVar(&f.source, "source", "", "only this `source` of the plan")
+	fl.StringVar(&f.point, "point", "", "recovery `point`: newest, oldest, random, backup-end, a time such as \"2026-05-01 12:30:00\", or the ID of a snapshot")
+	fl.Uint64Var(&f.seed, "seed", 0, "what a random point is drawn from: the same `number` gives the same point (default: drawn, too)")
+	fl.StringVar(&f.from, "from", "", "`repository` to restore from, or \"rotate\" for the next one")
+	fl.StringVar(&f.scratch, "scratch", "", "`folder` to restore to, with room for it all (default: that of the plan, or the one for temporary files)")
 	fl.StringVar(&f.binDir, "bin-dir", "", "`folder` of the server's programs")
 	fl.StringVar(&f.user, "user", "postgres", "a superuser of the cluster")
 	fl.StringVar(&f.database, "database", "", "`database` for the plan's checks (default: that of the source's dsn)")
@@ -57,62 +85,112 @@ A record of it is kept in the repository.`,
 
 // verifyMessage tells what a restore test found out.
 type verifyMessage struct {
-	MessageType string             `json:"message_type"` // "restore_test"
-	Plan        string             `json:"plan,omitempty"`
-	Source      string             `json:"source"`
-	Snapshot    string             `json:"snapshot"`
-	Good        bool               `json:"good"`
-	Findings    []string           `json:"findings"`
-	LSN         string             `json:"lsn,omitempty"`
-	LastCommit  string             `json:"last_commit,omitempty"`
-	Checksums   bool               `json:"checksums_checked"`
-	Phases      map[string]float64 `json:"phases_seconds"`
-	RTO         float64            `json:"rto_seconds"`
-	RPO         float64            `json:"rpo_seconds"`
-	PromisedRTO float64            `json:"promised_rto_seconds,omitempty"`
-	PromisedRPO float64            `json:"promised_rpo_seconds,omitempty"`
+	MessageType string               `json:"message_type"` // "restore_test"
+	Plan        string               `json:"plan,omitempty"`
+	Source      string               `json:"source"`
+	From        string               `json:"from"`
+	Point       string               `json:"point"`
+	Snapshot    string               `json:"snapshot"`
+	Good        bool                 `json:"good"`
+	Verdict     evidence.Verdict     `json:"verdict"`
+	Findings    []string             `json:"findings"`
+	Checks      []evidence.TestCheck `json:"checks"`
+	LSN         string               `json:"lsn,omitempty"`
+	LastCommit  string               `json:"last_commit,omitempty"`
+	Checksums   bool                 `json:"checksums_checked"`
+	Files       uint64               `json:"files,omitempty"`
+	Bytes       uint64               `json:"bytes,omitempty"`
+	Phases      map[string]float64   `json:"phases_seconds"`
+	RTO         float64              `json:"rto_seconds"`
+	RPO         float64              `json:"rpo_seconds"`
+	PromisedRTO float64              `json:"promised_rto_seconds,omitempty"`
+	PromisedRPO float64              `json:"promised_rpo_seconds,omitempty"`
+	// Rows is nil when none were counted at the backup.
+	Rows *rowsMessage `json:"rows,omitempty"`
+	// Evidence is the key of the record, and EvidenceIn the repository that
+	// keeps it; both are left out if none does.
+	Evidence   string `json:"evidence,omitempty"`
+	EvidenceIn string `json:"evidence_in,omitempty"`
 }
 
+// rowsMessage tells how the rows compare with those that were counted.
+type rowsMessage struct {
+	Exact     bool     `json:"exact"` // every table had to have the same
+	Compared  int      `json:"tables_compared"`
+	Equal     int      `json:"tables_equal"`
+	Estimated int      `json:"tables_estimated"` // at the backup, and not compared
+	Changed   []string `json:"changed"`
+	Notes     []string `json:"notes"`
+}
+
+func newRowsMessage(c *rowcount.Comparison) *rowsMessage {
+	if c == nil {
+		return nil
+	}
+	return &rowsMessage{c.Exact, c.Compared, c.Equal, c.Estimated, append([]string{}, c.Changed...), append([]string{}, c.Notes...)}
+}
+
+// runVerify tests the sources of a plan, one after the other: a failure of one
+// keeps no other from being tested.
 func (c *command) runVerify(ctx context.Context, f *verifyFlags) error {
-	if f.random && f.time != "" {
-		return errors.New("--random and --to-time exclude each other")
-	}
-	s, err := c.logSource(f.log)
-	if err != nil {
-		return err
-	}
 	cfg, err := c.loadConfig()
 	if err != nil {
 		return err
 	}
-	name, plan, err := logPlan(cfg, f.log)
+	name, plan, err := planToVerify(cfg, f)
 	if err != nil {
 		return err
 	}
-	test := &restoreTest{command: c, f: f, source: s, plan: plan}
-	from := s.repositories[0]
-	r, err := c.openPlace(ctx, from.place)
-	if err != nil {
+	point := testPoint{f.point, f.seed}
+	if point.seed == 0 {
+		point.seed = rand.Uint64() //nolint:gosec // any point will do
+	}
+	if _, _, err := point.time(); err != nil && f.point != "" {
 		return err
 	}
-	var m *verifyMessage
-	err = c.locked(ctx, r, repository.Shared, func(ctx context.Context, r *repository.Repository) (err error) {
-		m, err = test.run(ctx, r, from)
-		return err
-	})
-	if err = errors.Join(err, r.Close()); err != nil {
+	run := &verifyRun{command: c, f: f, cfg: cfg, planName: name, plan: plan, point: point}
+	if err := run.limit(); err != nil {
 		return err
 	}
-	m.Plan = name
-	c.ui.message(m)
-	c.printRestoreTest(m)
-	if !m.Good {
-		return fmt.Errorf("the restore test FAILED: %s", strings.Join(m.Findings, "; "))
+	var failures []error
+	tested := 0
+	for _, source := range plan.Sources {
+		if f.source != "" && source != f.source {
+			continue
+		}
+		tested++
+		if err := run.test(ctx, source); err != nil {
+			failures = append(failures, fmt.Errorf("source %s: %w", source, err))
+		}
+		if ctx.Err() != nil {
+			break
+		}
 	}
-	return nil
+	if tested == 0 {
+		return fmt.Errorf("plan %s has no source %q; it has %s", name, f.source, strings.Join(plan.Sources, ", "))
+	}
+	return errors.Join(failures...)
 }
 
-func (c *command) printRestoreTest(m *verifyMessage) {
+// planToVerify finds the plan: the one named, or the only one.
+func planToVerify(cfg *config.Config, f *verifyFlags) (string, config.Plan, error) {
+	name := f.plan
+	if name == "" {
+		if len(cfg.Plans) != 1 {
+			return "", config.Plan{}, fmt.Errorf("%s has several plans (%s): name one with --plan", cfg.Path, strings.Join(sortedKeys(cfg.Plans), ", "))
+		}
+		name = sortedKeys(cfg.Plans)[0]
+	}
+	plan, ok := cfg.Plans[name]
+	if !ok {
+		return "", plan, fmt.Errorf("%s has no plan %q; it has %s", cfg.Path, name, strings.Join(sortedKeys(cfg.Plans), ", "))
+	}
+	return name, plan, nil
+}
+
+// tell prints how a test came out.
+func (t *restoreTest) tell(m *verifyMessage) {
+	t.ui.message(m)
 	seconds := func(s float64) string { return spent(time.Duration(s * float64(time.Second))) }
 	promised := func(s float64) string {
 		if s == 0 {
@@ -120,22 +198,64 @@ func (c *command) printRestoreTest(m *verifyMessage) {
 		}
 		return seconds(s) + " promised"
 	}
-	verdict := "PROVEN"
-	if !m.Good {
-		verdict = "NOT GOOD"
+	switch {
+	case m.Snapshot == "":
+		t.ui.infof("%s: %s could not be restored from %s", verdictWord(m.Verdict), m.Source, m.From)
+	case m.LSN != "":
+		t.ui.infof("%s: %s came back from snapshot %.8s in %s, recovered to %s", verdictWord(m.Verdict), m.Source, m.Snapshot, m.From, m.LSN)
+	default:
+		t.ui.infof("%s: %s came back from snapshot %.8s in %s", verdictWord(m.Verdict), m.Source, m.Snapshot, m.From)
 	}
-	recovered := ""
-	if m.LSN != "" {
-		recovered = ", recovered to " + m.LSN
+	for _, step := range t.test.Steps {
+		t.ui.infof("  %-20s %s", step.Name, seconds(step.Seconds))
 	}
-	c.ui.infof("%s: %s came back from snapshot %.8s%s", verdict, m.Source, m.Snapshot, recovered)
-	for _, phase := range []string{"restore", "recover", "tables and indexes", "checks", "page checksums"} {
-		if s, ok := m.Phases[phase]; ok {
-			c.ui.infof("  %-20s %s", phase, seconds(s))
+	for _, check := range m.Checks {
+		if check.Good {
+			t.ui.infof("  good: %s: %s", printable(check.Name), printable(check.Actual))
 		}
 	}
-	c.ui.infof("  RTO %s (%s), RPO %s (%s)", seconds(m.RTO), promised(m.PromisedRTO), seconds(m.RPO), promised(m.PromisedRPO))
+	if m.Snapshot != "" {
+		t.ui.infof("  RTO %s (%s), RPO %s (%s)", seconds(m.RTO), promised(m.PromisedRTO), seconds(m.RPO), promised(m.PromisedRPO))
+	}
+	t.printRows(m.Rows)
 	for _, finding := range m.Findings {
-		c.ui.infof("  WRONG: %s", finding)
+		t.ui.infof("  WRONG: %s", printable(finding))
+	}
+	if m.EvidenceIn != "" {
+		t.ui.infof("  evidence: record in %s; `holdfast evidence list -r %s` shows it", m.EvidenceIn, m.EvidenceIn)
+	}
+}
+
+func verdictWord(v evidence.Verdict) string {
+	switch v {
+	case evidence.Proven:
+		return "PROVEN"
+	case evidence.NotJudged:
+		return "NOT JUDGED"
+	}
+	return "NOT GOOD"
+}
+
+// maxChanged bounds how many tables are named that have other rows.
+const maxChanged = 20
+
+func (c *command) printRows(rows *rowsMessage) {
+	if rows == nil {
+		return
+	}
+	text := fmt.Sprintf("%d of %s as many rows as at the backup", rows.Equal, countOf(rows.Compared, "table")+" have")
+	if rows.Estimated > 0 {
+		text += fmt.Sprintf("; %d more were only estimated there", rows.Estimated)
+	}
+	c.ui.infof("  %s", text)
+	for _, note := range rows.Notes {
+		c.ui.infof("  %s", printable(note))
+	}
+	for k, changed := range rows.Changed {
+		if k == maxChanged {
+			c.ui.infof("  ... and %d more", len(rows.Changed)-k)
+			break
+		}
+		c.ui.infof("  changed since: %s", printable(changed))
 	}
 }

@@ -4,11 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 
 	"holdfast/internal/backup"
 	"holdfast/internal/config"
 	"holdfast/internal/size"
 	"holdfast/internal/source/postgres"
+	"holdfast/internal/verify/proof"
 	"holdfast/repository"
 )
 
@@ -18,10 +21,19 @@ func (p *planRun) dump(ctx context.Context, r *repository.Repository, name strin
 	if err != nil {
 		return err
 	}
-	src, err := postgres.StartDumps(ctx, postgres.DumpOptions{
-		DSN: dsn, Root: name, Databases: source.Databases, BinDir: source.BinDir,
+	options := postgres.DumpOptions{
+		DSN: dsn, Root: name, Databases: source.Databases, BinDir: source.BinDir, CountRows: source.RowCounts != config.RowCountsNone,
 		Warn: func(message string) { p.ui.warn("back up", name, errors.New(message)) },
-	})
+	}
+	if source.Format == config.FormatDirectory {
+		scratch, err := proof.NewScratch(filepath.Join(os.TempDir(), fmt.Sprintf("holdfast-dump-%d", os.Getpid())))
+		if err != nil {
+			return err
+		}
+		defer scratch.Close()
+		options.Jobs, options.Scratch, options.Room = max(1, source.Jobs), scratch.Path(), scratch.Room
+	}
+	src, err := postgres.StartDumps(ctx, options)
 	if err != nil {
 		return err
 	}

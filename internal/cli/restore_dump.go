@@ -211,4 +211,21 @@ func (d *storedDumps) WriteFile(ctx context.Context, file string, w io.Writer) e
 	return nil
 }
 
+// Files returns the names of the files in a folder.
+func (d *storedDumps) Files(ctx context.Context, folder string) ([]string, error) {
+	var names []string
+	n, err := d.fs.Lookup(ctx, path.Join(d.folder, folder))
+	if err != nil {
+		return nil, fmt.Errorf("snapshot %s: %w", d.snapshot.ID.Short(), err)
+	}
+	nodes, err := d.fs.ReadDir(ctx, n)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot %s: %w", d.snapshot.ID.Short(), err)
+	}
+	for k := range nodes {
+		names = append(names, nodes[k].Name)
+	}
+	return names, nil
+}
+
 var _ pgdump.Content = (*storedDumps)(nil)

@@ -8,66 +8,68 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"time"
 
-	"holdfast/internal/evidence"
 	"holdfast/internal/postgres"
 	"holdfast/internal/restore/pgdump"
 	"holdfast/internal/verify/cluster"
 	"holdfast/repository"
+	"holdfast/repository/snapshot"
 )
 
-// runDumps restores the newest dumps into a private server that is made for
-// that, and proves it as any other.
-func (t *restoreTest) runDumps(ctx context.Context, r *repository.Repository) (*verifyMessage, error) {
-	if t.f.random {
-		return nil, errors.New("dumps come back as they were when they were made: --random is for base backups with a log")
-	}
-	at, err := t.findDumps(ctx, r, t.source.name, &recoveryFlags{time: t.f.time})
+// dumps restores dumps into a private server that is made for that, and looks
+// into it as into any other.
+func (t *restoreTest) dumps(ctx context.Context, r *repository.Repository, snapshots []*snapshot.Snapshot) error {
+	snapshots = slices.DeleteFunc(snapshots, func(s *snapshot.Snapshot) bool { return s.Log() != "" }) // base backups
+	chosen, err := t.point.choose(snapshots)
 	if err != nil {
-		return nil, err
+		return err
+	}
+	t.take(chosen)
+	at, err := openDumps(ctx, r, chosen, t.name)
+	if err != nil {
+		return err
 	}
 	bin, err := postgres.Programs(at.dump.Major, t.f.binDir)
 	if err != nil {
-		return nil, err
+		return notJudged(err)
 	}
-	scratch, err := t.newScratch()
+	counts, err := rowCounts(ctx, r, at.snapshot, t.name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer os.RemoveAll(scratch) //nolint:errcheck // told below by the next run that finds it
-	start := time.Now()
-	data, err := t.emptyCluster(ctx, bin, scratch)
+	if err := ownDataDirectory(t.scratch.Path()); err != nil {
+		return notJudged(err)
+	}
+	data, err := t.emptyCluster(ctx, bin, t.scratch.Path())
 	if err != nil {
-		return nil, err
+		return notJudged(err)
 	}
-	o := cluster.Options{Bin: bin, Data: data, Scratch: scratch, User: t.f.user, Database: t.dumpedDatabase(at.dump)}
-	if t.plan.RestoreTest != nil {
-		for _, check := range t.plan.RestoreTest.Checks {
-			if check.SQL != "" {
-				o.Checks = append(o.Checks, cluster.Check{SQL: check.SQL, Expect: check.Expect})
-			}
-		}
-	}
-	var wrong []string
+	o := t.clusterOptions(bin, data)
+	o.Database, o.Counts, o.FromDumps = t.dumpedDatabase(at.dump), counts, true
 	o.Recover = func(ctx context.Context, s *postgres.Server) (*postgres.Recovered, error) {
 		if err := s.Start(ctx); err != nil {
-			return nil, err
+			return nil, notJudged(err)
 		}
-		wrong, err = t.restoreDumpsTo(ctx, at, scratch)
+		wrong, err := t.restoreDumpsTo(ctx, at, t.scratch.Path())
+		for _, w := range wrong {
+			t.test.Find("%s", w)
+		}
 		return &postgres.Recovered{}, err
 	}
 	o.OnPhase = func(name string) { t.ui.infof("%s ...", phaseOfDumps(name)) }
 	result, err := cluster.Run(ctx, o)
-	if err != nil {
-		return nil, err
+	if result != nil {
+		for n := range result.Phases {
+			result.Phases[n].Name = phaseOfDumps(result.Phases[n].Name)
+		}
 	}
-	m := t.dumpMessage(at, append(wrong, result.Findings...), result, start)
-	t.keepEvidence(ctx, r, evidence.Record{
-		Kind: evidence.Proof, Read: evidence.Part, Seconds: time.Since(start).Seconds(),
-		Snapshot: &at.snapshot.ID, Problems: len(m.Findings), Findings: m.Findings,
-	})
-	return m, nil
+	t.judge(result)
+	t.test.RTO.Measured = t.test.Took("restore").Seconds()
+	newest, derr := openDumps(ctx, r, snapshots[len(snapshots)-1], t.name)
+	if derr == nil {
+		t.test.RPO.Measured = max(0, t.test.Began.Sub(newest.dump.Started)).Seconds()
+	}
+	return errors.Join(err, derr)
 }
 
 // emptyCluster makes a cluster with nothing in it.
@@ -111,20 +113,6 @@ func (t *restoreTest) dumpedDatabase(d *postgres.Dump) string {
 		}
 	}
 	return name
-}
-
-func (t *restoreTest) dumpMessage(at *storedDumps, findings []string, result *cluster.Result, start time.Time) *verifyMessage {
-	m := &verifyMessage{
-		MessageType: "restore_test", Source: t.source.name, Snapshot: at.snapshot.ID.String(),
-		Good: len(findings) == 0, Findings: append([]string{}, findings...), Checksums: result.Checksums, Phases: map[string]float64{},
-		PromisedRTO: time.Duration(t.plan.Objectives.RTO).Seconds(), PromisedRPO: time.Duration(t.plan.Objectives.RPO).Seconds(),
-		RPO: max(0, start.Sub(at.dump.Started)).Seconds(),
-	}
-	for _, phase := range result.Phases {
-		m.Phases[phaseOfDumps(phase.Name)] = phase.Duration.Seconds()
-	}
-	m.RTO = m.Phases["restore"]
-	return m
 }
 
 // phaseOfDumps names a phase: what is a recovery otherwise restores dumps.

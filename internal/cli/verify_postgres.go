@@ -4,84 +4,167 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"holdfast/internal/config"
-	"holdfast/internal/evidence"
 	"holdfast/internal/logarchive"
 	"holdfast/internal/pitr"
 	"holdfast/internal/postgres"
+	"holdfast/internal/postgres/rowcount"
 	"holdfast/internal/restore"
 	"holdfast/internal/verify/cluster"
+	"holdfast/internal/verify/restoretest"
 	"holdfast/internal/wal"
 	"holdfast/repository"
 )
 
-// restoreTest is a restore test of a PostgreSQL source.
-type restoreTest struct {
-	*command
-	f      *verifyFlags
-	source *logSource
-	plan   config.Plan
-}
-
-// run restores, proves and removes, and keeps the record of it.
-func (t *restoreTest) run(ctx context.Context, r *repository.Repository, from logRepository) (*verifyMessage, error) {
-	if t.source.postgres.Method == config.MethodDump {
-		return t.runDumps(ctx, r)
-	}
-	facts, archive, err := t.recoveryFacts(ctx, r, from, t.source.name)
+// cluster restores a base backup, recovers it with a private server, and looks
+// into what came back.
+func (t *restoreTest) cluster(ctx context.Context, r *repository.Repository) error {
+	facts, archive, err := t.recoveryFacts(ctx, r, t.from, t.name)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	wish, err := t.wish(facts)
+	wish, choice, err := t.choose(ctx, r, facts)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	choice, err := pitr.Choose(facts, wish)
+	t.take(choice.Point.Snapshot)
+	if !wish.Time.IsZero() {
+		t.test.Point.Time = wish.Time.UTC()
+	}
+	counts, err := rowCounts(ctx, r, choice.Point.Snapshot, t.name)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	for _, why := range choice.Why {
 		t.ui.infof("%s", why)
 	}
-	scratch, err := t.newScratch()
+	if err := ownDataDirectory(t.scratch.Path()); err != nil {
+		return notJudged(err)
+	}
+	data := filepath.Join(t.scratch.Path(), "data")
+	if err := t.test.Step("restore", func() error { return t.restoreData(ctx, r, choice, data, wish) }); err != nil {
+		return err
+	}
+	result, err := t.prove(ctx, t.scratch.Path(), data, choice, wish, archive, counts)
+	t.judge(result)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	defer os.RemoveAll(scratch) //nolint:errcheck // told below by the next run that finds it
-	start := time.Now()
-	data := filepath.Join(scratch, "data")
-	if err := t.restoreData(ctx, r, choice, data, wish); err != nil {
-		return nil, err
+	t.test.RTO.Measured = t.test.Took("restore", "recover").Seconds()
+	// What is lost when the server is lost now: all since the archive's end.
+	newest := choice.EndTime
+	if newest.IsZero() {
+		newest = choice.Point.Ended
 	}
-	restored := time.Since(start)
-	result, err := t.prove(ctx, scratch, data, choice, wish, archive)
+	t.test.RPO.Measured = max(0, t.test.Began.Sub(newest)).Seconds()
+	t.message.LSN = result.Recovered.LSN.String()
+	t.test.Point.Reached = fmt.Sprintf("%s on timeline %d", t.message.LSN, result.Recovered.Timeline)
+	if last := result.Recovered.LastCommit; !last.IsZero() {
+		t.message.LastCommit = last.Format(time.RFC3339Nano)
+		t.test.Point.Reached += ", last transaction of " + last.UTC().Format(time.RFC3339)
+	}
+	return nil
+}
+
+// judge turns what was found out about a cluster into steps and checks.
+func (t *restoreTest) judge(result *cluster.Result) {
+	if result == nil {
+		return
+	}
+	began := time.Now()
+	for _, phase := range result.Phases {
+		began = began.Add(-phase.Duration)
+	}
+	for _, phase := range result.Phases {
+		t.test.AddStep(phase.Name, began, phase.Duration, nil)
+		began = began.Add(phase.Duration)
+	}
+	t.test.Versions["PostgreSQL"] = result.Version
+	t.message.Checksums, t.message.Rows = result.Checksums, newRowsMessage(result.Rows)
+	if rows := result.Rows; rows != nil {
+		t.test.Checks = append(t.test.Checks, checkOf("rows of each table", "as many as at the backup, where nothing changed since",
+			fmt.Sprintf("%d of %d tables compared have as many", rows.Equal, rows.Compared), len(rows.Wrong) == 0))
+	}
+	for _, a := range result.Answers {
+		t.test.Checks = append(t.test.Checks, checkOf(a.Name, a.Expected, a.Actual, a.Good))
+	}
+	for _, finding := range result.Findings {
+		t.test.Find("%s", finding)
+	}
+}
+
+// choose finds where to recover to, and how.
+func (t *restoreTest) choose(ctx context.Context, r *repository.Repository, facts pitr.Facts) (pitr.Wish, *pitr.Choice, error) {
+	if point, ok := t.backupOf(facts.Points); ok {
+		return t.chooseEnd(ctx, r, facts, point)
+	}
+	wish, err := t.wish(facts)
 	if err != nil {
-		return nil, err
+		return wish, nil, err
 	}
-	m := t.message(choice, result, start, restored)
-	t.keepEvidence(ctx, r, evidence.Record{
-		Kind: evidence.Proof, Read: evidence.Part, Seconds: time.Since(start).Seconds(),
-		Snapshot: &choice.Point.Snapshot.ID, Problems: len(m.Findings), Findings: m.Findings,
-	})
-	return m, nil
+	choice, err := pitr.Choose(facts, wish)
+	return wish, choice, err
+}
+
+// backupOf returns the base backup to whose end the test recovers; false if it
+// recovers to something else.
+func (t *restoreTest) backupOf(points []pitr.Point) (point pitr.Point, ok bool) {
+	if len(points) == 0 {
+		return point, false
+	}
+	switch t.point.asked {
+	case pointBackupEnd:
+		return points[len(points)-1], true
+	case pointOldest:
+		return points[0], true
+	}
+	begin := t.point.snapshotID()
+	n := slices.IndexFunc(points, func(p pitr.Point) bool { return begin != "" && strings.HasPrefix(p.Snapshot.ID.String(), begin) })
+	if n < 0 {
+		return point, false
+	}
+	return points[n], true
+}
+
+// chooseEnd recovers to the end of a backup: to the moment its rows were
+// counted at, right after, if the log reaches beyond it.
+func (t *restoreTest) chooseEnd(ctx context.Context, r *repository.Repository, facts pitr.Facts, point pitr.Point) (pitr.Wish, *pitr.Choice, error) {
+	counts, err := rowCounts(ctx, r, point.Snapshot, t.name)
+	if err != nil {
+		return pitr.Wish{}, nil, err
+	}
+	backup := point.Snapshot.ID.String()
+	if counts != nil && counts.Position() >= point.End {
+		wish := pitr.Wish{LSN: counts.Position(), Exclusive: true, Backup: backup, Timeline: point.Timeline}
+		if choice, err := pitr.Choose(facts, wish); err == nil && choice.End > wish.LSN {
+			return wish, choice, nil
+		}
+	}
+	wish := pitr.Wish{Immediate: true, Backup: backup, Timeline: point.Timeline}
+	choice, err := pitr.Choose(facts, wish)
+	return wish, choice, err
 }
 
 // wish is where to recover to.
 func (t *restoreTest) wish(facts pitr.Facts) (w pitr.Wish, err error) {
+	if begin := t.point.snapshotID(); begin != "" {
+		return w, fmt.Errorf("there is no base backup %s of %s", begin, t.name)
+	}
+	at, isTime, err := t.point.time()
 	switch {
-	case t.f.time != "":
-		w.Time, err = parseTargetTime(t.f.time)
-	case t.f.random && len(facts.Points) > 0 && len(facts.Log) > 0:
+	case isTime || err != nil:
+		w.Time = at
+	case t.point.asked == pointRandom && len(facts.Points) > 0 && len(facts.Log) > 0:
 		from, to := facts.Points[0].Ended, facts.Log[len(facts.Log)-1].To
 		if span := to.Sub(from); span > 0 {
-			w.Time = from.Add(time.Duration(rand.Int64N(int64(span)))) //nolint:gosec // any instant will do
+			w.Time = from.Add(time.Duration(t.point.random().Int64N(int64(span))))
 		}
 	case len(facts.Points) > 0 && facts.Points[len(facts.Points)-1].Held:
 		w.Immediate = true
@@ -89,18 +172,9 @@ func (t *restoreTest) wish(facts pitr.Facts) (w pitr.Wish, err error) {
 	return w, err
 }
 
-// newScratch makes a folder whose content the server's user may reach.
-func (t *restoreTest) newScratch() (string, error) {
-	scratch, err := os.MkdirTemp(t.f.scratch, "holdfast-verify-")
-	if err != nil {
-		return "", fmt.Errorf("make scratch folder: %w", err)
-	}
-	return scratch, ownDataDirectory(scratch)
-}
-
 func (t *restoreTest) restoreData(ctx context.Context, r *repository.Repository, choice *pitr.Choice, data string, wish pitr.Wish) error {
-	o := restore.Options{Target: data, Subfolder: "/" + t.source.name}
-	spaces, err := tablespacesOf(ctx, r, choice.Point.Snapshot, t.source.name, nil)
+	o := restore.Options{Target: data, Subfolder: "/" + t.name}
+	spaces, err := tablespacesOf(ctx, r, choice.Point.Snapshot, t.name, nil)
 	if err != nil {
 		return err
 	}
@@ -119,23 +193,17 @@ func (t *restoreTest) restoreData(ctx context.Context, r *repository.Repository,
 
 // prove starts a private server. Its log is delivered by this process: the
 // server's user need not be able to open the repository.
-func (t *restoreTest) prove(ctx context.Context, scratch, data string, choice *pitr.Choice, wish pitr.Wish, archive *logarchive.Archive) (_ *cluster.Result, err error) {
+func (t *restoreTest) prove(ctx context.Context, scratch, data string, choice *pitr.Choice, wish pitr.Wish, archive *logarchive.Archive, counts *rowcount.Counts) (_ *cluster.Result, err error) {
 	major, err := postgres.VersionOf(data)
 	if err != nil {
 		return nil, err
 	}
 	bin, err := postgres.Programs(major, t.f.binDir)
 	if err != nil {
-		return nil, err
+		return nil, notJudged(err)
 	}
-	o := cluster.Options{Bin: bin, Data: data, Scratch: scratch, User: t.f.user, Database: t.database()}
-	if t.plan.RestoreTest != nil {
-		for _, check := range t.plan.RestoreTest.Checks {
-			if check.SQL != "" {
-				o.Checks = append(o.Checks, cluster.Check{SQL: check.SQL, Expect: check.Expect})
-			}
-		}
-	}
+	o := t.clusterOptions(bin, data)
+	o.Counts = counts
 	if archive != nil && !choice.Point.Held {
 		from := wal.FetchOptions{Archive: archive, Stream: choice.Point.System}
 		if wish.Immediate {
@@ -154,8 +222,39 @@ func (t *restoreTest) prove(ctx context.Context, scratch, data string, choice *p
 		at, _, err := pitr.Recover(ctx, s, wish, t.f.user)
 		return at, err
 	}
-	o.OnPhase = func(name string) { t.ui.infof("%s ...", name) }
 	return cluster.Run(ctx, o)
+}
+
+// clusterOptions are those of every cluster.
+func (t *restoreTest) clusterOptions(bin, data string) cluster.Options {
+	o := cluster.Options{
+		Bin: bin, Data: data, Scratch: t.scratch.Path(), User: t.f.user, Database: t.database(), Apart: true, Now: t.test.Began,
+		OnPhase: func(name string) { t.ui.infof("%s ...", name) },
+	}
+	if t.point.asked != pointNewest {
+		o.Now = t.test.Point.Time // what was old then is no fault of the backup
+	}
+	t.test.Target.Isolation = append(t.test.Target.Isolation, cluster.Isolation()...)
+	var commands []restoretest.Command
+	for _, c := range t.checks() {
+		switch {
+		case c.SQL != "":
+			o.Checks = append(o.Checks, cluster.Check{Name: nameOf(c), SQL: c.SQL, Expect: c.Expect, Database: c.Database, Timeout: time.Duration(c.Timeout)})
+		case len(c.Command) > 0:
+			commands = append(commands, commandOf(c))
+		}
+	}
+	if len(commands) > 0 {
+		o.Look = func(ctx context.Context, dsn string) error {
+			for _, c := range commands {
+				if err := t.sandbox.Run(ctx, t.test, c, dsn); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+	}
+	return o
 }
 
 // collectCommand is the restore_command of a server that this process
@@ -182,34 +281,8 @@ func (t *restoreTest) database() string {
 	if t.f.database != "" {
 		return t.f.database
 	}
-	if cfg, err := pgconn.ParseConfig(t.source.postgres.DSN); err == nil && cfg.Database != "" {
+	if cfg, err := pgconn.ParseConfig(t.source.Postgres.DSN); err == nil && cfg.Database != "" {
 		return cfg.Database
 	}
 	return "postgres"
-}
-
-func (t *restoreTest) message(choice *pitr.Choice, result *cluster.Result, start time.Time, restored time.Duration) *verifyMessage {
-	m := &verifyMessage{
-		MessageType: "restore_test", Source: t.source.name, Snapshot: choice.Point.Snapshot.ID.String(),
-		Good: len(result.Findings) == 0, Findings: append([]string{}, result.Findings...), Checksums: result.Checksums,
-		LSN: result.Recovered.LSN.String(), Phases: map[string]float64{"restore": restored.Seconds()},
-		PromisedRTO: time.Duration(t.plan.Objectives.RTO).Seconds(), PromisedRPO: time.Duration(t.plan.Objectives.RPO).Seconds(),
-	}
-	m.RTO = restored.Seconds()
-	for _, phase := range result.Phases {
-		m.Phases[phase.Name] = phase.Duration.Seconds()
-		if phase.Name == "recover" {
-			m.RTO += phase.Duration.Seconds()
-		}
-	}
-	// What is lost when the server is lost now: all since the archive's end.
-	newest := choice.EndTime
-	if newest.IsZero() {
-		newest = choice.Point.Ended
-	}
-	m.RPO = max(0, start.Sub(newest)).Seconds()
-	if !result.Recovered.LastCommit.IsZero() {
-		m.LastCommit = result.Recovered.LastCommit.Format(time.RFC3339Nano)
-	}
-	return m
 }

@@ -36,10 +36,12 @@ type Dump struct {
 // DumpedDatabase is a database in a dump, and what it needs of a server.
 type DumpedDatabase struct {
 	Name string `json:"name"`
-	// File is its name beside the list, in pg_dump's custom format.
-	File string `json:"file"`
-	// Started is when its dump began, by the server's clock: it has the state
-	// of a moment right after.
+	// File is its name beside the list: a file in pg_dump's custom format or,
+	// with Directory, a folder in its directory format.
+	File      string `json:"file"`
+	Directory bool   `json:"directory,omitempty"`
+	// Started is the moment that the dump has the state of, by the server's
+	// clock.
 	Started time.Time `json:"started"`
 	Bytes   int64     `json:"bytes"`
 	// Empty tells that there was nothing in it that somebody made.

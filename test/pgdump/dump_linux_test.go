@@ -118,6 +118,79 @@ func testFiles(t *testing.T, s *shop, to *pgcluster.Cluster, want string) {
 	}
 }
 
+// Dumps in the directory format, by several jobs, come back like the others,
+// whole and in parts.
+func TestDirectory(t *testing.T) {
+	for _, bin := range pgcluster.Versions(t) {
+		from, to := pgcluster.New(t, bin), pgcluster.New(t, bin)
+		fill(t, from)
+		want := ask(t, from, "shop", digest)
+		s := newShop(t, from, "bin_dir: "+bin, "format: directory", "jobs: 2")
+		s.run("plan", "run", "shop")
+		restore := func(args ...string) []string {
+			return append([]string{"restore", "--plan", "shop", "--bin-dir", bin, "--to-server", to.DSN()}, args...)
+		}
+		s.run(restore("--jobs", "2")...)
+		for _, check := range []struct{ database, sql, want string }{
+			{"shop", digest, want},
+			{"shop", "SELECT convert_from(lo_get(4711), 'UTF8')", "a large object"},
+			{"odd/name 100%25", "SELECT sum(n) FROM t", "55"},
+		} {
+			if got := ask(t, to, check.database, check.sql); got != check.want {
+				t.Errorf("restored: %s: %q, want %q", check.sql, got, check.want)
+			}
+		}
+		s.run(restore("--database", "shop", "--table", "sales.items", "--into", "one")...)
+		if got := ask(t, to, "one", digest); got != want {
+			t.Errorf("--table: %s, want %s", got, want)
+		}
+		out := s.run("verify", "--plan", "shop", "--bin-dir", bin, "--scratch", s.dir, "--database", "shop")
+		if !strings.Contains(out, "4 of 4 tables have as many rows as at the backup") {
+			t.Errorf("verify says\n%s", out)
+		}
+		// PostgreSQL's own program reads what restic restores.
+		files := filepath.Join(s.dir, "files")
+		s.run("restore", "-r", "local", "latest:/shop", "--target", files)
+		if got := pgcluster.Run(t, filepath.Join(bin, "pg_restore"), "--list", filepath.Join(files, "shop.dump")); !strings.Contains(got, "TABLE DATA sales items") {
+			t.Errorf("the folder of the dump has\n%s", got)
+		}
+		if left, _ := filepath.Glob(filepath.Join(s.dir, "holdfast-*")); len(left) > 0 {
+			t.Errorf("scratch was left behind: %s", left)
+		}
+	}
+}
+
+// The rows that are counted, all the databases' jobs and the dump see the same
+// moment, whatever is written meanwhile.
+func TestOneMoment(t *testing.T) {
+	for _, bin := range pgcluster.Versions(t) {
+		for _, format := range []string{"format: custom", "format: directory"} {
+			c := pgcluster.New(t, bin)
+			c.Exec("CREATE DATABASE shop")
+			ask(t, c, "shop", "CREATE TABLE a AS SELECT generate_series(1, 200000) n; CREATE TABLE b AS SELECT n, repeat('x', 200) FROM a; CREATE TABLE z AS SELECT 0 n")
+			script := filepath.Join(pgcluster.Folder(t), "both.sql")
+			if err := os.WriteFile(script, []byte("BEGIN; INSERT INTO a VALUES (0); INSERT INTO z VALUES (0); COMMIT;\n"), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			s := newShop(t, c, "bin_dir: "+bin, "databases: [shop]", format)
+			writer := pgcluster.Command(filepath.Join(bin, "pgbench"), "-n", "-R", "300", "-T", "600", "-f", script, in(c, "shop"))
+			if err := writer.Start(); err != nil { // both tables change in each transaction
+				t.Fatal(err)
+			}
+			s.run("plan", "run", "shop")
+			writer.Process.Kill() //nolint:errcheck // it runs for longer
+			writer.Wait()         //nolint:errcheck // it was killed
+			if out := s.run("verify", "--plan", "shop", "--bin-dir", bin, "--scratch", s.dir); !strings.Contains(out, "3 of 3 tables have as many rows") {
+				t.Errorf("%s: verify says\n%s", format, out)
+			}
+			s.run("restore", "--plan", "shop", "--bin-dir", bin, "--to-server", c.DSN(), "--into", "back")
+			if got := ask(t, c, "back", "SELECT (SELECT count(*) FROM a) - (SELECT count(*) FROM z)"); got != "199999" {
+				t.Errorf("%s: the tables are of two moments: %s", format, got)
+			}
+		}
+	}
+}
+
 // What did not change since the last dump is stored once.
 func TestDeduplicated(t *testing.T) {
 	for _, bin := range pgcluster.Versions(t) {
@@ -241,7 +314,7 @@ func TestVerify(t *testing.T) {
 		s := newShop(t, c, "bin_dir: "+bin)
 		s.run("plan", "run", "shop")
 		out := s.run("verify", "--plan", "shop", "--bin-dir", bin, "--scratch", s.dir, "--database", "shop")
-		if !strings.Contains(out, "PROVEN") {
+		if !strings.Contains(out, "PROVEN") || !strings.Contains(out, "4 of 4 tables have as many rows") {
 			t.Errorf("verify says\n%s", out)
 		}
 		ask(t, c, "shop", "DELETE FROM sales.orders; DELETE FROM sales.items WHERE id = 1")

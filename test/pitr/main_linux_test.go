@@ -25,13 +25,14 @@ type shop struct {
 	config string
 	binary string
 	bin    string // of PostgreSQL
+	dsn    string
 }
 
 // newShop writes holdfast.yaml for a server and makes the repository.
 func newShop(t *testing.T, bin, dsn, wal string) *shop {
 	t.Helper()
 	dir := pgcluster.Folder(t)
-	s := &shop{t: t, dir: dir, config: filepath.Join(dir, "holdfast.yaml"), bin: bin, binary: filepath.Join(dir, "holdfast")}
+	s := &shop{t: t, dir: dir, config: filepath.Join(dir, "holdfast.yaml"), bin: bin, dsn: dsn, binary: filepath.Join(dir, "holdfast")}
 	built, err := os.ReadFile(os.Getenv("HOLDFAST_TEST_BINARY"))
 	if err == nil {
 		err = os.WriteFile(s.binary, built, 0o755)

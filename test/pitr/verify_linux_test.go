@@ -19,6 +19,13 @@ type restoreTest struct {
 	Checksums bool     `json:"checksums_checked"`
 	RTO       float64  `json:"rto_seconds"`
 	RPO       float64  `json:"rpo_seconds"`
+	Rows      *struct {
+		Exact    bool     `json:"exact"`
+		Compared int      `json:"tables_compared"`
+		Equal    int      `json:"tables_equal"`
+		Changed  []string `json:"changed"`
+		Notes    []string `json:"notes"`
+	} `json:"rows"`
 }
 
 func (s *shop) verify(args ...string) (restoreTest, error) {
@@ -43,7 +50,7 @@ func (s *shop) verify(args ...string) (restoreTest, error) {
 func TestVerify(t *testing.T) {
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
-		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")
+		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text); CREATE TABLE busy (n int)")
 		s := newShop(t, bin, c.DSN(), "stream")
 		// It would archive to the original's place, if it were let.
 		c.Stop()
@@ -52,7 +59,7 @@ func TestVerify(t *testing.T) {
 		stop := s.background("wal", "receive", "--plan", "shop")
 		o := &oracle{t: t, c: c}
 		o.write(5)
-		s.run("plan", "run", "shop")
+		s.runWhileWriting("plan", "run", "shop")
 		o.write(15)
 		s.waitArchived(c)
 		stop()
@@ -62,8 +69,14 @@ func TestVerify(t *testing.T) {
 		if err != nil || !got.Good || !got.Checksums || got.RTO <= 0 || got.RPO <= 0 {
 			t.Errorf("a good cluster: %+v, %v", got, err)
 		}
-		if got, err := s.verify("--random"); err != nil || !got.Good {
+		if got.Rows == nil || got.Rows.Exact || got.Rows.Compared != 2 || len(got.Rows.Changed) == 0 || len(got.Rows.Notes) != 1 {
+			t.Errorf("rows that have changed since: %+v", got.Rows)
+		}
+		if got, err := s.verify("--point", "random"); err != nil || !got.Good {
 			t.Errorf("at a random instant: %+v, %v", got, err)
+		}
+		if got, err := s.verify("--point", "backup-end"); err != nil || got.Rows == nil || !got.Rows.Exact || got.Rows.Compared != 2 || got.Rows.Equal != 2 {
+			t.Errorf("at the moment of the count: %+v, %+v, %v", got, got.Rows, err)
 		}
 		s.write("holdfast.yaml", strings.ReplaceAll(read(t, s.config), `"> 0"`, `"> 1000"`))
 		got, err = s.verify()
@@ -77,6 +90,19 @@ func TestVerify(t *testing.T) {
 			t.Errorf("left behind: %q, %v", left, err)
 		}
 	})
+}
+
+// runWhileWriting runs holdfast while table busy gets rows.
+func (s *shop) runWhileWriting(args ...string) {
+	s.t.Helper()
+	cmd := pgcluster.Command(filepath.Join(s.bin, "pgbench"), "-n", "-R", "200", "-T", "600", "-f", filepath.Join(s.dir, "busy.sql"), s.dsn)
+	s.write("busy.sql", "INSERT INTO busy VALUES (1);\n")
+	if err := cmd.Start(); err != nil {
+		s.t.Fatal(err)
+	}
+	defer cmd.Wait()         //nolint:errcheck // it is killed
+	defer cmd.Process.Kill() //nolint:errcheck // as above
+	s.run(args...)
 }
 
 func files(t *testing.T, dir string) (names []string) {
@@ -106,8 +132,10 @@ func TestWithoutArchive(t *testing.T) {
 		o.write(5)
 		restored := s.restore("--to-backup-end")
 		o.want(restored, 10, "the end of the backup")
-		if got, err := s.verify(); err != nil || !got.Good {
-			t.Errorf("verify: %+v, %v", got, err)
+		// Only the rows of the moment are in it, and nothing is written while
+		// they are counted.
+		if got, err := s.verify(); err != nil || !got.Good || got.Rows == nil || !got.Rows.Exact || got.Rows.Equal != 1 {
+			t.Errorf("verify: %+v, %+v, %v", got, got.Rows, err)
 		}
 		if out, err := s.try("restore", "--plan", "shop", "--target", filepath.Join(s.dir, "x")); err == nil || !strings.Contains(out, "cannot be recovered to") {
 			t.Errorf("the end of a log that is not there: %v\n%s", err, out)

@@ -172,7 +172,7 @@ func (r *restorer) isEmpty(ctx context.Context, name string) (bool, error) {
 
 // room makes sure that the largest dump has room in the scratch folder.
 func (r *restorer) room() error {
-	if r.Jobs <= 1 || r.Room == nil {
+	if r.Room == nil {
 		return nil
 	}
 	free, err := r.Room()
@@ -180,7 +180,13 @@ func (r *restorer) room() error {
 		return err
 	}
 	for _, db := range r.restore {
-		if need := uint64(db.Bytes); need > free { //nolint:gosec // never negative
+		need := uint64(db.Bytes) //nolint:gosec // never negative
+		switch {
+		case need <= free, r.Jobs <= 1 && !db.Directory, db.Directory && len(r.Schemas)+len(r.Tables) > 0:
+		case db.Directory:
+			return fmt.Errorf("the dump of %s, which is a folder, takes %s of scratch space, and there are %s; name a folder with more room by TMPDIR",
+				db.Name, size.FormatBytes(need), size.FormatBytes(free))
+		default:
 			return fmt.Errorf("the dump of %s takes %s of scratch space with --jobs, and there are %s; name a folder with more room by TMPDIR, or leave --jobs out to stream it",
 				db.Name, size.FormatBytes(need), size.FormatBytes(free))
 		}

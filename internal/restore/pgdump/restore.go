@@ -20,8 +20,10 @@ import (
 
 // Content is where the dumps are read from.
 type Content interface {
-	// WriteFile writes one of the files beside the list.
+	// WriteFile writes one of the files beside the list, or in a folder there.
 	WriteFile(ctx context.Context, file string, w io.Writer) error
+	// Files returns the names of the files in a folder beside the list.
+	Files(ctx context.Context, folder string) ([]string, error)
 }
 
 // Options tell what is restored, and how.
@@ -49,8 +51,9 @@ type Options struct {
 	// folders of the host, of which the server may share those it was dumped
 	// from.
 	WithoutTablespaces bool
-	// Jobs is how many tables are restored at once; 1 streams. More need a
-	// whole dump in Scratch, where Room bytes are free.
+	// Jobs is how many tables are restored at once; 1 streams dumps that are
+	// one file. More, and dumps that are folders, need what is restored of a
+	// dump in Scratch, where Room bytes are free.
 	Jobs    int
 	Scratch string
 	Room    func() (uint64, error)
@@ -82,7 +85,8 @@ type database struct {
 	*postgres.DumpedDatabase
 	to     string // its new name
 	exists bool
-	list   []byte // of pg_restore, of what is chosen; nil for all
+	list   []byte            // of pg_restore, of what is chosen; nil for all
+	chosen func(id int) bool // of what is chosen; nil for all
 }
 
 // Run restores. An error means that nothing more was done after it; what went
@@ -124,7 +128,7 @@ func (r *restorer) warn(item string, err error) {
 // database restores one database. What pg_restore could not do is told, and
 // the next one is restored all the same.
 func (r *restorer) database(ctx context.Context, db *database) error {
-	args := []string{"--no-password", "--format=custom"}
+	args := []string{"--no-password", "--format=" + format(db)}
 	if r.WithoutTablespaces {
 		args = append(args, "--no-tablespaces")
 	}
@@ -167,6 +171,15 @@ func (r *restorer) database(ctx context.Context, db *database) error {
 // run streams the dump or, for several jobs, which need to read at many places
 // at once, puts it into a file first.
 func (r *restorer) run(ctx context.Context, db *database, args []string) error {
+	if db.Directory {
+		folder, err := r.keepFolder(ctx, db, db.needsFile)
+		if err != nil {
+			return err
+		}
+		defer os.RemoveAll(folder)
+		_, err = r.client.Feed(ctx, nil, "pg_restore", append(args, "--jobs="+strconv.Itoa(max(1, r.Jobs)), folder)...)
+		return err
+	}
 	content := func(w io.Writer) error { return r.Content.WriteFile(ctx, db.File, w) }
 	if r.Jobs <= 1 {
 		_, err := r.client.Feed(ctx, content, "pg_restore", args...)

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -19,21 +20,36 @@ func (r *restorer) selections(ctx context.Context) error {
 		return nil
 	}
 	for _, db := range r.restore {
-		content := func(w io.Writer) error { return r.Content.WriteFile(ctx, db.File, w) }
-		printed, err := r.client.Feed(ctx, content, "pg_restore", "--list", "--verbose", "--format=custom")
+		entries, err := r.list(ctx, db)
 		if err != nil {
 			return fmt.Errorf("list what the dump of %s has: %w", db.Name, err)
 		}
-		c := contents{entries: parseList(printed.Out), chosen: map[int]bool{}}
+		c := contents{entries: entries, chosen: map[int]bool{}}
 		if err := c.choose(r.Schemas, r.Tables, !db.exists); err != nil {
 			return fmt.Errorf("the dump of %s: %w", db.Name, err)
 		}
 		for _, left := range c.left {
 			r.step("left out, since it needs what is not chosen: " + left)
 		}
-		db.list = c.list()
+		db.list, db.chosen = c.list(), func(id int) bool { return c.chosen[id] }
 	}
 	return nil
+}
+
+// list returns what a dump has.
+func (r *restorer) list(ctx context.Context, db *database) ([]*entry, error) {
+	args := []string{"--list", "--verbose", "--format=" + format(db)}
+	content := func(w io.Writer) error { return r.Content.WriteFile(ctx, db.File, w) }
+	if db.Directory {
+		folder, err := r.keepFolder(ctx, db, func(name string) bool { return name == contentsFile })
+		if err != nil {
+			return nil, err
+		}
+		defer os.RemoveAll(folder)
+		content, args = nil, append(args, folder)
+	}
+	printed, err := r.client.Feed(ctx, content, "pg_restore", args...)
+	return parseList(printed.Out), err
 }
 
 // entry is one object in a dump.

@@ -1,0 +1,87 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"time"
+
+	"holdfast/internal/config"
+	"holdfast/internal/postgres/rowcount"
+	"holdfast/internal/snapfs"
+	"holdfast/internal/source"
+	"holdfast/internal/source/postgres"
+	"holdfast/repository"
+	"holdfast/repository/snapshot"
+)
+
+const (
+	// countTableBytes and countWithin bound how a base backup counts rows on
+	// a server that has other things to do: larger tables are estimated, and
+	// so is what is left after that time.
+	countTableBytes = 1 << 30
+	countWithin     = time.Minute
+)
+
+// countRows adds the row counts of the server's tables to a base backup, as
+// the source wants them. A backup that holds its log counts first.
+func (p *planRun) countRows(src source.Arrivals, name, dsn string, from config.Postgres, held bool) source.Arrivals {
+	if from.RowCounts == config.RowCountsNone {
+		return src
+	}
+	take := func(ctx context.Context) (*rowcount.Counts, error) {
+		limits := rowcount.Limits{TableBytes: countTableBytes, Until: time.Now().Add(countWithin), Views: true}
+		if from.RowCounts == config.RowCountsAll {
+			limits = rowcount.Limits{Views: true}
+		}
+		counts, err := rowcount.Take(ctx, dsn, limits)
+		if err == nil {
+			p.tellCounts(counts)
+		}
+		return counts, err
+	}
+	return postgres.WithRowCounts(src, name, held, take, func(err error) { p.ui.warn("back up", name, err) })
+}
+
+// tellCounts says how many tables were counted.
+func (p *planRun) tellCounts(counts *rowcount.Counts) {
+	tables, estimates := counts.Tables()
+	text := "counted the rows of " + countOf(tables-estimates, "table")
+	if estimates > 0 {
+		text += fmt.Sprintf("; of %d more they are estimated", estimates)
+	}
+	p.ui.infof("%s", text)
+}
+
+// maxRowCounts bounds the file of row counts: some 100 bytes for each table.
+const maxRowCounts = 256 << 20
+
+// rowCounts reads what a snapshot of a source says of its rows; nil if it says
+// nothing.
+func rowCounts(ctx context.Context, r *repository.Repository, s *snapshot.Snapshot, source string) (*rowcount.Counts, error) {
+	f, err := snapfs.Open(ctx, r, s.Tree)
+	if err != nil {
+		return nil, fmt.Errorf("snapshot %s: %w", s.ID.Short(), err)
+	}
+	n, err := f.Lookup(ctx, rowcount.File(source))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil //nolint:nilnil // documented above
+	}
+	if err == nil && n.Size > maxRowCounts {
+		err = fmt.Errorf("%s is too long to be true", n.Name)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("snapshot %s: %w", s.ID.Short(), err)
+	}
+	var text bytes.Buffer
+	if err := f.WriteFile(ctx, n, &text); err != nil {
+		return nil, fmt.Errorf("snapshot %s: %w", s.ID.Short(), err)
+	}
+	counts, err := rowcount.Parse(text.Bytes())
+	if err != nil {
+		return nil, fmt.Errorf("snapshot %s: %w", s.ID.Short(), err)
+	}
+	return counts, nil
+}
