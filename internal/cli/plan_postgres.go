@@ -60,7 +60,7 @@ func (p *planRun) baseBackup(ctx context.Context, r *repository.Repository, name
 		done := max(o.Progress.Bytes.Load(), o.Progress.BytesRead.Load()) // whole files, unchanged ones too; or parts of large ones
 		return work{items: o.Progress.Files(), bytes: done, errors: o.Progress.Errors.Load()}
 	})
-	receipt, err := backup.RunArrivals(ctx, r, src, o, func(s *snapshot.Snapshot) error {
+	receipt, err := backup.RunArrivals(ctx, r, p.countRows(src, name, dsn, source, len(archives) == 0), o, func(s *snapshot.Snapshot) error {
 		return p.complete(ctx, src.About(), archives, s)
 	})
 	watch.stop()
