@@ -13,7 +13,7 @@
 // and spacing stay as they are.
 package config
 
-// Config is the content of one holdfast.yaml, checked.
+// Config is the content of holdfast.yaml and of what it includes, checked.
 type Config struct {
 	// Path is where it was read from.
 	Path string `yaml:"-"`
@@ -26,10 +26,13 @@ type Config struct {
 	// do defaults and service.
 	Include []string `yaml:"include,omitempty"`
 	// Defaults are for what entries do not say themselves.
-	Defaults     *Defaults             `yaml:"defaults,omitempty"`
+	Defaults *Defaults `yaml:"defaults,omitempty"`
+	// Repositories are where snapshots go.
 	Repositories map[string]Repository `yaml:"repositories,omitempty"`
-	Sources      map[string]Source     `yaml:"sources,omitempty"`
-	Plans        map[string]Plan       `yaml:"plans,omitempty"`
+	// Sources are what can be protected.
+	Sources map[string]Source `yaml:"sources,omitempty"`
+	// Plans say what is protected.
+	Plans map[string]Plan `yaml:"plans,omitempty"`
 	// Notify has the channels that plans name.
 	Notify map[string]Channel `yaml:"notify,omitempty"`
 	// Service says how holdfast serve does its work.

@@ -177,6 +177,8 @@ func TestProblems(t *testing.T) {
 				`x.yaml:1:15: repositories: wants a mapping (key: value)`,
 				`x.yaml:3:24: sources.s.files.paths: wants a list; write it as [a, b]`,
 				`x.yaml:3:45: sources.s.files.one_file_system: wants true or false`,
+				`x.yaml:5:3: plans.p.repository: missing; name where the backups go`,
+				`x.yaml:5:3: plans.p.sources: missing; name what the plan protects, such as sources: [www]`,
 				`x.yaml:5:22: plans.p.keep.last: count "many": a count is 0 or more, or "unlimited"`,
 				`x.yaml:5:49: plans.p.objectives.rpo: "soon" is no duration: write it like 15m, 1h30m or 35d`,
 				`x.yaml:5:66: plans.p.notify[0]: wants a text`,
@@ -209,7 +211,7 @@ func TestProblems(t *testing.T) {
 			[]string{
 				"x.yaml:2:20: sources.a.postgres.dsn: holds a password; take it out and write password: { file: /etc/holdfast/shop.password } beside it",
 				"x.yaml:3:20: sources.b.postgres.dsn: holds a password; take it out and write password: { file: /etc/holdfast/shop.password } beside it",
-				`x.yaml:3:49: sources.b.postgres.method: "magic" is not known here; write one of physical, dump`,
+				`x.yaml:3:57: sources.b.postgres.method: "magic" is not known here; write one of physical, dump`,
 			},
 		},
 		{

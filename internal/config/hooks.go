@@ -20,8 +20,7 @@ type Hook struct {
 	// Command is a program, by its whole path, and its arguments. No shell
 	// reads it.
 	Command []string `yaml:"command,flow"`
-	// Timeout is how long it may run. Then it is ended, and
-	// has failed.
+	// Timeout is how long it may run. Then it is ended, and has failed.
 	Timeout Duration `yaml:"timeout,omitempty" default:"10m"`
 	// Env are environment variables to set. They are no place for secrets.
 	Env map[string]string `yaml:"env,omitempty"`

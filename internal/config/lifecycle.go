@@ -10,8 +10,11 @@ import (
 // Immutable says how the objects of a repository are locked:
 // { mode: governance, for: 35d }.
 type Immutable struct {
-	Mode string   `yaml:"mode"`
-	For  Duration `yaml:"for"`
+	// Mode is governance, which who has the permission can end early, or
+	// compliance, which nobody can.
+	Mode string `yaml:"mode"`
+	// For is how long each object is locked.
+	For Duration `yaml:"for"`
 	// Confirm repeats For where a slip could not be undone: compliance for
 	// more than 90 days.
 	Confirm Duration `yaml:"confirm,omitempty"`

@@ -8,9 +8,10 @@ import (
 
 // Limits bound what a run may use. 0 sets no bound.
 type Limits struct {
-	// Upload and Download are bytes per second, such as 10M.
-	Upload   size.Bytes `yaml:"upload,omitempty"`
-	Download size.Bytes `yaml:"download,omitempty"`
+	// Upload and Download are how much may be sent and received in a second,
+	// such as 10M; a number alone is KiB.
+	Upload   size.Rate `yaml:"upload,omitempty"`
+	Download size.Rate `yaml:"download,omitempty"`
 	// Nice is the priority of a run for the processor, from 0, the usual one,
 	// to 19, the last.
 	Nice int `yaml:"nice,omitempty"`

@@ -40,8 +40,8 @@ type loaded struct {
 }
 
 // load reads and checks a configuration: first the syntax of all files, then
-// that they fit together, then keys and kinds of values, then what they mean.
-// A later step runs only when those before found nothing.
+// that they fit together, then keys and kinds of values together with what
+// they mean. A later step runs only when those before found nothing.
 func load(from reader, path string, data []byte) (*loaded, Problems) {
 	g := gather(from, path, data)
 	l := &loaded{files: g}
@@ -52,14 +52,12 @@ func load(from reader, path string, data []byte) (*loaded, Problems) {
 	if len(problems) > 0 {
 		return l, g.ordered(problems)
 	}
-	if l.config, l.at, problems = decodeTree(applyDefaults(root), false); len(problems) > 0 {
-		return l, g.ordered(problems)
-	}
+	l.config, l.at, problems = decodeTree(applyDefaults(root), false)
 	l.config.Path = path
 	for _, f := range g.files {
 		l.config.Files = append(l.config.Files, f.path)
 	}
-	if problems = l.config.validate(l.at); len(problems) > 0 {
+	if problems = append(problems, unrelated(l.config.validate(l.at), problems)...); len(problems) > 0 {
 		return l, g.ordered(problems)
 	}
 	fill(l.config)

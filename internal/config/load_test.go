@@ -200,6 +200,7 @@ plans:
   q: { sources: [s] }
 `}.load()
 	want := `/etc/holdfast.yaml:2:20: defaults.plans.jitter: "soon" is no duration: write it like 15m, 1h30m or 35d
+/etc/holdfast.yaml:2:26: defaults.plans.repository: there is no repository named "nowhere"
 /etc/holdfast.yaml:2:47: defaults.plans.whatever: unknown key; ` + suggest("whatever", activeKeys(fieldsOf(defaultable["plans"])))
 	if got := problems.Error(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
@@ -214,5 +215,58 @@ plans:
 	want = `/etc/holdfast.yaml:2:12: defaults.plans.repository: there is no repository named "nowhere"`
 	if got := problems.Error(); got != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestSettings(t *testing.T) {
+	l, problems := files{
+		mainFile: strings.Replace(withDefaults, "defaults:", "include: [/b]\ndefaults:", 1),
+		"/b":     "plans:\n  z: { sources: [s], copies: [o, { to: r2 }], hooks: { before: [{ command: [/x, y] }] } }\nrepositories: { r2: { url: /2, password: { command: [pass, hunter2] } } }\n",
+	}.load()
+	if len(problems) > 0 {
+		t.Fatal(problems)
+	}
+	var got []string
+	for _, s := range (&Inspection{l.config, l.at}).Settings("z") {
+		got = append(got, s.Key+" = "+s.Value+" | "+s.SetBy())
+	}
+	want := []string{
+		`plans.z.sources = [s] | /b:2`,
+		`plans.z.repository = r | /etc/holdfast.yaml:8 (defaults.plans.repository)`,
+		`plans.z.copies[0].to = o | /b:2`,
+		`plans.z.copies[1].to = r2 | /b:2`,
+		`plans.z.keep.daily = 7 | /etc/holdfast.yaml:9 (defaults.plans.keep.daily)`,
+		`plans.z.restore_test.schedule = @weekly | /etc/holdfast.yaml:10 (defaults.plans.restore_test.schedule)`,
+		`plans.z.restore_test.limits.retries.attempts = 3 | built in`,
+		`plans.z.restore_test.limits.retries.backoff = 1m | built in`,
+		`plans.z.notify = [ops] | /etc/holdfast.yaml:12 (defaults.plans.notify)`,
+		`plans.z.hooks.before[0].command = [/x, y] | /b:2`,
+		`plans.z.hooks.before[0].timeout = 10m | built in`,
+		`plans.z.limits.nice = 10 | /etc/holdfast.yaml:11 (defaults.plans.limits.nice)`,
+		`plans.z.limits.retries.attempts = 5 | /etc/holdfast.yaml:11 (defaults.plans.limits.retries.attempts)`,
+		`plans.z.limits.retries.backoff = 1m | built in`,
+		`plans.z.anomaly.runs = 30 | built in`,
+		`plans.z.anomaly.deviations = 6 | built in`,
+		`plans.z.anomaly.signals = 2 | built in`,
+		`sources.s.files.paths = [/s] | /etc/holdfast.yaml:17`,
+		`sources.s.files.exclude = [*.tmp] | /etc/holdfast.yaml:5 (defaults.sources.files.exclude)`,
+		`sources.s.files.exclude_caches = false | /etc/holdfast.yaml:17`,
+		`repositories.r.url = /r | /etc/holdfast.yaml:14`,
+		`repositories.r.password = secret in file /pw | /etc/holdfast.yaml:3 (defaults.repositories.password)`,
+		`repositories.r.options.a = 1 | /etc/holdfast.yaml:3 (defaults.repositories.options.a)`,
+		`repositories.r.options.b = 2 | /etc/holdfast.yaml:3 (defaults.repositories.options.b)`,
+		`repositories.o.url = /o | /etc/holdfast.yaml:15`,
+		`repositories.o.password = secret in environment variable P | /etc/holdfast.yaml:15`,
+		`repositories.o.options.a = 1 | /etc/holdfast.yaml:3 (defaults.repositories.options.a)`,
+		`repositories.o.options.b = 3 | /etc/holdfast.yaml:15`,
+		`repositories.r2.url = /2 | /b:3`,
+		`repositories.r2.password = secret in command pass | /b:3`,
+		`repositories.r2.options.a = 1 | /etc/holdfast.yaml:3 (defaults.repositories.options.a)`,
+		`repositories.r2.options.b = 2 | /etc/holdfast.yaml:3 (defaults.repositories.options.b)`,
+		`notify.ops.url = secret in environment variable N | /etc/holdfast.yaml:22`,
+		`notify.ops.min_severity = warning | built in`,
+	}
+	if g, w := strings.Join(got, "\n"), strings.Join(want, "\n"); g != w {
+		t.Errorf("got\n%s\nwant\n%s", g, w)
 	}
 }

@@ -9,16 +9,23 @@ import (
 // Plan says what to protect, where to, when, for how long, and what it
 // promises.
 type Plan struct {
-	Sources    []string `yaml:"sources,flow"`
-	Repository string   `yaml:"repository"`
-	Copies     []Copy   `yaml:"copies,omitempty"`
-	Schedule   Schedule `yaml:"schedule,omitempty,flow" config:"whole"`
+	// Sources names what is protected.
+	Sources []string `yaml:"sources,flow"`
+	// Repository names where the backups go.
+	Repository string `yaml:"repository"`
+	// Copies are further repositories that get the same snapshots and log. The
+	// name of one alone is short for { to: name }.
+	Copies []Copy `yaml:"copies,omitempty"`
+	// Schedule says when to back up.
+	Schedule Schedule `yaml:"schedule,omitempty,flow" config:"whole"`
 	// Keep says which snapshots stay; without it all of them do.
 	Keep retention.Policy `yaml:"keep,omitempty,flow" config:"whole"`
 	// Objectives are the RPO and RTO promised.
-	Objectives  Objectives   `yaml:"objectives,omitempty,flow"`
+	Objectives Objectives `yaml:"objectives,omitempty,flow"`
+	// RestoreTest says when a restore is tried, and what must hold after it.
 	RestoreTest *RestoreTest `yaml:"restore_test,omitempty"`
-	WAL         *WAL         `yaml:"wal,omitempty,flow"`
+	// WAL says when the log of the plan's PostgreSQL sources counts as archived.
+	WAL *WAL `yaml:"wal,omitempty,flow"`
 	// Notify names channels.
 	Notify []string `yaml:"notify,omitempty,flow"`
 
@@ -55,24 +62,32 @@ type Plan struct {
 
 // Schedule holds a cron expression for each type of backup.
 type Schedule struct {
-	Full         string `yaml:"full,omitempty" format:"cron"`
-	Incremental  string `yaml:"incremental,omitempty" format:"cron"`
+	// Full reads everything and trusts no earlier state.
+	Full string `yaml:"full,omitempty" format:"cron"`
+	// Incremental is relative to the newest snapshot.
+	Incremental string `yaml:"incremental,omitempty" format:"cron"`
+	// Differential is relative to the newest full.
 	Differential string `yaml:"differential,omitempty" format:"cron"`
 	Snapshot     string `yaml:"snapshot,omitempty" config:"later"`
 }
 
 // Objectives are what a plan promises; 0 promises nothing.
 type Objectives struct {
+	// RPO is how much recent work may be lost.
 	RPO Duration `yaml:"rpo,omitempty"`
+	// RTO is how long a restore may take.
 	RTO Duration `yaml:"rto,omitempty"`
 }
 
 // Copy is a second repository for a plan's snapshots. A name alone is short
 // for { to: name }.
 type Copy struct {
-	To       string           `yaml:"to"`
-	Keep     retention.Policy `yaml:"keep,omitempty,flow"`
-	Schedule string           `yaml:"schedule,omitempty" format:"cron"`
+	// To names the repository.
+	To string `yaml:"to"`
+	// Keep says which snapshots stay there; without it all of them do.
+	Keep retention.Policy `yaml:"keep,omitempty,flow"`
+	// Schedule says when to copy; without it each backup is copied at once.
+	Schedule string `yaml:"schedule,omitempty" format:"cron"`
 }
 
 func (c *Copy) setShort(name string) { *c = Copy{To: name} }

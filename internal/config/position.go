@@ -1,7 +1,5 @@
 package config
 
-import "strings"
-
 // position is where a value was set: a place, and the key that is written
 // there, which for a default is another one.
 type position struct {
@@ -20,7 +18,7 @@ func (p positions) of(key string) position {
 			at.written += key[len(parent):]
 			return at
 		}
-		parent = parent[:max(0, strings.LastIndexAny(parent, ".["))]
+		parent = parentKey(parent)
 	}
 	return position{written: key}
 }

@@ -18,32 +18,32 @@ type Postgres struct {
 	// are used.
 	Password secret.Ref `yaml:"password,omitempty,flow"`
 	// Method is physical (base backups, the default) or dump.
-	Method string `yaml:"method,omitempty"`
+	Method string `yaml:"method,omitempty" enum:"physical,dump"`
 	// Databases are those to dump; none means all.
 	Databases []string `yaml:"databases,omitempty,flow"`
 	// Format is how databases are dumped: custom, streamed to the repository
 	// (the default), or directory, by Jobs at once, which takes scratch space
 	// for one database.
-	Format string `yaml:"format,omitempty"`
+	Format string `yaml:"format,omitempty" enum:"custom,directory"`
 	Jobs   int    `yaml:"jobs,omitempty"`
 	// RowCounts tells which tables have their rows counted for restore tests
 	// to compare with: auto (base backups count those of up to 1 GiB in up to
 	// a minute, dumps all; the default), all, or none.
-	RowCounts string `yaml:"row_counts,omitempty"`
+	RowCounts string `yaml:"row_counts,omitempty" enum:"auto,all,none"`
 	// BinDir is the folder of PostgreSQL's client programs, if they are not
 	// where packages put them.
 	BinDir string `yaml:"bin_dir,omitempty"`
 	// DataDirectory is where the cluster lies, when this host is its own:
 	// base backups then read it directly.
 	DataDirectory string `yaml:"data_directory,omitempty"`
-	// FullEvery makes every so manieth base backup read everything, whatever
+	// FullEvery makes one base backup in so many read everything, whatever
 	// type is asked for; 7 if it is not set.
 	FullEvery int `yaml:"full_every,omitempty"`
-	// Rate limits how many bytes per second base backups read, such as 50MiB.
+	// Rate limits how many bytes per second base backups read, such as 50M.
 	Rate size.Rate `yaml:"rate,omitempty"`
 	// WAL is how the log comes: stream (holdfast wal receive), push (by
 	// archive_command), both, or none.
-	WAL string `yaml:"wal,omitempty"`
+	WAL string `yaml:"wal,omitempty" enum:"stream,push,both,none"`
 	// Slot is the replication slot of the receiver; "holdfast_" and the name
 	// of the source if empty.
 	Slot string `yaml:"slot,omitempty"`
@@ -80,9 +80,6 @@ func (p Postgres) check(k *checker) {
 	if !p.Password.IsZero() {
 		checkSecret(k.key("password"), p.Password)
 	}
-	checkOneOf(k.key("method"), p.Method, MethodPhysical, MethodDump)
-	checkOneOf(k.key("format"), p.Format, FormatCustom, FormatDirectory)
-	checkOneOf(k.key("row_counts"), p.RowCounts, RowCountsAuto, RowCountsAll, RowCountsNone)
 	if p.Jobs < 0 || p.Jobs > maxDumpJobs {
 		k.key("jobs").report("is not from 1 to 64", "write how many tables to dump at once, such as 4")
 	}
@@ -92,7 +89,6 @@ func (p Postgres) check(k *checker) {
 	if p.Method != MethodDump && p.Format != "" {
 		k.key("format").report("base backups have no format", "remove it, or use method: dump")
 	}
-	checkOneOf(k.key("wal"), p.WAL, "stream", "push", "both", "none")
 	if p.DataDirectory != "" && !filepath.IsAbs(p.DataDirectory) {
 		k.key("data_directory").report("not an absolute path", "write the whole path, from / on")
 	}
@@ -121,12 +117,6 @@ func hasPassword(dsn string) bool {
 		return inUser || u.Query().Has("password")
 	}
 	return slices.ContainsFunc(strings.Fields(dsn), func(field string) bool { return strings.HasPrefix(field, "password") })
-}
-
-func checkOneOf(k *checker, value string, allowed ...string) {
-	if value != "" && !slices.Contains(allowed, value) {
-		k.report(quote(value)+" is not known here", "write one of "+strings.Join(allowed, ", "))
-	}
 }
 
 // Log says with which keys the log archive of a repository is written and

@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
@@ -60,3 +61,23 @@ func (ps Problems) in(path string) Problems {
 	}
 	return ps
 }
+
+// unrelated returns those of found that do not follow from others: a key that
+// could not be read may be what another one in the same mapping lacks.
+func unrelated(found, others Problems) Problems {
+	wrong, incomplete := map[string]bool{}, map[string]bool{}
+	for _, p := range others {
+		wrong[p.Key], incomplete[parentKey(p.Key)] = true, true
+	}
+	return slices.DeleteFunc(found, func(p Problem) bool {
+		for key := p.Key; key != ""; key = parentKey(key) {
+			if wrong[key] {
+				return true
+			}
+		}
+		return incomplete[p.Key] || p.Text == missing && incomplete[parentKey(p.Key)]
+	})
+}
+
+// parentKey is the mapping or the list that a key is in.
+func parentKey(key string) string { return key[:max(0, strings.LastIndexAny(key, ".["))] }

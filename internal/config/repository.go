@@ -13,8 +13,9 @@ type Repository struct {
 	URL string `yaml:"url"`
 	// Media and Site say what a copy here is independent of: the kind of
 	// medium (disk, object, tape) and the failure domain.
-	Media    string     `yaml:"media,omitempty"`
-	Site     string     `yaml:"site,omitempty"`
+	Media string `yaml:"media,omitempty"`
+	Site  string `yaml:"site,omitempty"`
+	// Password opens it.
 	Password secret.Ref `yaml:"password,flow"`
 	// Options are settings of the kind of place, such as the region of a
 	// bucket. They are no place for secrets.

@@ -122,7 +122,7 @@ func TestWrongServiceKeys(t *testing.T) {
 		{`[/bin/freeze, --all]`, `[freeze, --all]`, `37:28: plans.shop.hooks.before[0].command[0]: the service has no search path of its own; write the whole path of the program, from / on`},
 		{`[/bin/freeze, --all]`, `[]`, `37:18: plans.shop.hooks.before[0].command: missing; such as [/usr/local/bin/freeze, --all]`},
 		{`[/bin/freeze, --all]`, `/bin/freeze --all`, `37:27: plans.shop.hooks.before[0].command: wants a list; write it as [a, b]`},
-		{`upload: 10M, download: 20M, nice: 10`, `upload: 10Mbit, download: 20M, nice: 10`, `40:23: plans.shop.limits.upload: size "10Mbit": want a number such as 512, 64K, 20M, 5G or 1T`},
+		{`upload: 10M, download: 20M, nice: 10`, `upload: 10Mbit, download: 20M, nice: 10`, `40:23: plans.shop.limits.upload: rate "10Mbit": want KiB per second, or a number such as 512K or 10M`},
 		{`nice: 10, memory`, `nice: 20, memory`, `40:43: plans.shop.limits.nice: 20 is out of range; write a number from 0 to 19`},
 		{`memory: 1G`, `memory: 1M`, `40:53: plans.shop.limits.memory: a run does not work with less than 64M`},
 		{`attempts: 4`, `attempts: 100`, `40:89: plans.shop.limits.retries.attempts: 100 is out of range; write a number from 1 to 20`},

@@ -8,7 +8,9 @@ import (
 
 // Source is something to protect. Exactly one kind is set.
 type Source struct {
-	Files    *Files    `yaml:"files,omitempty"`
+	// Files is a source made of files and folders of this machine.
+	Files *Files `yaml:"files,omitempty"`
+	// Postgres is a PostgreSQL cluster.
 	Postgres *Postgres `yaml:"postgres,omitempty"`
 
 	MySQL      any `yaml:"mysql,omitempty"      config:"later"`

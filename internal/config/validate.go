@@ -68,10 +68,13 @@ func (k *checker) report(text, fix string) {
 	}
 }
 
+// missing is the text of a problem with a key that is not there.
+const missing = "missing"
+
 // require reports a key that is missing.
 func (k *checker) require(present bool, fix string) {
 	if !present {
-		k.report("missing", fix)
+		k.report(missing, fix)
 	}
 }
 

@@ -26,6 +26,9 @@ func (c *Config) warnOfSecrets(root *checker) {
 	for _, name := range sortedNames(c.Repositories) {
 		k, r := root.key("repositories").key(name), c.Repositories[name]
 		warnOfSecret(k.key("password"), r.Password)
+		if withoutSecrets("", r.URL) != r.URL {
+			k.key("url").report("holds a password, and everybody who reads this file reads it", "set HOLDFAST_REST_USERNAME and HOLDFAST_REST_PASSWORD instead")
+		}
 		if r.Log != nil {
 			warnOfSecret(k.key("log").key("signing_key"), r.Log.SigningKey)
 			warnOfSecret(k.key("log").key("identity"), r.Log.Identity)
@@ -60,12 +63,17 @@ func warnOfSecret(k *checker, ref secret.Ref) {
 // secretNames are parts of names that variables with secrets have.
 var secretNames = [...]string{"PASSWORD", "PASSWD", "SECRET", "TOKEN", "PASSPHRASE", "PRIVATE_KEY", "API_KEY"}
 
+// looksSecret tells whether a variable has the name of a secret.
+func looksSecret(variable string) bool {
+	variable = strings.ToUpper(variable)
+	return slices.ContainsFunc(secretNames[:], func(part string) bool { return strings.Contains(variable, part) })
+}
+
 func (h Hooks) warn(k *checker) {
 	for name, hooks := range map[string][]Hook{"before": h.Before, "after": h.After, "on_error": h.OnError} {
 		for i, hook := range hooks {
 			for variable := range hook.Env {
-				holds := func(part string) bool { return strings.Contains(strings.ToUpper(variable), part) }
-				if slices.ContainsFunc(secretNames[:], holds) {
+				if looksSecret(variable) {
 					k.key(name).item(i).key("env").key(variable).report("looks like a secret, and everybody who reads this file reads it",
 						"let the command read it from a file")
 				}

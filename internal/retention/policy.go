@@ -30,23 +30,33 @@ import (
 	"strings"
 )
 
-// Policy says what to keep. The zero policy keeps nothing: see Empty. It is
-// part of the configuration as it stands ("keep: { within: 30d, weekly: 8 }").
+// Policy says what to keep, such as { within: 30d, weekly: 8 }: everything that
+// one of its rules is for.
+//
+// The zero policy keeps nothing: see Empty. It is part of the configuration as
+// it stands.
 type Policy struct {
-	Last    Count `yaml:"last,omitempty" json:"last,omitempty"`
+	// Last is how many of the newest stay.
+	Last Count `yaml:"last,omitempty" json:"last,omitempty"`
+	// Hourly, Daily and so on are for how many hours, days, weeks, months and
+	// years with snapshots the newest of each stays.
 	Hourly  Count `yaml:"hourly,omitempty" json:"hourly,omitempty"`
 	Daily   Count `yaml:"daily,omitempty" json:"daily,omitempty"`
 	Weekly  Count `yaml:"weekly,omitempty" json:"weekly,omitempty"`
 	Monthly Count `yaml:"monthly,omitempty" json:"monthly,omitempty"`
 	Yearly  Count `yaml:"yearly,omitempty" json:"yearly,omitempty"`
 
-	Within        Duration `yaml:"within,omitempty" json:"within,omitzero"`
+	// Within keeps all that are at most this much older than the newest.
+	Within Duration `yaml:"within,omitempty" json:"within,omitzero"`
+	// WithinHourly, WithinDaily and so on keep the newest of each hour, day and
+	// so on within this much of the newest.
 	WithinHourly  Duration `yaml:"within_hourly,omitempty" json:"within_hourly,omitzero"`
 	WithinDaily   Duration `yaml:"within_daily,omitempty" json:"within_daily,omitzero"`
 	WithinWeekly  Duration `yaml:"within_weekly,omitempty" json:"within_weekly,omitzero"`
 	WithinMonthly Duration `yaml:"within_monthly,omitempty" json:"within_monthly,omitzero"`
 	WithinYearly  Duration `yaml:"within_yearly,omitempty" json:"within_yearly,omitzero"`
 
+	// Tags keeps those that have all tags of one of these.
 	Tags []TagList `yaml:"tags,omitempty" json:"tags,omitempty"`
 }
 
