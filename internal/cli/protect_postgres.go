@@ -74,7 +74,7 @@ func (p *protection) runPostgres(ctx context.Context, password string) error {
 		return fmt.Errorf("back up: %w", err)
 	}
 	log := walFlags{plan: p.setup.Plan, source: p.setup.Source}
-	if err := p.withConfig(p.setup.ConfigPath).runVerify(ctx, &verifyFlags{log: log, scratch: p.flags.scratch, user: "postgres"}); err != nil {
+	if err := p.withConfig(p.setup.ConfigPath).runVerify(ctx, &verifyFlags{plan: log.plan, source: log.source, point: pointNewest, from: cfg.Plans[p.setup.Plan].Repository, scratch: p.flags.scratch, user: "postgres"}); err != nil {
 		return err
 	}
 	p.ui.infof("\n%s is protected in %s, by plan %s of %s.\nRecovery kit: %s (print it: it says how to get everything back without this machine)",

@@ -27,6 +27,10 @@ type Server struct {
 	Log string
 	// Env is added to its environment, which restore_command inherits.
 	Env []string
+	// Apart gives it and the programs beside it a network of their own, which
+	// leads nowhere, where CanBeApart says that this works. Its sockets in the
+	// file system are reached all the same.
+	Apart bool
 }
 
 // maxLogTail is how much of the log an error shows.
@@ -166,6 +170,9 @@ func (s *Server) run(ctx context.Context, program string, args ...string) ([]byt
 	cmd.Env = append(os.Environ(), append([]string{"LC_ALL=C"}, s.Env...)...)
 	if err := runAsOwner(cmd, s.Data); err != nil {
 		return nil, err
+	}
+	if s.Apart {
+		keepApart(cmd)
 	}
 	// A file, not a pipe: the server inherits it, and would keep a pipe open.
 	out, err := os.CreateTemp("", "holdfast-postgres-")

@@ -1,0 +1,383 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"runtime"
+	"slices"
+	"time"
+
+	"holdfast/internal/config"
+	"holdfast/internal/evidence"
+	"holdfast/internal/verify/restoretest"
+	"holdfast/repository"
+	"holdfast/repository/id"
+	"holdfast/repository/snapshot"
+)
+
+// verifyRun tests the sources of a plan.
+type verifyRun struct {
+	*command
+	f        *verifyFlags
+	cfg      *config.Config
+	planName string
+	plan     config.Plan
+	point    testPoint
+	// target is what is known of the place to restore to, limits included.
+	target evidence.Target
+}
+
+// settings are those of the plan's restore tests.
+func (v *verifyRun) settings() config.RestoreTest {
+	if v.plan.RestoreTest == nil {
+		return config.RestoreTest{}
+	}
+	return *v.plan.RestoreTest
+}
+
+// limit applies the limits of the plan's restore tests to this process.
+func (v *verifyRun) limit() error {
+	l := v.settings().Limits
+	if l.Download > 0 && v.global.limitDownload == 0 {
+		v.global.limitDownload = int(l.Download >> 10)
+	}
+	v.target.System = runtime.GOOS + "/" + runtime.GOARCH
+	return restoretest.Limits{Nice: l.Nice, Memory: int64(l.Memory)}.Apply(&v.target) //nolint:gosec // no machine has as much
+}
+
+// The kinds of sources, as a record names them.
+const (
+	kindFiles    = "files"
+	kindPostgres = "postgres"
+	kindDump     = "dump"
+)
+
+func kindOf(s config.Source) string {
+	switch {
+	case s.Postgres != nil && s.Postgres.Method == config.MethodDump:
+		return kindDump
+	case s.Postgres != nil:
+		return kindPostgres
+	}
+	return kindFiles
+}
+
+// restoreTest is the test of one source.
+type restoreTest struct {
+	*verifyRun
+	name    string
+	kind    string
+	source  config.Source
+	from    logRepository
+	point   testPoint
+	test    *restoretest.Test
+	scratch *restoretest.Scratch
+	sandbox restoretest.Sandbox
+	// message is what is told at the end.
+	message verifyMessage
+}
+
+// errNotJudged marks what kept a test from being carried out, and says nothing
+// of the backup.
+var errNotJudged = errors.New("the restore test could not be carried out")
+
+func notJudged(err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%w: %w", errNotJudged, err)
+}
+
+// test tests one source and keeps the record of it.
+func (v *verifyRun) test(ctx context.Context, source string) error {
+	from, point, err := v.next(ctx, source)
+	if err != nil {
+		return err
+	}
+	t := &restoreTest{
+		verifyRun: v, name: source, source: v.cfg.Sources[source], from: v.logRepository(v.cfg, from), point: point,
+	}
+	t.kind = kindOf(t.source)
+	t.test = restoretest.Begin(evidence.RestoreTest{
+		Plan: v.planName, Source: source, SourceKind: t.kind, Settings: v.settingsHash(), Target: v.target,
+		From:  evidence.Place{Name: from, Location: t.from.url},
+		Point: evidence.TestPoint{Asked: point.asked},
+		RTO:   evidence.Time{Promised: time.Duration(v.plan.Objectives.RTO).Seconds()},
+		RPO:   evidence.Time{Promised: time.Duration(v.plan.Objectives.RPO).Seconds()},
+	})
+	t.test.Versions["holdfast"] = Version
+	if point.asked == pointRandom {
+		t.test.Point.Seed = point.seed
+	}
+	v.ui.infof("restore test of %s: the %s point in %s", source, point.asked, from)
+	r, err := t.openFrom(ctx)
+	if err == nil {
+		t.test.From.Repository, t.test.From.Location = r.ID(), r.Location()
+		err = t.locked(ctx, r, repository.Shared, func(ctx context.Context, r *repository.Repository) error { return t.run(ctx, r) })
+	}
+	return t.end(ctx, r, err)
+}
+
+// openFrom opens the repository to restore from, and nothing else: what its
+// copies or the cache have proves nothing of it.
+func (t *restoreTest) openFrom(ctx context.Context) (*repository.Repository, error) {
+	alone := *t.command
+	alone.global.noCache = true
+	alone.global.noFallback = true
+	if len(t.plan.Copies) > 0 {
+		alone.global.patience = fallbackPatience
+	}
+	return alone.openPlace(ctx, t.from.place)
+}
+
+// run restores to a place apart, and removes what came back.
+func (t *restoreTest) run(ctx context.Context, r *repository.Repository) error {
+	snapshots, err := t.loadAll(ctx, r)
+	if err != nil {
+		return err
+	}
+	var own []*snapshot.Snapshot
+	for _, s := range snapshotsOf(t.cfg, t.planName, snapshots) {
+		if name, _ := sourceOf(t.cfg, t.planName, s); name == t.name {
+			own = append(own, s)
+		}
+	}
+	own = snapshot.Sorted(own)
+	t.scratch, err = restoretest.NewScratch(firstOf(t.f.scratch, t.settings().Scratch))
+	if err != nil {
+		return notJudged(err)
+	}
+	t.test.Target.Folder = t.scratch.Path()
+	t.sandbox = restoretest.Sandbox{Scratch: t.scratch.Path(), Memory: int64(t.settings().Limits.Memory)} //nolint:gosec // no machine has as much
+	if t.sandbox.Program, err = os.Executable(); err != nil {
+		return notJudged(fmt.Errorf("find this program: %w", err))
+	}
+	if slices.ContainsFunc(t.checks(), func(c config.Check) bool { return len(c.Command) > 0 }) {
+		t.sandbox.Describe(&t.test.Target)
+	}
+	switch t.kind {
+	case kindFiles:
+		t.test.Target.Isolation = append(t.test.Target.Isolation, "restored below the scratch folder only; no link is followed out of it")
+		err = t.files(ctx, r, own)
+	case kindDump:
+		err = t.dumps(ctx, r, own)
+	default:
+		err = t.cluster(ctx, r)
+	}
+	if rerr := t.scratch.Remove(); rerr != nil {
+		t.test.Cleanup.Error = rerr.Error()
+		return errors.Join(err, rerr)
+	}
+	t.test.Cleanup = evidence.Cleanup{Done: true, Time: time.Now().UTC().Truncate(time.Millisecond)}
+	return err
+}
+
+// take notes which snapshot is restored.
+func (t *restoreTest) take(s *snapshot.Snapshot) {
+	t.test.Point.Snapshot, t.test.Point.Time = s.ID.String(), s.Time.UTC()
+}
+
+// end comes to a verdict, keeps the evidence and tells.
+func (t *restoreTest) end(ctx context.Context, r *repository.Repository, err error) error {
+	var locked *repository.LockedError
+	if ctx.Err() != nil || errors.As(err, &locked) { // nothing was found out
+		return errors.Join(err, closed(r))
+	}
+	if t.scratch == nil { // nothing was restored
+		t.test.Cleanup.Done = true
+	}
+	t.test.End(ctx, err)
+	if errors.Is(err, errNotJudged) {
+		t.test.Verdict = evidence.NotJudged
+	}
+	m := &t.message
+	m.Evidence, m.EvidenceIn = t.keep(ctx, r)
+	m.MessageType, m.Plan, m.Source, m.From, m.Point = "restore_test", t.planName, t.name, t.from.name, t.point.asked
+	m.Snapshot, m.Good, m.Verdict = t.test.Point.Snapshot, t.test.Good(), t.test.Verdict
+	m.Findings, m.Checks = append([]string{}, t.test.Findings...), t.test.Checks
+	m.Files, m.Bytes = t.test.Files, t.test.Bytes
+	m.Phases = make(map[string]float64)
+	for _, step := range t.test.Steps {
+		m.Phases[step.Name] += step.Seconds
+	}
+	m.RTO, m.RPO, m.PromisedRTO, m.PromisedRPO = t.test.RTO.Measured, t.test.RPO.Measured, t.test.RTO.Promised, t.test.RPO.Promised
+	t.tell(m)
+	return errors.Join(t.verdict(err), closed(r))
+}
+
+// verdict is the error that a test ends with.
+func (t *restoreTest) verdict(err error) error {
+	switch {
+	case t.test.Good():
+		return nil
+	case err != nil && t.test.Problems == 1: // with its exit code
+		return fmt.Errorf("the restore test FAILED: %w", err)
+	}
+	const shown = 3
+	list := t.test.Findings[:min(shown, len(t.test.Findings))]
+	text := ""
+	for _, finding := range list {
+		text += "; " + printable(finding)
+	}
+	if more := t.test.Problems - len(list); more > 0 {
+		text += fmt.Sprintf("; and %d more", more)
+	}
+	return fmt.Errorf("the restore test FAILED: %s", text[len("; "):])
+}
+
+func closed(r *repository.Repository) error {
+	if r == nil {
+		return nil
+	}
+	return r.Close()
+}
+
+// keep stores the evidence in the repository that was tested or, if that
+// cannot keep it, in another one of the plan.
+func (t *restoreTest) keep(ctx context.Context, r *repository.Repository) (key, in string) {
+	rec := t.test.Record()
+	if i, err := id.Parse(t.test.Point.Snapshot); err == nil {
+		rec.Snapshot = &i
+	}
+	if t.test.Verdict == evidence.NotJudged {
+		rec.Read = evidence.Trees
+	}
+	var errs []error
+	if r != nil {
+		key, err := t.saveEvidence(ctx, r, rec)
+		if err == nil {
+			return key, t.from.name
+		}
+		errs = append(errs, err)
+	}
+	for _, name := range t.repositories() {
+		if name == t.from.name {
+			continue
+		}
+		key, err := t.keepElsewhere(ctx, name, rec)
+		if err == nil {
+			return key, name
+		}
+		errs = append(errs, fmt.Errorf("repository %s: %w", name, err))
+	}
+	t.tellNoEvidence(errors.Join(errs...))
+	return "", ""
+}
+
+func (t *restoreTest) keepElsewhere(ctx context.Context, name string, rec evidence.Record) (key string, err error) {
+	hasty := *t.command
+	hasty.global.patience = fallbackPatience
+	r, err := hasty.openPlace(ctx, t.namedPlace(name, t.cfg.Repositories[name]))
+	if err != nil {
+		return "", err
+	}
+	key, err = t.saveEvidence(ctx, r, rec)
+	return key, errors.Join(err, r.Close())
+}
+
+// repositories are the plan's own and its copies.
+func (v *verifyRun) repositories() []string {
+	names := []string{v.plan.Repository}
+	for _, to := range v.plan.Copies {
+		names = append(names, to.To)
+	}
+	return names
+}
+
+// settingsHash tells one version of the plan from another.
+func (v *verifyRun) settingsHash() string {
+	text, err := json.Marshal(struct {
+		Plan    config.Plan
+		Sources map[string]config.Source
+	}{v.plan, v.cfg.Sources})
+	if err != nil {
+		return ""
+	}
+	sum := sha256.Sum256(text)
+	return hex.EncodeToString(sum[:])
+}
+
+// next returns where the next test of a source restores from, and which point:
+// what the flags say, or what comes after the last test.
+func (v *verifyRun) next(ctx context.Context, source string) (from string, point testPoint, err error) {
+	places, points := v.settings().From, v.settings().Points
+	if len(places) == 0 {
+		places = v.repositories()
+	}
+	if len(points) == 0 {
+		points = []string{pointNewest}
+	}
+	if v.f.from != "" && v.f.from != "rotate" {
+		if !slices.Contains(v.repositories(), v.f.from) {
+			return "", point, fmt.Errorf("plan %s has no repository %q; it has %v", v.planName, v.f.from, v.repositories())
+		}
+		places = []string{v.f.from}
+	}
+	if v.f.point != "" {
+		points = []string{v.f.point}
+	}
+	turn := 0
+	if len(places)*len(points) > 1 {
+		if turn, err = v.turn(ctx, source, places, points); err != nil {
+			return "", point, err
+		}
+	}
+	return places[turn%len(places)], testPoint{points[turn/len(places)], v.point.seed}, nil
+}
+
+// turn counts the combinations of places and points up to the one after that
+// of the last test, as the evidence has it: every place gets each point.
+func (v *verifyRun) turn(ctx context.Context, source string, places, points []string) (int, error) {
+	var last *evidence.Record
+	for _, name := range v.repositories() {
+		record, err := v.lastTest(ctx, name, source)
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		if err != nil { // its own test tells of it
+			continue
+		}
+		if record != nil && (last == nil || record.Time.After(last.Time)) {
+			last = record
+		}
+	}
+	if last == nil {
+		return 0, nil
+	}
+	place := slices.Index(places, last.RestoreTest.From.Name)
+	point := max(0, slices.Index(points, last.RestoreTest.Point.Asked))
+	return (point*len(places) + place + 1) % (len(places) * len(points)), nil
+}
+
+// testsRead bounds the records of restore tests that are read in one
+// repository: those of other sources are among them.
+const testsRead = 100
+
+// lastTest returns the newest record of a restore test of a source that a
+// repository keeps, nil for none.
+func (v *verifyRun) lastTest(ctx context.Context, name, source string) (found *evidence.Record, err error) {
+	hasty := *v.command
+	hasty.global.patience = fallbackPatience
+	r, err := hasty.openPlace(ctx, v.namedPlace(name, v.cfg.Repositories[name]))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { err = errors.Join(err, r.Close()) }()
+	err = evidence.Tests(ctx, r, testsRead, func(rec *evidence.Record) bool {
+		if t := rec.RestoreTest; t.Plan == v.planName && t.Source == source {
+			found = rec
+		}
+		return found == nil
+	})
+	return found, err
+}
+
+func checkOf(name, expected, actual string, good bool) evidence.TestCheck {
+	return evidence.TestCheck{Name: name, Expected: expected, Actual: cmp.Or(actual, "nothing"), Good: good}
+}
