@@ -16,7 +16,8 @@ import (
 )
 
 // Recorded is what a snapshot recorded of one of its folders, for sources that
-// tell by themselves what is unchanged since.
+// tell by themselves what is unchanged since. Its errors are source.ErrEarlier
+// when data are missing or damaged.
 type Recorded struct {
 	repo     *repository.Repository
 	fs       *snapfs.FS
@@ -28,7 +29,7 @@ type Recorded struct {
 func OpenRecorded(ctx context.Context, r *repository.Repository, s *snapshot.Snapshot, folder string) (*Recorded, error) {
 	f, err := snapfs.Open(ctx, r, s.Tree)
 	if err != nil {
-		return nil, err
+		return nil, unusable(err)
 	}
 	return &Recorded{repo: r, fs: f, folder: folder, snapshot: s}, nil
 }
@@ -51,11 +52,11 @@ func (r *Recorded) Folder(ctx context.Context, name string) (map[string]*tree.No
 		return nil, nil //nolint:nilnil // a nil map is an empty one
 	}
 	if err != nil {
-		return nil, err
+		return nil, unusable(err)
 	}
 	nodes, err := r.fs.ReadDir(ctx, node)
 	if err != nil {
-		return nil, err
+		return nil, unusable(err)
 	}
 	found := make(map[string]*tree.Node, len(nodes))
 	for k := range nodes {
@@ -79,9 +80,9 @@ func (r *Recorded) holds(n *tree.Node) bool {
 func (r *Recorded) Read(ctx context.Context, name string) ([]byte, error) {
 	node, err := r.fs.Lookup(ctx, path.Join(r.folder, name))
 	if err != nil {
-		return nil, err
+		return nil, unusable(err)
 	}
 	var content bytes.Buffer
 	err = r.fs.WriteFile(ctx, node, &content)
-	return content.Bytes(), err
+	return content.Bytes(), unusable(err)
 }

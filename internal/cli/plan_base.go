@@ -40,23 +40,9 @@ type baseRequest struct {
 // differs from the one asked for.
 func (p *planRun) beginBase(ctx context.Context, r *repository.Repository, b baseRequest) (src baseSource, why string, err error) {
 	if b.source.DataDirectory == "" {
-		return p.beginRemote(ctx, b)
+		return p.beginRemote(ctx, r, b)
 	}
 	return p.beginLocal(ctx, r, b)
-}
-
-// maxServerKB is the highest limit that a server takes, in KiB for each second;
-// above, there is none.
-const maxServerKB = 1 << 20
-
-func (p *planRun) beginRemote(ctx context.Context, b baseRequest) (src baseSource, why string, err error) {
-	o := postgres.Options{DSN: b.dsn, Root: b.name, Label: "holdfast " + p.name, WithWAL: b.withWAL, Warn: p.warnOf(b.name)}
-	if kb := int(b.source.Rate >> 10); kb <= maxServerKB {
-		o.MaxKBPerSecond = kb
-	}
-	b.options.Type = snapshot.Full // the server sends all there is
-	src, err = postgres.Start(ctx, o)
-	return src, "", err
 }
 
 func (p *planRun) warnOf(name string) func(message string) {

@@ -1,7 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"sync"
@@ -51,23 +53,36 @@ func (p *planRun) baseBackup(ctx context.Context, r *repository.Repository, name
 	if o.Type, err = backup.ParseType(p.kind); err != nil {
 		return err
 	}
-	src, why, err := p.beginBase(ctx, r, baseRequest{name: name, dsn: dsn, source: source, withWAL: len(archives) == 0, options: &o})
+	request := baseRequest{name: name, dsn: dsn, source: source, withWAL: len(archives) == 0, options: &o}
+	err = p.takeBase(ctx, r, request, archives, "")
+	var unusable unusableBasis
+	if errors.As(err, &unusable) && ctx.Err() == nil {
+		err = p.takeBase(ctx, r, request, archives, p.startOver(request, unusable))
+	}
+	return err
+}
+
+// takeBase takes a base backup. why is known beforehand if it is not of the
+// type that was asked for.
+func (p *planRun) takeBase(ctx context.Context, r *repository.Repository, b baseRequest, archives []*logarchive.Archive, why string) error {
+	o := b.options
+	src, told, err := p.beginBase(ctx, r, b)
 	if err != nil {
 		return err
 	}
 	defer src.Close() //nolint:errcheck // all of it was read
-	watch := p.startProgress("base backup of "+name, work{bytes: src.About().TotalBytes}, func() work {
+	watch := p.startProgress("base backup of "+b.name, work{bytes: src.About().TotalBytes}, func() work {
 		done := max(o.Progress.Bytes.Load(), o.Progress.BytesRead.Load()) // whole files, unchanged ones too; or parts of large ones
 		return work{items: o.Progress.Files(), bytes: done, errors: o.Progress.Errors.Load()}
 	})
-	receipt, err := backup.RunArrivals(ctx, r, p.countRows(src, name, dsn, source, len(archives) == 0), o, func(s *snapshot.Snapshot) error {
+	receipt, err := backup.RunArrivals(ctx, r, p.countRows(src, b.name, b.dsn, b.source, b.withWAL), *o, func(s *snapshot.Snapshot) error {
 		return p.complete(ctx, src.About(), archives, s)
 	})
 	watch.stop()
 	if err != nil {
-		return err
+		return buildOn(o.Parent, err)
 	}
-	receipt.Why = why
+	receipt.Why = cmp.Or(why, told)
 	p.reportBackup(receipt, o.Progress)
 	if src.About().Damaged {
 		return errIncomplete(fmt.Errorf("the server has damaged pages, each named above; snapshot %s has them as they are. Restore them from an earlier one, or with `pg_amcheck` find out what they held", receipt.Snapshot.ID.Short()))

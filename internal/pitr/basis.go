@@ -1,6 +1,7 @@
 package pitr
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"time"
@@ -50,7 +51,7 @@ func Basis(snapshots []*snapshot.Snapshot, b NewBackup) (basis *snapshot.Snapsho
 	}
 	for _, p := range slices.Backward(points) {
 		if p.Snapshot.Type() == snapshot.Full {
-			if why := b.mismatch(p); why != "" {
+			if why := cmp.Or(b.mismatch(p), damageOf(p)); why != "" {
 				return nil, why
 			}
 			return p.Snapshot, ""
@@ -75,8 +76,8 @@ func (b *NewBackup) doubts(points []Point, newest Point) string {
 			return fmt.Sprintf("the clock was set back once: snapshot %s is older than %s, but was taken later", p.Snapshot.ID.Short(), newest.Snapshot.ID.Short())
 		}
 	}
-	if what := newest.Snapshot.Damaged(); what != "" {
-		return fmt.Sprintf("snapshot %s has damaged %s", newest.Snapshot.ID.Short(), what)
+	if why := damageOf(newest); why != "" {
+		return why
 	}
 	if b.FullEvery > 0 && sinceFull(points)+1 >= b.FullEvery {
 		return fmt.Sprintf("every %d backups everything is read", b.FullEvery)
@@ -96,6 +97,14 @@ func (b *NewBackup) mismatch(p Point) string {
 		return fmt.Sprintf("the server is on timeline %d, and snapshot %s is of timeline %d", now.Timeline, short, p.Timeline)
 	case p.Start > now.Start:
 		return fmt.Sprintf("the server stands at %s, before %s where snapshot %s begins: it was set back", now.Start, p.Start, short)
+	}
+	return ""
+}
+
+// damageOf says what of an earlier backup is damaged, or "".
+func damageOf(p Point) string {
+	if what := p.Snapshot.Damaged(); what != "" {
+		return fmt.Sprintf("snapshot %s has damaged %s", p.Snapshot.ID.Short(), what)
 	}
 	return ""
 }

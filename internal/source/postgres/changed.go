@@ -13,7 +13,6 @@ import (
 
 	"github.com/jackc/pgx/v5/pgconn"
 
-	"holdfast/internal/source"
 	"holdfast/repository/tree"
 )
 
@@ -142,7 +141,7 @@ func (c *changes) readManifest(ctx context.Context, system, timeline string) (wh
 		return "the earlier backup has no manifest", nil
 	}
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", source.ErrEarlier, err)
+		return "", fmt.Errorf("read the manifest of the earlier backup: %w", err)
 	}
 	m, err := parseManifest(c.manifest)
 	if err != nil {
@@ -184,7 +183,7 @@ func (c *changes) file(ctx context.Context, name string) (*tree.Node, error) {
 	if c.nodes == nil || c.folder != folder {
 		nodes, err := c.earlier.Folder(ctx, strings.TrimSuffix(folder, "/"))
 		if err != nil {
-			return nil, fmt.Errorf("%w: %w", source.ErrEarlier, err)
+			return nil, fmt.Errorf("look for %s in the earlier backup: %w", name, err)
 		}
 		c.folder, c.nodes = folder, nodes
 	}
