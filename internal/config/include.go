@@ -31,6 +31,7 @@ type gatherer struct {
 	reader
 	files    []file
 	patterns []string // all that were followed
+	lacking  []string // what could not be read
 	problems Problems
 }
 
@@ -117,6 +118,7 @@ func (g *gatherer) include(path string, pattern *node, key string, via []string)
 	}
 	data, err := g.read(path)
 	if err != nil {
+		g.lacking = append(g.lacking, path)
 		g.report(pattern.at, key, withoutPrefix(err), "include files that are there and that the user of holdfast may read")
 		return
 	}

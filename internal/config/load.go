@@ -54,9 +54,7 @@ func load(from reader, path string, data []byte) (*loaded, Problems) {
 	}
 	l.config, l.at, problems = decodeTree(applyDefaults(root), false)
 	l.config.Path = path
-	for _, f := range g.files {
-		l.config.Files = append(l.config.Files, f.path)
-	}
+	l.config.Files = g.paths()
 	if problems = append(problems, unrelated(l.config.validate(l.at), problems)...); len(problems) > 0 {
 		return l, g.ordered(problems)
 	}
@@ -64,12 +62,14 @@ func load(from reader, path string, data []byte) (*loaded, Problems) {
 	return l, nil
 }
 
-func (g *gatherer) ordered(ps Problems) Problems {
+func (g *gatherer) ordered(ps Problems) Problems { return ordered(g.paths(), ps) }
+
+func (g *gatherer) paths() []string {
 	paths := make([]string, len(g.files))
 	for i, f := range g.files {
 		paths[i] = f.path
 	}
-	return ordered(paths, ps)
+	return paths
 }
 
 // ordered puts problems into the order of the files.
