@@ -14,7 +14,7 @@ import (
 
 func newCheck(c *command) *cobra.Command {
 	var o verify.Options
-	var withCache, includeCold bool
+	var withCache, includeCold, shared bool
 	cmd := &cobra.Command{
 		Use:   "check [flags]",
 		Short: "Prove that the repository is sound",
@@ -39,20 +39,21 @@ of file content in colder storage classes are left out, and that is said.`,
 			if !includeCold {
 				o.SkipCold = c.isColdClass()
 			}
-			return c.runCheck(cmd.Context(), o)
+			return c.runCheck(cmd.Context(), o, shared)
 		},
 	}
 	c.registerAsOf(cmd.Flags())
 	cmd.Flags().BoolVar(&o.ReadData, "read-data", false, "read all data")
 	cmd.Flags().Var(&o.Subset, "read-data-subset", "read a `subset` of the data: n/t, a percentage, or a size")
 	cmd.Flags().BoolVar(&includeCold, "include-cold", false, "read packs in colder storage classes too, for which services charge; those that must be thawed are never read")
+	cmd.Flags().BoolVar(&shared, "shared", false, "let others back up meanwhile; what they write is not checked")
 	cmd.Flags().BoolVar(&withCache, "with-cache", false, "accepted for restic's sake: check never trusts a cache")
 	return cmd
 }
 
-func (c *command) runCheck(ctx context.Context, o verify.Options) error {
+func (c *command) runCheck(ctx context.Context, o verify.Options, shared bool) error {
 	mode := repository.Exclusive
-	if c.global.noLock {
+	if shared || c.global.noLock {
 		mode = repository.Shared
 	}
 	return c.work(ctx, mode, func(ctx context.Context, r *repository.Repository) error {

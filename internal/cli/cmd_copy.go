@@ -35,7 +35,8 @@ func newCopy(c *command) *cobra.Command {
 		Long: `Copy the snapshots named or, without names, all that --host, --tag and --path
 choose, from the repository given by -r to each one given by --to. As in
 restic, --from-repo names the source instead, and then -r the destination.
---plan copies the snapshots of a plan to the copies it has in holdfast.yaml.
+--plan copies the snapshots of a plan to the copies it has in holdfast.yaml, or
+with --to to those of them that are named.
 
 Only what a destination lacks is read, once for all of them; it is decrypted and
 checked on the way. Snapshots that were copied before are skipped, and a copy

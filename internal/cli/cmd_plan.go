@@ -4,11 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
 
+	"holdfast/internal/app/service"
 	"holdfast/internal/config"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
@@ -22,7 +24,7 @@ func newPlan(c *command) *cobra.Command {
 for how long, and what it promises.`,
 		Example: "  holdfast plan list\n  holdfast plan run shop --type full",
 	}
-	cmd.AddCommand(newPlanList(c), newPlanRun(c))
+	cmd.AddCommand(newPlanList(c), newPlanRun(c), newPlanPause(c), newPlanResume(c))
 	return cmd
 }
 
@@ -103,7 +105,10 @@ With method: dump it becomes a folder of dumps instead, one for each database,
 and globals.sql for the roles and tablespaces; a pg_dump at least as new as the
 server is needed. If any of them fails there is no snapshot.
 
-A source that fails does not keep the others from being backed up.`,
+A source that fails does not keep the others from being backed up.
+
+The hooks of the plan run before and after it. While somebody else backs up the
+same plan, such as holdfast serve, this waits for as long as --retry-lock says.`,
 		Example: "  holdfast plan run shop\n  holdfast plan run shop --type full",
 		Args:    cobra.ExactArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
@@ -125,7 +130,7 @@ func (c *command) runPlan(ctx context.Context, name, kind string, noCopy bool) e
 		return fmt.Errorf("%s has no plan %q; it has %s", cfg.Path, name, strings.Join(sortedKeys(cfg.Plans), ", "))
 	}
 	run := &planRun{command: c, cfg: cfg, name: name, plan: plan, kind: kind}
-	if err := run.backUp(ctx); err != nil {
+	if err := run.alone(ctx, func(ctx context.Context) error { return run.hooked(ctx, run.backUp) }); err != nil {
 		return err
 	}
 	if noCopy || len(plan.Copies) == 0 {
@@ -158,9 +163,39 @@ func (p *planRun) backUp(ctx context.Context) error {
 				failures = append(failures, fmt.Errorf("source %s: %w", source, err))
 			}
 		}
-		return errors.Join(failures...)
+		return joined(failures)
 	})
 	return errors.Join(err, r.Close())
+}
+
+// alone does the work while nobody else backs up the plan, the service
+// included.
+func (p *planRun) alone(ctx context.Context, work func(context.Context) error) error {
+	dir, err := service.FindStateDir("", p.cfg.Service.StateDir, os.Getenv)
+	if err != nil {
+		return err
+	}
+	lock, err := service.Dir(dir).LockPlan(ctx, p.name, p.global.retryLock)
+	if errors.Is(err, service.ErrPlanRuns) {
+		return &codeError{exitLocked, err}
+	}
+	if err != nil {
+		p.ui.warn("lock", p.name, fmt.Errorf("another backup of the plan would not be noticed: %w", err))
+		return work(ctx)
+	}
+	return errors.Join(work(ctx), lock.Unlock())
+}
+
+// joined joins the failures of several sources: if any of them was more than
+// incomplete, so is all of it.
+func joined(failures []error) error {
+	err := errors.Join(failures...)
+	for _, failure := range failures {
+		if !isIncomplete(failure) {
+			return &codeError{exitCode(context.Background(), failure), err}
+		}
+	}
+	return err
 }
 
 func (p *planRun) source(ctx context.Context, r *repository.Repository, name string) error {

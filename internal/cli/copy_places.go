@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -57,8 +58,8 @@ func (f *copyFlags) places(c *command) (from place, to []place, err error) {
 
 // placesOfPlan returns the repository of a plan and its copies.
 func (f *copyFlags) placesOfPlan(c *command) (from place, to []place, err error) {
-	if len(f.to) > 0 || f.from != "" || f.fromFile != "" || c.global.repo != "" {
-		return place{}, nil, errors.New("--plan says where to copy from and to: leave out -r, --to and --from-repo")
+	if f.from != "" || f.fromFile != "" || c.global.repo != "" {
+		return place{}, nil, errors.New("--plan says where to copy from: leave out -r and --from-repo")
 	}
 	cfg, err := c.loadConfig()
 	if err != nil {
@@ -71,7 +72,15 @@ func (f *copyFlags) placesOfPlan(c *command) (from place, to []place, err error)
 	case len(plan.Copies) == 0:
 		return place{}, nil, fmt.Errorf("plan %q of %s has no copies: add `copies: [NAME]` to it, with the name of a repository", f.plan, cfg.Path)
 	}
+	for _, name := range f.to {
+		if !slices.ContainsFunc(plan.Copies, func(c config.Copy) bool { return c.To == name }) {
+			return place{}, nil, fmt.Errorf("plan %q has no copy in %q: with --plan, --to names one of its copies", f.plan, name)
+		}
+	}
 	for _, copied := range plan.Copies {
+		if len(f.to) > 0 && !slices.Contains(f.to, copied.To) {
+			continue
+		}
 		to = append(to, c.namedPlace(copied.To, cfg.Repositories[copied.To]))
 	}
 	return c.namedPlace(plan.Repository, cfg.Repositories[plan.Repository]), to, nil

@@ -51,6 +51,7 @@ func (c *command) exit(ctx context.Context, err error) int {
 	if c.ui == nil {
 		c.ui = newUI(c.streams, c.global)
 	}
+	c.failure = err.Error()
 	c.ui.fail(code, err)
 	return code
 }

@@ -13,6 +13,8 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+
+	"holdfast/internal/app/service"
 )
 
 // Main runs the command line of this process and returns its exit code.
@@ -40,7 +42,7 @@ type Streams struct {
 
 // Run runs one command line and returns its exit code.
 func Run(ctx context.Context, args []string, s Streams) int {
-	c := &command{streams: s}
+	c := &command{streams: s, reporter: service.NewReporter()}
 	root := c.root()
 	root.SetArgs(args)
 	root.SetIn(s.In)
@@ -50,7 +52,11 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	if c.stopProfiles != nil {
 		err = errors.Join(err, c.stopProfiles())
 	}
-	return c.exit(ctx, err)
+	code := c.exit(ctx, err)
+	if err := c.reporter.End(code, c.failure); err != nil {
+		c.ui.warn("report", "", err)
+	}
+	return code
 }
 
 // command is the state that one command line builds up: global flags and
@@ -59,6 +65,10 @@ type command struct {
 	streams Streams
 	global  globalFlags
 	ui      *ui
+	// reporter tells the service that started this process, if one did, what
+	// became of it; failure is why the command failed.
+	reporter *service.Reporter
+	failure  string
 
 	stopProfiles func() error
 }
@@ -88,6 +98,7 @@ func (c *command) root() *cobra.Command {
 		SilenceUsage:  true,
 		PersistentPreRunE: func(*cobra.Command, []string) (err error) {
 			c.ui = newUI(c.streams, c.global)
+			c.ui.reporter = c.reporter
 			if !c.global.asOf.IsZero() { // the past takes no locks, and the cache knows the present
 				c.global.noLock, c.global.noCache = true, true
 			}
@@ -132,7 +143,11 @@ var commands = []func(*command) *cobra.Command{
 	newUnlock,
 	newStorage,
 	newVerify,
+	newEvidence,
+	newSandbox,
 	newPlan,
+	newServe,
+	newRun,
 	newWAL,
 	newRestServer,
 	newVersion,

@@ -6,6 +6,8 @@ import (
 	"io"
 	"sync"
 	"text/tabwriter"
+
+	"holdfast/internal/app/service"
 )
 
 // ui prints: results to standard output, everything else to standard error.
@@ -18,6 +20,8 @@ type ui struct {
 	json    bool
 	quiet   bool
 	verbose int
+	// reporter takes the messages that belong to the report of a run.
+	reporter *service.Reporter
 }
 
 func newUI(s Streams, g globalFlags) *ui {
@@ -46,6 +50,9 @@ func (u *ui) infof(format string, args ...any) {
 
 // message writes a JSON object as one line, if the user asked for JSON.
 func (u *ui) message(v any) {
+	if m, ok := v.(reported); ok {
+		u.reporter.Note(m.addTo)
+	}
 	if !u.json {
 		return
 	}

@@ -85,6 +85,10 @@ type PruneStats struct {
 	Repack        Amount `json:"repack"`
 	RepackRemoved Amount `json:"repack_removed"`
 
+	// Limited tells that packs stay that would have been rewritten, because of
+	// MaxRepack: there is more to do.
+	Limited bool `json:"limited,omitempty"`
+
 	// The packs: kept, rewritten, deleted.
 	PacksKeep   int `json:"packs_keep"`
 	PacksRepack int `json:"packs_repack"`

@@ -101,7 +101,11 @@ func (p *PrunePlan) chooseRepack(candidates []*packState) {
 	limit := uint64(p.o.MaxUnused.Limit(int64(p.Stats.Used.Bytes))) //nolint:gosec // no repository is larger
 	unused := p.Stats.UnusedAfter()
 	for _, s := range candidates {
-		if s.sizeBytes > budget || unused <= limit && !p.always(s) {
+		if unused <= limit && !p.always(s) {
+			continue
+		}
+		if s.sizeBytes > budget {
+			p.Stats.Limited = true
 			continue
 		}
 		s.action = repackPack

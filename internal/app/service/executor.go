@@ -1,0 +1,246 @@
+package service
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"holdfast/internal/controller"
+	"holdfast/internal/history"
+)
+
+// The exit codes of a run's process that mean more than failure.
+const (
+	codeIncomplete  = 3
+	codeLocked      = 11
+	codeInterrupted = 130
+)
+
+// executor has runs done by child processes.
+type executor struct {
+	program    string
+	configPath string
+	dir        Dir
+	// grace is how long a process may take to end that was told to.
+	grace time.Duration
+	// Progress is told how far a run is, from time to time.
+	progress func(run string, line statusLine)
+}
+
+// Execute implements controller.Executor.
+func (e *executor) Execute(ctx context.Context, t controller.Task) controller.Result {
+	log, err := openRunLog(e.dir.path("logs", t.ID+".log"))
+	if err != nil {
+		return failed(err)
+	}
+	result := e.execute(ctx, t, log)
+	if err := log.Close(); err != nil && result.Outcome.Good() {
+		result.Reason = strings.TrimSpace(result.Reason + " (its log is not complete: " + err.Error() + ")")
+	}
+	result.Log = t.ID
+	return result
+}
+
+func failed(err error) controller.Result {
+	return controller.Result{Outcome: history.Failed, Reason: err.Error()}
+}
+
+func (e *executor) execute(ctx context.Context, t controller.Task, log *runLog) controller.Result {
+	work := t.Job.Work.(Work) //nolint:errcheck // every job of this package has it
+	cmd := exec.Command(e.program, e.arguments(t, work)...)
+	cmd.Env = append(os.Environ(), EnvRun+"="+t.ID, EnvReport+"="+e.reportPath(t.ID), EnvStateDir+"="+string(e.dir))
+	if work.MemoryBytes > 0 {
+		cmd.Env = append(cmd.Env, "GOMEMLIMIT="+strconv.FormatInt(work.MemoryBytes*9/10, 10))
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return failed(err)
+	}
+	said := &tail{}
+	cmd.Stderr = io.MultiWriter(log, said)
+	fmt.Fprintf(log, "holdfast %s\n", strings.Join(cmd.Args[1:], " ")) //nolint:errcheck // Close tells
+	var reading sync.WaitGroup
+	err = runChild(ctx, cmd, work, e.grace, func() {
+		reading.Go(func() { e.read(t.ID, out, log) })
+	}, reading.Wait)
+	if killed := e.killLeft(t.ID); killed > 0 {
+		fmt.Fprintf(log, "holdfast: %d processes of the run were left, and killed\n", killed) //nolint:errcheck // see above
+	}
+	report, reportErr := readReport(e.reportPath(t.ID))
+	if report == nil {
+		return e.withoutReport(ctx, err, reportErr, said)
+	}
+	return resultOf(report)
+}
+
+// arguments returns those of a run's process.
+func (e *executor) arguments(t controller.Task, w Work) []string {
+	args := slices.Clone(w.Args)
+	for k, arg := range args {
+		switch arg {
+		case "{variant}":
+			args[k] = t.Variant
+		case "{round}":
+			args[k] = fmt.Sprintf("%d/%d", t.Round%w.Groups+1, w.Groups)
+		case "{budget}":
+			args[k] = strconv.FormatUint(w.slice(t.Done), 10)
+		}
+	}
+	return append(args, "--json", "--config", e.configPath)
+}
+
+// slice returns how many bytes the next slice of a run may rewrite.
+func (w Work) slice(done uint64) uint64 {
+	if w.BudgetBytes == 0 {
+		return sliceBytes
+	}
+	if done >= w.BudgetBytes {
+		return 0
+	}
+	return min(sliceBytes, w.BudgetBytes-done)
+}
+
+func (e *executor) reportPath(run string) string { return e.dir.path("runs", run) }
+
+// statusLine is what a process says about how far it is.
+type statusLine struct {
+	MessageType string  `json:"message_type"`
+	PercentDone float64 `json:"percent_done"`
+	BytesDone   uint64  `json:"bytes_done"`
+}
+
+// maxLine bounds one line of JSON that is looked at; longer ones are logged
+// and not understood.
+const maxLine = 64 << 10
+
+// read logs what a process prints, but for the lines that only say how far it
+// is.
+func (e *executor) read(run string, from io.Reader, log *runLog) {
+	lines := bufio.NewReaderSize(from, maxLine)
+	for {
+		line, err := lines.ReadSlice('\n')
+		var status statusLine
+		if len(line) > 0 && json.Unmarshal(line, &status) == nil && status.MessageType == "status" {
+			if e.progress != nil {
+				e.progress(run, status)
+			}
+		} else {
+			log.Write(line) //nolint:errcheck // Close tells
+		}
+		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+			return
+		}
+	}
+}
+
+// withoutReport says how a run ended that left no report: it was killed, or
+// never began.
+func (e *executor) withoutReport(ctx context.Context, err, reportErr error, said *tail) controller.Result {
+	var exit *exec.ExitError
+	switch {
+	case ctx.Err() != nil:
+		return controller.Result{Outcome: history.Interrupted, Reason: context.Cause(ctx).Error()}
+	case errors.As(err, &exit):
+		return controller.Result{Outcome: history.Failed, Reason: strings.TrimSpace(exit.String() + " " + said.String())}
+	case err != nil:
+		return failed(err)
+	case reportErr != nil:
+		return failed(reportErr)
+	}
+	return controller.Result{Outcome: history.Failed, Reason: "its process ended without a report: " + said.String()}
+}
+
+// resultOf turns the report of a run into its result.
+func resultOf(r *Report) controller.Result {
+	result := controller.Result{
+		Outcome: history.Succeeded, Reason: r.Message, More: r.More, Ended: r.Ended,
+		Phases: r.Phases, Bytes: r.Bytes, Added: r.Added, Files: r.Files, Snapshots: r.Snapshots, Figures: r.Figures,
+	}
+	switch r.Code {
+	case 0:
+	case codeIncomplete:
+		result.Outcome = history.Partial
+	case codeInterrupted:
+		result.Outcome = history.Interrupted
+	case codeLocked:
+		result.Outcome, result.Locked = history.Skipped, true
+	default:
+		result.Outcome = history.Failed
+	}
+	return result
+}
+
+// Settle implements controller.Executor: processes of the run that are left
+// are told to end and waited for, and then killed.
+func (e *executor) Settle(ctx context.Context, t controller.Task) *controller.Result {
+	for until := time.Now().Add(e.grace); ; {
+		left := signalRun(t.ID, syscall.SIGTERM)
+		if left == 0 {
+			break
+		}
+		if time.Now().After(until) || ctx.Err() != nil {
+			e.killLeft(t.ID)
+			break
+		}
+		time.Sleep(settlePoll)
+	}
+	report, err := readReport(e.reportPath(t.ID))
+	if err != nil || report == nil {
+		return nil
+	}
+	result := resultOf(report)
+	if exists(e.dir.path("logs", t.ID+".log")) {
+		result.Log = t.ID
+	}
+	return &result
+}
+
+const settlePoll = 50 * time.Millisecond
+
+// killLeft kills the processes of a run that are left, and returns how many
+// there were.
+func (e *executor) killLeft(run string) int {
+	killed := signalRun(run, syscall.SIGKILL)
+	for range 100 { // one that is being killed may be about to start another
+		if signalRun(run, syscall.SIGKILL) == 0 {
+			break
+		}
+		time.Sleep(settlePoll)
+	}
+	return killed
+}
+
+// tail keeps the end of what is written to it.
+type tail struct {
+	mu   sync.Mutex
+	text []byte
+}
+
+const tailBytes = 1000
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.text = append(t.text, p...)
+	if over := len(t.text) - tailBytes; over > 0 {
+		t.text = slices.Delete(t.text, 0, over)
+	}
+	return len(p), nil
+}
+
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return strings.TrimSpace(string(t.text))
+}

@@ -1,0 +1,314 @@
+package service
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/internal/config"
+	"holdfast/internal/controller"
+	"holdfast/internal/history"
+	"holdfast/internal/schedule"
+	"holdfast/internal/size"
+)
+
+// upkeepSpread is over how long the upkeep of several repositories and plans
+// begins.
+const upkeepSpread = 30 * time.Minute
+
+const (
+	// lockPatience is how long a run waits for a repository that somebody else
+	// has locked, before it is put off; sliceBytes bounds what one slice of
+	// pruning rewrites, and so how long it has the repository for itself.
+	lockPatience = 15 * time.Minute
+	sliceBytes   = 2 << 30
+
+	upkeepAttempts = 3
+	upkeepBackoff  = 5 * time.Minute
+)
+
+// Work says what a run's process does.
+type Work struct {
+	// Args are its arguments, after those that all have. They may hold
+	// {variant}, {round} and {budget}.
+	Args []string
+	// Nice and MemoryBytes bound it; 0 for no bound.
+	Nice        int
+	MemoryBytes int64
+	// Groups is into how many parts a rolling check divides a repository.
+	Groups int
+	// BudgetBytes bounds what a run in slices does in all; 0 for no bound.
+	BudgetBytes uint64
+}
+
+// Jobs returns what a configuration says is to be done, and when.
+func Jobs(c *config.Config) ([]controller.Job, controller.Limits, error) {
+	b := &builder{c: c}
+	for _, name := range sortedKeys(c.Plans) {
+		b.plan(name, c.Plans[name])
+	}
+	b.upkeep()
+	for k := range b.jobs {
+		j := &b.jobs[k]
+		sum := sha256.Sum256(fmt.Appendf(nil, "%q", j.Work))
+		j.Definition = hex.EncodeToString(sum[:8])
+	}
+	return b.jobs, controller.Limits(c.Service.Concurrency), b.err
+}
+
+// builder makes jobs of a configuration.
+type builder struct {
+	c    *config.Config
+	jobs []controller.Job
+	err  error
+}
+
+// JobID names a job: whose it is, what it does and, where there are several,
+// with what.
+func JobID(plan, repository string, kind history.Job, with ...string) string {
+	parts := []string{"plans", plan, string(kind)}
+	if plan == "" {
+		parts = []string{"repositories", repository, string(kind)}
+	}
+	return strings.Join(append(parts, with...), "/")
+}
+
+// plan adds the jobs of a plan.
+func (b *builder) plan(name string, p config.Plan) {
+	base := controller.Job{
+		Plan: name, Repository: p.Repository, SkipMissed: p.SkipMissed,
+		Attempts: p.Limits.Retries.Attempts, Backoff: time.Duration(p.Limits.Retries.Backoff), Timeout: time.Duration(p.Limits.Timeout),
+		Hours: schedule.Hours{Blackouts: p.Blackout.Spans(), Zone: b.zone(p.Timezone)},
+	}
+	b.backup(name, p, base)
+	b.copies(name, p, base)
+	b.restoreTest(name, p, base)
+	b.retention(name, p, base)
+	b.log(name, p, base)
+}
+
+func (b *builder) backup(name string, p config.Plan, j controller.Job) {
+	j.ID, j.Kind = JobID(name, "", history.Backup), history.Backup
+	j.Hours.Windows = p.Window.Spans()
+	for _, v := range []struct{ name, text string }{
+		{"full", p.Schedule.Full},
+		{"snapshot", p.Schedule.Snapshot},
+		{"differential", p.Schedule.Differential},
+		{"incremental", p.Schedule.Incremental},
+	} {
+		if v.text != "" {
+			j.Variants = append(j.Variants, controller.Variant{Name: v.name, Rule: b.rule(name, v.text, j.Hours.Zone, time.Duration(p.Jitter), name)})
+		}
+	}
+	for _, other := range p.After {
+		j.After = append(j.After, JobID(other, "", history.Backup))
+	}
+	j.Uses = []controller.Use{{Repository: p.Repository, Mode: controller.Writes}}
+	j.Work = b.work(p.Limits, "plan", "run", name, "--type", "{variant}", "--no-copy")
+	b.jobs = append(b.jobs, j)
+}
+
+func (b *builder) copies(name string, p config.Plan, base controller.Job) {
+	for _, to := range p.Copies {
+		j := base
+		j.ID, j.Kind, j.Repository = JobID(name, "", history.Copy, to.To), history.Copy, to.To
+		if to.Schedule != "" {
+			j.Variants = []controller.Variant{{Rule: b.rule(name, to.Schedule, j.Hours.Zone, time.Duration(p.Jitter), j.ID)}}
+		} else {
+			j.Follows = []string{JobID(name, "", history.Backup)}
+		}
+		j.Uses = []controller.Use{{Repository: p.Repository}, {Repository: to.To, Mode: controller.Writes}}
+		j.Work = b.work(p.Limits, "copy", "--plan", name, "--to", to.To)
+		b.jobs = append(b.jobs, j)
+	}
+}
+
+func (b *builder) restoreTest(name string, p config.Plan, j controller.Job) {
+	if p.RestoreTest == nil || p.RestoreTest.Schedule == "" {
+		return
+	}
+	j.ID, j.Kind = JobID(name, "", history.RestoreTest), history.RestoreTest
+	j.Timeout = time.Duration(p.RestoreTest.Limits.Timeout)
+	j.Variants = []controller.Variant{{Rule: b.rule(name, p.RestoreTest.Schedule, j.Hours.Zone, time.Duration(p.Jitter), j.ID)}}
+	for _, repository := range repositoriesOf(p) {
+		j.Uses = append(j.Uses, controller.Use{Repository: repository})
+	}
+	j.Work = b.work(p.RestoreTest.Limits, "verify", "--plan", name)
+	b.jobs = append(b.jobs, j)
+}
+
+// retention adds a job for each repository in which the plan does not keep
+// everything.
+func (b *builder) retention(name string, p config.Plan, base controller.Job) {
+	text := b.c.Service.Upkeep.Retention.Schedule
+	if text == config.Off {
+		return
+	}
+	for _, repository := range repositoriesOf(p) {
+		keep := p.Keep
+		for _, c := range p.Copies {
+			if c.To == repository && !c.Keep.Empty() {
+				keep = c.Keep
+			}
+		}
+		if keep.Empty() {
+			continue
+		}
+		j := b.upkeepJob(base, JobID(name, "", history.Retention, repository), history.Retention, text)
+		j.Repository = repository
+		j.Uses = []controller.Use{{Repository: repository, Mode: controller.Alone}}
+		j.Work = b.work(config.Limits{}, "forget", "--repo", repository, "--plan", name)
+		b.jobs = append(b.jobs, j)
+	}
+}
+
+// log adds what archives the logs of the plan's databases, and what prunes
+// them.
+func (b *builder) log(name string, p config.Plan, base controller.Job) {
+	for _, source := range p.Sources {
+		pg := b.c.Sources[source].Postgres
+		if pg == nil || pg.Method == config.MethodDump || pg.WAL == "" || pg.WAL == "none" {
+			continue
+		}
+		if pg.WAL == "stream" || pg.WAL == "both" {
+			j := base
+			j.ID, j.Kind, j.Continuous = JobID(name, "", history.LogReceive, source), history.LogReceive, true
+			j.Timeout = 0
+			j.Work = Work{Args: []string{"wal", "receive", "--once", "--plan", name, "--source", source}}
+			b.jobs = append(b.jobs, j)
+		}
+		if text := b.c.Service.Upkeep.LogPrune.Schedule; text != config.Off {
+			j := b.upkeepJob(base, JobID(name, "", history.LogPrune, source), history.LogPrune, text)
+			for _, repository := range repositoriesOf(p) {
+				j.Uses = append(j.Uses, controller.Use{Repository: repository, Mode: controller.Alone})
+			}
+			j.Work = b.work(config.Limits{}, "wal", "prune", "--plan", name, "--source", source)
+			b.jobs = append(b.jobs, j)
+		}
+	}
+}
+
+// upkeep adds the jobs of the repositories that plans use.
+func (b *builder) upkeep() {
+	used := map[string]bool{}
+	for _, p := range b.c.Plans {
+		for _, r := range repositoriesOf(p) {
+			used[r] = true
+		}
+	}
+	u := b.c.Service.Upkeep
+	base := controller.Job{Attempts: upkeepAttempts, Backoff: upkeepBackoff, Hours: schedule.Hours{Zone: b.zone("")}}
+	for _, name := range sortedKeys(b.c.Repositories) {
+		if !used[name] {
+			continue
+		}
+		add := func(kind history.Job, text string, mode controller.Mode, w Work) *controller.Job {
+			if text == config.Off {
+				return &controller.Job{}
+			}
+			j := b.upkeepJob(base, JobID("", name, kind), kind, text)
+			j.Repository, j.Work = name, w
+			j.Uses = []controller.Use{{Repository: name, Mode: mode}}
+			b.jobs = append(b.jobs, j)
+			return &b.jobs[len(b.jobs)-1]
+		}
+		prune := b.work(config.Limits{}, "prune", "--repo", name, "--max-repack-size", "{budget}")
+		prune.BudgetBytes = uint64(u.Prune.Budget) //nolint:gosec // sizes are not negative
+		if j := add(history.Prune, u.Prune.Schedule, controller.Alone, prune); len(u.Prune.Window) > 0 {
+			j.Hours.Windows = u.Prune.Window.Spans()
+		}
+		check := b.work(config.Limits{}, "check", "--repo", name, "--shared", "--read-data-subset", "{round}")
+		check.Groups = groups(u.Check.Schedule, time.Duration(u.Check.Within))
+		add(history.Check, u.Check.Schedule, controller.Reads, check)
+		if b.c.Repositories[name].Immutable != nil {
+			add(history.Extend, u.Extend.Schedule, controller.Reads, b.work(config.Limits{}, "storage", "extend", name))
+		}
+	}
+}
+
+// groups is into how many parts a repository is divided so that a check of one
+// at each due time has read everything within a time.
+func groups(text string, within time.Duration) int {
+	e, err := schedule.Parse(text, time.UTC)
+	if err != nil {
+		return 1
+	}
+	from := time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC)
+	const most = 256 // what check can divide into
+	n := 0
+	for at := e.Next(from); n < most && at.Sub(from) <= within; at = e.Next(at) {
+		n++
+	}
+	return max(n, 1)
+}
+
+// upkeepJob is a job of upkeep: spread a little, within upkeep's own windows.
+func (b *builder) upkeepJob(base controller.Job, id string, kind history.Job, text string) controller.Job {
+	base.ID, base.Kind, base.Timeout = id, kind, 0
+	base.Hours.Windows = b.c.Service.Upkeep.Window.Spans()
+	base.Variants = []controller.Variant{{Rule: b.rule(id, text, base.Hours.Zone, upkeepSpread, id)}}
+	return base
+}
+
+// work is what the process of a run does, within limits.
+func (b *builder) work(l config.Limits, args ...string) Work {
+	w := Work{Args: append(args, "--retry-lock", lockPatience.String()), Nice: l.Nice, MemoryBytes: int64(l.Memory)}
+	for _, limit := range []struct {
+		flag string
+		rate size.Rate
+	}{{"--limit-upload", l.Upload}, {"--limit-download", l.Download}} {
+		if limit.rate > 0 {
+			w.Args = append(w.Args, limit.flag, fmt.Sprint(max(limit.rate>>10, 1)))
+		}
+	}
+	return w
+}
+
+// rule makes a rule of an expression; one that cannot be read is an error of
+// the whole configuration, which it has been checked for before.
+func (b *builder) rule(of, text string, zone *time.Location, jitter time.Duration, key string) schedule.Rule {
+	e, err := schedule.Parse(text, zone)
+	if err != nil && b.err == nil {
+		b.err = fmt.Errorf("schedule of %s: %w", of, err)
+	}
+	return schedule.Rule{Expression: e, Offset: schedule.Jitter(key, jitter)}
+}
+
+// zone returns the time zone of a plan, else that of the service, else that of
+// the machine.
+func (b *builder) zone(name string) *time.Location {
+	name = cmp.Or(name, b.c.Service.Timezone)
+	if name == "" {
+		return time.Local
+	}
+	z, err := time.LoadLocation(name)
+	if err != nil {
+		if b.err == nil {
+			b.err = fmt.Errorf("time zone %s: %w", name, err)
+		}
+		return time.UTC
+	}
+	return z
+}
+
+// repositoriesOf returns the repository of a plan and those of its copies.
+func repositoriesOf(p config.Plan) []string {
+	all := []string{p.Repository}
+	for _, c := range p.Copies {
+		all = append(all, c.To)
+	}
+	return all
+}
+
+func sortedKeys[T any](m map[string]T) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

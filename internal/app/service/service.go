@@ -1,0 +1,206 @@
+package service
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"holdfast/internal/config"
+	"holdfast/internal/controller"
+	"holdfast/internal/event"
+	"holdfast/internal/history"
+	"holdfast/internal/ledger"
+)
+
+// Options say how to serve.
+type Options struct {
+	// ConfigPath is the configuration, StateDir the folder asked for, "" for
+	// what the configuration or the system says.
+	ConfigPath string
+	StateDir   string
+	Log        *slog.Logger
+	// Reload asks to read the configuration again.
+	Reload <-chan os.Signal
+	// Once ends the service when nothing is left that is due.
+	Once bool
+	// Grace is how long a run may take to end that was told to.
+	Grace time.Duration
+	// Version is told at the start.
+	Version string
+}
+
+// DefaultGrace is how long a run may take to end that was told to: to give
+// back locks, and to end what it does to a database.
+const DefaultGrace = 30 * time.Second
+
+// configPoll is how often it is looked whether the configuration changed.
+const configPoll = 5 * time.Second
+
+// Serve runs the plans of a configuration until ctx ends. It returns an error
+// if it cannot begin, or cannot keep its state any more.
+func Serve(ctx context.Context, o Options) error {
+	cfg, err := config.Load(o.ConfigPath)
+	if err != nil {
+		return err
+	}
+	jobs, limits, err := Jobs(cfg)
+	if err != nil {
+		return err
+	}
+	s := &service{Options: o, config: cfg}
+	if s.ConfigPath, err = filepath.Abs(o.ConfigPath); err != nil {
+		return err
+	}
+	dir, err := FindStateDir(o.StateDir, cfg.Service.StateDir, os.Getenv)
+	if err != nil {
+		return err
+	}
+	s.dir = Dir(dir)
+	if err := s.open(ctx); err != nil {
+		return errors.Join(err, s.close())
+	}
+	s.events = event.Sinks{event.Log{Logger: o.Log}}
+	program, err := os.Executable()
+	if err != nil {
+		return errors.Join(fmt.Errorf("find this program: %w", err), s.close())
+	}
+	s.controller = controller.New(controller.Options{
+		Jobs: jobs, Limits: limits, Journal: journal{s.ledger}, History: historian{s.history},
+		Executor: &executor{program: program, configPath: s.ConfigPath, dir: s.dir, grace: o.Grace},
+		Log:      o.Log, Events: s.events, NewID: newRunID,
+	})
+	return errors.Join(s.run(ctx), s.close())
+}
+
+// service is a service that runs.
+type service struct {
+	Options
+	dir        Dir
+	config     *config.Config
+	ledger     *ledger.Ledger
+	history    *history.History
+	controller *controller.Controller
+	control    *control
+	events     event.Sinks
+	stamp      string // of the files of the configuration that was read last
+}
+
+// open opens the state. The ledger belongs to one process: a second service is
+// refused here.
+func (s *service) open(ctx context.Context) (err error) {
+	if err := s.dir.make(); err != nil {
+		return err
+	}
+	if s.ledger, err = ledger.Open(ctx, ledger.Options{Dir: s.dir.LedgerDir(), Log: s.Log}); err != nil {
+		return err
+	}
+	s.history, err = history.Open(history.Options{
+		Dir: s.dir.HistoryDir(), MaxBytes: int64(s.config.Service.History.Size) / 2, //nolint:gosec // the other half is for logs
+		MaxAge: time.Duration(s.config.Service.History.For), Log: s.Log,
+	})
+	if err != nil {
+		return err
+	}
+	s.control, err = listen(s.dir.Socket())
+	return err
+}
+
+func (s *service) close() error {
+	var err error
+	if s.control != nil {
+		err = s.control.close()
+	}
+	if s.history != nil {
+		err = errors.Join(err, s.history.Close())
+	}
+	if s.ledger != nil {
+		err = errors.Join(err, s.ledger.Close())
+	}
+	return err
+}
+
+// run serves until ctx ends or the state fails.
+func (s *service) run(ctx context.Context) error {
+	ctx, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	var parts sync.WaitGroup
+	part := func(f func(context.Context) error) {
+		parts.Go(func() {
+			if err := f(ctx); err != nil {
+				stop(err)
+			}
+		})
+	}
+	part(func(ctx context.Context) error { return s.control.serve(ctx, s) })
+	part(s.watchConfig)
+	part(s.watchLedger)
+	part(s.clean)
+	if s.Once {
+		part(s.endWhenIdle)
+	}
+	s.tell(event.ServiceStarted, "the service began: "+s.summary())
+	notifySystem("READY=1")
+	err := s.controller.Run(ctx)
+	notifySystem("STOPPING=1")
+	stop(err)
+	parts.Wait()
+	s.tell(event.ServiceStopped, "the service stopped")
+	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, errDone) {
+		err = cause
+	}
+	return err
+}
+
+func (s *service) summary() string {
+	return fmt.Sprintf("%d plans of %s, state in %s", len(s.config.Plans), s.ConfigPath, s.dir)
+}
+
+func (s *service) tell(kind event.Kind, summary string) {
+	s.events.Emit(event.Event{Time: time.Now(), Kind: kind, Summary: summary})
+}
+
+// watchLedger ends the service when nothing can be journaled any more.
+func (s *service) watchLedger(ctx context.Context) error {
+	select {
+	case <-s.ledger.Failed():
+		return s.ledger.Err()
+	case <-ctx.Done():
+		return nil
+	}
+}
+
+// errDone is why a service ends that was to run once.
+var errDone = errors.New("nothing is left that is due")
+
+const idlePoll = 100 * time.Millisecond
+
+func (s *service) endWhenIdle(ctx context.Context) error {
+	for {
+		idle, err := s.controller.Idle(ctx)
+		if err != nil {
+			return nil //nolint:nilerr // the controller has ended
+		}
+		if idle {
+			return errDone
+		}
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-time.After(idlePoll):
+		}
+	}
+}
+
+// newRunID returns an ID that sorts by time.
+func newRunID(now time.Time) string {
+	random := make([]byte, 3)
+	rand.Read(random) //nolint:errcheck // never fails
+	return now.UTC().Format("20060102-150405-") + hex.EncodeToString(random)
+}
