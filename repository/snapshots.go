@@ -3,12 +3,16 @@ package repository
 import (
 	"context"
 	"errors"
+	"fmt"
+	"path"
 	"slices"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
 	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
+	"holdfast/storage"
 )
 
 // loadsAtOnce bounds the small files read in parallel: enough to hide the
@@ -21,9 +25,16 @@ const loadsAtOnce = 8
 // A program that will use the index must load the snapshots first: whatever
 // a snapshot needs was indexed before the snapshot was written.
 func (r *Repository) Snapshots(ctx context.Context) ([]*snapshot.Snapshot, error) {
-	ids, err := fileIDs(ctx, r.store, SnapshotFile)
+	var ids []id.ID
+	stored := make(map[id.ID]time.Time)
+	err := r.store.List(ctx, SnapshotFile.folder(), func(info storage.Info) error {
+		if i, err := id.Parse(path.Base(info.Key)); err == nil {
+			ids, stored[i] = append(ids, i), info.Stored
+		}
+		return nil
+	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("list %s files: %w", SnapshotFile, err)
 	}
 	r.retainSnapshots(ids)
 	loaded := make([]*snapshot.Snapshot, len(ids))
@@ -43,6 +54,9 @@ func (r *Repository) Snapshots(ctx context.Context) ([]*snapshot.Snapshot, error
 		return nil, err
 	}
 	loaded = slices.DeleteFunc(loaded, func(s *snapshot.Snapshot) bool { return s == nil })
+	for _, s := range loaded {
+		s.Stored = stored[s.ID]
+	}
 	return snapshot.Sorted(loaded), errors.Join(errs...)
 }
 

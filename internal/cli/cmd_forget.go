@@ -134,7 +134,7 @@ func (c *command) runForget(ctx context.Context, f *forgetFlags, args []string) 
 		if cfg != nil {
 			all = snapshotsOf(cfg, f.plan, all)
 		}
-		guards, err := c.guards(ctx, r, f)
+		guards, err := c.guards(ctx, r, f, all)
 		if err != nil {
 			return err
 		}

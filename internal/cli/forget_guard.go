@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/spf13/pflag"
@@ -13,6 +12,7 @@ import (
 	"holdfast/internal/upkeep"
 	"holdfast/repository"
 	"holdfast/repository/id"
+	"holdfast/repository/snapshot"
 	"holdfast/storage"
 )
 
@@ -37,18 +37,12 @@ func guardedShare(f *forgetFlags) float64 {
 }
 
 // guards gathers what the guards go by.
-func (c *command) guards(ctx context.Context, r *repository.Repository, f *forgetFlags) (g upkeep.Guards, err error) {
+func (c *command) guards(ctx context.Context, r *repository.Repository, f *forgetFlags, all []*snapshot.Snapshot) (g upkeep.Guards, err error) {
 	g.MaxShare = guardedShare(f)
 	if !f.guards.trustTimes {
 		g.Stored = make(map[id.ID]time.Time)
-		err = r.Store().List(ctx, "snapshots/", func(i storage.Info) error {
-			if s, err := id.Parse(strings.TrimPrefix(i.Key, "snapshots/")); err == nil {
-				g.Stored[s] = i.Stored
-			}
-			return nil
-		})
-		if err != nil {
-			return g, fmt.Errorf("list snapshots: %w", err)
+		for _, s := range all {
+			g.Stored[s.ID] = s.Stored
 		}
 	}
 	g.Proven, err = c.proven(ctx, r)

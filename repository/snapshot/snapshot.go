@@ -22,6 +22,9 @@ import (
 type Snapshot struct {
 	// ID is the name of the snapshot's file, which is not part of it.
 	ID id.ID `json:"-"`
+	// Stored is when the file was put, by the clock of the store; zero where
+	// that is not known. It is not part of the file either.
+	Stored time.Time `json:"-"`
 
 	// Time is the recovery point that the user sees.
 	Time time.Time `json:"time"`
@@ -112,7 +115,7 @@ func (s *Snapshot) Edited() *Snapshot {
 	if c.Original == nil && !s.ID.IsZero() {
 		c.Original = clonePointer(&s.ID)
 	}
-	c.ID = id.ID{}
+	c.ID, c.Stored = id.ID{}, time.Time{}
 	return c
 }
 
