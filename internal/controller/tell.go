@@ -11,7 +11,7 @@ import (
 
 func (c *Controller) tellStart(j *job, r Run) {
 	c.Events.Emit(event.Event{
-		Time: r.Started, Kind: event.RunStarted, Plan: r.Plan, Repository: j.Repository, Run: r.ID,
+		Time: r.Started, Kind: event.RunStarted, Plan: r.Plan, Repository: j.Repository, Run: r.ID, Job: string(j.Kind),
 		Summary: name(r.Kind, r.Variant, r.Plan, j.Repository) + " begins",
 		Details: map[string]string{"job": j.ID, "trigger": string(r.Trigger)},
 	})
@@ -49,7 +49,7 @@ func kindOf(outcome history.Outcome) event.Kind {
 // succeeds.
 func (c *Controller) tellEnd(j *job, run *history.Run) {
 	e := event.Event{
-		Time: run.Ended, Kind: kindOf(run.Outcome), Plan: run.Plan, Repository: run.Repository, Run: run.ID, Key: "run/" + j.ID,
+		Time: run.Ended, Kind: kindOf(run.Outcome), Plan: run.Plan, Repository: run.Repository, Run: run.ID, Job: string(j.Kind), Key: "run/" + j.ID,
 		Details: map[string]string{"job": j.ID, "attempt": fmt.Sprint(run.Attempt)},
 	}
 	what := name(run.Job, run.Type, run.Plan, run.Repository)
@@ -85,7 +85,7 @@ const flapsMany = 3
 // tellSteady tells that a continuous job runs as it should again.
 func (c *Controller) tellSteady(j *job, now time.Time) {
 	c.Events.Emit(event.Event{
-		Time: now, Kind: event.RunSucceeded, Plan: j.Plan, Repository: j.Repository, Run: j.state.Running.ID, Key: "run/" + j.ID, Over: true,
+		Time: now, Kind: event.RunSucceeded, Plan: j.Plan, Repository: j.Repository, Run: j.state.Running.ID, Job: string(j.Kind), Key: "run/" + j.ID, Over: true,
 		Summary: name(j.Kind, "", j.Plan, j.Repository) + " runs again", Details: map[string]string{"job": j.ID},
 	})
 }

@@ -103,12 +103,14 @@ type Event struct {
 	Kind     Kind      `json:"kind"`
 	Severity Severity  `json:"severity"`
 
-	// Plan, Source, Repository and Run say what it is about, as far as each
-	// applies: names of holdfast.yaml, and the ID of a run.
+	// Plan, Source, Repository, Run and Job say what it is about, as far as
+	// each applies: names of holdfast.yaml, the ID of a run, and what the run
+	// does, such as "backup".
 	Plan       string `json:"plan,omitempty"`
 	Source     string `json:"source,omitempty"`
 	Repository string `json:"repository,omitempty"`
 	Run        string `json:"run,omitempty"`
+	Job        string `json:"job,omitempty"`
 
 	// Summary is one line for people: what, why, what next. No secrets.
 	Summary string `json:"summary"`
@@ -149,6 +151,7 @@ func (l Log) Emit(e Event) {
 		{"source", e.Source},
 		{"repo", e.Repository},
 		{"run", e.Run},
+		{"does", e.Job},
 		{"problem", e.Key},
 	} {
 		if a.value != "" {
