@@ -15,11 +15,18 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == measureCommand {
 		os.Exit(measureMain(ctx, os.Args[2:]))
 	}
-	err := bench(ctx, os.Args[1:])
+	err := run(ctx, os.Args[1:])
 	if err != nil && !errors.Is(err, flag.ErrHelp) {
 		fmt.Fprintln(os.Stderr, "bench:", err)
 		os.Exit(1)
 	}
+}
+
+func run(ctx context.Context, args []string) error {
+	if len(args) > 0 && args[0] == walCommand {
+		return walMain(ctx, args[1:])
+	}
+	return bench(ctx, args)
 }
 
 // bench is the whole program: data, tools, rounds, table.
