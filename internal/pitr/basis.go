@@ -40,7 +40,11 @@ func Basis(snapshots []*snapshot.Snapshot, b NewBackup) (basis *snapshot.Snapsho
 	}
 	points := slices.DeleteFunc(Points(snapshots, b.Source), func(p Point) bool { return b.Host != "" && p.Snapshot.Hostname != b.Host })
 	if len(points) == 0 {
-		return nil, "there is no base backup of this source yet that was taken by this host"
+		why := "there is no base backup of this source yet"
+		if b.Host != "" {
+			why += " that was taken by this host"
+		}
+		return nil, why
 	}
 	newest := points[len(points)-1]
 	if why := b.doubts(points, newest); why != "" {
