@@ -4,8 +4,8 @@ package proof
 
 import "golang.org/x/sys/unix"
 
-// freeBytes returns how much this user may write to the disk that path is on.
-func freeBytes(path string) (uint64, error) {
+// FreeBytes returns how much this user may write to the disk that path is on.
+func FreeBytes(path string) (uint64, error) {
 	var st unix.Statfs_t
 	if err := unix.Statfs(path, &st); err != nil {
 		return 0, err

@@ -2,8 +2,8 @@ package proof
 
 import "golang.org/x/sys/windows"
 
-// freeBytes returns how much this user may write to the disk that path is on.
-func freeBytes(path string) (uint64, error) {
+// FreeBytes returns how much this user may write to the disk that path is on.
+func FreeBytes(path string) (uint64, error) {
 	name, err := windows.UTF16PtrFromString(path)
 	if err != nil {
 		return 0, err

@@ -45,7 +45,7 @@ func (s *Scratch) Path() string { return s.path }
 
 // Room returns how many bytes may be restored into it.
 func (s *Scratch) Room() (uint64, error) {
-	free, err := freeBytes(s.path)
+	free, err := FreeBytes(s.path)
 	if err != nil {
 		return 0, fmt.Errorf("find out how much scratch space there is in %s: %w", s.path, err)
 	}
