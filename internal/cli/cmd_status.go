@@ -21,7 +21,7 @@ import (
 func newStatus(c *command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "status [flags] [PLAN...]",
-		Short: "Tell whether the data would survive: 3 copies, 2 media, 1 off-site, 1 immutable, 0 errors",
+		Short: "Tell whether the data would survive: 3-2-1-1-0, and RPO and RTO against what is promised",
 		Long: `Tell, for each plan of holdfast.yaml or those named, what its copies hold now and
 whether that is enough. Without plans, or with -r for a repository of none, the
 repository alone is judged.
@@ -39,6 +39,16 @@ The five numbers are counted from facts, strictly:
      back without error in the last 35 days. What check --read-data,
      --read-data-subset, copy --read-back and protect find out is recorded in
      the repository they read (below holdfast/evidence)
+
+Then come the objectives, measured beside what the plan promises, and for each
+repository alone, as if only that one were left:
+  RPO  the age of the newest point that can be restored: a snapshot, or the end
+       of a database's archived log that follows one without a gap. Points of a
+       repository with errors, or whose last restore test failed, do not count
+  RTO  how long a restore takes: as long as the last restore test took, more in
+       the measure that the source has grown since
+They are met, near (from 80% of what is promised on), breached, or unknown when
+nothing was measured.
 
 What is missing is named with the next step. Of a place that cannot be reached
 the last known state is shown; it does not count. No data is read.
@@ -69,8 +79,9 @@ func (c *command) runStatus(ctx context.Context, args []string) error {
 		if err != nil {
 			return err
 		}
-		r.tell(score, facts)
-		if endangered := r.warnOfBuckets(ctx, plan); endangered || !score.Met() {
+		standings := r.objectives(plan)
+		met := r.tell(score, facts, standings)
+		if endangered := r.warnOfBuckets(ctx, plan); endangered || !met {
 			lacking++
 		}
 	}
@@ -96,9 +107,10 @@ type statusRun struct {
 
 // statusPlan is a plan, or a repository that no plan is about.
 type statusPlan struct {
-	name   string
-	rpo    time.Duration
-	copies []statusCopy
+	name     string
+	rpo, rto time.Duration
+	sources  []string
+	copies   []statusCopy
 }
 
 type statusCopy struct {
@@ -142,7 +154,9 @@ func (r *statusRun) choose(args []string) (err error) {
 }
 
 func (r *statusRun) planOf(name string, plan config.Plan) statusPlan {
-	p := statusPlan{name: name, rpo: time.Duration(plan.Objectives.RPO)}
+	p := statusPlan{
+		name: name, rpo: time.Duration(plan.Objectives.RPO), rto: time.Duration(plan.Objectives.RTO), sources: plan.Sources,
+	}
 	repositories := []string{plan.Repository}
 	for _, copied := range plan.Copies {
 		repositories = append(repositories, copied.To)
@@ -177,7 +191,7 @@ func (r *statusRun) chooseRepository(given bool) error {
 
 // judge gathers the facts of a plan and scores them.
 func (r *statusRun) judge(ctx context.Context, p statusPlan) (*redundancy.Score, redundancy.Facts, error) {
-	f := redundancy.Facts{Plan: p.name, Now: r.now, RPO: p.rpo}
+	f := redundancy.Facts{Plan: p.name, Now: r.now}
 	for _, one := range p.copies {
 		found, err := r.survey(ctx, one.place)
 		if err != nil {
@@ -224,6 +238,9 @@ func (r *statusRun) look(ctx context.Context, p place) (*status.Survey, error) {
 			r.ui.warn("status", p.url, err)
 		}
 	})
+	if err == nil {
+		err = r.lookAtLogs(ctx, repo, p, seen)
+	}
 	return seen, errors.Join(err, repo.Close())
 }
 

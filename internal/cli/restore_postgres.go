@@ -18,6 +18,7 @@ import (
 	"holdfast/internal/restore"
 	"holdfast/internal/wal"
 	"holdfast/repository"
+	"holdfast/repository/snapshot"
 )
 
 // recoveryFlags say to which point in time a PostgreSQL cluster is restored.
@@ -185,11 +186,16 @@ func (run *recovery) choose(ctx context.Context, r *repository.Repository, from 
 // recoveryFacts gathers what there is to recover a source with, from its
 // repository. Without a log archive, the archive is nil.
 func (c *command) recoveryFacts(ctx context.Context, r *repository.Repository, from logRepository, source string) (pitr.Facts, *logarchive.Archive, error) {
-	var facts pitr.Facts
 	snapshots, err := c.loadAll(ctx, r)
 	if err != nil {
-		return facts, nil, err
+		return pitr.Facts{}, nil, err
 	}
+	return c.recoveryFactsOf(ctx, r, from, source, snapshots)
+}
+
+// recoveryFactsOf is recoveryFacts for snapshots that are loaded.
+func (c *command) recoveryFactsOf(ctx context.Context, r *repository.Repository, from logRepository, source string, snapshots []*snapshot.Snapshot) (pitr.Facts, *logarchive.Archive, error) {
+	var facts pitr.Facts
 	facts.Points = pitr.Points(snapshots, source)
 	keys, err := logarchive.LoadKeys(ctx, r)
 	if err != nil || len(keys.Identities) == 0 {

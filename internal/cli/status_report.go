@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"holdfast/internal/objective"
 	"holdfast/internal/redundancy"
 )
 
@@ -19,7 +20,10 @@ type planStatusMessage struct {
 	Errors      int    `json:"errors"`
 	Met         bool   `json:"met"`
 	// Newest is the newest recovery point of the source that is worst off.
-	Newest       *time.Time           `json:"newest,omitempty"`
+	Newest *time.Time `json:"newest,omitempty"`
+	// RPO and RTO are what would be lost now, and how long a restore takes.
+	RPO          standingMessage      `json:"rpo"`
+	RTO          standingMessage      `json:"rto"`
 	Repositories []statusRepository   `json:"repositories"`
 	Missing      []redundancy.Missing `json:"missing"`
 }
@@ -40,21 +44,31 @@ type statusRepository struct {
 	ReadBack      *time.Time `json:"last_read_back,omitempty"`
 	Share         float64    `json:"read_back_share,omitempty"`
 	Bad           *time.Time `json:"last_error,omitempty"`
+	// RPO and RTO are those if only this repository were left.
+	RPO       standingMessage `json:"rpo"`
+	RTO       standingMessage `json:"rto"`
+	standings objective.CopyStandings
 }
 
-// tell prints how one plan stands.
-func (r *statusRun) tell(s *redundancy.Score, f redundancy.Facts) {
+// tell prints how one plan stands, and returns whether nothing is missing.
+func (r *statusRun) tell(s *redundancy.Score, f redundancy.Facts, o *objective.Standings) bool {
 	m := planStatusMessage{
 		MessageType: "plan_status", Plan: f.Plan, Score: s.String(),
 		Copies: s.Copies, Media: s.Media, OffSite: s.OffSite, Immutable: s.Immutable, Errors: s.Errors,
 		Met: s.Met(), Newest: instant(s.Newest), Missing: append([]redundancy.Missing{}, s.Missing...),
+		RPO: newStandingMessage(o.RPO), RTO: newStandingMessage(o.RTO),
 	}
 	for n := range f.Copies {
-		m.Repositories = append(m.Repositories, statusOf(&f.Copies[n], s, n))
+		one := statusOf(&f.Copies[n], s, n)
+		one.standings = o.Copies[n]
+		one.RPO, one.RTO = newStandingMessage(o.Copies[n].RPO), newStandingMessage(o.Copies[n].RTO)
+		m.Repositories = append(m.Repositories, one)
 	}
+	m.Missing = append(m.Missing, brokenPromises(f.Plan, o)...)
+	m.Met = len(m.Missing) == 0
 	r.ui.message(m)
 	if r.ui.json {
-		return
+		return m.Met
 	}
 	title := "plan " + f.Plan
 	if f.Plan == "" {
@@ -65,11 +79,13 @@ func (r *statusRun) tell(s *redundancy.Score, f redundancy.Facts) {
 	for n := range m.Repositories {
 		rows = append(rows, r.row(&m.Repositories[n]))
 	}
-	r.ui.table([]string{"REPOSITORY", "NEWEST POINT", "MEDIA", "SITE", "IMMUTABLE UNTIL", "READ BACK"}, rows)
-	for _, missing := range s.Missing {
+	r.ui.table([]string{"REPOSITORY", "NEWEST POINT", "MEDIA", "SITE", "IMMUTABLE UNTIL", "READ BACK", "RPO", "RTO"}, rows)
+	r.tellObjectives(o)
+	for _, missing := range m.Missing {
 		r.ui.printf("  %s: %s\n    next: %s\n", missing.Rule, missing.What, missing.Next)
 	}
 	r.ui.printf("\n")
+	return m.Met
 }
 
 func statusOf(c *redundancy.Copy, s *redundancy.Score, n int) statusRepository {
@@ -120,7 +136,7 @@ func (r *statusRun) row(m *statusRepository) []string {
 	if m.Protected != nil && m.Mode != "" {
 		locked += " (" + m.Mode + ")"
 	}
-	return []string{m.Name, newest, shown(m.Media), shown(m.Site), locked, read}
+	return []string{m.Name, newest, shown(m.Media), shown(m.Site), locked, read, standingText(&m.standings.RPO), standingText(&m.standings.RTO)}
 }
 
 // shown is a value, or a dash for none.

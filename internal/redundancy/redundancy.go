@@ -37,8 +37,6 @@ type Facts struct {
 	Plan string
 	// Now is when the facts were gathered.
 	Now time.Time
-	// RPO is how old the newest recovery point may be; 0 promises nothing.
-	RPO time.Duration
 	// Copies are its repositories, the one that backups go to first.
 	Copies []Copy
 }
@@ -83,7 +81,7 @@ type Score struct {
 
 // Missing is one thing that falls short, and the next step.
 type Missing struct {
-	// Rule is "copies", "media", "off-site", "immutable", "errors" or "rpo".
+	// Rule is "copies", "media", "off-site", "immutable" or "errors".
 	Rule string `json:"rule"`
 	What string `json:"what"`
 	Next string `json:"next"`
@@ -120,7 +118,6 @@ func Judge(f Facts) *Score {
 	s.judgeSites(&f, holders)
 	s.judgeProtection(&f, holders)
 	s.judgeErrors(&f)
-	s.judgeAge(&f)
 	return s
 }
 
@@ -307,13 +304,6 @@ func (s *Score) judgeErrors(f *Facts) {
 		s.Errors++
 		s.miss("errors", next, "%s %s", c.Name, what)
 	}
-}
-
-func (s *Score) judgeAge(f *Facts) {
-	if f.RPO == 0 || s.Newest.IsZero() || f.Now.Sub(s.Newest) <= f.RPO {
-		return
-	}
-	s.miss("rpo", "see why no backup was made since", "the newest recovery point is of %s, and the plan promises one every %v", ago(f.Now, s.Newest), f.RPO)
 }
 
 // ago says how long ago something was, in the largest unit that fits.

@@ -20,7 +20,7 @@ const (
 // whole are the facts of a plan that lacks nothing.
 func whole() Facts {
 	return Facts{
-		Plan: "shop", Now: now, RPO: day,
+		Plan: "shop", Now: now,
 		Copies: []Copy{
 			{Name: "local", Media: "disk", Site: "dc1", Points: at(hour), LastGood: now.Add(-day), Share: 1},
 			{Name: "offsite", Media: "object", Site: "us", Points: at(hour), LastGood: now.Add(-day), Share: 0.1, Protected: now.Add(day)},
@@ -58,7 +58,6 @@ func TestEachNumberFallsForItself(t *testing.T) {
 		{"found damaged", func(f *Facts) { f.Copies[0].LastBad = f.Copies[0].LastGood.Add(hour) }, "3-2-1-1-1", []string{"errors"}},
 		{"mended", func(f *Facts) { f.Copies[0].LastBad = f.Copies[0].LastGood.Add(-hour) }, "3-2-1-1-0", nil},
 		{"down", func(f *Facts) { f.Copies[1].Down = "no route" }, "2-1-0-0-1", []string{"copies", "errors"}},
-		{"too old", func(f *Facts) { f.RPO = time.Minute }, "3-2-1-1-0", []string{"rpo"}},
 		{"no snapshot", func(f *Facts) { f.Copies[0].Points, f.Copies[1].Points = nil, nil }, "1-0-0-0-0", []string{"copies"}},
 	} {
 		f := whole()

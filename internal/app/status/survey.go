@@ -31,9 +31,10 @@ type Survey struct {
 	// Sizes holds how many bytes each of these snapshots is of, as its backup
 	// counted them.
 	Sizes map[string]map[string]uint64 `json:"sizes,omitempty"`
-	// LogEnds holds, for each plan and in it each database whose log is archived
-	// there, up to when it can be restored. Whoever knows the plans sets it.
-	LogEnds map[string]map[string]time.Time `json:"log_ends,omitempty"`
+	// Logs holds, for each plan and in it each database that is restored from
+	// base backups, how far the archived log leads. Whoever knows the plans sets
+	// it.
+	Logs map[string]map[string]Log `json:"logs,omitempty"`
 	// Tests are the newest restore tests.
 	Tests []Test `json:"tests,omitempty"`
 	// Snapshots counts all there are.
@@ -46,6 +47,14 @@ type Survey struct {
 	// Good and Bad are the newest evidence; see evidence.Latest.
 	Good *evidence.Record `json:"good,omitempty"`
 	Bad  *evidence.Record `json:"bad,omitempty"`
+}
+
+// Log says how far a database can be recovered.
+type Log struct {
+	// To is the newest instant that it can be restored to.
+	To time.Time `json:"to,omitzero"`
+	// Problem tells why it cannot be restored at all, "" if it can.
+	Problem string `json:"problem,omitempty"`
 }
 
 // Test is a restore test, of this repository or of one that could not keep its
