@@ -67,6 +67,8 @@ var placed = map[string]ring{
 	"internal/history":    engine,
 	"internal/ledger":     engine,
 	"internal/logarchive": engine,
+	"internal/metrics":    engine,
+	"internal/notify":     engine,
 	"internal/postgres":   engine,
 	"internal/snapfs":     engine,
 	"internal/source":     engine,
@@ -74,6 +76,7 @@ var placed = map[string]ring{
 	"repository": public,
 	"storage":    public,
 
+	"internal/anomaly":    rule,
 	"internal/cost":       rule,
 	"internal/objective":  rule,
 	"internal/redundancy": rule,
@@ -94,11 +97,12 @@ var placed = map[string]ring{
 // shortcuts are the imports allowed between families of one ring. A family
 // is an entry of placed: a package and all below it.
 var shortcuts = map[string][]string{
-	"internal/source": {"internal/postgres"},
-	"bench":           {"test"},
-	"internal/cli":    {"internal/app", "internal/config"},
-	"internal/app":    {"internal/config"},
-	"repository":      {"storage"},
+	"internal/metrics": {"internal/history"},
+	"internal/source":  {"internal/postgres"},
+	"bench":            {"test"},
+	"internal/cli":     {"internal/app", "internal/config"},
+	"internal/app":     {"internal/config"},
+	"repository":       {"storage"},
 }
 
 // implementations stand behind an interface. Their users hold the interface;
