@@ -246,36 +246,47 @@ func Tests(ctx context.Context, r *repository.Repository, limit int, visit func(
 // lookBack bounds the records that Latest reads.
 const lookBack = 200
 
-// Latest returns the newest records that tell something about errors: the
-// last time data was read and nothing was wrong, and the last time something
-// was. Each may be nil. Records that cannot be read are errors beside them.
+// Latest returns the newest records that tell something about errors: the last
+// time data was read and nothing was wrong, and the last time something was
+// that is not known to be mended. If there is such an error, good is older than
+// it. Each may be nil. Records that cannot be read are errors beside them.
+//
+// A check without error mends all; a restore test, or a proof, only one of the
+// same source that failed before, for it reads what belongs to that source.
 func Latest(ctx context.Context, r *repository.Repository) (good, bad *Record, err error) {
 	keys, err := Keys(ctx, r)
 	if err != nil {
 		return nil, nil, err
 	}
 	var errs []error
+	mended := make(map[string]bool)
 	for _, key := range keys[:min(len(keys), lookBack)] {
 		rec, err := Load(ctx, r, key)
-		if ctx.Err() != nil {
+		switch {
+		case ctx.Err() != nil:
 			return nil, nil, context.Cause(ctx)
-		}
-		if err != nil {
+		case err != nil:
 			errs = append(errs, err)
-			continue
-		}
-		if rec.Elsewhere() || rec.RestoreTest != nil && rec.RestoreTest.Verdict == NotJudged {
-			continue
-		}
-		if rec.Problems > 0 && bad == nil {
-			bad = rec
-		}
-		if rec.Problems == 0 && rec.ReadData() && good == nil {
-			good = rec
-		}
-		if good != nil { // what was wrong before it is mended
-			break
+		case rec.Elsewhere(), rec.RestoreTest != nil && rec.RestoreTest.Verdict == NotJudged:
+		case rec.Problems > 0 && bad == nil && !mended[rec.subject()]:
+			good, bad = nil, rec
+		case rec.Problems == 0 && rec.ReadData():
+			mended[rec.subject()] = true
+			if good == nil {
+				good = rec
+			}
+			if rec.Kind == Check || bad != nil {
+				return good, bad, errors.Join(errs...)
+			}
 		}
 	}
 	return good, bad, errors.Join(errs...)
+}
+
+// subject is what a record without error mends.
+func (r *Record) subject() string {
+	if t := r.RestoreTest; t != nil {
+		return "source " + t.Plan + "/" + t.Source
+	}
+	return string(r.Kind)
 }

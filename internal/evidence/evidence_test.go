@@ -46,10 +46,44 @@ func TestLatest(t *testing.T) {
 	if err != nil || good == nil || bad == nil || !good.Time.Equal(noon) || bad.Findings[0] != "pack x" {
 		t.Errorf("%+v, %+v, %v", good, bad, err)
 	}
-	save(t, r, Record{Kind: Proof, Time: noon.Add(3 * time.Hour), Read: All})
-	if good, bad, err = Latest(t.Context(), r); err != nil || good.Kind != Proof || bad != nil {
+	save(t, r, Record{Kind: Proof, Time: noon.Add(3 * time.Hour), Read: Part})
+	if good, bad, err = Latest(t.Context(), r); err != nil || bad == nil || !good.Time.Equal(noon) {
+		t.Errorf("a proof of one snapshot mends all there is: %+v, %+v, %v", good, bad, err)
+	}
+	save(t, r, Record{Kind: Check, Time: noon.Add(4 * time.Hour), Read: All})
+	if good, bad, err = Latest(t.Context(), r); err != nil || good.Kind != Check || bad != nil {
 		t.Errorf("what was wrong before the last good one still counts: %+v, %+v, %v", good, bad, err)
 	}
+}
+
+// A restore test that failed is mended by the next of the same source, and by
+// no other.
+func TestLatestRestoreTest(t *testing.T) {
+	r := newRepository(t, mem.New())
+	at := noon
+	test := func(source string, problems int, verdict Verdict) {
+		at = at.Add(time.Hour)
+		rec := Record{Kind: Restore, Time: at, Read: Part, Problems: problems, RestoreTest: &RestoreTest{Source: source, Verdict: verdict}}
+		rec.RestoreTest.From.Repository = r.ID()
+		save(t, r, rec)
+	}
+	want := func(name string, wantGood, wantBad bool) {
+		t.Helper()
+		good, bad, err := Latest(t.Context(), r)
+		if err != nil || (good != nil) != wantGood || (bad != nil) != wantBad {
+			t.Errorf("%s: %+v, %+v, %v", name, good, bad, err)
+		}
+	}
+	test("a", 1, Failed)
+	want("failed", false, true)
+	test("b", 0, Proven)
+	want("another is good", false, true)
+	test("a", 0, Proven)
+	want("it is good again", true, false)
+	test("a", 1, NotJudged)
+	want("not judged", true, false)
+	save(t, r, Record{Kind: Restore, Time: at.Add(time.Hour), Read: Part, Problems: 1, RestoreTest: &RestoreTest{Verdict: Failed}})
+	want("another repository's", true, false)
 }
 
 func TestRecordsAreSealed(t *testing.T) {
