@@ -167,7 +167,7 @@ func snapshotTable(list []*snapshot.Snapshot, compact bool) (header []string, ro
 	header = []string{"ID", "Time", "Host", "Type", "Tags", sizeHeader, "Paths"}
 	for _, s := range list {
 		tags := strings.Join(s.UserTags(), ",")
-		row := []string{s.ID.Short(), s.Time.Local().Format(timeFormat), printable(s.Hostname), string(s.Type()), printable(tags), restoreSize(s)}
+		row := []string{s.ID.Short(), s.Time.Local().Format(timeFormat), printable(s.Hostname), typeOf(s), printable(tags), restoreSize(s)}
 		if compact {
 			rows = append(rows, row)
 			continue
@@ -181,6 +181,14 @@ func snapshotTable(list []*snapshot.Snapshot, compact bool) (header []string, ro
 		header = header[:len(header)-1]
 	}
 	return header, rows
+}
+
+// typeOf is the type of a snapshot, and whether it has something damaged.
+func typeOf(s *snapshot.Snapshot) string {
+	if s.Damaged() != "" {
+		return string(s.Type()) + ", damaged " + printable(s.Damaged())
+	}
+	return string(s.Type())
 }
 
 // sizeHeader and sizeFormat line sizes up to the right.
