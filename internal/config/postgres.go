@@ -96,7 +96,7 @@ func (p Postgres) check(k *checker) {
 		k.key("full_every").report("is negative", "write a number from 1 on: 1 makes every base backup a full one")
 	}
 	if p.Rate != 0 && p.Rate < minBackupRate {
-		k.key("rate").report("is less than a server can send", "write 32KiB or more for each second, or remove it")
+		k.key("rate").report("is less than a server can send", "write 32K or more for each second, or remove it")
 	}
 	if p.BinDir != "" && !filepath.IsAbs(p.BinDir) {
 		k.key("bin_dir").report("not an absolute path", "write the whole path, from / on")
