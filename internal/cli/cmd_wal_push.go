@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 
 	"github.com/spf13/cobra"
 
@@ -11,8 +12,8 @@ import (
 // walUploads is how many segments are uploaded at once, and walAhead how many
 // of those that wait are archived on the way.
 const (
-	walUploads = 4
-	walAhead   = 8
+	walUploads = 8
+	walAhead   = 16
 )
 
 func newWALPush(c *command) *cobra.Command {
@@ -24,7 +25,14 @@ func newWALPush(c *command) *cobra.Command {
 		Long: `Archive one file of pg_wal. PostgreSQL calls this when archive_mode is on; it
 may remove the file as soon as the command has ended well, so the command does
 that only when the file is durable in as many repositories as the plan's
-wal.confirm says. Files that wait behind this one are archived on the way.
+wal.confirm says. Where 'holdfast wal receive' runs for the plan, the file is
+handed over to it; otherwise the command archives it itself. Either way, files
+that wait behind this one are archived at once, so that their turn is short.
+
+When the repositories are down, the command fails and PostgreSQL keeps the log.
+With the plan's wal.max_retained, log beyond that size is let go instead, so
+that the server's disk does not fill up: the log then has a gap, 'wal status'
+says so, and a new base backup is needed.
 
 The same file may be pushed again; another content under its name is refused.
 
@@ -52,13 +60,34 @@ func (c *command) runWALPush(ctx context.Context, f walFlags, path string, ahead
 	if err != nil {
 		return err
 	}
-	archives, err := c.openLogs(ctx, s)
-	if err != nil {
-		return err
-	}
-	if err := wal.Push(ctx, path, wal.PushOptions{Archives: archives, Ahead: ahead, Uploads: walUploads}); err != nil {
+	if err := c.pushFile(ctx, s, path, ahead); err != nil {
 		return err
 	}
 	c.ui.message(walMessage{"wal_pushed", path})
 	return nil
+}
+
+// pushFile hands a file to the holdfast that runs for its source, or archives
+// it itself if there is none.
+func (c *command) pushFile(ctx context.Context, s *logSource, path string, ahead int) error {
+	socket, err := walSocket(s)
+	if err != nil {
+		return err
+	}
+	err = wal.HandTo(ctx, socket, walRule(s), path)
+	if !errors.Is(err, wal.ErrNobody) {
+		return err
+	}
+	if c.ui.verbose > 0 {
+		c.ui.warn("hand over", path, err)
+	}
+	archives, err := c.openLogs(ctx, s)
+	if err != nil {
+		return err
+	}
+	o, err := c.pushOptions(s, archives, ahead)
+	if err != nil {
+		return err
+	}
+	return wal.Push(ctx, path, o)
 }

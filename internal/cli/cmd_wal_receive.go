@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"net/url"
 	"strings"
 	"time"
@@ -33,11 +32,17 @@ func newWALReceive(c *command) *cobra.Command {
 		Long: `Archive the log as the server writes it, over a replication connection with a
 slot of its own, until interrupted. The server keeps what is not archived; a
 receiver that was stopped goes on exactly where the archive ends, also on the
-new timeline after a failover.
+new timeline after a failover. It also takes the files that archive_command
+hands over ('holdfast wal push'); with wal: push in the source it does only that.
 
 New log is archived within the plan's wal.every (2 s). With the name "holdfast"
 in synchronous_standby_names and wal.every: 0s, a commit returns only when the
-archive has it.`,
+archive has it.
+
+When the repositories are down, the server keeps its log; with the plan's
+wal.max_retained no more than that. Log that the server has removed before it
+was archived is a gap: the receiver says so and goes on after it, and a new
+base backup is needed. 'wal status' tells of both.`,
 		Example: "  holdfast wal receive --plan shop",
 		Args:    noArgs,
 		RunE:    func(cmd *cobra.Command, _ []string) error { return c.runWALReceive(cmd.Context(), f, once) },
@@ -67,20 +72,48 @@ func (c *command) runWALReceive(ctx context.Context, f walFlags, once bool) erro
 	if err != nil {
 		return err
 	}
+	stop := func() {}
+	if s.postgres.WAL != walStream {
+		if stop, err = c.takeHandOvers(ctx, s, archives); err != nil {
+			return err
+		}
+	}
+	defer stop()
+	if s.postgres.WAL == walPush {
+		<-ctx.Done()
+		return ctx.Err()
+	}
+	return c.receiveLog(ctx, s, archives, once)
+}
+
+// The ways that a log comes (config.Postgres.WAL); both if none is said.
+const (
+	walStream = "stream"
+	walPush   = "push"
+)
+
+// receiveLog receives the log, and connects again when the connection ends.
+func (c *command) receiveLog(ctx context.Context, s *logSource, archives wal.Archives, once bool) error {
 	dsn, err := postgresDSN(ctx, s.postgres)
+	if err != nil {
+		return err
+	}
+	losses, err := walLosses(s)
 	if err != nil {
 		return err
 	}
 	o := wal.ReceiveOptions{
 		Archives: archives, DSN: dsn, Slot: slotOf(s), Every: sliceEvery(s.wal), Uploads: walUploads,
-		Progress: c.received(),
+		SpoolBytes: spoolBytes(s.wal),
+		Retained:   wal.Retained{MaxBytes: int64(s.wal.MaxRetained), LetGo: c.letGo(losses), Losses: losses},
+		Progress:   c.received(),
 	}
 	c.ui.infof("archiving the log of %s with slot %s", s.name, o.Slot)
 	wait := reconnectAfter
 	for {
 		start := time.Now()
 		err := wal.Receive(ctx, o)
-		if once || ctx.Err() != nil || errors.Is(err, wal.ErrRemoved) {
+		if once || ctx.Err() != nil {
 			return err
 		}
 		if time.Since(start) > reconnectAfterMost {
@@ -94,6 +127,16 @@ func (c *command) runWALReceive(ctx context.Context, f walFlags, once bool) erro
 		}
 		wait = min(2*wait, reconnectAfterMost)
 	}
+}
+
+// defaultSpoolBytes is how much log waits on this host's disk at most.
+const defaultSpoolBytes = 256 << 20
+
+func spoolBytes(w config.WAL) int64 {
+	if w.Spool > 0 {
+		return int64(w.Spool)
+	}
+	return defaultSpoolBytes
 }
 
 // received prints how far the receiver is, each time that it has moved.

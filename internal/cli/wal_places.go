@@ -36,6 +36,8 @@ type logSource struct {
 	postgres     config.Postgres
 	wal          config.WAL
 	repositories []logRepository
+	// stateDir is what holdfast.yaml says of it; "" for the usual one.
+	stateDir string
 }
 
 // logRepository is a repository with a log archive.
@@ -73,6 +75,7 @@ func (c *command) logSource(f walFlags) (*logSource, error) {
 	if plan.WAL != nil {
 		s.wal = *plan.WAL
 	}
+	s.stateDir = cfg.Service.StateDir
 	names := []string{plan.Repository}
 	for _, to := range plan.Copies {
 		names = append(names, to.To)
@@ -264,7 +267,7 @@ func (c *command) openLogs(ctx context.Context, s *logSource) (wal.Archives, err
 	needed, _ := s.wal.Needed()
 	archives := wal.Archives{
 		Confirm: needed,
-		Lagging: func(location string, err error) { c.ui.warn("archive the log", location, err) },
+		Lagging: rarely(func(location string, err error) { c.ui.warn("archive the log", location, err) }),
 	}
 	for _, l := range s.repositories {
 		archive, err := c.openLog(ctx, l, s.name, false, true)

@@ -1,7 +1,10 @@
 package wal
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"fmt"
 	"slices"
 	"time"
 
@@ -13,6 +16,8 @@ import (
 type Status struct {
 	Parts []Part
 	Gaps  []logarchive.Gap
+	// Lost says what was let go, and why; of which some may have come later.
+	Lost []Loss
 	// Histories are the ancestors of each timeline but the first.
 	Histories map[uint32][]postgres.Branch
 }
@@ -51,7 +56,28 @@ func Inspect(ctx context.Context, a *logarchive.Archive) (*Status, error) {
 			return nil, err
 		}
 	}
-	return status, nil
+	status.Lost, err = lost(ctx, a, segments)
+	return status, err
+}
+
+// lost reads the notes of what was let go.
+func lost(ctx context.Context, a *logarchive.Archive, segments []logarchive.Segment) ([]Loss, error) {
+	var all []Loss
+	for _, s := range segments {
+		if s.Kind != logarchive.Lost {
+			continue
+		}
+		var content bytes.Buffer
+		if _, err := a.Fetch(ctx, s, &content); err != nil {
+			return nil, err
+		}
+		var loss Loss
+		if err := json.Unmarshal(content.Bytes(), &loss); err != nil {
+			return nil, fmt.Errorf("note of lost log, %s: %w", s.Name, err)
+		}
+		all = append(all, loss)
+	}
+	return all, nil
 }
 
 // ends returns the segments with which a range begins and ends.

@@ -34,12 +34,45 @@ func Push(ctx context.Context, path string, o PushOptions) error {
 	if err != nil {
 		return err
 	}
+	if there, err := o.archived(ctx, path); there || err != nil {
+		return err
+	}
 	begun := time.Now()
 	err = p.push(ctx, path)
 	// Files are closed by the end of the process: uploads that were left
 	// behind may still read them.
 	p.settle(ctx, lagFactor*time.Since(begun)+time.Second)
 	return err
+}
+
+// archived tells whether all archives have the file already, as after a push
+// that went ahead: then this one need not. An archive that cannot be asked is
+// asked again by writing.
+func (a Archives) archived(ctx context.Context, path string) (bool, error) {
+	f, err := openFile(path)
+	if err != nil {
+		return false, err
+	}
+	defer f.Close() //nolint:errcheck // it was only read
+	var digest logarchive.Digest
+	for _, archive := range a.All {
+		r, err := archive.Record(ctx, f.segment)
+		if errors.Is(err, logarchive.ErrForged) || errors.Is(err, logarchive.ErrOutOfChain) {
+			return false, fmt.Errorf("push %s: %w", f.segment.Name, err)
+		}
+		if err != nil {
+			return false, nil //nolint:nilerr // the append will tell
+		}
+		if digest.IsZero() {
+			if digest, err = logarchive.Sum(ctx, f); err != nil {
+				return false, fmt.Errorf("push %s: %w", f.segment.Name, err)
+			}
+		}
+		if r.SHA256 != digest {
+			return false, nil // the append refuses, with the reason
+		}
+	}
+	return f.Unchanged() == nil, nil
 }
 
 // lagFactor is how many times as long as the archives that counted the slower

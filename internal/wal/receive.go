@@ -68,13 +68,33 @@ const statusEvery = time.Second
 // exactly where the archive ends.
 func Receive(ctx context.Context, o ReceiveOptions) error {
 	err := o.receive(ctx, false)
-	if errors.Is(err, ErrRemoved) && o.LetGo != nil {
-		err = o.receive(ctx, true) // with what the server has
+	if errors.Is(err, ErrRemoved) && o.LetGo != nil { // go on with what the server has
+		err = untilFree(ctx, func() error { return o.receive(ctx, true) })
 	}
 	if _, failed := errors.AsType[archiveError](err); failed && o.MaxBytes > 0 && ctx.Err() == nil {
-		err = errors.Join(err, o.letGoOfRetained(ctx))
+		err = errors.Join(err, untilFree(ctx, func() error { return o.letGoOfRetained(ctx) }))
 	}
 	return err
+}
+
+// freeWithin is how long the server may take to notice that the connection
+// before has ended, and to let go of its slot.
+const freeWithin = 10 * time.Second
+
+// untilFree tries again while the slot is in use.
+func untilFree(ctx context.Context, try func() error) error {
+	deadline := time.Now().Add(freeWithin)
+	for {
+		err := try()
+		if !hasCode(err, objectInUse) || time.Now().After(deadline) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return ctx.Err()
+		case <-time.After(freeWithin / 100):
+		}
+	}
 }
 
 // archiveError is a failure of the archives, not of the server.
@@ -151,6 +171,11 @@ func (r *receiver) prepare(ctx context.Context, skip bool) error {
 			return err
 		}
 	}
+	if r.o.Losses != nil {
+		if err := r.o.Losses.save(ctx, r.o.Archives); err != nil {
+			return archiveError{err}
+		}
+	}
 	if r.timeline == r.next {
 		return r.archiveHistory(ctx, r.next)
 	}
@@ -199,11 +224,13 @@ func (r *receiver) show(ctx context.Context, setting string) (string, error) {
 
 // What the server says of slots and WAL, as SQLSTATEs: a slot that is there
 // already, one that was invalidated as it kept more than
-// max_slot_wal_keep_size, and WAL that is not there any more.
+// max_slot_wal_keep_size, WAL that is not there any more, and a slot that
+// another connection has.
 const (
 	duplicateObject    = "42710"
 	notInRequiredState = "55000"
 	undefinedFile      = "58P01"
+	objectInUse        = "55006"
 )
 
 // ensureSlot makes the slot if it is not there, and finds out from where on it

@@ -226,14 +226,15 @@ type receiving struct {
 
 func receive(t *testing.T, dsn string, archives wal.Archives) *receiving {
 	t.Helper()
+	return receiveWith(t, wal.ReceiveOptions{Archives: archives, DSN: dsn, Slot: "holdfast", Uploads: 2})
+}
+
+func receiveWith(t *testing.T, o wal.ReceiveOptions) *receiving {
+	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
 	r := &receiving{stop: stop, ended: make(chan error, 1)}
-	go func() {
-		r.ended <- wal.Receive(ctx, wal.ReceiveOptions{
-			Archives: archives, DSN: dsn, Slot: "holdfast", Uploads: 2,
-			Progress: func(at wal.Received) { r.archived.Store(uint64(at.Archived)) },
-		})
-	}()
+	o.Progress = func(at wal.Received) { r.archived.Store(uint64(at.Archived)) }
+	go func() { r.ended <- wal.Receive(ctx, o) }()
 	t.Cleanup(func() { r.end(t) })
 	return r
 }
@@ -246,8 +247,21 @@ func (r *receiving) end(t *testing.T) error {
 	case err := <-r.ended:
 		r.ended <- err
 		return err
-	case <-time.After(30 * time.Second):
+	case <-time.After(time.Minute):
 		t.Error("the receiver does not end")
+		return nil
+	}
+}
+
+// failed waits until the receiver ends by itself.
+func (r *receiving) failed(t *testing.T) error {
+	t.Helper()
+	select {
+	case err := <-r.ended:
+		r.ended <- err
+		return err
+	case <-time.After(2 * time.Minute):
+		t.Fatal("the receiver does not end")
 		return nil
 	}
 }
@@ -259,7 +273,7 @@ func (r *receiving) wantArchived(t *testing.T, c *pgcluster.Cluster) postgres.LS
 	if err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(30 * time.Second); postgres.LSN(r.archived.Load()) < now; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); postgres.LSN(r.archived.Load()) < now; time.Sleep(10 * time.Millisecond) {
 		select {
 		case err := <-r.ended:
 			r.ended <- err
@@ -395,7 +409,7 @@ func TestReceiveFailover(t *testing.T) {
 func waitForReplay(t *testing.T, primary, standby *pgcluster.Cluster) {
 	t.Helper()
 	at := primary.Query("SELECT pg_current_wal_lsn()")
-	for deadline := time.Now().Add(30 * time.Second); standby.Query("SELECT pg_last_wal_replay_lsn() >= '"+at+"'") != "t"; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(2 * time.Minute); standby.Query("SELECT pg_last_wal_replay_lsn() >= '"+at+"'") != "t"; time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatal("the standby does not catch up")
 		}
