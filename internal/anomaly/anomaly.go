@@ -15,9 +15,8 @@
 //   - Signals unusual at once, two by default, make an anomaly, and one of
 //     them must be a loss: content that changed, went or shrank. Data that only
 //     grows, however much and however incompressible, is none.
-//   - The first backup and too few runs (MinRuns) are judged by nothing. Runs
-//     that were anomalous themselves are not compared with until somebody
-//     accepted them.
+//   - Too few earlier runs (MinRuns) judge nothing. Runs that were anomalous
+//     themselves are not compared with until somebody accepted them.
 package anomaly
 
 import (
@@ -55,8 +54,9 @@ type Run struct {
 	Bytes, Added, Stored uint64
 	// Rows counts those of all tables of a database, where they were counted.
 	Rows uint64
-	// First is a backup with nothing before it.
-	First bool
+	// Whole is a backup that trusted no earlier one: which files are new, or
+	// changed, it cannot tell.
+	Whole bool
 	// Suspect is one that was found to be anomalous, and not accepted since.
 	Suspect bool
 }
@@ -122,8 +122,11 @@ type figure struct {
 
 func figures() []figure {
 	return []figure{
-		{"changed", true, 0.10, func(before, r *Run) (float64, bool) { return ratio(r.Changed, before.Files) }},
-		{"deleted", true, 0.10, func(before, r *Run) (float64, bool) { return ratio(deleted(before, r), before.Files) }},
+		{"changed", true, 0.10, changed},
+		{"deleted", true, 0.10, func(before, r *Run) (float64, bool) {
+			share, ok := ratio(deleted(before, r), before.Files)
+			return share, ok && !r.Whole
+		}},
 		{"shrunk", true, 0.10, func(before, r *Run) (float64, bool) { return ratio(less(before.Bytes, r.Bytes), before.Bytes) }},
 		{"rows", true, 0.20, func(before, r *Run) (float64, bool) { return ratio(less(before.Rows, r.Rows), before.Rows) }},
 		{"added", false, 0.10, func(before, r *Run) (float64, bool) { return ratio(r.Added, before.Bytes) }},
@@ -158,6 +161,15 @@ func less(before, now uint64) uint64 {
 	return before - now
 }
 
+// changed is the share of files whose content is another. A backup that cannot
+// tell shows it by new bytes where there are no more than before.
+func changed(before, r *Run) (float64, bool) {
+	if r.Whole {
+		return ratio(less(r.Added, less(r.Bytes, before.Bytes)), before.Bytes)
+	}
+	return ratio(r.Changed, before.Files)
+}
+
 // deleted counts files that were there before: what is neither new nor one
 // that stayed.
 func deleted(before, r *Run) uint64 { return less(before.Files, r.Files-min(r.Files, r.New)) }
@@ -166,7 +178,7 @@ func deleted(before, r *Run) uint64 { return less(before.Files, r.Files-min(r.Fi
 func Judge(before []Run, r Run, set Settings) *Verdict {
 	v := &Verdict{LastGood: lastGood(before)}
 	known := baseline(before, set.Runs)
-	if r.First || len(known) < MinRuns {
+	if len(known) < MinRuns {
 		return v
 	}
 	for _, f := range figures() {
@@ -205,7 +217,7 @@ func (f *figure) judge(before []Run, r *Run, deviations float64) (Signal, bool) 
 	share, ok := f.share(&before[len(before)-1], r)
 	var shares []float64
 	for i := 1; i < len(before); i++ {
-		if s, ok := f.share(&before[i-1], &before[i]); ok && !before[i].First {
+		if s, ok := f.share(&before[i-1], &before[i]); ok {
 			shares = append(shares, s)
 		}
 	}
