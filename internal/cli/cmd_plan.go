@@ -19,12 +19,12 @@ import (
 func newPlan(c *command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "plan",
-		Short: "Show and run the plans of holdfast.yaml",
-		Long: `Show and run the plans of holdfast.yaml. A plan says what to protect, where to,
+		Short: "Show, check and run the plans of holdfast.yaml",
+		Long: `Show, check and run the plans of holdfast.yaml. A plan says what to protect, where to,
 for how long, and what it promises.`,
 		Example: "  holdfast plan list\n  holdfast plan run shop --type full",
 	}
-	cmd.AddCommand(newPlanList(c), newPlanRun(c), newPlanPause(c), newPlanResume(c))
+	cmd.AddCommand(newPlanList(c), newPlanShow(c), newPlanValidate(c), newPlanSchema(c), newPlanRun(c), newPlanPause(c), newPlanResume(c))
 	return cmd
 }
 

@@ -216,8 +216,11 @@ func TestProblems(t *testing.T) {
 		},
 		{
 			"one place under two names",
-			"repositories:\n  a: { url: /r, password: { env: P } }\n  b: { url: /r, password: { env: P } }\n",
-			[]string{"x.yaml:3:8: repositories.b.url: the same place as repository a; give each repository a place of its own"},
+			"repositories:\n  a: { url: /r, password: { env: P } }\n  b: { url: /r, password: { env: P } }\n  c: { url: 'local:/x/../r/', password: { env: P } }\n",
+			[]string{
+				"x.yaml:3:8: repositories.b.url: the same place as repository a; give each repository a place of its own",
+				"x.yaml:4:8: repositories.c.url: the same place as repository a; give each repository a place of its own",
+			},
 		},
 		{
 			"a copy into the repository itself",

@@ -3,7 +3,9 @@ package config
 import (
 	"cmp"
 	"maps"
+	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // maxNameBytes bounds the names that users give: they become tags and paths
@@ -30,7 +32,7 @@ func (c *Config) validate(at positions) Problems {
 func (c *Config) checkPlaces(k *checker) {
 	owner := map[string]string{}
 	for _, name := range sortedNames(c.Repositories) {
-		url := c.Repositories[name].URL
+		url := placeOf(c.Repositories[name].URL)
 		if url == "" {
 			continue
 		}
@@ -40,6 +42,16 @@ func (c *Config) checkPlaces(k *checker) {
 		}
 		owner[url] = name
 	}
+}
+
+// placeOf writes a URL in one way, as far as that is known without asking the
+// place.
+func placeOf(url string) string {
+	path, isLocal := strings.CutPrefix(url, "local:")
+	if isLocal || filepath.IsAbs(url) {
+		return filepath.Clean(path)
+	}
+	return strings.TrimRight(url, "/")
 }
 
 // checker reports problems of the value under one key.

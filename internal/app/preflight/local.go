@@ -38,7 +38,7 @@ func (r *Report) Paths(paths []string) {
 	for _, path := range paths {
 		if err := readable(path); err != nil {
 			wrong = true
-			r.Wrong(err.Error(), "protect what is there, and what the user of holdfast may read")
+			r.Wrong(withoutOp(err), "protect what is there, and what the user of holdfast may read")
 		}
 	}
 	if !wrong {
@@ -61,12 +61,20 @@ func readable(path string) error {
 	return f.Close()
 }
 
+// withoutOp leaves out of an error what was done with the path.
+func withoutOp(err error) string {
+	if pe, ok := errors.AsType[*fs.PathError](err); ok {
+		return pe.Path + ": " + pe.Err.Error()
+	}
+	return err.Error()
+}
+
 // Program tells of a program that cannot be run.
 func (r *Report) Program(path string) {
 	info, err := os.Stat(path)
 	switch {
 	case err != nil:
-		r.Wrong(err.Error(), "install the program, or correct its path")
+		r.Wrong(withoutOp(err), "install the program, or correct its path")
 	case !info.Mode().IsRegular():
 		r.Wrong(path+" is not a program", "write the whole path of the program")
 	case !executable(info):

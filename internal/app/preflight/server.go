@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -58,7 +59,7 @@ FROM pg_roles r WHERE r.rolname = current_user`
 func (r *Report) Server(ctx context.Context, s Server) {
 	conn, err := postgres.Connect(ctx, s.DSN, "")
 	if err != nil {
-		r.Wrong("the server does not let us in: "+err.Error(), "check dsn and password, that the server listens there, and its pg_hba.conf")
+		r.Wrong("the server does not let us in: "+inOneLine(err), "check dsn and password, that the server listens there, and its pg_hba.conf")
 		return
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // all was asked
@@ -71,7 +72,7 @@ func (r *Report) Server(ctx context.Context, s Server) {
 	r.clock(f.now, before, time.Now())
 	r.OK(fmt.Sprintf("PostgreSQL %s answers %s", f.version, f.user))
 	if s.Dump {
-		r.dumps(ctx, s, f)
+		r.dumps(s, f)
 	} else {
 		r.baseBackups(ctx, s, f)
 	}
@@ -84,6 +85,18 @@ func (r *Report) Server(ctx context.Context, s Server) {
 			r.Warn("restore tests start a private server: "+err.Error(), "install PostgreSQL "+strconv.Itoa(f.number/10000)+" on this machine")
 		}
 	}
+}
+
+// inOneLine writes an error of several lines, one for each address that was
+// tried, without those that say the same.
+func inOneLine(err error) string {
+	var lines []string
+	for line := range strings.Lines(err.Error()) {
+		if line = strings.TrimSpace(line); !slices.Contains(lines, line) {
+			lines = append(lines, line)
+		}
+	}
+	return strings.Join(lines, " ")
 }
 
 func askServer(ctx context.Context, conn *pgconn.PgConn, slot string) (f serverFacts, err error) {
@@ -112,10 +125,13 @@ func askServer(ctx context.Context, conn *pgconn.PgConn, slot string) (f serverF
 
 // baseBackups checks what base backups take.
 func (r *Report) baseBackups(ctx context.Context, s Server, f serverFacts) {
-	if !f.super && !f.replication {
+	switch {
+	case !f.super && !f.replication:
 		r.Wrong(f.user+" may not replicate, which base backups take", "ALTER ROLE "+postgres.QuoteIdentifier(f.user)+" REPLICATION")
-	} else if err := source.Probe(ctx, s.DSN); err != nil {
-		r.Wrong(err.Error(), "let "+f.user+" connect to the database \"replication\" in pg_hba.conf, and reload the server")
+	case f.senders > 0:
+		if err := source.Probe(ctx, s.DSN); err != nil {
+			r.Wrong(inOneLine(err), "let "+f.user+" connect to the database \"replication\" in pg_hba.conf, and reload the server")
+		}
 	}
 	if f.walLevel == "minimal" {
 		r.Wrong("wal_level is minimal: base backups and log archives take more", "set wal_level = replica, and restart the server")
@@ -162,7 +178,7 @@ func (r *Report) log(s Server, f serverFacts) {
 }
 
 // dumps checks what dumps take.
-func (r *Report) dumps(_ context.Context, s Server, f serverFacts) {
+func (r *Report) dumps(s Server, f serverFacts) {
 	bin, err := postgres.ClientPrograms(f.number/10000, s.BinDir)
 	if err != nil {
 		r.Wrong(err.Error(), "")
