@@ -1,0 +1,194 @@
+package pitr
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"holdfast/test/pgcluster"
+)
+
+// local has the base backups of a shop read the data directory.
+func (s *shop) local(c *pgcluster.Cluster, keys string) {
+	s.t.Helper()
+	s.write("holdfast.yaml", strings.Replace(read(s.t, s.config), "postgres: {", fmt.Sprintf("postgres: { data_directory: %s, %s", c.Data, keys), 1))
+}
+
+// taken is what a base backup says of itself.
+type taken struct {
+	MessageType string `json:"message_type"`
+	Type        string `json:"type"`
+	TypeReason  string `json:"type_reason"`
+	Parent      string `json:"parent"`
+	SnapshotID  string `json:"snapshot_id"`
+	Unmodified  int    `json:"files_unmodified"`
+	Read        uint64 `json:"bytes_read"`
+	ReadBack    uint64 `json:"bytes_read_back"`
+	Processed   uint64 `json:"total_bytes_processed"`
+}
+
+func (s *shop) backUp(kind string) (last taken) {
+	s.t.Helper()
+	return s.summary(s.run("plan", "run", "shop", "--type", kind, "--json"))
+}
+
+func (s *shop) summary(out string) (last taken) {
+	s.t.Helper()
+	for line := range strings.SplitSeq(out, "\n") {
+		if strings.Contains(line, `"summary"`) {
+			if err := json.Unmarshal([]byte(line), &last); err != nil {
+				s.t.Fatal(err)
+			}
+		}
+	}
+	if last.SnapshotID == "" {
+		s.t.Fatalf("no summary of a backup:\n%s", out)
+	}
+	return last
+}
+
+// The types of backup, and what makes a full one of each. The server's version
+// is nothing to them.
+func TestLocalTypes(t *testing.T) {
+	bin := pgcluster.Versions(t)[17]
+	c := pgcluster.New(t, bin)
+	c.Exec("CREATE TABLE numbers AS SELECT n, md5(n::text) FROM generate_series(1, 300000) n")
+	c.Exec("VACUUM")
+	c.Exec("CHECKPOINT")
+	s := newShop(t, bin, c.DSN(), "stream")
+	s.local(c, "full_every: 6,")
+	time.Sleep(2500 * time.Millisecond) // files must be older than this to be trusted
+
+	first := s.backUp("incremental")
+	if first.Type != "full" || !strings.Contains(first.TypeReason, "no base backup") {
+		t.Errorf("the first backup: %+v", first)
+	}
+	second := s.backUp("incremental")
+	if second.Type != "incremental" || second.Parent != first.SnapshotID || second.Read > second.Processed/4 || second.Unmodified == 0 {
+		t.Errorf("the second backup: %+v", second)
+	}
+	c.Exec("UPDATE numbers SET md5 = 'changed' WHERE n = 7")
+	if third := s.backUp("differential"); third.Type != "differential" || third.Parent != first.SnapshotID || third.Unmodified == 0 {
+		t.Errorf("the third backup: %+v", third)
+	}
+	if fourth := s.backUp("full"); fourth.Type != "full" || fourth.TypeReason != "" || fourth.Unmodified != 0 || fourth.Read != fourth.Processed {
+		t.Errorf("the fourth backup: %+v", fourth)
+	}
+
+	// A check that finds something takes the trust away, until all is read.
+	packs, err := filepath.Glob(filepath.Join(s.dir, "repository", "data", "*", "*"))
+	if err != nil || len(packs) == 0 {
+		t.Fatalf("packs %q, %v", packs, err)
+	}
+	if err := os.Remove(packs[0]); err != nil {
+		t.Fatal(err)
+	}
+	if out, err := s.try("check", "-r", "local"); err == nil {
+		t.Fatalf("a pack is gone, and the check finds nothing:\n%s", out)
+	}
+	if fifth := s.backUp("incremental"); fifth.Type != "full" || !strings.Contains(fifth.TypeReason, "the check of") {
+		t.Errorf("after a failed check: %+v", fifth)
+	}
+	if sixth := s.backUp("incremental"); sixth.Type != "incremental" {
+		t.Errorf("after all was read again: %+v", sixth)
+	}
+	s.run("verify", "--plan", "shop")
+
+	// A page that is damaged is told of, every time.
+	name := c.Query("SELECT pg_relation_filepath('numbers')")
+	c.Stop()
+	spoil(t, filepath.Join(c.Data, name))
+	c.Start()
+	for _, reason := range []string{"", "has damaged pages"} {
+		out, err := s.try("plan", "run", "shop", "--json")
+		if code := exitCodeOf(err); code != 3 || !strings.Contains(out, "block 5 of numbers of database postgres (file "+name+")") {
+			t.Errorf("a damaged page: exit code %d\n%s", code, out)
+		}
+		if got := s.summary(out); !strings.Contains(got.TypeReason, reason) {
+			t.Errorf("a damaged page: %+v", got)
+		}
+	}
+	if out := s.run("snapshots", "-r", "local", "latest"); !strings.Contains(out, "full, damaged pages") {
+		t.Errorf("the snapshot is not marked as damaged:\n%s", out)
+	}
+}
+
+func exitCodeOf(err error) int {
+	var code interface{ ExitCode() int }
+	if errors.As(err, &code) {
+		return code.ExitCode()
+	}
+	return 0
+}
+
+// spoil changes a bit in the sixth page of a file.
+func spoil(t *testing.T, file string) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	if err == nil {
+		content[5*8192+4000] ^= 1
+		err = os.WriteFile(file, content, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// The rate of both ways is bounded, and a backup that is killed leaves the
+// server as it was.
+func TestLocalKilled(t *testing.T) {
+	bin := pgcluster.Versions(t)[15]
+	c := pgcluster.New(t, bin)
+	s := newShop(t, bin, c.DSN(), "none")
+	plain := read(t, s.config)
+	for way, edit := range map[string]func(){
+		"local":  func() { s.local(c, "rate: 8M,") },
+		"remote": func() { s.write("holdfast.yaml", strings.Replace(plain, "postgres: {", "postgres: { rate: 8M, ", 1)) },
+	} {
+		s.write("holdfast.yaml", plain)
+		edit()
+		begun := time.Now()
+		got := s.backUp("full")
+		if least := time.Duration(float64(got.Processed-20<<20) / (8 << 20) * float64(time.Second)); time.Since(begun) < least { // the log, of 16 MiB, may come faster
+			t.Errorf("%s: %d bytes took %v, less than %v", way, got.Processed, time.Since(begun), least)
+		}
+	}
+
+	s.write("holdfast.yaml", plain)
+	s.local(c, "rate: 64K,")
+	cmd := s.command("plan", "run", "shop")
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	s.wait("the backup to begin", func() bool {
+		return c.Query("SELECT count(*) FROM pg_replication_slots WHERE slot_name LIKE 'holdfast_local_%'") == "1"
+	})
+	if err := errors.Join(cmd.Process.Signal(syscall.SIGKILL)); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait() //nolint:errcheck // it was killed
+	s.wait("the slot to go", func() bool { return c.Query("SELECT count(*) FROM pg_replication_slots") == "0" })
+	c.Stop()
+	c.Start()
+	s.write("holdfast.yaml", plain)
+	s.local(c, "")
+	if got := s.backUp("incremental"); got.SnapshotID == "" {
+		t.Error("no backup after one that was killed")
+	}
+}
+
+// wait waits until something is so.
+func (s *shop) wait(what string, so func() bool) {
+	s.t.Helper()
+	for deadline := time.Now().Add(2 * time.Minute); !so(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			s.t.Fatalf("waited in vain for %s", what)
+		}
+	}
+}
