@@ -68,14 +68,13 @@ func (s *Sandbox) Run(ctx context.Context, t *Test, c Command, restored string) 
 	if c.Expect != "" {
 		want = expectation.String()
 	}
-	out, err := s.output(ctx, c, restored)
+	answer, complaints, err := s.output(ctx, c, restored)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	answer := strings.TrimSpace(string(out))
 	switch {
 	case err != nil:
-		t.Check(c.Name, want, strings.TrimSpace(fmt.Sprintf("%v %s", err, told(answer))), false)
+		t.Check(c.Name, want, strings.TrimSpace(fmt.Sprintf("%v %s %s", err, told(answer), told(complaints))), false)
 	case c.Expect == "":
 		t.Check(c.Name, want, want, true)
 	default:
@@ -96,8 +95,8 @@ func told(text string) string {
 	return text
 }
 
-// output runs a command and returns what it printed.
-func (s *Sandbox) output(ctx context.Context, c Command, restored string) ([]byte, error) {
+// output runs a command and returns what it printed, its complaints apart.
+func (s *Sandbox) output(ctx context.Context, c Command, restored string) (answer, complaints string, err error) {
 	timeout := c.Timeout
 	if timeout <= 0 {
 		timeout = defaultTimeout
@@ -106,23 +105,23 @@ func (s *Sandbox) output(ctx context.Context, c Command, restored string) ([]byt
 	defer cancel()
 	temporary := filepath.Join(s.Scratch, "tmp")
 	if err := os.MkdirAll(temporary, 0o700); err != nil {
-		return nil, err
+		return "", "", err
 	}
 	cmd, err := s.command(ctx, c.Args)
 	if err != nil {
-		return nil, err
+		return "", "", err
 	}
 	// Nothing of this process's environment: it may hold the way to production.
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + temporary, "TMPDIR=" + temporary, "LC_ALL=C.UTF-8", "TZ=" + os.Getenv("TZ"), "HOLDFAST_RESTORED=" + restored}
 	cmd.Dir = s.Scratch
 	cmd.WaitDelay = 10 * time.Second
-	out := &bounded{room: maxOutput}
-	cmd.Stdout, cmd.Stderr = out, out
+	out, complaint := &bounded{room: maxOutput}, &bounded{room: maxOutput}
+	cmd.Stdout, cmd.Stderr = out, complaint
 	err = cmd.Run()
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}
-	return out.Bytes(), err
+	return strings.TrimSpace(out.String()), strings.TrimSpace(complaint.String()), err
 }
 
 // bounded keeps the beginning of what is written to it.
