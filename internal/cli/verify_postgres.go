@@ -38,6 +38,9 @@ func (t *restoreTest) cluster(ctx context.Context, r *repository.Repository) err
 	if !wish.Time.IsZero() {
 		t.test.Point.Time = wish.Time.UTC()
 	}
+	if archive != nil && !choice.Point.Held {
+		t.checkLog(facts, choice)
+	}
 	counts, err := rowCounts(ctx, r, choice.Point.Snapshot, t.name)
 	if err != nil {
 		return err
@@ -71,6 +74,19 @@ func (t *restoreTest) cluster(ctx context.Context, r *repository.Repository) err
 		t.test.Point.Reached += ", last transaction of " + last.UTC().Format(time.RFC3339)
 	}
 	return nil
+}
+
+// checkLog makes sure that the log goes on to its end. What comes after a gap
+// cannot be recovered from this base backup.
+func (t *restoreTest) checkLog(facts pitr.Facts, choice *pitr.Choice) {
+	const want = "no gap from the base backup to its end"
+	for _, part := range facts.Log {
+		if part.Stream == choice.Point.System && part.Line == choice.Timeline && postgres.LSN(part.Start) > choice.End {
+			t.test.Check("log archive", want, fmt.Sprintf("the log from %s to %s is missing: nothing after it can be recovered", choice.End, part.Start.LSN()), false)
+			return
+		}
+	}
+	t.test.Check("log archive", want, fmt.Sprintf("it leads from %s to %s without a gap", choice.Point.Start, choice.End), true)
 }
 
 // judge turns what was found out about a cluster into steps and checks.
