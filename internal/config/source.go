@@ -41,7 +41,8 @@ type Files struct {
 	// Exclude and IExclude are patterns; IExclude ignores case.
 	Exclude  []string `yaml:"exclude,omitempty,flow"`
 	IExclude []string `yaml:"iexclude,omitempty,flow"`
-	// ExcludeFiles are files that hold patterns, one a line.
+	// ExcludeFiles and IExcludeFiles are files that hold such patterns, one a
+	// line.
 	ExcludeFiles  []string `yaml:"exclude_files,omitempty,flow"`
 	IExcludeFiles []string `yaml:"iexclude_files,omitempty,flow"`
 	// ExcludeIfPresent leaves out folders that hold a file of this name,

@@ -38,8 +38,8 @@ import (
 type Policy struct {
 	// Last is how many of the newest stay.
 	Last Count `yaml:"last,omitempty" json:"last,omitempty"`
-	// Hourly, Daily and so on are for how many hours, days, weeks, months and
-	// years with snapshots the newest of each stays.
+	// Hourly, Daily, Weekly, Monthly and Yearly are for how many hours, days,
+	// weeks, months and years with snapshots the newest of each stays.
 	Hourly  Count `yaml:"hourly,omitempty" json:"hourly,omitempty"`
 	Daily   Count `yaml:"daily,omitempty" json:"daily,omitempty"`
 	Weekly  Count `yaml:"weekly,omitempty" json:"weekly,omitempty"`
@@ -48,8 +48,9 @@ type Policy struct {
 
 	// Within keeps all that are at most this much older than the newest.
 	Within Duration `yaml:"within,omitempty" json:"within,omitzero"`
-	// WithinHourly, WithinDaily and so on keep the newest of each hour, day and
-	// so on within this much of the newest.
+	// WithinHourly, WithinDaily, WithinWeekly, WithinMonthly and WithinYearly
+	// keep the newest of each hour, day, week, month or year within this much of
+	// the newest.
 	WithinHourly  Duration `yaml:"within_hourly,omitempty" json:"within_hourly,omitzero"`
 	WithinDaily   Duration `yaml:"within_daily,omitempty" json:"within_daily,omitzero"`
 	WithinWeekly  Duration `yaml:"within_weekly,omitempty" json:"within_weekly,omitzero"`
