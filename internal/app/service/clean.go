@@ -21,7 +21,7 @@ func (s *service) clean(ctx context.Context) error {
 	ticker := time.NewTicker(cleanEvery)
 	defer ticker.Stop()
 	for {
-		h := s.config.Service.History
+		h := s.config.Load().Service.History
 		s.removeOld(s.dir.LogsDir(), time.Duration(h.For), int64(h.Size)/2) //nolint:gosec // no disk is larger
 		s.removeOld(s.dir.runsDir(), reportsFor, 0)
 		select {

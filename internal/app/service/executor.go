@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"holdfast/internal/controller"
+	"holdfast/internal/event"
 	"holdfast/internal/history"
 )
 
@@ -34,6 +35,8 @@ type executor struct {
 	dir        Dir
 	// grace is how long a process may take to end that was told to.
 	grace time.Duration
+	// events takes what runs report besides their results.
+	events event.Sink
 	// Progress is told how far a run is, from time to time.
 	progress func(run string, line statusLine)
 }
@@ -81,7 +84,16 @@ func (e *executor) execute(ctx context.Context, t controller.Task, log *runLog) 
 	if report == nil {
 		return e.withoutReport(ctx, err, reportErr, said)
 	}
+	e.tell(report, t)
 	return resultOf(report)
+}
+
+// tell passes on what a run has to tell people.
+func (e *executor) tell(r *Report, t controller.Task) {
+	for _, told := range r.Events {
+		told.Run = t.ID
+		e.events.Emit(told)
+	}
 }
 
 // arguments returns those of a run's process.
@@ -199,6 +211,7 @@ func (e *executor) Settle(ctx context.Context, t controller.Task) *controller.Re
 	if err != nil || report == nil {
 		return nil
 	}
+	e.tell(report, t)
 	result := resultOf(report)
 	if exists(e.dir.path("logs", t.ID+".log")) {
 		result.Log = t.ID

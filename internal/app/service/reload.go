@@ -2,11 +2,6 @@ package service
 
 import (
 	"context"
-	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
-	"strings"
 	"time"
 
 	"holdfast/internal/config"
@@ -16,7 +11,6 @@ import (
 // watchConfig reads the configuration again when it is asked to, or when its
 // files change. One that is wrong changes nothing.
 func (s *service) watchConfig(ctx context.Context) error {
-	s.stamp = stampOf(s.config)
 	ticker := time.NewTicker(configPoll)
 	defer ticker.Stop()
 	for {
@@ -24,55 +18,36 @@ func (s *service) watchConfig(ctx context.Context) error {
 		case <-ctx.Done():
 			return nil
 		case <-s.Reload:
-			s.reload(ctx)
+			cfg, err := s.watcher.Read()
+			s.use(ctx, cfg, err)
 		case <-ticker.C:
-			if stampOf(s.config) != s.stamp {
-				s.reload(ctx)
+			if cfg, err := s.watcher.Poll(); cfg != nil || err != nil {
+				s.use(ctx, cfg, err)
 			}
 		}
 	}
 }
 
-// reload builds what the configuration says now, and puts it in place of what
-// there was.
-func (s *service) reload(ctx context.Context) {
+// use puts what a configuration says in place of what there was, unless it is
+// wrong.
+func (s *service) use(ctx context.Context, cfg *config.Config, err error) {
 	notifySystem("RELOADING=1")
 	defer notifySystem("READY=1")
-	s.stamp = stampOf(s.config)
-	rejected := event.Event{Time: time.Now(), Kind: event.ConfigRejected, Severity: event.Warning, Key: "config"}
-	cfg, err := config.Load(s.ConfigPath)
 	if err == nil {
-		jobs, limits, buildErr := Jobs(cfg)
-		if err = buildErr; err == nil {
+		jobs, limits, wrong := Jobs(cfg)
+		if err = wrong; err == nil {
 			err = s.controller.Replace(ctx, jobs, limits)
 		}
 	}
-	if err != nil {
-		rejected.Summary = fmt.Sprintf("the configuration is not used, the one before it stays: %v", err)
-		s.events.Emit(rejected)
+	if ctx.Err() != nil {
 		return
 	}
-	s.config, s.stamp = cfg, stampOf(cfg)
-	rejected.Over, rejected.Summary = true, "the configuration was read: "+s.summary()
-	s.events.Emit(rejected)
-}
-
-// stampOf tells one state of a configuration's files from another.
-func stampOf(c *config.Config) string {
-	var b strings.Builder
-	for _, path := range append(slices.Clone(c.Files), c.Include...) {
-		if !filepath.IsAbs(path) {
-			path = filepath.Join(filepath.Dir(c.Path), path)
-		}
-		found, err := filepath.Glob(path) // a pattern also finds files that are new
-		if err != nil {
-			continue
-		}
-		for _, file := range found {
-			if info, err := os.Stat(file); err == nil {
-				fmt.Fprintf(&b, "%s %d %d;", file, info.ModTime().UnixNano(), info.Size())
-			}
-		}
+	e := event.Event{Time: time.Now(), Kind: event.ConfigRejected, Severity: event.Warning, Key: "config"}
+	if err != nil {
+		e.Summary = "the configuration is not used, the one before it stays: " + err.Error()
+	} else {
+		s.config.Store(cfg)
+		e.Over, e.Summary = true, "the configuration was read: "+s.summary()
 	}
-	return b.String()
+	s.events.Emit(e)
 }

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	"holdfast/internal/event"
 	"holdfast/internal/history"
 )
 
@@ -38,6 +39,8 @@ type Report struct {
 	Files     uint64             `json:"files,omitempty"`
 	Snapshots []string           `json:"snapshots,omitempty"`
 	Figures   map[string]float64 `json:"figures,omitempty"`
+	// Events are what people should be told besides.
+	Events []event.Event `json:"events,omitempty"`
 	// More says that the work was bounded, and that there is more of it.
 	More bool `json:"more,omitempty"`
 }

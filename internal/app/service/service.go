@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"holdfast/internal/config"
@@ -46,7 +47,7 @@ const configPoll = 5 * time.Second
 // Serve runs the plans of a configuration until ctx ends. It returns an error
 // if it cannot begin, or cannot keep its state any more.
 func Serve(ctx context.Context, o Options) error {
-	cfg, err := config.Load(o.ConfigPath)
+	watcher, cfg, err := config.Watch(o.ConfigPath)
 	if err != nil {
 		return err
 	}
@@ -54,7 +55,8 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	s := &service{Options: o, config: cfg}
+	s := &service{Options: o, watcher: watcher}
+	s.config.Store(cfg)
 	if s.ConfigPath, err = filepath.Abs(o.ConfigPath); err != nil {
 		return err
 	}
@@ -83,13 +85,13 @@ func Serve(ctx context.Context, o Options) error {
 type service struct {
 	Options
 	dir        Dir
-	config     *config.Config
+	watcher    *config.Watcher
+	config     atomic.Pointer[config.Config]
 	ledger     *ledger.Ledger
 	history    *history.History
 	controller *controller.Controller
 	control    *control
 	events     event.Sinks
-	stamp      string // of the files of the configuration that was read last
 }
 
 // open opens the state. The ledger belongs to one process: a second service is
@@ -102,8 +104,8 @@ func (s *service) open(ctx context.Context) (err error) {
 		return err
 	}
 	s.history, err = history.Open(history.Options{
-		Dir: s.dir.HistoryDir(), MaxBytes: int64(s.config.Service.History.Size) / 2, //nolint:gosec // the other half is for logs
-		MaxAge: time.Duration(s.config.Service.History.For), Log: s.Log,
+		Dir: s.dir.HistoryDir(), MaxBytes: int64(s.config.Load().Service.History.Size) / 2, //nolint:gosec // the other half is for logs
+		MaxAge: time.Duration(s.config.Load().Service.History.For), Log: s.Log,
 	})
 	if err != nil {
 		return err
@@ -159,7 +161,7 @@ func (s *service) run(ctx context.Context) error {
 }
 
 func (s *service) summary() string {
-	return fmt.Sprintf("%d plans of %s, state in %s", len(s.config.Plans), s.ConfigPath, s.dir)
+	return fmt.Sprintf("%d plans of %s, state in %s", len(s.config.Load().Plans), s.ConfigPath, s.dir)
 }
 
 func (s *service) tell(kind event.Kind, summary string) {
