@@ -70,13 +70,13 @@ func (c *command) runWALPush(ctx context.Context, f walFlags, path string, ahead
 // pushFile hands a file to the holdfast that runs for its source, or archives
 // it itself if there is none.
 func (c *command) pushFile(ctx context.Context, s *logSource, path string, ahead int) error {
+	// Servers run the command with hardly any environment: where there is no
+	// place for a socket, nobody listens.
 	socket, err := walSocket(s)
-	if err != nil {
-		return err
-	}
-	err = wal.HandTo(ctx, socket, walRule(s), path)
-	if !errors.Is(err, wal.ErrNobody) {
-		return err
+	if err == nil {
+		if err = wal.HandTo(ctx, socket, walRule(s), path); !errors.Is(err, wal.ErrNobody) {
+			return err
+		}
 	}
 	if c.ui.verbose > 0 {
 		c.ui.warn("hand over", path, err)

@@ -2,13 +2,16 @@ package cli
 
 import (
 	"context"
+	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"holdfast/internal/config"
+	"holdfast/internal/logarchive"
 	"holdfast/internal/postgres"
 	"holdfast/internal/wal"
 )
@@ -79,6 +82,7 @@ func (c *command) runWALReceive(ctx context.Context, f walFlags, once bool) erro
 		}
 	}
 	defer stop()
+	defer c.watchGaps(ctx, s, archives)()
 	if s.postgres.WAL == walPush {
 		<-ctx.Done()
 		return ctx.Err()
@@ -91,6 +95,42 @@ const (
 	walStream = "stream"
 	walPush   = "push"
 )
+
+// logGapMessage tells of a gap that was found.
+type logGapMessage struct {
+	MessageType string `json:"message_type"` // "log_gap"
+	Location    string `json:"location"`
+	System      string `json:"system"`
+	Timeline    uint32 `json:"timeline"`
+	Start       string `json:"start_lsn"`
+	End         string `json:"end_lsn"`
+}
+
+// watchGaps looks for gaps in the archives until stop is called.
+func (c *command) watchGaps(ctx context.Context, s *logSource, archives wal.Archives) (stop func()) {
+	const during = "look for gaps in the log"
+	w := wal.GapWatch{
+		Archives: archives,
+		From: func(k int, now time.Time) time.Time {
+			if window := s.repositories[k].window; window != nil {
+				return window(now)
+			}
+			return time.Time{}
+		},
+		Found: func(location string, gap logarchive.Gap) {
+			c.ui.message(logGapMessage{"log_gap", location, gap.Stream, gap.Line, gap.Start.LSN(), gap.End.LSN()})
+			c.ui.warn(during, location, fmt.Errorf("%s: only base backups after it lead to the end of the log", gap))
+		},
+		Failed: func(location string, err error) { c.ui.warn(during, location, err) },
+	}
+	ctx, cancel := context.WithCancel(ctx)
+	var running sync.WaitGroup
+	running.Go(func() { w.Run(ctx) })
+	return func() {
+		cancel()
+		running.Wait()
+	}
+}
 
 // receiveLog receives the log, and connects again when the connection ends.
 func (c *command) receiveLog(ctx context.Context, s *logSource, archives wal.Archives, once bool) error {

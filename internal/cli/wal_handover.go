@@ -47,12 +47,14 @@ func walRule(s *logSource) string {
 // pushOptions say how files of a source's log are archived.
 func (c *command) pushOptions(s *logSource, archives wal.Archives, ahead int) (wal.PushOptions, error) {
 	o := wal.PushOptions{Archives: archives, Ahead: ahead, Uploads: walUploads}
+	if s.wal.MaxRetained == 0 {
+		return o, nil
+	}
 	losses, err := walLosses(s)
 	if err != nil {
 		return o, err
 	}
-	o.Retained = wal.Retained{MaxBytes: int64(s.wal.MaxRetained), LetGo: c.letGo(losses)}
-	o.Losses = losses
+	o.Retained = wal.Retained{MaxBytes: int64(s.wal.MaxRetained), LetGo: c.letGo(losses), Losses: losses}
 	return o, nil
 }
 

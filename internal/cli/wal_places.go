@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 	"github.com/spf13/pflag"
@@ -36,6 +37,7 @@ type logSource struct {
 	postgres     config.Postgres
 	wal          config.WAL
 	repositories []logRepository
+	rpo          config.Duration // that the plan promises
 	// stateDir is what holdfast.yaml says of it; "" for the usual one.
 	stateDir string
 }
@@ -46,6 +48,9 @@ type logRepository struct {
 	name string
 	// keys is the path that the files of its keys begin with.
 	keys string
+	// window returns where the point-in-time window begins that ends at a
+	// time; nil when it has no beginning, or holdfast.yaml does not say.
+	window func(end time.Time) time.Time
 }
 
 // logSource finds the source that the flags mean in holdfast.yaml.
@@ -75,13 +80,16 @@ func (c *command) logSource(f walFlags) (*logSource, error) {
 	if plan.WAL != nil {
 		s.wal = *plan.WAL
 	}
+	s.rpo = plan.Objectives.RPO
 	s.stateDir = cfg.Service.StateDir
 	names := []string{plan.Repository}
 	for _, to := range plan.Copies {
 		names = append(names, to.To)
 	}
 	for _, name := range names {
-		s.repositories = append(s.repositories, c.logRepository(cfg, name))
+		l := c.logRepository(cfg, name)
+		l.window = windowFrom(windowOf(plan, name))
+		s.repositories = append(s.repositories, l)
 	}
 	return s, nil
 }

@@ -71,9 +71,11 @@ func (s *shop) write(name, content string) {
 // command prepares holdfast to run as the server's user.
 func (s *shop) command(args ...string) *exec.Cmd {
 	cmd := pgcluster.Command(s.binary, append([]string{"--config", s.config, "--cache-dir", filepath.Join(s.dir, "cache")}, args...)...)
-	cmd.Env = append(cmd.Env, "TMPDIR="+s.dir, s.path())
+	cmd.Env = append(cmd.Env, "TMPDIR="+s.dir, "HOLDFAST_STATE_DIR="+s.stateDir(), s.path())
 	return cmd
 }
+
+func (s *shop) stateDir() string { return filepath.Join(s.dir, "state") }
 
 // path lets the program find the server's programs, wherever they are.
 func (s *shop) path() string { return "PATH=" + s.bin + ":" + os.Getenv("PATH") }

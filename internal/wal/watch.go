@@ -1,0 +1,80 @@
+package wal
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"holdfast/internal/logarchive"
+)
+
+// gapsEvery is how often a GapWatch looks: listings cost requests, and a gap
+// does not grow.
+const gapsEvery = 15 * time.Minute
+
+// GapWatch looks for gaps in archives and tells of each once.
+type GapWatch struct {
+	Archives Archives
+	// From returns where the point-in-time window of an archive begins: what
+	// is missing before it was pruned.
+	From func(archive int, now time.Time) time.Time
+	// Found is told of gaps, Failed of archives that cannot be looked at.
+	Found  func(location string, gap logarchive.Gap)
+	Failed func(location string, err error)
+
+	known map[string]map[logarchive.Gap]bool
+}
+
+// Run looks until ctx ends.
+func (w *GapWatch) Run(ctx context.Context) {
+	w.known = map[string]map[logarchive.Gap]bool{}
+	look := time.NewTicker(gapsEvery)
+	defer look.Stop()
+	for {
+		for k, a := range w.Archives.All {
+			if err := w.look(ctx, k, a); err != nil && ctx.Err() == nil {
+				w.Failed(a.Location(), err)
+			}
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-look.C:
+		}
+	}
+}
+
+// look tells of gaps in one archive that were not there before.
+func (w *GapWatch) look(ctx context.Context, k int, a *logarchive.Archive) error {
+	segments, err := a.List(ctx, "")
+	if err != nil {
+		return err
+	}
+	extent, err := a.Extent(ctx, segments)
+	if err != nil {
+		return err
+	}
+	known, now := w.known[a.Location()], map[logarchive.Gap]bool{}
+	for _, gap := range extent.Gaps {
+		now[gap] = true
+		if known[gap] {
+			continue
+		}
+		after, err := a.Record(ctx, beginning(segments, gap))
+		if err != nil {
+			return err
+		}
+		if after.Time.After(w.From(k, time.Now())) {
+			w.Found(a.Location(), gap)
+		}
+	}
+	w.known[a.Location()] = now
+	return nil
+}
+
+// beginning returns a segment that begins where a gap ends.
+func beginning(segments []logarchive.Segment, gap logarchive.Gap) logarchive.Segment {
+	return segments[slices.IndexFunc(segments, func(s logarchive.Segment) bool {
+		return s.Stream == gap.Stream && s.Line == gap.Line && s.Start == gap.End && (s.Kind == logarchive.Whole || s.Kind == logarchive.Slice)
+	})]
+}
