@@ -7,6 +7,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -101,11 +102,18 @@ A PostgreSQL source becomes a base backup: a folder that is a data directory,
 to be browsed, mounted and restored like any other. It counts only once the
 log archive has the log it needs; see 'holdfast wal'. Without a log archive the
 backup brings along the log it needs, and can be restored to its own end only.
+Where data_directory of the source names the folder of the cluster on this host,
+its files are read there, and those that have not changed since the snapshot
+that the type asks for are not read again. Else the server sends them.
 With method: dump it becomes a folder of dumps instead, one for each database,
 and globals.sql for the roles and tablespaces; a pg_dump at least as new as the
 server is needed. If any of them fails there is no snapshot.
 
 A source that fails does not keep the others from being backed up.
+
+A backup that is unlike those before it, as if files were encrypted or deleted,
+is told of, and nothing is removed until somebody looked; see 'holdfast hold',
+and anomaly in holdfast.yaml.
 
 The hooks of the plan run before and after it. While somebody else backs up the
 same plan, such as holdfast serve, this waits for as long as --retry-lock says.`,
@@ -155,6 +163,7 @@ func (p *planRun) backUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	began := time.Now()
 	err = p.locked(ctx, r, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
 		var failures []error
 		for _, source := range p.plan.Sources {
@@ -163,6 +172,7 @@ func (p *planRun) backUp(ctx context.Context) error {
 				failures = append(failures, fmt.Errorf("source %s: %w", source, err))
 			}
 		}
+		p.watch(ctx, r, began)
 		return joined(failures)
 	})
 	return errors.Join(err, r.Close())

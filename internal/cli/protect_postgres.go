@@ -22,6 +22,7 @@ func (c *command) protectPostgres(ctx context.Context, f *protectFlags, args []s
 		return err
 	}
 	p := &protection{command: c, flags: f, givenDSN: args[0]}
+	source.DataDirectory = postgres.FindDirectory(ctx, args[0])
 	p.request.Postgres, p.request.HasDSNPassword = source, password != ""
 	if err := p.prepare(nil); err != nil {
 		return err
