@@ -3,6 +3,7 @@ package azure
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
@@ -44,8 +45,9 @@ func retentionOf(p blob.GetPropertiesResponse) storage.Retention {
 	if p.ImmutabilityPolicyExpiresOn == nil || p.ImmutabilityPolicyMode == nil || !p.ImmutabilityPolicyExpiresOn.After(now) {
 		return storage.Retention{}
 	}
-	r := storage.Retention{Mode: storage.Governance, Until: *p.ImmutabilityPolicyExpiresOn}
-	if *p.ImmutabilityPolicyMode == blob.ImmutabilityPolicyModeLocked {
+	r := storage.Retention{Mode: storage.Governance, Until: p.ImmutabilityPolicyExpiresOn.UTC()}
+	// The service's spelling has changed between versions of its interface.
+	if strings.EqualFold(string(*p.ImmutabilityPolicyMode), string(blob.ImmutabilityPolicyModeLocked)) {
 		r.Mode = storage.Compliance
 	}
 	return r
