@@ -34,13 +34,12 @@ func OpenRecorded(ctx context.Context, r *repository.Repository, s *snapshot.Sna
 	return &Recorded{repo: r, fs: f, folder: folder, snapshot: s}, nil
 }
 
-// Start is when the backup began: nothing was read before.
+// Start is when the backup began to read: nothing was read before.
 func (r *Recorded) Start() time.Time {
-	start := r.snapshot.Time
-	if s := r.snapshot.Summary; s != nil && s.BackupStart.Before(start) {
-		start = s.BackupStart
+	if s := r.snapshot.Summary; s != nil {
+		return s.BackupStart
 	}
-	return start
+	return r.snapshot.Time
 }
 
 // Folder returns what is in a folder, by name. It has nothing if it is not

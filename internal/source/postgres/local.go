@@ -96,6 +96,9 @@ func (l *Local) begin(ctx context.Context) error {
 	if err := l.session.start(ctx, l.o, &l.Facts); err != nil {
 		return err
 	}
+	if err := l.settle(ctx); err != nil {
+		return err
+	}
 	walk, err := newWalk(ctx, l)
 	if err != nil {
 		return err
@@ -103,6 +106,29 @@ func (l *Local) begin(ctx context.Context) error {
 	l.walk = walk
 	l.steps = []step{walk.next, l.control, l.stop}
 	return nil
+}
+
+const (
+	// settleTime is a little more than what a file must be older than the
+	// beginning of a backup for a later one to trust its times.
+	settleTime = 2100 * time.Millisecond
+	// settleBytes is the size of a cluster from which on it is worth to wait
+	// for that: it takes longer to be read.
+	settleBytes = 1 << 30
+)
+
+// settle waits until what the checkpoint has just written is old enough for
+// the next backup to take it over, instead of reading it again.
+func (l *Local) settle(ctx context.Context) error {
+	if l.TotalBytes < settleBytes {
+		return nil
+	}
+	select {
+	case <-time.After(settleTime):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // Close ends the session, and with it the backup, if it is still under way:
