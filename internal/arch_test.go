@@ -65,6 +65,7 @@ var placed = map[string]ring{
 
 	"internal/evidence":   engine,
 	"internal/history":    engine,
+	"internal/hold":       engine,
 	"internal/ledger":     engine,
 	"internal/logarchive": engine,
 	"internal/metrics":    engine,

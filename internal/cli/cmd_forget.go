@@ -54,6 +54,9 @@ not counted: dated after they were stored, or stored after newer ones (they coun
 with --trust-times). A run that would remove more than --max-share of a group
 stops. And the newest snapshot that was restored and found right stays.
 
+Snapshots that are held stay in any case, and nothing is pruned while a hold
+lasts; see 'holdfast hold'.
+
 What the removed snapshots alone needed stays in the repository until it is
 pruned: with --prune at once.`,
 		Example: `  holdfast forget --keep-within 14d --keep-weekly 8 --keep-monthly 12 --dry-run
@@ -198,6 +201,7 @@ func (f *forgetFlags) decide(all []*snapshot.Snapshot, groupBy snapshot.GroupBy,
 		if !f.removeAll {
 			err = plan.GuardNamed(all, groupBy, guards)
 		}
+		err = errors.Join(err, plan.GuardHeld(guards))
 		return plan, explainGuard(err)
 	}
 	return upkeep.PlanForget(all, upkeep.ForgetOptions{

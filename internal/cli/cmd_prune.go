@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -75,6 +76,8 @@ Packs in colder storage classes are left alone, but for those that hold nothing
 of use and cost nothing to delete; --include-cold takes them too. What is under
 a retention is told: where versions are kept, its room is freed when that ends.
 
+While a hold lasts nothing is pruned; see 'holdfast hold'.
+
 Prune may be killed at any instant: nothing is deleted before what replaces it
 is stored. It refuses to work on a repository that lacks something its
 snapshots need.`,
@@ -118,6 +121,12 @@ type pruneSummary struct {
 // prune makes a plan, shows it and, unless this is a dry run, executes it.
 func (c *command) prune(ctx context.Context, r *repository.Repository, o upkeep.PruneOptions, dryRun bool) error {
 	start := time.Now()
+	if err := c.mayPrune(ctx, r); err != nil {
+		if !dryRun || !errors.Is(err, upkeep.ErrHeld) {
+			return err
+		}
+		c.ui.warn("prune", "", err)
+	}
 	p, err := upkeep.PlanPrune(ctx, r, o)
 	if err != nil {
 		return err

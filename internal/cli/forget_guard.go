@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"holdfast/internal/evidence"
+	"holdfast/internal/hold"
 	"holdfast/internal/upkeep"
 	"holdfast/repository"
 	"holdfast/repository/id"
@@ -45,6 +46,11 @@ func (c *command) guards(ctx context.Context, r *repository.Repository, f *forge
 			g.Stored[s.ID] = s.Stored
 		}
 	}
+	active, err := hold.Active(ctx, r)
+	if err != nil {
+		return g, err
+	}
+	g.Held = held(active)
 	g.Proven, err = c.proven(ctx, r)
 	return g, err
 }
@@ -91,6 +97,8 @@ func explainGuard(err error) error {
 		return fmt.Errorf("%w; nothing was removed; look at the plan with --dry-run, and at where the snapshots come from; if it is right, allow it with --max-share 100", err)
 	case errors.Is(err, upkeep.ErrProven):
 		return fmt.Errorf("%w; nothing was removed; prove a newer one first, or remove it all the same with --unsafe-allow-remove-all", err)
+	case errors.Is(err, upkeep.ErrHeld):
+		return fmt.Errorf("%w; nothing was removed; `holdfast hold release` ends a hold", err)
 	}
 	return err
 }

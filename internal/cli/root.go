@@ -134,6 +134,7 @@ var commands = []func(*command) *cobra.Command{
 	newRepair,
 	newForget,
 	newPrune,
+	newHold,
 	newArchive,
 	newCopy,
 	newTag,

@@ -1,5 +1,5 @@
-// Package history keeps the runs that ended, and their logs: for years, in
-// files that only grow at their end, within bounds.
+// Package history keeps the runs that ended: for years, in files that only
+// grow at their end, within bounds.
 //
 // Its words:
 //

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -399,55 +398,4 @@ func heap() int64 {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	return int64(m.HeapAlloc)
-}
-
-func TestLogsAreBounded(t *testing.T) {
-	dir := t.TempDir()
-	logs, err := history.OpenLogs(history.LogOptions{Dir: dir, MaxLogs: 3})
-	if err != nil {
-		t.Fatal(err)
-	}
-	for n := range 5 {
-		w, err := logs.Create(fmt.Sprint("run-", n))
-		if err != nil {
-			t.Fatal(err)
-		}
-		for line := range 20_000 * n {
-			fmt.Fprintf(w, "line %d of the log of run %d\n", line, n)
-		}
-		if err := w.Close(); err != nil {
-			t.Fatal(err)
-		}
-	}
-	if _, err := logs.Open("run-1"); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the second of five logs: %v", err)
-	}
-	text := read(t, logs, "run-4")
-	if len(text) > 600<<10 || !strings.HasPrefix(text, "line 0 of") || !strings.HasSuffix(text, "line 79999 of the log of run 4\n") || !strings.Contains(text, "bytes are left out here") {
-		t.Errorf("a log of %d bytes begins with %.50q", len(text), text)
-	}
-	if _, err := logs.Create("../escape"); err == nil {
-		t.Error("a log outside of the folder")
-	}
-	again, err := history.OpenLogs(history.LogOptions{Dir: dir, MaxLogs: 1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if text := read(t, again, "run-4"); !strings.HasPrefix(text, "line 0 of") {
-		t.Error("the newest log is gone")
-	}
-}
-
-func read(t *testing.T, logs *history.Logs, id string) string {
-	t.Helper()
-	f, err := logs.Open(id)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	text, err := io.ReadAll(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(text)
 }

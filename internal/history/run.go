@@ -88,7 +88,7 @@ type Run struct {
 	// Figures are other measurements of the run, by name, in base units:
 	// seconds, bytes, counts. Names are of at most a few dozen kinds.
 	Figures map[string]float64 `json:"figures,omitempty"`
-	// Log names the run's log (Logs), "" for none.
+	// Log names the run's log, "" for none.
 	Log string `json:"log,omitempty"`
 }
 

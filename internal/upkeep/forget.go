@@ -103,6 +103,7 @@ func decideGroup(group snapshot.Group, o *ForgetOptions) ForgetGroup {
 		o.Guards.keepProven(decided.Decisions)
 		keepWindowStart(o.Policy, decided.Decisions)
 	}
+	o.Guards.keepHeld(decided.Decisions)
 	return decided
 }
 

@@ -25,6 +25,9 @@ type Guards struct {
 	// MaxShare is how much of a group may go in one run, in percent; 0 is no
 	// bound. It does not hold for runs that remove few.
 	MaxShare float64
+	// Held says why a snapshot must stay for the time being, whatever a policy
+	// says; "" if nothing holds it. Nil holds nothing.
+	Held func(*snapshot.Snapshot) string
 }
 
 // fewRemoved is how many snapshots of a group may go in one run in any case.
@@ -36,6 +39,9 @@ var ErrTooMany = errors.New("that is more than one run may remove")
 
 // ErrProven says that a snapshot is the newest one that is known to come back.
 var ErrProven = errors.New("it is the newest of its row that was restored and found right")
+
+// ErrHeld says that a snapshot must stay for the time being.
+var ErrHeld = errors.New("is held")
 
 // split takes the snapshots out of a group whose dates cannot be true.
 // Those dated after now are for the policy, which keeps them anyway.
@@ -73,6 +79,34 @@ func (g *Guards) keepProven(decisions []ForgetDecision) {
 		}
 		return
 	}
+}
+
+// keepHeld keeps the snapshots that are held, and says so also of those that
+// would stay anyway.
+func (g *Guards) keepHeld(decisions []ForgetDecision) {
+	if g.Held == nil {
+		return
+	}
+	for n := range decisions {
+		d := &decisions[n]
+		if why := g.Held(d.Snapshot); why != "" {
+			d.Keep, d.Reasons = true, append(d.Reasons, "held: "+why)
+		}
+	}
+}
+
+// GuardHeld returns an error that wraps ErrHeld when the plan removes a
+// snapshot that is held.
+func (p *ForgetPlan) GuardHeld(g Guards) error {
+	if g.Held == nil {
+		return nil
+	}
+	for _, s := range p.Remove() {
+		if why := g.Held(s); why != "" {
+			return fmt.Errorf("snapshot %s of %s %w: %s", s.ID.Short(), s.Time.Format(time.DateTime), ErrHeld, why)
+		}
+	}
+	return nil
 }
 
 // isProven tells whether a snapshot, or the one it was made from by a change

@@ -99,7 +99,10 @@ func listAll[T any](ctx context.Context, l *ledger.Ledger, prefix string) (map[s
 
 // historian appends runs to the history, each once: after a crash between
 // history and journal the same run comes again.
-type historian struct{ *history.History }
+type historian struct {
+	*history.History
+	observe func(*history.Run)
+}
 
 // lookBack is how many of a plan's newest runs may have come again: those that
 // were under way together.
@@ -115,5 +118,9 @@ func (h historian) Append(run history.Run) error {
 			return nil
 		}
 	}
-	return h.History.Append(run)
+	if err := h.History.Append(run); err != nil {
+		return err
+	}
+	h.observe(&run)
+	return nil
 }

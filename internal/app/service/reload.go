@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"holdfast/internal/config"
+	"holdfast/internal/controller"
 	"holdfast/internal/event"
 )
 
@@ -33,9 +34,10 @@ func (s *service) watchConfig(ctx context.Context) error {
 func (s *service) use(ctx context.Context, cfg *config.Config, err error) {
 	notifySystem("RELOADING=1")
 	defer notifySystem("READY=1")
+	var jobs []controller.Job
 	if err == nil {
-		jobs, limits, wrong := Jobs(cfg)
-		if err = wrong; err == nil {
+		var limits controller.Limits
+		if jobs, limits, err = Jobs(cfg); err == nil {
 			err = s.controller.Replace(ctx, jobs, limits)
 		}
 	}
@@ -47,6 +49,7 @@ func (s *service) use(ctx context.Context, cfg *config.Config, err error) {
 		e.Summary = "the configuration is not used, the one before it stays: " + err.Error()
 	} else {
 		s.config.Store(cfg)
+		s.reloadSignals(cfg, jobs)
 		e.Over, e.Summary = true, "the configuration was read: "+s.summary()
 	}
 	s.events.Emit(e)

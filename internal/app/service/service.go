@@ -69,13 +69,16 @@ func Serve(ctx context.Context, o Options) error {
 		return errors.Join(err, s.close())
 	}
 	s.events = event.Sinks{event.Log{Logger: o.Log}}
+	if err := s.openSignals(cfg, jobs); err != nil {
+		return errors.Join(err, s.close())
+	}
 	program, err := os.Executable()
 	if err != nil {
 		return errors.Join(fmt.Errorf("find this program: %w", err), s.close())
 	}
 	s.controller = controller.New(controller.Options{
-		Jobs: jobs, Limits: limits, Journal: journal{s.ledger}, History: historian{s.history},
-		Executor: &executor{program: program, configPath: s.ConfigPath, dir: s.dir, grace: o.Grace},
+		Jobs: jobs, Limits: limits, Journal: journal{s.ledger}, History: historian{s.history, s.signals.metrics.Observe},
+		Executor: &executor{program: program, configPath: s.ConfigPath, dir: s.dir, grace: o.Grace, events: s.events},
 		Log:      o.Log, Events: s.events, NewID: newRunID,
 	})
 	return errors.Join(s.run(ctx), s.close())
@@ -92,6 +95,7 @@ type service struct {
 	controller *controller.Controller
 	control    *control
 	events     event.Sinks
+	signals    *signals
 }
 
 // open opens the state. The ledger belongs to one process: a second service is
@@ -133,17 +137,24 @@ func (s *service) run(ctx context.Context) error {
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	var parts sync.WaitGroup
-	part := func(f func(context.Context) error) {
+	partUntil := func(ctx context.Context, f func(context.Context) error) {
 		parts.Go(func() {
 			if err := f(ctx); err != nil {
 				stop(err)
 			}
 		})
 	}
+	part := func(f func(context.Context) error) { partUntil(ctx, f) }
 	part(func(ctx context.Context) error { return s.control.serve(ctx, s) })
 	part(s.watchConfig)
 	part(s.watchLedger)
 	part(s.clean)
+	// How the last runs ended is told, too.
+	telling, told := context.WithCancel(context.WithoutCancel(ctx))
+	defer told()
+	for _, f := range s.signalParts(s.config.Load()) {
+		partUntil(telling, f)
+	}
 	if s.Once {
 		part(s.endWhenIdle)
 	}
@@ -152,6 +163,7 @@ func (s *service) run(ctx context.Context) error {
 	err := s.controller.Run(ctx)
 	notifySystem("STOPPING=1")
 	stop(err)
+	told()
 	parts.Wait()
 	s.tell(event.ServiceStopped, "the service stopped")
 	if cause := context.Cause(ctx); err == nil && !errors.Is(cause, context.Canceled) && !errors.Is(cause, errDone) {
