@@ -32,6 +32,7 @@ type counted struct {
 	take  func(ctx context.Context) (*rowcount.Counts, error)
 	warn  func(error)
 	done  bool
+	ended bool // the source has; it is not asked again
 }
 
 // countedSideBySide is one whose files are read side by side.
@@ -51,10 +52,14 @@ func (c *counted) Next(ctx context.Context) (*source.Arrival, error) {
 			return a, err
 		}
 	}
+	if c.ended {
+		return nil, io.EOF
+	}
 	a, err := c.Arrivals.Next(ctx)
 	if !errors.Is(err, io.EOF) {
 		return a, err
 	}
+	c.ended = true
 	if a, err := c.once(ctx); a != nil || err != nil {
 		return a, err
 	}
