@@ -173,7 +173,7 @@ func (p *planRun) backUp(ctx context.Context) error {
 			}
 		}
 		p.watch(ctx, r, began)
-		return joined(failures)
+		return joined(ctx, failures)
 	})
 	return errors.Join(err, r.Close())
 }
@@ -198,11 +198,11 @@ func (p *planRun) alone(ctx context.Context, work func(context.Context) error) e
 
 // joined joins the failures of several sources: if any of them was more than
 // incomplete, so is all of it.
-func joined(failures []error) error {
+func joined(ctx context.Context, failures []error) error {
 	err := errors.Join(failures...)
 	for _, failure := range failures {
 		if !isIncomplete(failure) {
-			return &codeError{exitCode(context.Background(), failure), err}
+			return &codeError{exitCode(ctx, failure), err}
 		}
 	}
 	return err

@@ -30,8 +30,14 @@ func (c *Controller) assess(j *job, now time.Time) {
 		if was == nil {
 			c.skipMissed(j, now)
 		}
-		j.ready = j.choose(j.due(now), j.follow(c.jobs), j.state.Wanted)
-		j.next = j.nextDue(now)
+		until := now
+		if c.Once && c.began.Before(now) {
+			until = c.began
+		}
+		j.ready = j.choose(j.due(until), j.follow(c.jobs), j.state.Wanted)
+		if !c.Once {
+			j.next = j.nextDue(now)
+		}
 	}
 	if j.ready != nil && was == nil {
 		j.since = now

@@ -24,6 +24,8 @@ type Options struct {
 	Log *slog.Logger
 	// Events are told what happens; nil for nobody.
 	Events event.Sink
+	// Once leaves out what becomes due after the beginning.
+	Once bool
 	// NewID returns the ID of a run that begins.
 	NewID func(now time.Time) string
 }
@@ -45,6 +47,7 @@ type Controller struct {
 	pauses  map[string]Pause
 	seen    map[string]time.Time
 	load    load
+	began   time.Time // by the clock on the wall
 	looked  time.Time // when the clock was looked at last
 	ticked  time.Time // the same by the clock that does not jump
 	failure error
@@ -107,7 +110,7 @@ func (c *Controller) Run(ctx context.Context) error {
 	defer close(c.stopped)
 	runs, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer stop(nil)
-	c.ctx = runs
+	c.ctx, c.began = runs, c.Now().Round(0)
 	if err := c.recover(ctx); err != nil {
 		return err
 	}

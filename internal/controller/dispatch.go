@@ -8,9 +8,13 @@ import (
 	"holdfast/internal/history"
 )
 
-// waitAlone is how long what needs a repository for itself gives way to
-// everything else there. After that nothing new begins there before it.
-const waitAlone = 6 * time.Hour
+// What needs a repository for itself gives way to everything else there, for
+// waitAlone at most, and for a part of its period. After that nothing new begins
+// there before it.
+const (
+	waitAlone       = 6 * time.Hour
+	waitAlonePeriod = 4 // as part of the period
+)
 
 // dispatch begins what may begin, and returns when to look again at what may
 // not yet.
@@ -86,7 +90,17 @@ func (j *job) urgency(now time.Time) int {
 
 // overdue tells whether a job that needs a repository for itself has given way
 // for long enough.
-func (j *job) overdue(now time.Time) bool { return j.alone() && now.Sub(j.since) > waitAlone }
+func (j *job) overdue(now time.Time) bool {
+	if !j.alone() {
+		return false
+	}
+	patience := waitAlone
+	for _, v := range j.Variants {
+		next := v.Rule.Next(now)
+		patience = min(patience, v.Rule.Next(next).Sub(next)/waitAlonePeriod)
+	}
+	return now.Sub(j.since) > patience
+}
 
 // blocked tells why a run cannot begin now; "" if it can.
 func (c *Controller) blocked(j *job, reserved map[string]bool) string {

@@ -79,7 +79,7 @@ func Serve(ctx context.Context, o Options) error {
 	s.controller = controller.New(controller.Options{
 		Jobs: jobs, Limits: limits, Journal: journal{s.ledger}, History: historian{s.history, s.signals.metrics.Observe},
 		Executor: &executor{program: program, configPath: s.ConfigPath, dir: s.dir, grace: o.Grace, events: s.events},
-		Log:      o.Log, Events: s.events, NewID: newRunID,
+		Log:      o.Log, Events: s.events, NewID: newRunID, Once: o.Once,
 	})
 	return errors.Join(s.run(ctx), s.close())
 }
