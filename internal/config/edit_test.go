@@ -205,6 +205,42 @@ func TestEditsAtOnceAllLand(t *testing.T) {
 	}
 }
 
+// With includes and defaults, entries go into the file itself, names of all
+// files are taken, and the defaults count for what is added, too.
+func TestEditWithIncludesAndDefaults(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the paths are those of Unix")
+	}
+	folder := t.TempDir()
+	path, included := filepath.Join(folder, "holdfast.yaml"), filepath.Join(folder, "more.yaml")
+	const before = "include: [more.yaml]\ndefaults:\n  plans: { jitter: 5m, keep: { last: 3 } }\n"
+	const more = "sources:\n  docs: { files: { paths: [/d] } }\n"
+	for name, text := range map[string]string{path: before, included: more} {
+		if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	a := additions()
+	if _, err := config.Edit(path, always(a)); !errors.Is(err, config.ErrTaken) {
+		t.Fatalf("a name of an included file: got %v", err)
+	}
+	a.Sources = nil // the plan uses the included one
+	c, err := config.Edit(path, always(a))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if p := c.Plans["docs"]; p.Jitter.String() != "5m" || p.Keep.Last != 0 || p.Keep.Daily != 7 {
+		t.Errorf("got %+v", p)
+	}
+	got, err := os.ReadFile(path)
+	if want := before + "\nrepositories:\n" + addedRepository + "\nplans:\n" + addedPlan; err != nil || string(got) != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+	if got, err := os.ReadFile(included); err != nil || string(got) != more {
+		t.Errorf("the included file became %q, %v", got, err)
+	}
+}
+
 // Law: what Edit adds is what Load returns, whatever characters it holds.
 func TestEditRoundTrip(t *testing.T) {
 	folder := t.TempDir()

@@ -270,3 +270,30 @@ func TestSettings(t *testing.T) {
 		t.Errorf("got\n%s\nwant\n%s", g, w)
 	}
 }
+
+// Whatever two files say that include each other: there is an end, and each
+// problem is in one of them.
+func FuzzIncludes(f *testing.F) {
+	f.Add("include: [b.yaml]\n"+withDefaults, "include: [holdfast.yaml]\nplans: { p: { sources: [s] } }\n")
+	f.Add("include: ['*.yaml']\nplans: { q: { keep: { daily: x } } }\n", withDefaults)
+	f.Fuzz(func(t *testing.T, first, second string) {
+		l, problems := files{mainFile: first, "/etc/b.yaml": second}.load()
+		for _, p := range problems {
+			if p.File != mainFile && p.File != "/etc/b.yaml" || p.Line < 1 {
+				t.Errorf("%+v", p)
+			}
+		}
+		if len(problems) > 0 {
+			return
+		}
+		i := &Inspection{l.config, l.at}
+		i.Warnings()
+		for name := range i.Plans {
+			for _, s := range i.Settings(name) {
+				if s.File != "" && s.Line < 1 {
+					t.Errorf("%+v", s)
+				}
+			}
+		}
+	})
+}
