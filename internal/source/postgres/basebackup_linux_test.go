@@ -13,13 +13,19 @@ import (
 	"holdfast/internal/source/postgres"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
+	"holdfast/storage"
 	"holdfast/storage/mem"
 	"holdfast/test/pgcluster"
 )
 
 func newRepository(t *testing.T) *repository.Repository {
 	t.Helper()
-	r, err := repository.Init(t.Context(), mem.New(), repository.InitOptions{
+	return newRepositoryOn(t, mem.New())
+}
+
+func newRepositoryOn(t *testing.T, store storage.Store) *repository.Repository {
+	t.Helper()
+	r, err := repository.Init(t.Context(), store, repository.InitOptions{
 		Password: []byte("x"), KeyCost: repository.KeyCost{N: 2, R: 1, P: 1},
 	}, repository.Options{Password: []byte("x")})
 	if err != nil {

@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -20,6 +22,8 @@ import (
 	"holdfast/internal/source/postgres"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
+	"holdfast/storage/fault"
+	"holdfast/storage/mem"
 	"holdfast/test/pgcluster"
 )
 
@@ -407,7 +411,8 @@ func TestLocalCutShort(t *testing.T) {
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers AS SELECT n, md5(n::text) FROM generate_series(1, 100000) n")
-		r := newRepository(t)
+		full := fault.Rule{Op: fault.OpPut, Prefix: "data/", Fault: fault.Before(syscall.ENOSPC)}
+		r := newRepositoryOn(t, fault.New(mem.New(), 1, full))
 		if err := r.LoadIndex(t.Context()); err != nil {
 			t.Fatal(err)
 		}
@@ -425,18 +430,42 @@ func TestLocalCutShort(t *testing.T) {
 			"session ended": func() {
 				c.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'holdfast backup'")
 			},
-			"server killed": func() { c.Kill(); c.Start() },
+			"server killed": func() { c.Kill(); waitEnded(t, c); c.Start() },
 			"restarted":     func() { c.Stop(); c.Start() },
 		} {
 			if err := run(meanwhile); err == nil || !strings.Contains(err.Error(), "run it again") {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
+		if err := run(func() {}); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("the repository's disk is full: %v", err)
+		}
 		if found, err := r.Snapshots(t.Context()); err != nil || len(found) > 0 {
 			t.Errorf("snapshots %v, %v", found, err)
 		}
 		waitGone(t, c)
 	})
+}
+
+// waitEnded waits until no process of a server is left: each is in its data
+// directory.
+func waitEnded(t *testing.T, c *pgcluster.Cluster) {
+	t.Helper()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		folders, err := filepath.Glob("/proc/[0-9]*/cwd")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !slices.ContainsFunc(folders, func(f string) bool {
+			at, err := os.Readlink(f)
+			return err == nil && at == c.Data
+		}) {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatal("processes of the server are left")
+		}
+	}
 }
 
 // waitGone waits until a server has no slot any more, and no backup running.

@@ -24,8 +24,9 @@ const aliveEvery = 15 * time.Second
 
 // session is the connection that the backup belongs to: it ends with it.
 type session struct {
-	conn *pgconn.PgConn
-	used time.Time
+	conn           *pgconn.PgConn
+	used           time.Time
+	user, database string
 
 	major      int
 	standby    bool
@@ -60,7 +61,7 @@ func openSession(ctx context.Context, o LocalOptions) (*session, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connect to PostgreSQL for a base backup: %w", err)
 	}
-	s := &session{conn: conn, used: time.Now()}
+	s := &session{conn: conn, used: time.Now(), user: cfg.User, database: cfg.Database}
 	if err := s.ask(ctx); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -205,7 +206,7 @@ func (s *session) start(ctx context.Context, o LocalOptions, f *Facts) error {
 	}
 	row, err := s.row(ctx, fmt.Sprintf("SELECT pg_backup_start(%s, %t)", postgres.QuoteLiteral(label), !o.SpreadCheckpoint))
 	if err != nil {
-		return fmt.Errorf("begin base backup (the user needs to execute pg_backup_start(text, boolean) and pg_backup_stop(boolean)): %w", err)
+		return fmt.Errorf("begin base backup: %w%s", err, s.grant(err))
 	}
 	if f.Start, err = postgres.ParseLSN(row[0]); err != nil {
 		return fmt.Errorf("begin base backup: %w", err)
@@ -219,6 +220,15 @@ func (s *session) start(ctx context.Context, o LocalOptions, f *Facts) error {
 	}
 	f.System, f.Timeline, f.TotalBytes = s.system, uint32(timeline), s.totalBytes
 	return nil
+}
+
+// grant says what to do about a right that is missing.
+func (s *session) grant(err error) string {
+	var told *pgconn.PgError
+	if !errors.As(err, &told) || told.Code != insufficientPrivilege {
+		return ""
+	}
+	return fmt.Sprintf("; in database %s, as a superuser: GRANT EXECUTE ON FUNCTION pg_backup_start(text, boolean), pg_backup_stop(boolean) TO %s", s.database, postgres.QuoteIdentifier(s.user))
 }
 
 // ending is what the server says when the backup ends.
