@@ -16,7 +16,7 @@ func rounds() int {
 	if os.Getenv("HOLDFAST_SOAK") != "" {
 		return 150
 	}
-	return 8
+	return 5
 }
 
 const busyPlans = `  www:
