@@ -26,7 +26,7 @@ func NewScratch(base string) (*Scratch, error) {
 	}
 	base, err := filepath.Abs(base)
 	if err == nil {
-		err = os.MkdirAll(base, 0o700)
+		err = os.MkdirAll(base, 0o711) //nolint:gosec // the user of a private server has to get through; what is in it is closed
 	}
 	if err != nil {
 		return nil, fmt.Errorf("make scratch folder: %w", err)
