@@ -62,6 +62,12 @@ extensions is looked for first. With --schema and --table, what belongs to them
 comes along. As files, dumps are restored like any other, and pg_restore reads
 them.
 
+With --table and --to-server alone, tables come back as of a time beside those
+in use, from base backups and from dumps: a private server is restored to
+scratch space (TMPDIR) and recovered, and the tables are moved from it into a new
+schema, without foreign keys, triggers and policies. With --to-schema own a table
+comes back where it was, with all it had, if it is not there any more.
+
 Packs in a storage class that cannot be read at once are thawed with --thaw: all
 that the restore needs in one go. Run the command again when they are readable,
 or let it wait with --thaw-wait.
@@ -73,7 +79,8 @@ exit code is 1. Of a damaged file nothing is left that could be taken for it.`,
   holdfast restore 3f9a0c11 --target /srv --delete --dry-run -vv
   holdfast restore --plan shop --to-time "2026-05-01 12:30:00" --target /srv/pg --start
   holdfast restore --plan shop --to-server postgres://postgres@db2/postgres
-  holdfast restore --plan shop --to-server postgres://postgres@db/postgres --database shop --table items --into rescue`,
+  holdfast restore --plan shop --to-server postgres://postgres@db/postgres --database shop --table items --into rescue
+  holdfast restore --plan shop --table sales.items --to-time "2026-05-01 12:30:00" --to-server postgres://postgres@db/shop`,
 		Args: func(cmd *cobra.Command, args []string) error {
 			if f.recovery.wanted() || f.dumps.wanted() {
 				return noArgs(cmd, args)

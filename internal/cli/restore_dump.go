@@ -29,6 +29,8 @@ type dumpRestoreFlags struct {
 	into      string
 	schemas   []string
 	tables    []string
+	toSchema  string
+	user      string
 	clean     bool
 	jobs      int
 	noGlobals bool
@@ -36,11 +38,13 @@ type dumpRestoreFlags struct {
 }
 
 func (f *dumpRestoreFlags) register(fl *pflag.FlagSet) {
-	fl.StringVar(&f.server, "to-server", "", "restore the dumps of a PostgreSQL source into the server with this `connection string`")
+	fl.StringVar(&f.server, "to-server", "", "restore the dumps of a PostgreSQL source, or with --table tables, into the server with this `connection string`")
 	fl.StringArrayVar(&f.databases, "database", nil, "restore only this `database` of the dumps (can be given several times)")
 	fl.StringVar(&f.into, "into", "", "`name` for the database that is restored (default: its own)")
 	fl.StringArrayVar(&f.schemas, "schema", nil, "restore only this `schema` of the database (can be given several times)")
 	fl.StringArrayVar(&f.tables, "table", nil, "restore only this `table` of the database, with its indexes, constraints and triggers (can be given several times)")
+	fl.StringVar(&f.toSchema, "to-schema", "", "`schema` that the tables of --table come into, or \"own\" for the one they were in (default: a new one, named after the time)")
+	fl.StringVar(&f.user, "user", "postgres", "a superuser of the cluster, for --table")
 	fl.BoolVar(&f.clean, "clean", false, "restore into databases that exist: what the dump has is dropped there first")
 	fl.IntVar(&f.jobs, "jobs", 1, "restore so many tables at once; more than 1 needs scratch space for the largest dump")
 	fl.BoolVar(&f.noSpaces, "no-tablespaces", false, "put everything into the default tablespace")
@@ -61,6 +65,9 @@ type dumpRestoredMessage struct {
 
 // runDumpRestore restores the dumps of a source into a server.
 func (c *command) runDumpRestore(ctx context.Context, f *restoreFlags) error {
+	if d := &f.dumps; len(d.tables) > 0 && d.into == "" && !d.clean {
+		return c.runTableRestore(ctx, f)
+	}
 	if f.target != "" || f.dryRun {
 		return errors.New("--to-server restores into a server: it goes with neither --target nor --dry-run")
 	}
@@ -68,12 +75,8 @@ func (c *command) runDumpRestore(ctx context.Context, f *restoreFlags) error {
 	if err != nil {
 		return err
 	}
-	server, err := postgres.ParseAddress(f.dumps.server)
-	if err != nil {
+	if err := c.warnShown(f.dumps.server); err != nil {
 		return err
-	}
-	if server.Shown {
-		c.ui.warn("restore", "", errors.New("a password on the command line can be seen by others while it runs; set PGPASSWORD, or write it to ~/.pgpass"))
 	}
 	r, err := c.openPlace(ctx, repositories[0].place)
 	if err != nil {
@@ -83,6 +86,15 @@ func (c *command) runDumpRestore(ctx context.Context, f *restoreFlags) error {
 		return c.restoreDumps(ctx, r, source, f)
 	})
 	return errors.Join(err, r.Close())
+}
+
+// warnShown warns of a connection string with a password in it.
+func (c *command) warnShown(dsn string) error {
+	server, err := postgres.ParseAddress(dsn)
+	if err == nil && server.Shown {
+		c.ui.warn("restore", "", errors.New("a password on the command line can be seen by others while it runs; set PGPASSWORD, or write it to ~/.pgpass"))
+	}
+	return err
 }
 
 func (c *command) restoreDumps(ctx context.Context, r *repository.Repository, source string, f *restoreFlags) error {

@@ -89,6 +89,12 @@ func testSelections(t *testing.T, s *shop, to *pgcluster.Cluster, want string, r
 	if got := ask(t, to, "part", "SELECT count(*) FROM sales.orders") + ask(t, to, "part", "SELECT count(*) FROM pg_class WHERE relname = 'notes'"); got != "5000" {
 		t.Errorf("--schema: %s", got)
 	}
+	// Beside the table in use.
+	into := strings.Replace(to.DSN(), "/postgres", "/shop", 1)
+	s.run(restore("--to-server", into, "--database", "shop", "--table", "sales.items,notes", "--to-schema", "back")...)
+	if got := ask(t, to, "shop", "SELECT (SELECT count(*) FROM back.items) || ' ' || (SELECT line FROM back.notes)"); got != "1000 public" {
+		t.Errorf("tables of a dump beside those in use: %s", got)
+	}
 	ask(t, to, "shop", "DROP TABLE sales.items CASCADE")
 	s.run(restore("--database", "shop", "--table", "sales.items", "--clean")...)
 	if got := ask(t, to, "shop", digest); got != want {
@@ -99,7 +105,7 @@ func testSelections(t *testing.T, s *shop, to *pgcluster.Cluster, want string, r
 	}
 	s.refused("there is no table nothing", restore("--database", "shop", "--table", "nothing", "--into", "x")...)
 	s.refused("is not in the dump", restore("--database", "nothing")...)
-	s.refused("is for one database", restore("--table", "items")...)
+	s.refused("is for one database", restore("--table", "items", "--into", "x")...)
 }
 
 // The files of a dump work with PostgreSQL's own programs.
