@@ -29,28 +29,35 @@ func (f *asOfFlag) String() string {
 // Type names what the flag wants.
 func (f *asOfFlag) Type() string { return "time" }
 
-// Set reads an instant: a date, with or without a time of day in the zone of
-// this machine, as RFC 3339, or how long ago it was.
+// Set reads an instant that has been.
 func (f *asOfFlag) Set(s string) error {
-	t, err := parseAsOf(s, time.Now())
+	now := time.Now()
+	t, err := parseTime(s, now)
+	if err == nil && t.After(now) {
+		err = fmt.Errorf("%s lies in the future", t.Format(time.DateTime))
+	}
 	f.Time = t
 	return err
 }
 
-func parseAsOf(s string, now time.Time) (time.Time, error) {
+// parseTargetTime reads an instant, seen from now.
+func parseTargetTime(text string) (time.Time, error) { return parseTime(text, time.Now()) }
+
+// parseTime reads an instant as people and PostgreSQL write it: a date, with
+// or without a time of day in the zone of this machine, as RFC 3339, or how
+// long ago it was.
+func parseTime(text string, now time.Time) (time.Time, error) {
 	var ago config.Duration
-	if err := ago.UnmarshalText([]byte(s)); err == nil {
+	if err := ago.UnmarshalText([]byte(text)); err == nil {
 		return now.Add(-time.Duration(ago)), nil
 	}
-	for _, layout := range []string{time.RFC3339, "2006-01-02T15:04:05", time.DateTime, "2006-01-02T15:04", "2006-01-02 15:04", time.DateOnly} {
-		t, err := time.ParseInLocation(layout, s, time.Local)
-		if err != nil {
-			continue
+	for _, layout := range []string{
+		time.RFC3339Nano, "2006-01-02 15:04:05.999999-07:00", "2006-01-02 15:04:05.999999-07", "2006-01-02 15:04:05.999999",
+		"2006-01-02T15:04:05.999999", "2006-01-02 15:04", "2006-01-02T15:04", time.DateOnly,
+	} {
+		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
+			return t, nil
 		}
-		if t.After(now) {
-			return t, fmt.Errorf("%s lies in the future", t.Format(time.DateTime))
-		}
-		return t, nil
 	}
-	return time.Time{}, fmt.Errorf("%q is no time: write it like 2026-11-03T14:00:00Z, \"2026-11-03 14:00\", or 36h for how long ago", s)
+	return time.Time{}, fmt.Errorf("%q is no time: write it like \"2026-05-01 12:30:00\", \"2026-05-01 12:30:00+02:00\", or 36h for how long ago", text)
 }

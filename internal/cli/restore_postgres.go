@@ -80,19 +80,6 @@ func (f *recoveryFlags) wish() (pitr.Wish, error) {
 	return w, w.Validate()
 }
 
-// parseTargetTime reads a time as people and PostgreSQL write it.
-func parseTargetTime(text string) (time.Time, error) {
-	for _, layout := range []string{
-		time.RFC3339Nano, "2006-01-02 15:04:05.999999-07:00", "2006-01-02 15:04:05.999999-07", "2006-01-02 15:04:05.999999",
-		"2006-01-02T15:04:05.999999", "2006-01-02 15:04", "2006-01-02",
-	} {
-		if t, err := time.ParseInLocation(layout, text, time.Local); err == nil {
-			return t, nil
-		}
-	}
-	return time.Time{}, fmt.Errorf("%q is no time: write it like \"2026-05-01 12:30:00\", or \"2026-05-01 12:30:00+02:00\"", text)
-}
-
 // recovery is a restore of a PostgreSQL cluster under way.
 type recovery struct {
 	*command
