@@ -23,7 +23,6 @@ type sideBySide struct {
 	parcels
 	last *source.Arrival
 	open sync.WaitGroup
-	held []id.ID
 }
 
 func (s *sideBySide) Readers() int { return 3 }

@@ -154,7 +154,7 @@ func TestLeavesOut(t *testing.T) {
 
 // A file system has a clock of its own.
 func TestApart(t *testing.T) {
-	var from, to = source.Time{Sec: 100}.Time(), source.Time{Sec: 110}.Time()
+	from, to := source.Time{Sec: 100}.Time(), source.Time{Sec: 110}.Time()
 	for sec, want := range map[int64]int64{99: 1, 100: 0, 105: 0, 110: 0, 3710: 3600} {
 		if got := apart(source.Time{Sec: sec}.Time(), from, to); int64(got.Seconds()) != want {
 			t.Errorf("%d is %v apart", sec, got)
