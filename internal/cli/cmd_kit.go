@@ -104,6 +104,13 @@ func (c *command) kitOf(ctx context.Context, r *repository.Repository, p place) 
 	if k.Proven, err = provenOf(ctx, r); err != nil {
 		c.ui.warn("kit", "", err)
 	}
+	author, err := c.ownAuthor()
+	if err != nil {
+		c.ui.warn("kit", "", err)
+	}
+	if author != nil {
+		k.EvidenceKey = author.Public().String()
+	}
 	if k.Name, err = c.repositoryName(p); err != nil {
 		return nil, err
 	}

@@ -35,6 +35,9 @@ type Kit struct {
 	Password string
 	// Identities are the age identities that open the repository's logs.
 	Identities []string
+	// EvidenceKey is the public key that verifies the records of restore tests
+	// and checks that this machine makes.
+	EvidenceKey string
 	// Proven is the last time the repository was known to be without error;
 	// nil for a kit that says nothing of it.
 	Proven *Proven
@@ -79,6 +82,7 @@ const (
 	headKey         = "its key"
 	headFingerprint = "fingerprint"
 	headPassword    = "password"
+	headEvidence    = "evidence key"
 	headProven      = "last proven"
 	headWritten     = "written"
 )
@@ -105,6 +109,7 @@ func (k *Kit) facts() []fact {
 	add(headKey, k.KeyID)
 	add(headFingerprint, k.Fingerprint)
 	add(headPassword, k.passwordLines()...)
+	add(headEvidence, k.EvidenceKey)
 	if k.Proven != nil {
 		add(headProven, k.Proven.String())
 	}

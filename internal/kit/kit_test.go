@@ -64,6 +64,7 @@ func full() *kit.Kit {
 	k.Password, k.Fingerprint = "correct <horse> & 'battery'", kit.Fingerprint([]byte("key"))
 	k.Identities = []string{"AGE-SECRET-KEY-1QQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQQ"}
 	k.Proven = &kit.Proven{At: time.Date(2026, 3, 1, 4, 5, 0, 0, time.UTC), How: "snapshot 3f9a0c11 restored on ada and compared with its source"}
+	k.EvidenceKey = "RWQf6LRCGA9i53mlYecO4IzT51TGPpvWucNSCh1CBM0QTaLn73Y7GFO3"
 	k.Written = time.Date(2026, 3, 2, 0, 0, 0, 0, time.UTC)
 	return k
 }

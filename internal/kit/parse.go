@@ -47,6 +47,8 @@ func (k *Kit) take(f fact) {
 		k.KeyID = first
 	case headFingerprint:
 		k.Fingerprint = first
+	case headEvidence:
+		k.EvidenceKey = first
 	case headPassword:
 		if first != blank {
 			k.Password = first
