@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"time"
 
 	"holdfast/internal/app"
 	"holdfast/internal/config"
@@ -22,6 +23,13 @@ const defaultName = "local"
 // over two years. Nothing goes before somebody runs forget.
 func defaultKeep() retention.Policy {
 	return retention.Policy{Within: retention.Duration{Days: 7}, Daily: 30, Weekly: 12, Monthly: 24}
+}
+
+// defaultSchedule returns when a new plan is backed up by holdfast serve: each
+// night, once a week in full, at some time of an hour that differs from plan to
+// plan. Nothing happens before somebody runs serve.
+func defaultSchedule() (config.Schedule, config.Duration) {
+	return config.Schedule{Full: "0 2 * * SUN", Incremental: "0 2 * * MON-SAT"}, config.Duration(time.Hour)
 }
 
 // DefaultPlace is where the repository that nobody named lies.
@@ -142,7 +150,12 @@ func (s *Setup) choosePlan(cfg *config.Config) {
 	if taken(s.Plan) {
 		s.Plan = free(cut(s.Source+"-"+s.Name), taken)
 	}
-	s.Added.Plans = map[string]config.Plan{s.Plan: {Sources: []string{s.Source}, Repository: s.Name, Keep: defaultKeep()}}
+	p := config.Plan{
+		Sources: []string{s.Source}, Repository: s.Name, Keep: defaultKeep(),
+		RestoreTest: &config.RestoreTest{Schedule: "0 12 * * SUN"},
+	}
+	p.Schedule, p.Jitter = defaultSchedule()
+	s.Added.Plans = map[string]config.Plan{s.Plan: p}
 }
 
 // planOf returns the plan for a source: the one named after it, which was
