@@ -96,6 +96,8 @@ type arrivedFile struct {
 
 	// composed tells that the content was not read from the source as it is.
 	composed bool
+	// was is the content that an earlier backup has; nil for not known.
+	was []id.ID
 
 	mu      sync.Mutex
 	content []id.ID
@@ -256,7 +258,7 @@ func (in *arrivals) file(arrival *source.Arrival) (*arrivedFile, error) {
 	f := &arrivedFile{node: arrival.Node, item: Item{Type: arrival.Node.Type, State: New}}
 	f.node.Name = name
 	if arrival.Known {
-		f.item.State = Changed
+		f.item.State, f.was = Changed, arrival.Was
 	}
 	parent.files[name] = f
 	return f, nil
@@ -348,6 +350,9 @@ func (in *arrivals) node(ctx context.Context, f *arrivedFolder, name string) (*t
 	if file := f.files[name]; file != nil {
 		if file.node.Type == tree.File {
 			file.node.Content = file.content
+			if file.was != nil && slices.Equal(file.was, file.content) {
+				in.a.progress.unchangedAfterAll()
+			}
 		}
 		return &file.node, nil
 	}

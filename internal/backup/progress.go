@@ -90,3 +90,9 @@ func (p *Progress) count(i *Item) {
 	}
 	p.Bytes.Add(i.Size - i.counted)
 }
+
+// unchangedAfterAll counts a file as unmodified that was counted as changed.
+func (p *Progress) unchangedAfterAll() {
+	p.FilesChanged.Add(^uint64(0)) // one less
+	p.FilesUnmodified.Add(1)
+}

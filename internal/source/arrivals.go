@@ -41,8 +41,10 @@ type Arrival struct {
 	// Held, if not nil, are the blobs that the repository has the content in:
 	// the file is as an earlier backup found it, and is not read.
 	Held []id.ID
-	// Known tells that an earlier backup has a file of this name.
+	// Known tells that an earlier backup has a file of this name, and Was, if
+	// not nil, in which blobs: one that comes again as it was counts as such.
 	Known bool
+	Was   []id.ID
 	// Changes, if not nil, tell that Content has only the blocks that differ
 	// from an earlier backup; Node.Size is the size of the whole.
 	Changes *Changes

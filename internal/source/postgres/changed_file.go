@@ -33,13 +33,20 @@ func (b *Backup) changedArrival(ctx context.Context, a *source.Arrival, h *tar.H
 	whole, changed := strings.CutPrefix(file, changedPrefix)
 	switch name := folder + whole; {
 	case b.last.path == labelName:
+		a.Known = true
 		return b.changedLabel(a)
 	case changed && isRelation(name):
 		if err := b.composedArrival(ctx, a, name, h.Size); err != nil {
 			return fmt.Errorf("base backup: %s: %w", b.last.path, err)
 		}
 	default:
-		_, a.Known = b.changes.files[b.last.path]
+		was, err := b.changes.file(ctx, b.last.path)
+		if err != nil {
+			return err
+		}
+		if was != nil {
+			a.Known, a.Was = true, was.Content
+		}
 	}
 	return nil
 }

@@ -243,6 +243,9 @@ func TestChangedInARow(t *testing.T) {
 	truths = append(truths, truths[3])
 	taken = append(taken, takeChanged(t, r, c, taken[0].Snapshot))
 	for k, b := range taken[1:] {
+		if s := b.Snapshot.Summary; s.FilesChanged > 40 || s.FilesUnmodified < 900 {
+			t.Errorf("backup %d: %d files changed, and %d did not", k+1, s.FilesChanged, s.FilesUnmodified)
+		}
 		if b.full != "" || b.read > b.Snapshot.Summary.TotalBytesProcessed/4 || b.readBack > b.read {
 			t.Errorf("backup %d (%q): %d bytes were read, %d read back", k+1, b.full, b.read, b.readBack)
 		}
