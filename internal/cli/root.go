@@ -148,6 +148,7 @@ var commands = []func(*command) *cobra.Command{
 	newSandbox,
 	newPlan,
 	newServe,
+	newNotify,
 	newRun,
 	newWAL,
 	newRestServer,

@@ -19,7 +19,7 @@ type Sender interface {
 //
 //	https://host/path         a webhook: the note as JSON (docs/guides)
 //	slack+https://host/path   a webhook that takes what Slack's do
-//	anything else             as shoutrrr has it: smtp://, slack://, ntfy:// ...
+//	smtp:// ntfy:// ...       as shoutrrr has it (newService)
 //
 // It does not connect yet.
 func Dial(place secret.Value) (Sender, error) {
@@ -38,7 +38,7 @@ func Dial(place secret.Value) (Sender, error) {
 	case "slack+http", "slack+https":
 		return webhook{url: strings.TrimPrefix(text, "slack+"), encode: encodeSlack, hide: hide}, nil
 	}
-	return newShoutrrr(text, scheme, hide)
+	return newExternal(u, hide)
 }
 
 // hidden replaces what nobody may see.

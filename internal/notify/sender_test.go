@@ -42,7 +42,7 @@ func receive(t *testing.T, status int) *receiver {
 		body, _ := io.ReadAll(req.Body)
 		r.requests <- request{req.Method, req.URL.RequestURI(), string(body)}
 		w.WriteHeader(r.status)
-		fmt.Fprint(w, "said of "+req.URL.Path)
+		_ = json.NewEncoder(w).Encode(map[string]string{"id": "1", "path": req.URL.Path})
 	}))
 	t.Cleanup(r.Close)
 	return r
@@ -100,10 +100,11 @@ func TestSlackLikeWebhooks(t *testing.T) {
 
 func TestServicesOfShoutrrr(t *testing.T) {
 	r := receive(t, http.StatusOK)
-	if err := send(t, "generic+"+r.URL+"/"+token); err != nil {
+	host := strings.TrimPrefix(r.URL, "http://")
+	if err := send(t, "ntfy://"+host+"/backups?scheme=http"); err != nil {
 		t.Fatal(err)
 	}
-	if got := r.next(t); !strings.Contains(got.body, "backup of <shop> failed") || got.path != "/"+token {
+	if got := r.next(t); !strings.Contains(got.body, "backup of <shop> failed") || got.path != "/backups" {
 		t.Errorf("got %+v", got)
 	}
 }
@@ -200,12 +201,14 @@ func TestErrorsHideTokens(t *testing.T) {
 		"http://" + gone + "/" + token,
 		"slack+" + r.URL + "/services/" + token,
 		"slack+http://" + gone + "/" + token,
-		"generic+" + r.URL + "/" + token,
-		"generic+http://" + gone + "/" + token,
+		"rocketchat://" + gone + "/" + token + "/" + token,
+		"matrix://user:" + token + "@" + gone + "/?disableTLS=yes",
 		"gotify://" + gone + "/" + token + "?disabletls=yes",
 		"ntfy://user:" + token + "@" + gone + "/topic?scheme=http",
 		"smtp://user:" + token + "@" + gone + "/?from=a@example.com&to=b@example.com",
 		"slack://hook:" + token + "@webhook",
+		"pushover://shoutrrr:" + token + "@",
+		"opsgenie://" + gone + "/" + token,
 		"telegram://" + token + "@telegram?chats=1",
 		"nonsense://" + token,
 		"discord://" + token,
