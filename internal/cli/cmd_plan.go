@@ -95,8 +95,8 @@ func newPlanRun(c *command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "run [flags] PLAN",
 		Short: "Back up the sources of a plan now",
-		Long: `Back up the sources of a plan now, one after the other, and then copy the new
-snapshots to the plan's copies.
+		Long: `Back up the sources of a plan now, one after the other or, with together: true,
+all at one moment, and then copy the new snapshots to the plan's copies.
 
 A PostgreSQL source becomes a base backup: a folder that is a data directory,
 to be browsed, mounted and restored like any other. It counts only once the
@@ -156,8 +156,12 @@ type planRun struct {
 	kind string
 }
 
-// backUp backs up all sources under one lock.
+// backUp backs up all sources: one after the other under one lock, unless the
+// plan has them at one moment.
 func (p *planRun) backUp(ctx context.Context) error {
+	if p.plan.Together && len(p.plan.Sources) > 1 {
+		return p.backUpTogether(ctx)
+	}
 	at := p.namedPlace(p.plan.Repository, p.cfg.Repositories[p.plan.Repository])
 	r, err := p.openPlace(ctx, at)
 	if err != nil {
