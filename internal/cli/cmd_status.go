@@ -277,7 +277,7 @@ func factsOf(plan string, c statusCopy, found surveyed) redundancy.Copy {
 		f.LastGood, f.Share = s.Good.Time, s.Good.Share()
 	}
 	if s.Bad != nil {
-		f.LastBad = s.Bad.Time
+		f.LastBad, f.TestFailed = s.Bad.Time, s.Bad.RestoreTest != nil
 	}
 	return f
 }

@@ -16,6 +16,7 @@
 package evidence
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -147,11 +148,10 @@ func Save(ctx context.Context, r *repository.Repository, rec Record, a *Author) 
 	if err := rec.follow(ctx, r, a); err != nil {
 		return "", fmt.Errorf("keep evidence: %w", err)
 	}
-	statement, err := json.MarshalIndent(rec, "", "  ")
+	statement, err := rec.encode()
 	if err != nil {
 		return "", fmt.Errorf("encode evidence: %w", err)
 	}
-	statement = append(statement, '\n')
 	signature, err := a.sign(statement, &rec)
 	if err != nil {
 		return "", fmt.Errorf("sign evidence: %w", err)
@@ -166,6 +166,16 @@ func Save(ctx context.Context, r *repository.Repository, rec Record, a *Author) 
 	}
 	a.remember(r, Made{key, id.Hash(statement)})
 	return key, nil
+}
+
+// encode writes the record for people to read, too.
+func (r *Record) encode() ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	e.SetIndent("", "  ")
+	err := e.Encode(r)
+	return b.Bytes(), err
 }
 
 // prefix is the key of the record without its hash.

@@ -62,6 +62,8 @@ type Copy struct {
 	LastGood time.Time
 	Share    float64
 	LastBad  time.Time
+	// TestFailed tells that LastBad is a restore test.
+	TestFailed bool
 }
 
 // Score says how a plan stands.
@@ -292,6 +294,9 @@ func (s *Score) judgeErrors(f *Facts) {
 			what, next = "cannot be listed: "+c.Down, "see to it that the place can be reached"
 		case c.Down != "":
 			what, next = "cannot be listed: "+c.Down+"; last listed "+ago(f.Now, c.Seen), "see to it that the place can be reached"
+		case c.TestFailed && !c.LastGood.After(c.LastBad):
+			what = "had a restore test that failed " + ago(f.Now, c.LastBad)
+			next = "see what was wrong with holdfast evidence list --failed -r " + c.Name + ", mend it, and test again"
 		case !c.LastBad.IsZero() && !c.LastGood.After(c.LastBad):
 			what, next = "errors were found "+ago(f.Now, c.LastBad), check+", then holdfast repair --from another copy"
 		case c.LastGood.IsZero():
