@@ -112,15 +112,18 @@ func TestWrongIncludes(t *testing.T) {
 			},
 		},
 		{
-			"syntax", files{mainFile: "include: [/b, /c]\n", "/b": "a: [\n", "/c": "- a\n"},
+			"syntax",
+			files{mainFile: "include: [/b, /c]\n", "/b": "a: [\n", "/c": "- a\n"},
 			[]string{"/b:1:4: sequence end token ']' not found"},
 		},
 		{
-			"no mapping", files{mainFile: "include: [/c]\n", "/c": "- a\n"},
+			"no mapping",
+			files{mainFile: "include: [/c]\n", "/c": "- a\n"},
 			[]string{"/c:1:1: wants a mapping (key: value)"},
 		},
 		{
-			"the form of include", files{mainFile: "include: /b\n"},
+			"the form of include",
+			files{mainFile: "include: /b\n"},
 			[]string{"/etc/holdfast.yaml:1:10: include: wants a list; write it as [a, b]"},
 		},
 		{
