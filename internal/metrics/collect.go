@@ -69,7 +69,8 @@ func (c collection) flag(d *prometheus.Desc, set bool, labels ...string) {
 var counted = [...]history.Outcome{history.Succeeded, history.Partial, history.Failed, history.Interrupted, history.Skipped}
 
 func (m *Metrics) collectRuns(c collection) {
-	labels := []string{"plan", "source", "repository", "job"}
+	// "job" is a label of Prometheus' own.
+	labels := []string{"plan", "source", "repository", "kind"}
 	lastSuccess := described("run_last_success_timestamp_seconds", "When the newest good run ended.", labels...)
 	lastEnd := described("run_last_timestamp_seconds", "When the newest run ended.", labels...)
 	succeeded := described("run_last_succeeded", "1 if the newest run was good.", labels...)
@@ -105,7 +106,7 @@ func (m *Metrics) collectRuns(c collection) {
 }
 
 func (c collection) jobs(all []Job) {
-	labels := []string{"plan", "repository", "job"}
+	labels := []string{"plan", "repository", "kind"}
 	interval := described("schedule_expected_interval_seconds", "The longest time between two instants the job is due at.", labels...)
 	next := described("schedule_next_timestamp_seconds", "When the job is due next.", labels...)
 	running := described("run_running", "1 while a run of the job works.", labels...)

@@ -40,7 +40,7 @@ func expect(t *testing.T, got string, lines ...string) {
 	}
 }
 
-const shop = `{job="backup",plan="shop",repository="local",source=""`
+const shop = `{kind="backup",plan="shop",repository="local",source=""`
 
 func TestRunsAreCounted(t *testing.T) {
 	m := metrics.New(metrics.Options{Version: "1.2"})
@@ -62,8 +62,8 @@ func TestRunsAreCounted(t *testing.T) {
 		`holdfast_run_last_bytes`+shop+`} 1000`,
 		`holdfast_run_attempts_total`+shop+`} 2`,
 		`holdfast_run_added_bytes_total`+shop+`} 20`,
-		`holdfast_runs_total{job="backup",outcome="failed",plan="shop",repository="local",source=""} 1`,
-		`holdfast_runs_total{job="backup",outcome="interrupted",plan="shop",repository="local",source=""} 0`,
+		`holdfast_runs_total{kind="backup",outcome="failed",plan="shop",repository="local",source=""} 1`,
+		`holdfast_runs_total{kind="backup",outcome="interrupted",plan="shop",repository="local",source=""} 0`,
 	)
 	m.Keep(func(name string) bool { return name != "shop" })
 	if got := text(t, m); strings.Contains(got, "shop") {
@@ -82,8 +82,8 @@ func TestFactsAreShown(t *testing.T) {
 	}
 	got := text(t, metrics.New(metrics.Options{Facts: func() metrics.Facts { return facts }}))
 	expect(t, got,
-		`holdfast_schedule_expected_interval_seconds{job="backup",plan="shop",repository="local"} 86400`,
-		`holdfast_run_running{job="backup",plan="shop",repository="local"} 1`,
+		`holdfast_schedule_expected_interval_seconds{kind="backup",plan="shop",repository="local"} 86400`,
+		`holdfast_run_running{kind="backup",plan="shop",repository="local"} 1`,
 		`holdfast_rpo_promised_seconds{plan="shop",source="db"} 900`,
 		`holdfast_rpo_measured_seconds{plan="shop",source="db"} 60`,
 		`holdfast_prune_frozen{plan="shop",source="db"} 1`,
