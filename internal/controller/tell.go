@@ -69,6 +69,8 @@ func (c *Controller) tellEnd(j *job, run *history.Run) {
 	switch {
 	case j.Continuous && j.flaps >= flapsMany && run.Outcome == history.Failed:
 		e.Summary += fmt.Sprintf("; it has ended %d times in a row", j.flaps)
+	case j.Continuous && run.Outcome == history.Interrupted:
+		e.Key = ""
 	case again && run.Outcome != history.Succeeded && run.Outcome != history.Partial:
 		e.Severity, e.Key = event.Info, "" // no problem before it has been tried for the last time
 		e.Summary += "; it is tried again"

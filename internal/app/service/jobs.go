@@ -134,8 +134,12 @@ func (b *builder) restoreTest(name string, p config.Plan, j controller.Job) {
 	j.ID, j.Kind = JobID(name, "", history.RestoreTest), history.RestoreTest
 	j.Timeout = time.Duration(p.RestoreTest.Limits.Timeout)
 	j.Variants = []controller.Variant{{Rule: b.rule(name, p.RestoreTest.Schedule, j.Hours.Zone, time.Duration(p.Jitter), j.ID)}}
+	j.After = []string{JobID(name, "", history.Backup)}
 	for _, repository := range repositoriesOf(p) {
 		j.Uses = append(j.Uses, controller.Use{Repository: repository})
+		if repository != p.Repository {
+			j.After = append(j.After, JobID(name, "", history.Copy, repository))
+		}
 	}
 	j.Work = b.work(p.RestoreTest.Limits, "verify", "--plan", name)
 	b.jobs = append(b.jobs, j)

@@ -1,0 +1,100 @@
+package serve
+
+import (
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	"holdfast/test/pgcluster"
+	"holdfast/test/program"
+)
+
+// From nothing: protect a folder and a database, let the service run, and
+// look at what it did by itself.
+func TestFromAFreshMachine(t *testing.T) {
+	c := pgcluster.New(t, pgcluster.Versions(t)[15], "wal_level = replica", "max_wal_senders = 10")
+	c.Exec("CREATE TABLE orders AS SELECT n FROM generate_series(1, 1000) n")
+	h := newHost(t)
+	h.holdfast.Run(t, "protect", "-q", h.path("source"), "--to", h.path("local"))
+	h.holdfast.Run(t, "protect", "-q", c.DSN(), "--to", h.path("local"))
+	plans := program.JSON[struct{ Name string }](t, h.holdfast, "plan", "list")
+	if len(plans) != 2 {
+		t.Fatalf("protect has made %+v", plans)
+	}
+	h.hurry()
+	h.holdfast.Run(t, "init", "-q", "-r", "offsite", "--like", "local")
+	h.holdfast.Run(t, "wal", "init", "-r", "offsite")
+	for _, plan := range plans { // a restore test may begin with the copy
+		h.holdfast.Run(t, "copy", "-q", "--plan", plan.Name)
+	}
+	s := h.serve()
+	h.until("everything was run", func() bool {
+		runs := h.history()
+		for _, plan := range plans {
+			of := ofPlan(runs, plan.Name)
+			for _, job := range []string{"copy", "retention", "restore-test"} {
+				if count(of, job, "", "succeeded") == 0 {
+					return false
+				}
+			}
+			if count(of, "backup", "full", "succeeded") == 0 || count(of, "backup", "incremental", "succeeded") == 0 {
+				return false
+			}
+		}
+		return count(runs, "check", "", "succeeded") > 0 && count(runs, "prune", "", "succeeded") > 0 && count(runs, "log-prune", "", "succeeded") > 0
+	})
+	if out := h.holdfast.Run(t, "run", "next"); !strings.Contains(out, "/log-receive/") {
+		t.Errorf("the log is not received:\n%s", out)
+	}
+	if err := s.signal(syscall.SIGTERM); err != nil {
+		t.Error(err)
+	}
+	for _, r := range h.runs() {
+		if r.Outcome == "failed" {
+			t.Errorf("%s %s of %s failed: %s", r.Job, r.Type, r.Plan, r.Reason)
+		}
+	}
+	if n := len(program.JSON[struct{}](t, h.holdfast, "snapshots", "-r", "offsite")); n < 2 {
+		t.Errorf("%d snapshots are off-site", n)
+	}
+}
+
+func ofPlan(runs []run, plan string) (of []run) {
+	for _, r := range runs {
+		if r.Plan == plan {
+			of = append(of, r)
+		}
+	}
+	return of
+}
+
+// hurry makes what protect wrote due every few seconds, and adds a copy.
+func (h *host) hurry() {
+	h.t.Helper()
+	text, err := readFile(h.path("holdfast.yaml"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	replaced := strings.NewReplacer(
+		`"0 2 * * SUN"`, `"@every 25s"`, `"0 2 * * MON-SAT"`, `"@every 6s"`, `"0 12 * * SUN"`, `"@every 20s"`,
+		"jitter: 1h", "jitter: 2s", "\n    repository: local\n", "\n    repository: local\n    copies: [offsite]\n",
+	).Replace(text)
+	h.write("holdfast.yaml", replaced+fmt.Sprintf(`
+service:
+  concurrency: { host: 4, repository: 2 }
+  upkeep: { retention: { schedule: "@every 21s" }, prune: { schedule: "@every 40s" }, check: { schedule: "@every 30s", within: 60s }, log_prune: { schedule: "@every 30s" } }
+`))
+	h.insert("repositories:\n", fmt.Sprintf("  offsite:\n    url: %s\n    password: {file: %s}\n", h.path("offsite"), h.path("password")))
+}
+
+// insert puts lines after the first occurrence of a line in the configuration.
+func (h *host) insert(after, lines string) {
+	h.t.Helper()
+	text, err := readFile(filepath.Join(h.dir, "holdfast.yaml"))
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.write("holdfast.yaml", strings.Replace(text, after, after+lines, 1))
+}
