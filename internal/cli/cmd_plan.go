@@ -104,7 +104,10 @@ log archive has the log it needs; see 'holdfast wal'. Without a log archive the
 backup brings along the log it needs, and can be restored to its own end only.
 Where data_directory of the source names the folder of the cluster on this host,
 its files are read there, and those that have not changed since the snapshot
-that the type asks for are not read again. Else the server sends them.
+that the type asks for are not read again. Else the server sends them: from
+PostgreSQL 17 on, with summarize_wal = on, only the blocks that have changed
+since that snapshot, of which whole files are made. A type other than full
+becomes full when that cannot be done, and why is told.
 With method: dump it becomes a folder of dumps instead, one for each database,
 and globals.sql for the roles and tablespaces; a pg_dump at least as new as the
 server is needed. If any of them fails there is no snapshot.
