@@ -266,6 +266,9 @@ func (t *restoreTest) keep(ctx context.Context, r *repository.Repository) (key, 
 		}
 		errs = append(errs, fmt.Errorf("repository %s: %w", name, err))
 	}
+	if len(errs) == 0 {
+		errs = append(errs, errors.New("the plan has no other repository that could keep it"))
+	}
 	t.tellNoEvidence(errors.Join(errs...))
 	return "", ""
 }
