@@ -57,13 +57,14 @@ base backup is needed. 'wal status' tells of both.`,
 
 // receivedMessage tells how far a receiver is.
 type receivedMessage struct {
-	MessageType string `json:"message_type"` // "wal_received"
-	System      string `json:"system"`
-	Timeline    uint32 `json:"timeline"`
-	Server      string `json:"server_lsn"`
-	Written     string `json:"written_lsn"`
-	Archived    string `json:"archived_lsn"`
-	BehindBytes uint64 `json:"behind_bytes"`
+	MessageType string    `json:"message_type"` // "wal_received"
+	System      string    `json:"system"`
+	Timeline    uint32    `json:"timeline"`
+	Server      string    `json:"server_lsn"`
+	Written     string    `json:"written_lsn"`
+	Archived    string    `json:"archived_lsn"`
+	BehindBytes uint64    `json:"behind_bytes"`
+	Time        time.Time `json:"time"`
 }
 
 func (c *command) runWALReceive(ctx context.Context, f walFlags, once bool) error {
@@ -191,7 +192,7 @@ func (c *command) received() func(wal.Received) {
 		if r.Server > r.Archived {
 			behind = uint64(r.Server - r.Archived)
 		}
-		c.ui.message(receivedMessage{"wal_received", r.System, r.Timeline, r.Server.String(), r.Written.String(), r.Archived.String(), behind})
+		c.ui.message(receivedMessage{"wal_received", r.System, r.Timeline, r.Server.String(), r.Written.String(), r.Archived.String(), behind, time.Now()})
 		if c.ui.verbose > 0 {
 			c.ui.infof("archived up to %s on timeline %d, %d bytes behind the server", r.Archived, r.Timeline, behind)
 		}
