@@ -78,6 +78,11 @@ fmt: ## format all Go files
 bench: ## compare with the peers on this machine (BENCHFLAGS='-quick -runs 1')
 	go run ./bench $(BENCHFLAGS)
 
+.PHONY: bench-postgres
+bench-postgres: ## compare base backups and the archiving of WAL with pgbackrest
+	go run ./bench base
+	go run ./bench wal
+
 .PHONY: soak
 soak: ## fuzz every parser and stretch every law (FUZZTIME=1m CHECKS=2000)
 	tools/deps.sh test
