@@ -147,22 +147,26 @@ func (c *Controller) record(j *job, r Run, result Result) {
 
 // again returns the run that follows from one that ended; nil for none.
 func (j *job) again(r Run, result Result) *Run {
-	next := Run{Variant: r.Variant, Trigger: r.Trigger, Due: r.Due, Attempt: r.Attempt}
+	next := Run{
+		Variant: r.Variant, Trigger: r.Trigger, Due: r.Due, Began: r.Began, Done: r.Done,
+		Attempt: r.Attempt, Failures: r.Failures, Interruptions: r.Interruptions, Waits: r.Waits,
+	}
 	switch {
 	case j.Continuous:
 		return j.restart(r, result)
 	case result.Outcome.Good() && result.More:
-		next.Began, next.Done = r.Began, r.Done+result.Bytes
+		next.Attempt, next.Failures, next.Interruptions, next.Waits = 1, 0, 0, 0
+		next.Done += result.Bytes
 	case result.Outcome.Good():
 		return nil
 	case result.Locked:
-		next.Began, next.Done, next.Waits = r.Began, r.Done, r.Waits+1
+		next.Waits++
 		next.NotBefore = result.Ended.Add(doubled(lockBackoff, r.Waits, lockBackoffMost))
-	case result.Outcome == history.Interrupted && r.Attempt < maxInterruptions:
-		next.Trigger, next.Attempt, next.Began, next.Done = history.Retry, r.Attempt+1, r.Began, r.Done
-	case result.Outcome == history.Failed && r.Attempt < j.Attempts:
-		next.Trigger, next.Attempt, next.Began, next.Done = history.Retry, r.Attempt+1, r.Began, r.Done
-		next.NotBefore = result.Ended.Add(doubled(j.Backoff, r.Attempt-1, backoffMost))
+	case result.Outcome == history.Interrupted && r.Interruptions < maxInterruptions:
+		next.Trigger, next.Attempt, next.Interruptions = history.Retry, r.Attempt+1, r.Interruptions+1
+	case result.Outcome == history.Failed && r.Failures+1 < j.Attempts:
+		next.Trigger, next.Attempt, next.Failures = history.Retry, r.Attempt+1, r.Failures+1
+		next.NotBefore = result.Ended.Add(doubled(j.Backoff, r.Failures, backoffMost))
 	default:
 		return nil
 	}

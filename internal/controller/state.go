@@ -35,10 +35,13 @@ type Run struct {
 	Variant string          `json:"variant,omitempty"`
 	Trigger history.Trigger `json:"trigger"`
 	Due     time.Time       `json:"due,omitzero"`
-	// Attempt counts from 1. Waits counts how often the repository was locked
-	// by somebody else; that is no attempt.
-	Attempt int `json:"attempt"`
-	Waits   int `json:"waits,omitempty"`
+	// Attempt counts from 1. Of those before it some have failed and some were
+	// interrupted. Waits counts how often the repository was locked by somebody
+	// else; that is no attempt.
+	Attempt       int `json:"attempt"`
+	Failures      int `json:"failures,omitempty"`
+	Interruptions int `json:"interruptions,omitempty"`
+	Waits         int `json:"waits,omitempty"`
 	// NotBefore is when a wanted run may begin.
 	NotBefore time.Time `json:"not_before,omitzero"`
 	Started   time.Time `json:"started,omitzero"`
