@@ -159,8 +159,14 @@ func TestCanary(t *testing.T) {
 		path, sum string
 		good      bool
 	}{
-		{"/bird", "", true}, {"/bird", sum, false}, {"/good-link", "", true},
-		{"/empty", "", false}, {"/gone", "", false}, {"/link", "", false}, {"/pipe", "", false}, {"/", "", false},
+		{"/bird", "", true},
+		{"/bird", sum, false},
+		{"/good-link", "", true},
+		{"/empty", "", false},
+		{"/gone", "", false},
+		{"/link", "", false},
+		{"/pipe", "", false},
+		{"/", "", false},
 	} {
 		r := Begin(evidence.RestoreTest{})
 		c := Canary{Name: test.path, Path: test.path, SHA256: test.sum}
