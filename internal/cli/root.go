@@ -43,7 +43,7 @@ type Streams struct {
 // Run runs one command line and returns its exit code.
 func Run(ctx context.Context, args []string, s Streams) int {
 	c := &command{streams: s, reporter: service.NewReporter()}
-	root := c.root()
+	root := c.root(args)
 	root.SetArgs(args)
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
@@ -87,8 +87,8 @@ Exit codes:
   12   wrong password
   130  interrupted`
 
-// root builds the command tree.
-func (c *command) root() *cobra.Command {
+// root builds the command tree, as far as the arguments need it.
+func (c *command) root(args []string) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "holdfast",
 		Short:         "Backup and disaster recovery that proves itself",
@@ -108,55 +108,72 @@ func (c *command) root() *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
 	c.global.register(root.PersistentFlags())
-	for _, make := range commands {
+	for _, make := range wanted(args) {
 		root.AddCommand(make(c))
 	}
 	return root
 }
 
-// commands lists the constructors of all commands.
-var commands = []func(*command) *cobra.Command{
-	newProtect,
-	newInit,
-	newBackup,
-	newSnapshots,
-	newLs,
-	newFind,
-	newDiff,
-	newCat,
-	newList,
-	newDump,
-	newMount,
-	newStats,
-	newRestore,
-	newStatus,
-	newCheck,
-	newRepair,
-	newForget,
-	newPrune,
-	newHold,
-	newArchive,
-	newCopy,
-	newTag,
-	newRewrite,
-	newKey,
-	newKit,
-	newUnlock,
-	newStorage,
-	newVerify,
-	newEvidence,
-	newSandbox,
-	newPlan,
-	newServe,
-	newNotify,
-	newRun,
-	newWAL,
-	newRestServer,
-	newVersion,
+// commands are all commands by their names, in the order of the help.
+var commands = []struct {
+	name string
+	make func(*command) *cobra.Command
+}{
+	{"protect", newProtect},
+	{"init", newInit},
+	{"backup", newBackup},
+	{"snapshots", newSnapshots},
+	{"ls", newLs},
+	{"find", newFind},
+	{"diff", newDiff},
+	{"cat", newCat},
+	{"list", newList},
+	{"dump", newDump},
+	{"mount", newMount},
+	{"stats", newStats},
+	{"restore", newRestore},
+	{"status", newStatus},
+	{"check", newCheck},
+	{"repair", newRepair},
+	{"forget", newForget},
+	{"prune", newPrune},
+	{"hold", newHold},
+	{"archive", newArchive},
+	{"copy", newCopy},
+	{"tag", newTag},
+	{"rewrite", newRewrite},
+	{"key", newKey},
+	{"kit", newKit},
+	{"unlock", newUnlock},
+	{"storage", newStorage},
+	{"verify", newVerify},
+	{"evidence", newEvidence},
+	{"sandbox", newSandbox},
+	{"plan", newPlan},
+	{"serve", newServe},
+	{"notify", newNotify},
+	{"run", newRun},
+	{"wal", newWAL},
+	{"rest-server", newRestServer},
+	{"version", newVersion},
+}
+
+// wanted returns the constructors of the commands that a command line may
+// mean. Databases start holdfast for each file of their log: when the first
+// argument is a command, the others are not made.
+func wanted(args []string) []func(*command) *cobra.Command {
+	var all []func(*command) *cobra.Command
+	for _, c := range commands {
+		if len(args) > 0 && args[0] == c.name {
+			return []func(*command) *cobra.Command{c.make}
+		}
+		all = append(all, c.make)
+	}
+	return all
 }
 
 // Tree returns the command tree, for generating documentation.
-func Tree() *cobra.Command { return (&command{}).root() }
+func Tree() *cobra.Command { return (&command{}).root(nil) }
 
 // noArgs refuses arguments and says so in words.
 func noArgs(cmd *cobra.Command, args []string) error {
