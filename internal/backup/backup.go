@@ -52,10 +52,6 @@ type Options struct {
 	// and compares it with the source's bytes; one that is damaged is stored
 	// again. A full backup reads all files.
 	ReadBack bool
-	// Distrusted are packs known to be damaged: what they hold is stored again
-	// if the source has it. A full backup also finds those that are missing or
-	// have a wrong size.
-	Distrusted id.Set
 	// DryRun stores nothing, and does not compress: the progress counts what
 	// would be added, not what it would take.
 	DryRun bool

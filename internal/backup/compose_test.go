@@ -237,11 +237,7 @@ func TestComposeFails(t *testing.T) {
 			if all, err := r.Snapshots(t.Context()); err != nil || len(all) != 1 {
 				t.Errorf("%d snapshots, %v", len(all), err)
 			}
-			var damaged *repository.CorruptError
-			o := backup.Options{Type: snapshot.Full}
-			if errors.As(err, &damaged) {
-				o.Distrusted = id.NewSet(damaged.ID)
-			}
+			o := backup.Options{Type: snapshot.Full, ReadBack: repository.IsCorrupt(err)}
 			receipt, err := take(t, r, &parcels{list: []parcel{{path: "shop/a", content: c.is, cut: 64}}, end: io.EOF}, o)
 			if err != nil {
 				t.Fatal(err)

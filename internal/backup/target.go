@@ -6,7 +6,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"maps"
 	"sync"
 	"time"
 
@@ -45,13 +44,8 @@ func newTarget(ctx context.Context, r *repository.Repository, o Options, receipt
 		if t.distrusted, err = r.DamagedPacks(ctx); err != nil {
 			return nil, fmt.Errorf("check the packs to be reused: %w", err)
 		}
+		receipt.Healed = len(t.distrusted)
 	}
-	if len(o.Distrusted) > 0 {
-		distrusted := maps.Clone(o.Distrusted)
-		maps.Copy(distrusted, t.distrusted)
-		t.distrusted = distrusted
-	}
-	receipt.Healed = len(t.distrusted)
 	if o.DryRun {
 		return t, nil
 	}

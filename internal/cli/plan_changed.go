@@ -10,7 +10,6 @@ import (
 	"holdfast/internal/source"
 	"holdfast/internal/source/postgres"
 	"holdfast/repository"
-	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
 )
 
@@ -76,15 +75,13 @@ func buildOn(basis *snapshot.Snapshot, err error) error {
 }
 
 // startOver prepares a full backup after one that found the earlier snapshot
-// unusable: what a damaged pack holds is stored again.
+// unusable. It stores again what is missing; if something is damaged, all that
+// it finds stored is read back and compared.
 func (p *planRun) startOver(b baseRequest, unusable unusableBasis) (why string) {
 	short := unusable.snapshot.ID.Short()
 	p.ui.warn("back up", b.name, fmt.Errorf("snapshot %s: %w; a full backup follows; run `holdfast check` to see what else is hit", short, unusable.error))
 	o := b.options
 	o.Type, o.Parent, o.Progress = snapshot.Full, nil, new(backup.Progress)
-	var damaged *repository.CorruptError
-	if errors.As(unusable.error, &damaged) && damaged.Kind == repository.PackFile {
-		o.Distrusted = id.NewSet(damaged.ID)
-	}
+	o.ReadBack = repository.IsCorrupt(unusable.error)
 	return fmt.Sprintf("data of snapshot %s are missing or damaged", short)
 }

@@ -52,7 +52,7 @@ func TestChangedBlocks(t *testing.T) {
 	if got := s.restore("--to-time", before).Query(sums); !strings.HasPrefix(got, "first 1") || !strings.Contains(got, "second 400") || strings.Contains(got, "third") {
 		t.Errorf("restored to %s with %s", before, got)
 	}
-	for _, b := range []taken{full, first, second, differential} {
+	for _, b := range []taken{first, differential} {
 		data := filepath.Join(pgcluster.Folder(t), "data")
 		s.run("restore", "-r", "local", b.SnapshotID+":/shop", "--target", data)
 		pgcluster.Run(t, filepath.Join(bin, "pg_verifybackup"), "-n", data)
@@ -65,9 +65,13 @@ func TestChangedBlocks(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	if got := s.summary(out); got.Type != "full" || !strings.Contains(got.TypeReason, "missing or damaged") || !strings.Contains(out, "holdfast check") {
-		t.Errorf("after data were damaged: %+v\n%s", got, out)
+	healed := s.summary(out)
+	if healed.Type != "full" || !strings.Contains(healed.TypeReason, "missing or damaged") || !strings.Contains(out, "holdfast check") {
+		t.Errorf("after data were damaged: %+v\n%s", healed, out)
 	}
+	data := filepath.Join(pgcluster.Folder(t), "data")
+	s.run("restore", "-r", "local", healed.SnapshotID+":/shop", "--target", data)
+	pgcluster.Run(t, filepath.Join(bin, "pg_verifybackup"), "-n", data)
 }
 
 // damagePacks changes a byte in the middle of the larger packs, which have
