@@ -262,10 +262,20 @@ func (b *baseBench) fill(ctx context.Context) error {
 	if err := b.postgres.run(ctx, "pgbench -q -i -s "+strconv.Itoa(b.o.scale)+" >/dev/null 2>&1"); err != nil {
 		return err
 	}
-	return b.postgres.sql(ctx, `TRUNCATE orders RESTART IDENTITY; INSERT INTO orders (at, customer, state, note, token)
+	return b.statements(ctx, `TRUNCATE orders RESTART IDENTITY; INSERT INTO orders (at, customer, state, note, token)
 SELECT now() + g * interval '1 s', (random() * 20000)::int, (array['new', 'paid', 'sent', 'back'])[1 + g % 4],
   'delivery to street ' || (random() * 900)::int || ', to be left with the neighbours', md5(random()::text)
-FROM generate_series(1, `+rows+`) g; VACUUM ANALYZE; CHECKPOINT`)
+FROM generate_series(1, `+rows+`) g`, "VACUUM ANALYZE", "CHECKPOINT")
+}
+
+// statements runs each in a transaction of its own.
+func (b *baseBench) statements(ctx context.Context, all ...string) error {
+	for _, statement := range all {
+		if err := b.postgres.sql(ctx, statement); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // change makes the change that a step is named after.
@@ -273,10 +283,10 @@ func (b *baseBench) change(ctx context.Context, step string) error {
 	total := orderRows * b.o.scale
 	switch step {
 	case "5 % in one place":
-		return b.postgres.sql(ctx, fmt.Sprintf(`UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid BETWEEN %[1]d AND %[2]d;
-UPDATE orders SET state = 'done' WHERE id BETWEEN %[1]d AND %[2]d; CHECKPOINT`, total/2, total/2+total/20))
+		return b.statements(ctx, fmt.Sprintf(`UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid BETWEEN %[1]d AND %[2]d;
+UPDATE orders SET state = 'done' WHERE id BETWEEN %[1]d AND %[2]d`, total/2, total/2+total/20), "CHECKPOINT")
 	case "1 % everywhere":
-		return b.postgres.sql(ctx, `UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid % 100 = 17; UPDATE orders SET state = 'lost' WHERE id % 100 = 17; CHECKPOINT`)
+		return b.statements(ctx, `UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid % 100 = 17; UPDATE orders SET state = 'lost' WHERE id % 100 = 17`, "CHECKPOINT")
 	}
 	return nil
 }

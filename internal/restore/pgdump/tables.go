@@ -300,7 +300,13 @@ func (m *mover) makeSchema(ctx context.Context) (made bool, err error) {
 
 // move dumps the tables right into the other server, in one transaction.
 func (m *mover) move(ctx context.Context) error {
-	m.step("moving %d tables, with their indexes and constraints", len(m.tables))
+	var names []string
+	for _, t := range m.tables {
+		if !t.part {
+			names = append(names, t.was())
+		}
+	}
+	m.step("moving %s, with indexes and constraints", strings.Join(names, ", "))
 	to, err := postgres.ParseAddress(m.To)
 	if err != nil {
 		return err
