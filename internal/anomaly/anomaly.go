@@ -13,8 +13,10 @@
 //   - A figure must also be large: a change of a tenth at least. What is small
 //     is not worth waking anybody.
 //   - Signals unusual at once, two by default, make an anomaly, and one of
-//     them must be a loss: content that changed, went or shrank. Data that only
-//     grows, however much and however incompressible, is none.
+//     them must be a loss: content that changed, went or shrank. New bytes
+//     count as far as they are more than the growth, for they stand in the
+//     place of others: data that only grows, however much and however
+//     incompressible, is no anomaly.
 //   - Too few earlier runs (MinRuns) judge nothing. Runs that were anomalous
 //     themselves are not compared with until somebody accepted them.
 package anomaly
@@ -122,14 +124,19 @@ type figure struct {
 
 func figures() []figure {
 	return []figure{
-		{"changed", true, 0.10, changed},
+		{"changed", true, 0.10, func(before, r *Run) (float64, bool) {
+			share, ok := ratio(r.Changed, before.Files)
+			return share, ok && !r.Whole
+		}},
 		{"deleted", true, 0.10, func(before, r *Run) (float64, bool) {
 			share, ok := ratio(deleted(before, r), before.Files)
 			return share, ok && !r.Whole
 		}},
 		{"shrunk", true, 0.10, func(before, r *Run) (float64, bool) { return ratio(less(before.Bytes, r.Bytes), before.Bytes) }},
 		{"rows", true, 0.20, func(before, r *Run) (float64, bool) { return ratio(less(before.Rows, r.Rows), before.Rows) }},
-		{"added", false, 0.10, func(before, r *Run) (float64, bool) { return ratio(r.Added, before.Bytes) }},
+		{"added", true, 0.10, func(before, r *Run) (float64, bool) {
+			return ratio(less(r.Added, less(r.Bytes, before.Bytes)), before.Bytes)
+		}},
 		{"incompressible", false, 0.85, func(_, r *Run) (float64, bool) {
 			share, _ := ratio(r.Stored, r.Added)
 			return share, r.Added >= enoughBytes
@@ -142,7 +149,7 @@ var phrases = map[string]string{
 	"deleted":        "files gone:",
 	"shrunk":         "bytes gone:",
 	"rows":           "rows gone:",
-	"added":          "new bytes:",
+	"added":          "bytes replaced:",
 	"incompressible": "new bytes stay after compression:",
 }
 
@@ -159,15 +166,6 @@ func less(before, now uint64) uint64 {
 		return 0
 	}
 	return before - now
-}
-
-// changed is the share of files whose content is another. A backup that cannot
-// tell shows it by new bytes where there are no more than before.
-func changed(before, r *Run) (float64, bool) {
-	if r.Whole {
-		return ratio(less(r.Added, less(r.Bytes, before.Bytes)), before.Bytes)
-	}
-	return ratio(r.Changed, before.Files)
 }
 
 // deleted counts files that were there before: what is neither new nor one
@@ -214,13 +212,15 @@ func lastGood(before []Run) string {
 
 // judge compares one figure of a run with that of the runs before.
 func (f *figure) judge(before []Run, r *Run, deviations float64) (Signal, bool) {
-	share, ok := f.share(&before[len(before)-1], r)
 	var shares []float64
-	for i := 1; i < len(before); i++ {
-		if s, ok := f.share(&before[i-1], &before[i]); ok {
+	last := &Run{} // of which nothing is a share
+	for i := range before {
+		if s, ok := f.share(last, &before[i]); ok {
 			shares = append(shares, s)
 		}
+		last = &before[i]
 	}
+	share, ok := f.share(last, r)
 	// Of compression there may be fewer: most runs add little.
 	if !ok || share < f.least || len(shares) < MinRuns-1 && f.loss || len(shares) == 0 {
 		return Signal{}, false

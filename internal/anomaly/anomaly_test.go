@@ -126,12 +126,12 @@ func TestNormalLivesAreNotAnomalous(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for seed := range uint64(10) {
 				m := newMachine(seed, 20_000)
-				first := func(n int) anomaly.Run { // the pattern's first week is new to anybody
+				first := func(n int) anomaly.Run { // the pattern's first weeks are new to anybody
 					r := day(m)(n)
 					return r
 				}
 				if name == "an import on Sundays" {
-					for n := range 7 {
+					for n := range 28 {
 						m.runs = append(m.runs, first(n))
 					}
 				}
@@ -154,7 +154,15 @@ func TestAttacksAndAccidentsAreCaught(t *testing.T) {
 				r := m.change(0, 0.9, 0, 1)
 				r.Whole, r.New, r.Changed = true, r.Files, 0
 				return r
-			}, []string{"changed", "added", "incompressible"},
+			}, []string{"added", "incompressible"},
+		},
+		"all files encrypted after a night that touched them all": {
+			func(m *machine) anomaly.Run {
+				touched := m.quietDay(0)
+				touched.Changed = touched.Files // but nothing in them
+				m.runs = append(m.runs, touched)
+				return m.change(0, 0.9, 0, 1)
+			}, []string{"added", "incompressible"},
 		},
 		"a third of the files encrypted in place": {
 			func(m *machine) anomaly.Run { return m.change(0, 0.33, 0, 1) }, []string{"changed", "added", "incompressible"},

@@ -23,6 +23,7 @@ type serveFlags struct {
 	logFormat string
 	logLevel  slog.LevelVar
 	once      bool
+	rebuild   bool
 	grace     time.Duration
 }
 
@@ -47,6 +48,10 @@ The state is in --state-dir, HOLDFAST_STATE_DIR, service.state_dir of
 holdfast.yaml, or else /var/lib/holdfast for the superuser and
 ~/.local/state/holdfast for others. One service at a time can use it.
 
+With --rebuild a state that is lost or damaged is made anew: when jobs ran last,
+by the history and the newest snapshots, and pauses, which the repositories
+keep. What was done is not done again; what was missed is caught up.
+
 With --once the service runs what is due and what follows from it, and ends: for
 those who start it from cron.`,
 		Example: "  holdfast serve\n  holdfast serve --log-format json\n  holdfast serve --once",
@@ -58,6 +63,7 @@ those who start it from cron.`,
 	fl.StringVar(&f.logFormat, "log-format", "text", "`format` of the log on standard error: text or json")
 	fl.TextVar(&f.logLevel, "log-level", &slog.LevelVar{}, "least `level` of what is logged: debug, info, warn or error")
 	fl.BoolVar(&f.once, "once", false, "run what is due, and end")
+	fl.BoolVar(&f.rebuild, "rebuild", false, "make the state anew from the history and the repositories, and go on with it")
 	fl.DurationVar(&f.grace, "grace", service.DefaultGrace, "how long runs may take to end when the service does, as a `duration`")
 	return cmd
 }
@@ -74,8 +80,14 @@ func (c *command) runServe(ctx context.Context, f *serveFlags) error {
 	reload := make(chan os.Signal, 1)
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
+	var rebuild *service.Rebuild
+	if f.rebuild {
+		if rebuild, err = c.gatherRebuild(ctx); err != nil {
+			return err
+		}
+	}
 	err = service.Serve(ctx, service.Options{
-		ConfigPath: path, StateDir: f.stateDir, Log: log, Reload: reload, Once: f.once, Grace: f.grace, Version: Version,
+		ConfigPath: path, StateDir: f.stateDir, Log: log, Reload: reload, Once: f.once, Grace: f.grace, Version: Version, Rebuild: rebuild,
 	})
 	if errors.Is(err, ledger.ErrInUse) {
 		return &codeError{exitLocked, err}

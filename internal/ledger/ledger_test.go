@@ -295,3 +295,28 @@ func overwrite(t *testing.T, path string, at int64, size int) {
 		t.Fatal(err)
 	}
 }
+
+func TestWhatIsSetAsideIsNotThereAnyMore(t *testing.T) {
+	dir := t.TempDir()
+	if err := ledger.SetAside(dir); err != nil {
+		t.Fatal("of nothing:", err)
+	}
+	for n := range 2 {
+		l := open(t, dir)
+		put(t, l, "a", n, ledger.NoRevision)
+		if err := ledger.SetAside(dir); !errors.Is(err, ledger.ErrInUse) {
+			t.Fatalf("a ledger in use is set aside: %v", err)
+		}
+		if err := l.Close(); err != nil {
+			t.Fatal(err)
+		}
+		overwrite(t, filepath.Join(dir, "member/snap/db"), 0, 16<<10)
+		if err := ledger.SetAside(dir); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var n int
+	if _, err := open(t, dir).Get(t.Context(), "a", &n); !errors.Is(err, ledger.ErrNotFound) {
+		t.Errorf("got %v", err)
+	}
+}

@@ -33,6 +33,9 @@ type Options struct {
 	Once bool
 	// Grace is how long a run may take to end that was told to.
 	Grace time.Duration
+	// Rebuild has the state made anew, in place of what there is; nil goes on
+	// from what there is.
+	Rebuild *Rebuild
 	// Version is told at the start.
 	Version string
 }
@@ -65,12 +68,22 @@ func Serve(ctx context.Context, o Options) error {
 		return err
 	}
 	s.dir = Dir(dir)
+	if o.Rebuild != nil {
+		if err := s.setLedgerAside(); err != nil {
+			return err
+		}
+	}
 	if err := s.open(ctx); err != nil {
 		return errors.Join(err, s.close())
 	}
 	s.events = event.Sinks{event.Log{Logger: o.Log}}
 	if err := s.openSignals(cfg, jobs); err != nil {
 		return errors.Join(err, s.close())
+	}
+	if o.Rebuild != nil {
+		if err := s.rebuild(ctx, o.Rebuild, jobs); err != nil {
+			return errors.Join(err, s.close())
+		}
 	}
 	program, err := os.Executable()
 	if err != nil {
