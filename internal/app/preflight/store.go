@@ -19,10 +19,18 @@ const (
 	dangerousSkew = 10 * time.Minute
 )
 
+// probes is where objects are put that try a place out.
+const probes = "holdfast/probe/"
+
 // Store tries out whether a place can be written to: it puts a small object,
-// reads it back, and deletes it.
+// reads it back, and deletes it. Where that is not let, one is left, and next
+// time no other is put.
 func (r *Report) Store(ctx context.Context, s storage.Store) {
-	key := "holdfast/probe/" + rand.Text()
+	if refused(deleteOld(ctx, s)) {
+		r.appendsOnly()
+		return
+	}
+	key := probes + rand.Text()
 	body := []byte("holdfast tries whether this place can be written to: " + key)
 	before := time.Now()
 	if err := s.Put(ctx, key, storage.Bytes(body), storage.PutOptions{}); err != nil {
@@ -41,11 +49,36 @@ func (r *Report) Store(ctx context.Context, s storage.Store) {
 	switch err := s.Delete(ctx, key); {
 	case err == nil:
 		r.OK("can be written to")
-	case errors.Is(err, storage.ErrReadOnly), errors.Is(err, storage.ErrImmutable), errors.Is(err, fs.ErrPermission):
-		r.Warn("adds and reads, and does not let us delete", "that is safer; let forget and prune run elsewhere, with other credentials")
+	case refused(err):
+		r.appendsOnly()
 	default:
 		r.Wrong("what was put there cannot be deleted: "+err.Error(), "")
 	}
+}
+
+// deleteOld deletes what an earlier trial has left. What is young may be that
+// of somebody who is at it.
+func deleteOld(ctx context.Context, s storage.Store) error {
+	var old []string
+	err := s.List(ctx, probes, func(i storage.Info) error {
+		if time.Since(i.Stored) > time.Hour {
+			old = append(old, i.Key)
+		}
+		return nil
+	})
+	for _, key := range old {
+		err = errors.Join(err, s.Delete(ctx, key))
+	}
+	return err
+}
+
+// refused tells whether deleting is what we may not do.
+func refused(err error) bool {
+	return errors.Is(err, storage.ErrReadOnly) || errors.Is(err, storage.ErrImmutable) || errors.Is(err, fs.ErrPermission)
+}
+
+func (r *Report) appendsOnly() {
+	r.Warn("adds and reads, and does not let us delete", "that is safer; let forget and prune run elsewhere, with other credentials")
 }
 
 func (r *Report) cannotPut(err error) {

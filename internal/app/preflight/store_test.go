@@ -70,6 +70,33 @@ func TestStore(t *testing.T) {
 	}
 }
 
+// A place that only appends gets one object, not one for each trial.
+func TestStoreLeavesOneObjectAtMost(t *testing.T) {
+	s := aged{odd{Store: mem.New(), noDelete: storage.ErrReadOnly}}
+	for range 3 {
+		r := preflight.Report{}
+		r.Store(t.Context(), s)
+		if got := text(r); !strings.HasPrefix(got, "warning adds and reads") {
+			t.Errorf("got %s", got)
+		}
+	}
+	objects := 0
+	err := s.List(t.Context(), "", func(storage.Info) error { objects++; return nil })
+	if err != nil || objects != 1 {
+		t.Errorf("%d objects are left, %v", objects, err)
+	}
+}
+
+// aged is a store whose objects are old when they are listed.
+type aged struct{ storage.Store }
+
+func (s aged) List(ctx context.Context, prefix string, visit func(storage.Info) error) error {
+	return s.Store.List(ctx, prefix, func(i storage.Info) error {
+		i.Stored = time.Now().Add(-24 * time.Hour)
+		return visit(i)
+	})
+}
+
 // text writes findings without what differs from one run to the next.
 func text(r preflight.Report) string {
 	var lines []string
