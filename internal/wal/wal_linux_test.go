@@ -377,7 +377,7 @@ func TestReceiveFailover(t *testing.T) {
 		standby.Start()
 		c.Exec("INSERT INTO numbers SELECT generate_series(1, 1000)")
 		r.wantArchived(t, c)
-		waitForReplay(t, c, standby)
+		standby.WaitReplayed(c)
 		c.Kill()
 		r.end(t)
 		standby.Promote()
@@ -404,16 +404,6 @@ func TestReceiveFailover(t *testing.T) {
 			t.Errorf("the old primary gives %v", err)
 		}
 	})
-}
-
-func waitForReplay(t *testing.T, primary, standby *pgcluster.Cluster) {
-	t.Helper()
-	at := primary.Query("SELECT pg_current_wal_lsn()")
-	for deadline := time.Now().Add(2 * time.Minute); standby.Query("SELECT pg_last_wal_replay_lsn() >= '"+at+"'") != "t"; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the standby does not catch up")
-		}
-	}
 }
 
 // A store that is down ends the receiver, and nothing is confirmed that is

@@ -301,3 +301,15 @@ func (c *Cluster) Promote() {
 	c.t.Helper()
 	c.Exec("SELECT pg_promote(true, 60)")
 }
+
+// WaitReplayed waits until this standby has replayed all that its primary wrote
+// up to now.
+func (c *Cluster) WaitReplayed(primary *Cluster) {
+	c.t.Helper()
+	at := primary.Query("SELECT pg_current_wal_lsn()")
+	for deadline := time.Now().Add(2 * time.Minute); c.Query("SELECT pg_last_wal_replay_lsn() >= '"+at+"'") != "t"; time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			c.t.Fatalf("the standby does not catch up with %s", at)
+		}
+	}
+}

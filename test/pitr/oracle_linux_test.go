@@ -56,13 +56,3 @@ func checkCluster(t *testing.T, c *pgcluster.Cluster) {
 	c.Stop()
 	pgcluster.Run(t, filepath.Join(c.Bin, "pg_checksums"), "--check", "-D", c.Data)
 }
-
-func waitForReplay(t *testing.T, primary, standby *pgcluster.Cluster) {
-	t.Helper()
-	at := primary.Query("SELECT pg_current_wal_lsn()")
-	for deadline := time.Now().Add(30 * time.Second); standby.Query("SELECT pg_last_wal_replay_lsn() >= '"+at+"'") != "t"; time.Sleep(20 * time.Millisecond) {
-		if time.Now().After(deadline) {
-			t.Fatal("the standby does not catch up")
-		}
-	}
-}

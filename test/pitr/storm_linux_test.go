@@ -180,7 +180,7 @@ func (w *storm) failover() {
 	standby.Start()
 	w.write(5)
 	w.s.waitArchived(w.c)
-	waitForReplay(w.t, w.c, standby)
+	standby.WaitReplayed(w.c)
 	w.receiver.stop()
 	w.c.Kill()
 	standby.Promote()
