@@ -240,7 +240,11 @@ func (r *receiver) ensureSlot(ctx context.Context) error {
 		return errors.New("no replication slot is named")
 	}
 	if r.o.Temporary {
-		return r.makeSlot(ctx, "TEMPORARY")
+		if err := r.makeSlot(ctx, "TEMPORARY"); err != nil {
+			return err
+		}
+		_, err := r.readSlot(ctx)
+		return err
 	}
 	there, err := r.readSlot(ctx)
 	if err != nil || there {
@@ -302,7 +306,13 @@ func (r *receiver) resume(ctx context.Context) error {
 		return err
 	}
 	if len(ends) == 0 || r.o.Temporary {
-		r.timeline, r.start = r.next, r.floor(r.server)
+		from := r.server
+		if r.o.Temporary && r.onStandby() {
+			// Its base backups begin where it last began to write out pages,
+			// which may be long ago.
+			from = min(from, r.kept)
+		}
+		r.timeline, r.start = r.next, r.floor(from)
 		r.covered = r.start
 		return nil
 	}
@@ -318,6 +328,8 @@ func (r *receiver) resume(ctx context.Context) error {
 	r.start = r.floor(r.covered)
 	return nil
 }
+
+func (r *receiver) onStandby() bool { return r.conn.ParameterStatus("in_hot_standby") == "on" }
 
 // archiveEnds returns with what each archive that has something ends, the
 // least first. As many must answer as must have each segment.
