@@ -157,7 +157,7 @@ func (w *world) settleDown(o controller.Options) {
 func TestWeeksOfCrashes(t *testing.T) {
 	seeds := uint64(20)
 	if os.Getenv("HOLDFAST_SOAK") != "" {
-		seeds = 1000
+		seeds = 300
 	}
 	for seed := range seeds {
 		t.Run(fmt.Sprint("seed ", seed), func(t *testing.T) {

@@ -50,7 +50,7 @@ var errCrash = errors.New("crash")
 
 func newWorld(t *testing.T, seed uint64, start time.Time) *world {
 	return &world{
-		t: t, random: rand.New(rand.NewPCG(seed, 1)), offset: start.Sub(time.Now()), left: -1, crashed: make(chan struct{}),
+		t: t, random: rand.New(rand.NewPCG(seed, 1)), offset: time.Until(start), left: -1, crashed: make(chan struct{}),
 		states: map[string]controller.State{}, seen: map[string]time.Time{}, pauses: map[string]controller.Pause{}, results: map[string]*controller.Result{},
 		takes: func(controller.Task) (time.Duration, controller.Result) {
 			return time.Minute, controller.Result{Outcome: history.Succeeded}

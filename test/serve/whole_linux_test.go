@@ -81,11 +81,11 @@ func (h *host) hurry() {
 		`"0 2 * * SUN"`, `"@every 25s"`, `"0 2 * * MON-SAT"`, `"@every 6s"`, `"0 12 * * SUN"`, `"@every 20s"`,
 		"jitter: 1h", "jitter: 2s", "\n    repository: local\n", "\n    repository: local\n    copies: [offsite]\n",
 	).Replace(text)
-	h.write("holdfast.yaml", replaced+fmt.Sprintf(`
+	h.write("holdfast.yaml", replaced+`
 service:
   concurrency: { host: 4, repository: 2 }
   upkeep: { retention: { schedule: "@every 21s" }, prune: { schedule: "@every 40s" }, check: { schedule: "@every 30s", within: 60s }, log_prune: { schedule: "@every 30s" } }
-`))
+`)
 	h.insert("repositories:\n", fmt.Sprintf("  offsite:\n    url: %s\n    password: {file: %s}\n", h.path("offsite"), h.path("password")))
 }
 
