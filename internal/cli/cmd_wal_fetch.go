@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -22,7 +23,7 @@ const (
 
 func newWALFetch(c *command) *cobra.Command {
 	var f walFlags
-	var socket, until string
+	var socket, until, helpIn string
 	cmd := &cobra.Command{
 		Use:   "fetch [flags] NAME PATH",
 		Short: "Bring back one file of the log (restore_command)",
@@ -34,6 +35,10 @@ none after it: only then may PostgreSQL end its recovery. Everything else (the
 network, a key, damage, a gap) ends with 150, on which PostgreSQL stops, so
 that no recovery ends early and looks complete.
 
+The first call leaves a process behind that fetches the segments that follow,
+side by side, into a folder below TMPDIR, and ends when nobody has asked for a
+minute: recovery does not wait for the archive then.
+
 Without holdfast.yaml, name the repository with -r and the source with --source.`,
 		Example: "  holdfast wal fetch --plan shop %f %p\n  holdfast wal fetch -r /srv/backup --source shop 000000010000000000000003 pg_wal/RECOVERYXLOG",
 		Args:    cobra.ExactArgs(2),
@@ -41,12 +46,16 @@ Without holdfast.yaml, name the repository with -r and the source with --source.
 			if socket != "" {
 				return fetchExit(wal.Collect(cmd.Context(), socket, args[0], args[1]))
 			}
-			return fetchExit(c.runWALFetch(cmd.Context(), f, until, args[0], args[1]))
+			return fetchExit(c.runWALFetch(cmd.Context(), walFetch{f, until, helpIn, args[0], args[1]}))
 		},
 	}
 	f.register(cmd.Flags())
 	cmd.Flags().StringVar(&socket, "socket", "", "ask the holdfast that restores, at its `socket`, instead of the archive")
 	cmd.Flags().StringVar(&until, "until", "", "take the log for ended at this `position` if what follows is missing")
+	cmd.Flags().StringVar(&helpIn, "help-in", "", "fetch ahead for others in this `folder`")
+	if err := cmd.Flags().MarkHidden("help-in"); err != nil {
+		panic(err)
+	}
 	return cmd
 }
 
@@ -61,54 +70,74 @@ func fetchExit(err error) error {
 	return &codeError{exitStopRecovery, err}
 }
 
-func (c *command) runWALFetch(ctx context.Context, f walFlags, until, name, path string) error {
-	var end postgres.LSN
-	if until != "" {
-		var err error
-		if end, err = postgres.ParseLSN(until); err != nil {
-			return fmt.Errorf("--until: %w", err)
-		}
+// walFetch is what to fetch, and how.
+type walFetch struct {
+	walFlags
+	until  string
+	helpIn string
+	name   string
+	path   string
+}
+
+func (c *command) runWALFetch(ctx context.Context, f walFetch) error {
+	open := func(ctx context.Context) (wal.FetchOptions, error) { return c.fetchOptions(ctx, f) }
+	if f.helpIn != "" {
+		return wal.Help(ctx, f.helpIn, open, helpFor)
 	}
-	archives, err := c.readableLogs(ctx, f)
+	dir := helperDir(f.path)
+	if dir != "" {
+		err := wal.Collect(ctx, wal.HelperSocket(dir), f.name, f.path)
+		if err == nil || errors.Is(err, wal.ErrEnd) {
+			return c.fetchedFile(f, err)
+		}
+		if errors.Is(err, wal.ErrNobody) {
+			c.startHelper(dir)
+		} // what else went wrong for it is not taken for granted
+	}
+	o, err := open(ctx)
 	if err != nil {
 		return err
 	}
-	var failures []error
-	for _, archive := range archives {
-		err = wal.Fetch(ctx, name, path, wal.FetchOptions{Archive: archive, Until: end})
-		if err == nil {
-			c.ui.message(walMessage{"wal_fetched", path})
-			return nil
-		}
-		failures = append(failures, fmt.Errorf("%s: %w", archive.Location(), err))
-	}
-	return endOnlyIfAll(failures)
+	return c.fetchedFile(f, wal.Fetch(ctx, f.name, f.path, o))
 }
 
-// endOnlyIfAll joins the answers of several archives: the log ends only if
-// all of them say so.
-func endOnlyIfAll(failures []error) error {
-	var others []error
-	for _, err := range failures {
-		if !errors.Is(err, wal.ErrEnd) {
-			others = append(others, err)
+func (c *command) fetchedFile(f walFetch, err error) error {
+	if err == nil {
+		c.ui.message(walMessage{"wal_fetched", f.path})
+	}
+	return err
+}
+
+// fetchOptions opens the archives to fetch from.
+func (c *command) fetchOptions(ctx context.Context, f walFetch) (o wal.FetchOptions, err error) {
+	if f.until != "" {
+		if o.Until, err = postgres.ParseLSN(f.until); err != nil {
+			return o, fmt.Errorf("--until: %w", err)
 		}
 	}
-	if len(others) > 0 {
-		return errors.Join(others...)
+	archives, unopened, err := c.readableLogs(ctx, f.walFlags)
+	if err != nil {
+		return o, err
 	}
-	return errors.Join(failures...)
+	if o.Stream, err = wal.SystemOf(filepath.Dir(filepath.Dir(f.path))); err != nil {
+		return o, err
+	}
+	o.Archive, o.Others, o.Unopened = archives[0], archives[1:], unopened
+	o.SpoolBytes = defaultSpoolBytes
+	if s, err := c.logSource(f.walFlags); err == nil {
+		o.SpoolBytes = spoolBytes(s.wal)
+	}
+	return o, nil
 }
 
 // readableLogs opens the log archives of the plan, or the one in the
-// repository given by -r. One that cannot be opened is left out as long as
-// another can.
-func (c *command) readableLogs(ctx context.Context, f walFlags) ([]*logarchive.Archive, error) {
+// repository given by -r. Why some cannot be opened is told as long as another
+// can.
+func (c *command) readableLogs(ctx context.Context, f walFlags) (archives []*logarchive.Archive, unopened, err error) {
 	source, repositories, err := c.logPlaces(f)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var archives []*logarchive.Archive
 	var failures []error
 	for _, l := range repositories {
 		archive, err := c.openLog(ctx, l, source, true, false)
@@ -118,13 +147,14 @@ func (c *command) readableLogs(ctx context.Context, f walFlags) ([]*logarchive.A
 		}
 		archives = append(archives, archive)
 	}
+	unopened = errors.Join(failures...)
 	if len(archives) == 0 {
-		return nil, errors.Join(failures...)
+		return nil, nil, unopened
 	}
-	for _, err := range failures {
-		c.ui.warn("open the log archive", "", err)
+	if unopened != nil {
+		c.ui.warn("open the log archive", "", unopened)
 	}
-	return archives, nil
+	return archives, unopened, nil
 }
 
 // logPlaces finds where the log may be read: at -r, when both it and a source

@@ -16,8 +16,12 @@ import (
 	"holdfast/internal/postgres"
 )
 
-// deliverAhead is how many segments are fetched before they are asked for.
-const deliverAhead = 8
+// deliverAhead is how many segments are fetched before they are asked for, and
+// deliverAtOnce how many of them side by side.
+const (
+	deliverAhead  = 8
+	deliverAtOnce = 4
+)
 
 // Delivery hands archived files to servers on this host that could not, or
 // should not, open the archive themselves: their restore_command is Collect.
@@ -30,8 +34,11 @@ type Delivery struct {
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 
+	fetching chan struct{} // has one for each file that is fetched ahead now
+
 	mu    sync.Mutex
-	files map[string]*delivered
+	files map[string]*delivered // fetched ahead
+	last  time.Time             // when something was asked for
 }
 
 // delivered is a file that is fetched, or being fetched.
@@ -50,7 +57,7 @@ func NewDelivery(ctx context.Context, dir string, o FetchOptions, own func(path 
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, fmt.Errorf("deliver WAL: %w", err)
 	}
-	d := &Delivery{o: o, dir: dir, files: map[string]*delivered{}}
+	d := &Delivery{o: o, dir: dir, files: map[string]*delivered{}, fetching: make(chan struct{}, deliverAtOnce), last: time.Now()}
 	var err error
 	if d.listener, err = net.Listen("unix", d.Socket()); err != nil {
 		return nil, fmt.Errorf("deliver WAL: %w", err)
@@ -66,7 +73,9 @@ func NewDelivery(ctx context.Context, dir string, o FetchOptions, own func(path 
 }
 
 // Socket is where Collect asks.
-func (d *Delivery) Socket() string { return filepath.Join(d.dir, "wal.socket") }
+func (d *Delivery) Socket() string { return filepath.Join(d.dir, socketName) }
+
+const socketName = "wal.socket"
 
 // Close ends the delivery.
 func (d *Delivery) Close() error {
@@ -120,19 +129,57 @@ func (d *Delivery) file(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	wanted := d.fetch(name)
+	d.asked(f)
+	path, err := d.fetched(name)
+	if err != nil {
+		// Nothing was fetched ahead, or it failed: whether the file is there is
+		// asked now, and never answered by what was so earlier.
+		path = filepath.Join(d.dir, name)
+		err = Fetch(d.ctx, name, path, d.o)
+	}
+	if err == nil && f.Kind == postgres.SegmentFile {
+		d.ahead(f, path)
+	}
+	return path, err
+}
+
+// errNotAhead says that a file was not fetched ahead.
+var errNotAhead = errors.New("not fetched ahead")
+
+// fetched waits for a file that is fetched ahead. Asked for again, it has to
+// be fetched again: it is moved away.
+func (d *Delivery) fetched(name string) (string, error) {
+	d.mu.Lock()
+	f, ok := d.files[name]
+	delete(d.files, name)
+	d.mu.Unlock()
+	if !ok {
+		return "", errNotAhead
+	}
 	select {
-	case <-wanted.done:
+	case <-f.done:
+		return f.path, f.err
 	case <-d.ctx.Done():
 		return "", d.ctx.Err()
 	}
-	if wanted.err == nil && f.Kind == postgres.SegmentFile {
-		d.ahead(f, wanted.path)
-	}
+}
+
+// asked removes what recovery has passed, such as on a timeline that it left.
+func (d *Delivery) asked(f postgres.FileName) {
 	d.mu.Lock()
-	delete(d.files, name) // the same name may be asked for again, and has then to be fetched again
-	d.mu.Unlock()
-	return wanted.path, wanted.err
+	defer d.mu.Unlock()
+	d.last = time.Now()
+	for name, ahead := range d.files {
+		if f.Kind != postgres.SegmentFile || name >= f.String() && name[:timelineDigits] == f.String()[:timelineDigits] {
+			continue
+		}
+		select {
+		case <-ahead.done:
+			delete(d.files, name)
+			os.Remove(ahead.path) //nolint:errcheck // it may never have been there
+		default:
+		}
+	}
 }
 
 // ahead begins to fetch the segments after one.
@@ -141,41 +188,69 @@ func (d *Delivery) ahead(f postgres.FileName, path string) {
 	if err != nil {
 		return
 	}
-	at := f.Start(info.Size())
-	for k := 1; k <= deliverAhead; k++ {
+	at, n := f.Start(info.Size()), int64(deliverAhead)
+	if d.o.SpoolBytes > 0 {
+		n = min(n, d.o.SpoolBytes/info.Size())
+	}
+	for k := 1; k <= int(n); k++ {
 		next := postgres.SegmentAt(f.Timeline, at+postgres.LSN(int64(k)*info.Size()), info.Size())
-		d.fetch(next.String())
+		d.fetchAhead(next)
 	}
 }
 
-// fetch begins to fetch a file unless that was begun before.
-func (d *Delivery) fetch(name string) *delivered {
+// fetchAhead begins to fetch a segment that is archived whole, unless that was
+// begun before.
+func (d *Delivery) fetchAhead(next postgres.FileName) {
+	name := next.String()
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if f, ok := d.files[name]; ok {
-		return f
+	if _, ok := d.files[name]; ok {
+		return
 	}
 	f := &delivered{path: filepath.Join(d.dir, name), done: make(chan struct{})}
 	d.files[name] = f
 	d.running.Go(func() {
 		defer close(f.done)
-		f.err = Fetch(d.ctx, name, f.path, d.o)
+		select {
+		case d.fetching <- struct{}{}:
+			defer func() { <-d.fetching }()
+			f.err = d.o.fetchAny(d.ctx, next, f.path, true)
+		case <-d.ctx.Done():
+			f.err = d.ctx.Err()
+		}
 	})
-	return f
+}
+
+// WaitIdle returns when nothing was asked for during a time, or ctx ends.
+func (d *Delivery) WaitIdle(ctx context.Context, during time.Duration) {
+	for {
+		d.mu.Lock()
+		left := during - time.Since(d.last)
+		d.mu.Unlock()
+		if left <= 0 {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(left):
+		}
+	}
 }
 
 // collectWithin bounds how long Collect waits for an answer.
 const collectWithin = time.Hour
 
 // Collect gets a file from a Delivery: the other half of it, run by the server
-// as its restore_command. Errors are those of Fetch.
+// as its restore_command. Errors are those of Fetch, and ErrNobody when nobody
+// delivers there.
 func Collect(ctx context.Context, socket, name, path string) error {
 	ctx, cancel := context.WithTimeout(ctx, collectWithin)
 	defer cancel()
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "unix", socket)
 	if err != nil {
-		return fmt.Errorf("fetch %s: %w", name, err)
+		return fmt.Errorf("fetch %s: %w: %w", name, ErrNobody, err)
 	}
 	defer conn.Close()
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
@@ -185,7 +260,7 @@ func Collect(ctx context.Context, socket, name, path string) error {
 	}
 	line, err := bufio.NewReader(conn).ReadString('\n')
 	if err != nil {
-		return fmt.Errorf("fetch %s: no answer: %w", name, err)
+		return fmt.Errorf("fetch %s: %w: no answer: %w", name, ErrNobody, err)
 	}
 	verdict, rest, _ := strings.Cut(strings.TrimSpace(line), " ")
 	switch verdict {

@@ -27,6 +27,14 @@ type FetchOptions struct {
 	Archive *logarchive.Archive
 	// Stream is the cluster; "" finds out from the data directory.
 	Stream string
+	// Others are asked in turn when the one before fails: archives of the same
+	// log in other places. The log ends only if all of them say so.
+	Others []*logarchive.Archive
+	// Unopened is why some archives of the log could not even be opened. Then
+	// nobody can say that the log ends.
+	Unopened error
+	// SpoolBytes bounds what a Delivery fetches ahead; 0 is a few segments.
+	SpoolBytes int64
 	// Until, if not 0, is how far the log is wanted: a segment that begins
 	// there or later need not be archived, and is the end of the log then.
 	Until postgres.LSN
@@ -46,20 +54,48 @@ func Fetch(ctx context.Context, name, path string, o FetchOptions) error {
 		}
 		o.Stream = streamName(system)
 	}
-	if err := o.fetch(ctx, f, path); err != nil {
+	if err := o.fetchAny(ctx, f, path, false); err != nil {
 		return fmt.Errorf("fetch %s: %w", name, err)
 	}
 	return nil
 }
 
-func (o FetchOptions) fetch(ctx context.Context, f postgres.FileName, path string) error {
+// fetchAny asks one archive after the other.
+func (o FetchOptions) fetchAny(ctx context.Context, f postgres.FileName, path string, wholeOnly bool) error {
+	var ends, failures []error
+	for _, archive := range append([]*logarchive.Archive{o.Archive}, o.Others...) {
+		one := o
+		one.Archive = archive
+		err := one.fetch(ctx, f, path, wholeOnly)
+		switch {
+		case err == nil:
+			return nil
+		case errors.Is(err, ErrEnd):
+			ends = append(ends, fmt.Errorf("%s: %w", archive.Location(), err))
+		default:
+			failures = append(failures, fmt.Errorf("%s: %w", archive.Location(), err))
+		}
+	}
+	if o.Unopened != nil {
+		failures = append(failures, o.Unopened)
+	}
+	if len(failures) > 0 {
+		return errors.Join(failures...)
+	}
+	return errors.Join(ends...)
+}
+
+// errNotWhole says that a segment is not archived whole yet.
+var errNotWhole = errors.New("it is not archived whole")
+
+func (o FetchOptions) fetch(ctx context.Context, f postgres.FileName, path string, wholeOnly bool) error {
 	group, err := o.Archive.Group(ctx, o.Stream, f.Timeline, f.High)
 	if err != nil {
 		return err
 	}
 	want := f.String()
 	if at := slices.IndexFunc(group, func(s logarchive.Segment) bool {
-		return s.Name == want && s.Kind != logarchive.Slice
+		return s.Name == want && s.Kind != logarchive.Slice && s.Kind != logarchive.Lost
 	}); at >= 0 {
 		return writeWhole(path, func(w io.Writer) error {
 			_, err := o.Archive.Fetch(ctx, group[at], w)
@@ -68,6 +104,9 @@ func (o FetchOptions) fetch(ctx context.Context, f postgres.FileName, path strin
 			}
 			return err
 		})
+	}
+	if wholeOnly {
+		return errNotWhole
 	}
 	if f.Kind != postgres.SegmentFile {
 		return ErrEnd
@@ -79,22 +118,35 @@ func (o FetchOptions) fetch(ctx context.Context, f postgres.FileName, path strin
 	return o.missing(ctx, f)
 }
 
-// slicesOf returns the slices of a segment from its beginning on, each
-// continuing the one before.
+// slicesOf returns slices of a segment that together reach from its first one
+// as far as any do. Slices that were made again after a restart may overlap
+// those from before.
 func slicesOf(group []logarchive.Segment, name string) []logarchive.Segment {
 	var found []logarchive.Segment
-	for _, s := range group {
-		if s.Kind != logarchive.Slice || s.Name != name {
+	var best logarchive.Segment // of those that touch what is found, it reaches farthest
+	for _, s := range group {   // sorted by where they begin
+		switch {
+		case s.Kind != logarchive.Slice || s.Name != name:
 			continue
+		case len(found) == 0:
+			found = append(found, s)
+			best = s
+			continue
+		case s.Start > found[len(found)-1].End:
+			if best.End <= found[len(found)-1].End {
+				return found // nothing fills the hole
+			}
+			found = append(found, best)
+			if s.Start > best.End {
+				return found
+			}
 		}
-		n := len(found)
-		if n > 0 && s.Start < found[n-1].End {
-			continue // made again after a restart: the one before holds it
+		if s.End > best.End {
+			best = s
 		}
-		if n > 0 && s.Start > found[n-1].End {
-			break
-		}
-		found = append(found, s)
+	}
+	if len(found) > 0 && best.End > found[len(found)-1].End {
+		found = append(found, best)
 	}
 	return found
 }
@@ -104,6 +156,7 @@ func slicesOf(group []logarchive.Segment, name string) []logarchive.Segment {
 func (o FetchOptions) assemble(ctx context.Context, parts []logarchive.Segment, w io.Writer) error {
 	var plain bytes.Buffer
 	for _, s := range parts {
+		plain.Truncate(int(s.Start - parts[0].Start)) // what overlaps is the same
 		if _, err := o.Archive.Fetch(ctx, s, &plain); err != nil {
 			return err
 		}

@@ -27,8 +27,8 @@ type HandOver struct {
 	running  sync.WaitGroup
 }
 
-// ErrNobody says that no running holdfast takes files at a socket.
-var ErrNobody = errors.New("no running holdfast takes WAL here")
+// ErrNobody says that no running holdfast listens at a socket.
+var ErrNobody = errors.New("no running holdfast listens here")
 
 // ErrTaken says that another holdfast takes files at a socket.
 var ErrTaken = errors.New("another running holdfast takes the WAL of this source")

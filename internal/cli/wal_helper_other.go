@@ -1,0 +1,11 @@
+//go:build !unix
+
+package cli
+
+import "os/exec"
+
+const canDetach = false
+
+func detach(*exec.Cmd) {}
+
+func isPrivate(string) bool { return false }
