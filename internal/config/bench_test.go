@@ -33,6 +33,17 @@ func BenchmarkLoadThousandPlans(b *testing.B) {
 	}
 }
 
+// What plan show and plan validate spend on what is dubious.
+func BenchmarkWarningsOfThousandPlans(b *testing.B) {
+	l, problems := thousand().load()
+	if len(problems) > 0 {
+		b.Fatal(problems)
+	}
+	for b.Loop() {
+		(&Inspection{l.config, l.at}).Warnings()
+	}
+}
+
 // What the service spends on it all day.
 func BenchmarkPollThousandPlans(b *testing.B) {
 	w := &Watcher{path: mainFile, from: thousand().reader()}

@@ -183,6 +183,11 @@ sources: { s: { files: { paths: [/s] } }, d: { postgres: { dsn: host=d, wal: str
 			`:3:153: plans.p.objectives.rpo: cannot be kept: up to 2d pass from one backup to the next; back up more often, archive the log, or promise less`,
 		},
 		{
+			"a weekend without backups",
+			`plans: { p: { sources: [s, d], repository: r, schedule: { full: "@weekly", incremental: "* 8-17 * * MON-FRI" }, objectives: { rpo: 15h } } }`,
+			`:3:152: plans.p.objectives.rpo: cannot be kept: up to 1d8h pass from one backup to the next; back up more often, archive the log, or promise less`,
+		},
+		{
 			"an RPO that the log keeps",
 			`plans: { p: { sources: [d], repository: r, schedule: { full: "0 0 * * SUN" }, objectives: { rpo: 5m } }, q: { sources: [s], repository: r } }`, "",
 		},

@@ -16,8 +16,13 @@ func (i *Inspection) Warnings() Problems {
 	root := &checker{at: i.at, file: i.Path, problems: &Problems{}}
 	i.warnOfSecrets(root)
 	i.warnOfUnused(root)
+	due := map[Schedule][]time.Time{} // many plans have the same
 	for _, name := range sortedNames(i.Plans) {
-		i.Plans[name].warn(root.key("plans").key(name), i.Config)
+		p := i.Plans[name]
+		if _, known := due[p.Schedule]; !known {
+			due[p.Schedule] = p.Schedule.dueTimes()
+		}
+		p.warn(root.key("plans").key(name), i.Config, due[p.Schedule])
 	}
 	return ordered(i.Files, *root.problems)
 }
@@ -118,8 +123,7 @@ func warnOfUnused[T any](k *checker, used map[string]bool, entries map[string]T,
 }
 
 // warn finds what a plan promises or wants and does not get.
-func (p Plan) warn(k *checker, c *Config) {
-	due := p.dueTimes()
+func (p Plan) warn(k *checker, c *Config, due []time.Time) {
 	p.warnOfRPO(k.key("objectives").key("rpo"), c, due)
 	if p.Objectives.RTO > 0 && (p.RestoreTest == nil || p.RestoreTest.Schedule == "") {
 		k.key("objectives").key("rto").report("nothing measures how long a restore takes", "write restore_test: { schedule: ... }")
@@ -165,28 +169,34 @@ const (
 	// lookAhead is how far backups are looked at for gaps: further than any
 	// pattern of months.
 	lookAhead = 400 * 24 * time.Hour
-	// maxDue bounds how many of each type are looked at.
-	maxDue = 1500
+	// lookAtLeast is how far those are looked at that are due so often that
+	// seldomDue is reached before: further than any pattern of a week.
+	lookAtLeast = 15 * 24 * time.Hour
+	// seldomDue and maxDue bound how many of each type are looked at: one a
+	// minute is within.
+	seldomDue, maxDue = 1500, 25000
 )
 
 // dueTimes returns when backups of any type are due, in order, from a fixed day
 // on. In UTC, where every day has 24 hours: that once a year one has 25 is
 // nothing to warn of.
-func (p Plan) dueTimes() []time.Time {
+func (s Schedule) dueTimes() []time.Time {
 	begin := time.Date(2024, time.January, 1, 0, 0, 0, 0, time.UTC)
 	end := begin.Add(lookAhead)
 	var all [][]time.Time
-	for _, text := range []string{p.Schedule.Full, p.Schedule.Incremental, p.Schedule.Differential} {
+	for _, text := range []string{s.Full, s.Incremental, s.Differential} {
 		expression, err := schedule.Parse(text, time.UTC)
 		if text == "" || err != nil {
 			continue
 		}
 		var due []time.Time
-		for at := expression.Next(begin); !at.IsZero() && at.Before(end) && len(due) < maxDue; at = expression.Next(at) {
+		at := expression.Next(begin)
+		for !at.IsZero() && at.Before(end) && len(due) < maxDue && (len(due) < seldomDue || at.Sub(begin) < lookAtLeast) {
 			due = append(due, at)
+			at = expression.Next(at)
 		}
-		if len(due) == maxDue { // of the others, no more than of this one
-			end = due[maxDue-1]
+		if len(due) >= seldomDue { // of the others, no more than of this one
+			end = due[len(due)-1]
 		}
 		all = append(all, due)
 	}
