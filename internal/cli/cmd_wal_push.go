@@ -81,13 +81,13 @@ func (c *command) pushFile(ctx context.Context, s *logSource, path string, ahead
 	if c.ui.verbose > 0 {
 		c.ui.warn("hand over", path, err)
 	}
-	archives, err := c.openLogs(ctx, s)
-	if err != nil {
-		return err
-	}
+	archives, failed := c.openLogs(ctx, s)
 	o, err := c.pushOptions(s, archives, ahead)
 	if err != nil {
-		return err
+		return errors.Join(failed, err)
+	}
+	if failed != nil {
+		return o.GiveUp(path, failed)
 	}
 	return wal.Push(ctx, path, o)
 }

@@ -113,6 +113,9 @@ func (c *command) watchGaps(ctx context.Context, s *logSource, archives wal.Arch
 	w := wal.GapWatch{
 		Archives: archives,
 		From: func(k int, now time.Time) time.Time {
+			if len(archives.All) < len(s.repositories) {
+				return now // one is away: which is which is not known, and `wal status` tells
+			}
 			if window := s.repositories[k].window; window != nil {
 				return window(now)
 			}

@@ -270,19 +270,29 @@ func (c *command) configuredIdentity(ctx context.Context, l logRepository, o *lo
 	return nil
 }
 
-// openLogs opens all log archives of a source for writing.
+// openLogs opens the log archives of a source for writing: as many as must
+// have each segment.
 func (c *command) openLogs(ctx context.Context, s *logSource) (wal.Archives, error) {
 	needed, _ := s.wal.Needed()
 	archives := wal.Archives{
 		Confirm: needed,
 		Lagging: rarely(func(location string, err error) { c.ui.warn("archive the log", location, err) }),
 	}
+	var failures []error
 	for _, l := range s.repositories {
 		archive, err := c.openLog(ctx, l, s.name, false, true)
 		if err != nil {
-			return archives, err
+			failures = append(failures, err)
+			continue
 		}
 		archives.All = append(archives.All, archive)
+	}
+	failed := errors.Join(failures...)
+	if needed == 0 || len(archives.All) < needed {
+		return archives, failed
+	}
+	if failed != nil { // enough others are there
+		c.ui.warn("open the log archive", s.name, failed)
 	}
 	return archives, nil
 }

@@ -65,18 +65,37 @@ func (o PushOptions) await(ctx context.Context, path string, f *pushed) error {
 	}
 }
 
+// GiveUp is what Push does when the archives cannot even be opened: it lets
+// the file go if too much waits, and otherwise returns why it cannot.
+func (r Retained) GiveUp(path string, why error) error {
+	file, err := openFile(path)
+	if err != nil {
+		return why
+	}
+	defer file.Close() //nolint:errcheck // it was only read
+	info, err := file.Stat()
+	if err != nil {
+		return why
+	}
+	f := &pushed{info: info, segment: file.segment}
+	if !r.mustLetGo(path, f) {
+		return why
+	}
+	return r.letGo(f, why)
+}
+
 // mustLetGo tells whether too much waits for a segment to be archived.
-func (o PushOptions) mustLetGo(path string, f *pushed) bool {
-	if o.MaxBytes <= 0 || f.segment.Kind != logarchive.Whole {
+func (r Retained) mustLetGo(path string, f *pushed) bool {
+	if r.MaxBytes <= 0 || f.segment.Kind != logarchive.Whole {
 		return false
 	}
 	waiting, err := readySegments(path)
-	return err == nil && int64(len(waiting))*f.info.Size() > o.MaxBytes
+	return err == nil && int64(len(waiting))*f.info.Size() > r.MaxBytes
 }
 
-func (o PushOptions) letGo(f *pushed, why error) error {
+func (r Retained) letGo(f *pushed, why error) error {
 	s := f.segment
-	return o.LetGo(Loss{
+	return r.LetGo(Loss{
 		System: s.Stream, Timeline: s.Line, Start: postgres.LSN(s.Start), End: postgres.LSN(s.End), Name: s.Name,
 		Time: time.Now().Truncate(time.Second), Why: why.Error(),
 	})
