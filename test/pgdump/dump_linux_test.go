@@ -90,8 +90,7 @@ func testSelections(t *testing.T, s *shop, to *pgcluster.Cluster, want string, r
 		t.Errorf("--schema: %s", got)
 	}
 	// Beside the table in use.
-	into := strings.Replace(to.DSN(), "/postgres", "/shop", 1)
-	s.run(restore("--to-server", into, "--database", "shop", "--table", "sales.items,notes", "--to-schema", "back")...)
+	s.run(restore("--to-server", in(to, "shop"), "--database", "shop", "--table", "sales.items,notes", "--to-schema", "back")...)
 	if got := ask(t, to, "shop", "SELECT (SELECT count(*) FROM back.items) || ' ' || (SELECT line FROM back.notes)"); got != "1000 public" {
 		t.Errorf("tables of a dump beside those in use: %s", got)
 	}
