@@ -66,6 +66,7 @@ type Backup struct {
 	table    *crc32.Table
 	last     *summedReader
 	manifest bytes.Buffer
+	owner    tree.Node // of the files, for the manifest, which comes without one
 }
 
 // Facts are what a base backup says of itself, whichever way it is taken. All
@@ -337,6 +338,7 @@ func (b *Backup) arrival(ctx context.Context, h *tar.Header) (*source.Arrival, e
 		UID: uint32(h.Uid), GID: uint32(h.Gid), User: h.Uname, Group: h.Gname, //nolint:gosec // never negative
 		Size: uint64(h.Size), Links: 1, //nolint:gosec // never negative
 	}}
+	b.owner = a.Node
 	switch h.Typeflag {
 	case tar.TypeDir:
 		a.Node.Type, a.Node.Size = tree.Dir, 0
@@ -364,7 +366,7 @@ const manifestName = "backup_manifest"
 func (b *Backup) manifestArrival() *source.Arrival {
 	a := &source.Arrival{
 		Path: b.o.Root + "/" + manifestName,
-		Node: tree.Node{Type: tree.File, Mode: 0o600, Links: 1},
+		Node: tree.Node{Type: tree.File, Mode: 0o600, Links: 1, UID: b.owner.UID, GID: b.owner.GID, User: b.owner.User, Group: b.owner.Group},
 		// The size is not known before its end.
 		SizeUnknown: true,
 		Content:     io.TeeReader(&b.stream, &b.manifest),
