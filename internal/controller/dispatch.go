@@ -81,9 +81,14 @@ func before(a, b *job, now time.Time) int {
 	)
 }
 
+// urgency is lowest for what goes first. What has given way for long enough
+// stands in line with the backups: those that waited for longer go before it.
 func (j *job) urgency(now time.Time) int {
-	if j.ready.Trigger == history.Manual || j.overdue(now) {
+	switch {
+	case j.ready.Trigger == history.Manual:
 		return 0
+	case j.overdue(now):
+		return rank(history.Backup)
 	}
 	return rank(j.Kind)
 }

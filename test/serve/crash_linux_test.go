@@ -34,7 +34,7 @@ const busyPlans = `  www:
     limits: { retries: { attempts: 3, backoff: 1s } }`
 
 const busyService = `  concurrency: { host: 4, repository: 2 }
-  upkeep: { retention: { schedule: "@every 5s" }, prune: { schedule: "@every 11s" }, check: { schedule: "@every 13s", within: 26s } }`
+  upkeep: { retention: { schedule: "@every 9s" }, prune: { schedule: "@every 17s" }, check: { schedule: "@every 13s", within: 26s } }`
 
 // A service that is killed at any instant, again and again, forgets no run,
 // does none twice, leaves no process behind, and goes on.

@@ -47,21 +47,31 @@ func runChild(ctx context.Context, cmd *exec.Cmd, w Work, grace time.Duration, s
 	return stopChild(cmd.Process.Pid, grace, ended)
 }
 
-// begin starts a process with its limits, from the thread it is bound to.
+// begin starts a process with its priority, from the thread it is bound to.
 func begin(cmd *exec.Cmd, w Work) error {
 	if w.Nice != 0 {
 		if err := unix.Setpriority(unix.PRIO_PROCESS, unix.Gettid(), w.Nice); err != nil {
 			return fmt.Errorf("set the priority of the run: %w", err)
 		}
 	}
-	if err := cmd.Start(); err != nil {
-		return err
+	return cmd.Start()
+}
+
+// residentBytes is what a process has in memory; 0 if it has ended.
+func residentBytes(pid int) int64 {
+	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/statm")
+	if err != nil {
+		return 0
 	}
-	if w.MemoryBytes > 0 {
-		limit := unix.Rlimit{Cur: uint64(w.MemoryBytes), Max: uint64(w.MemoryBytes)} //nolint:gosec // not negative
-		unix.Prlimit(cmd.Process.Pid, unix.RLIMIT_DATA, &limit, nil)                 //nolint:errcheck // it has ended
+	fields := bytes.Fields(text)
+	if len(fields) < 2 {
+		return 0
 	}
-	return nil
+	pages, err := strconv.ParseInt(string(fields[1]), 10, 64)
+	if err != nil {
+		return 0
+	}
+	return pages * int64(os.Getpagesize())
 }
 
 // stopChild tells a process to end, and kills it with its group when it does

@@ -40,3 +40,6 @@ func runChild(ctx context.Context, cmd *exec.Cmd, _ Work, grace time.Duration, s
 
 // signalRun finds nothing on this system.
 func signalRun(string, syscall.Signal) int { return 0 }
+
+// residentBytes is not known on this system.
+func residentBytes(int) int64 { return 0 }

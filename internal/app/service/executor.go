@@ -2,6 +2,7 @@ package service
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -19,6 +20,7 @@ import (
 	"holdfast/internal/controller"
 	"holdfast/internal/event"
 	"holdfast/internal/history"
+	"holdfast/internal/size"
 )
 
 // The exit codes of a run's process that mean more than failure.
@@ -70,19 +72,27 @@ func (e *executor) execute(ctx context.Context, t controller.Task, log *runLog) 
 	if err != nil {
 		return failed(err)
 	}
-	said := &tail{}
-	cmd.Stderr = io.MultiWriter(log, said)
+	saying := &said{}
+	cmd.Stderr = io.MultiWriter(log, saying)
 	fmt.Fprintf(log, "holdfast %s\n", strings.Join(cmd.Args[1:], " ")) //nolint:errcheck // Close tells
 	var reading sync.WaitGroup
-	err = runChild(ctx, cmd, work, e.grace, func() {
+	limited, stop := context.WithCancelCause(ctx)
+	defer stop(nil)
+	err = runChild(limited, cmd, work, e.grace, func() {
 		reading.Go(func() { e.read(t.ID, out, log) })
+		if work.MemoryBytes > 0 {
+			go watchMemory(limited, cmd.Process.Pid, work.MemoryBytes, stop)
+		}
 	}, reading.Wait)
 	if killed := e.killLeft(t.ID); killed > 0 {
 		fmt.Fprintf(log, "holdfast: %d processes of the run were left, and killed\n", killed) //nolint:errcheck // see above
 	}
 	report, reportErr := readReport(e.reportPath(t.ID))
+	if over := new(memoryError); errors.As(context.Cause(limited), &over) && (report == nil || report.Code != 0) {
+		return failed(over)
+	}
 	if report == nil {
-		return e.withoutReport(ctx, err, reportErr, said)
+		return e.withoutReport(ctx, err, reportErr, saying)
 	}
 	e.tell(report, t)
 	return resultOf(report)
@@ -158,19 +168,19 @@ func (e *executor) read(run string, from io.Reader, log *runLog) {
 
 // withoutReport says how a run ended that left no report: it was killed, or
 // never began.
-func (e *executor) withoutReport(ctx context.Context, err, reportErr error, said *tail) controller.Result {
+func (e *executor) withoutReport(ctx context.Context, err, reportErr error, saying *said) controller.Result {
 	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
 		return controller.Result{Outcome: history.Interrupted, Reason: context.Cause(ctx).Error()}
 	case errors.As(err, &exit):
-		return controller.Result{Outcome: history.Failed, Reason: strings.TrimSpace(exit.String() + " " + said.String())}
+		return controller.Result{Outcome: history.Failed, Reason: "its process ended with " + exit.String() + ": " + saying.String()}
 	case err != nil:
 		return failed(err)
 	case reportErr != nil:
 		return failed(reportErr)
 	}
-	return controller.Result{Outcome: history.Failed, Reason: "its process ended without a report: " + said.String()}
+	return controller.Result{Outcome: history.Failed, Reason: "its process ended without a report: " + saying.String()}
 }
 
 // resultOf turns the report of a run into its result.
@@ -234,26 +244,75 @@ func (e *executor) killLeft(run string) int {
 	return killed
 }
 
-// tail keeps the end of what is written to it.
-type tail struct {
-	mu   sync.Mutex
-	text []byte
+// said keeps one line of what a process writes to standard error: how it
+// crashed or, if it did not, the last one.
+type said struct {
+	mu      sync.Mutex
+	rest    []byte
+	last    string
+	crashed bool
 }
 
-const tailBytes = 1000
+const saidBytes = 400
 
-func (t *tail) Write(p []byte) (int, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.text = append(t.text, p...)
-	if over := len(t.text) - tailBytes; over > 0 {
-		t.text = slices.Delete(t.text, 0, over)
+func (s *said) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.rest = append(s.rest, p...)
+	for {
+		line, rest, found := bytes.Cut(s.rest, []byte("\n"))
+		if !found {
+			break
+		}
+		s.line(string(line))
+		s.rest = rest
+	}
+	if len(s.rest) > saidBytes { // no line is worth more
+		s.rest = s.rest[:saidBytes]
 	}
 	return len(p), nil
 }
 
-func (t *tail) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	return strings.TrimSpace(string(t.text))
+func (s *said) line(text string) {
+	text = strings.TrimSpace(text)
+	crash := strings.HasPrefix(text, "panic:") || strings.HasPrefix(text, "fatal error:")
+	if text == "" || s.crashed && !crash {
+		return
+	}
+	s.last, s.crashed = text[:min(len(text), saidBytes)], crash
+}
+
+func (s *said) String() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.last
+}
+
+// memoryError is why a run ends that uses too much memory.
+type memoryError struct{ used, limit int64 }
+
+func (e *memoryError) Error() string {
+	return fmt.Sprintf("it used %s of memory, and limits.memory allows %s", size.FormatBytes(uint64(e.used)), size.FormatBytes(uint64(e.limit))) //nolint:gosec // not negative
+}
+
+// memoryPoll is how often the memory of a run with a limit is looked at.
+const memoryPoll = time.Second
+
+// watchMemory ends a run when its process uses more memory than it may. What a
+// limit of the kernel counts instead is address space, of which the runtime
+// takes much and uses little.
+func watchMemory(ctx context.Context, pid int, limit int64, stop context.CancelCauseFunc) {
+	ticker := time.NewTicker(memoryPoll)
+	defer ticker.Stop()
+	for {
+		if used := residentBytes(pid); used > limit {
+			stop(&memoryError{used, limit})
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
 }
