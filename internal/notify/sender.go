@@ -51,7 +51,7 @@ func hideParts(text string, u *url.URL) func(error) error {
 	split := func(r rune) bool { return strings.ContainsRune("/?&=@:,#", r) }
 	rest := text[min(len(text), len(u.Scheme)+len("://")):]
 	for _, part := range strings.FieldsFunc(rest, split) {
-		if part == u.Hostname() && showsHost(u.Scheme) || len(part) < 4 {
+		if (part == u.Hostname() || part == u.Port()) && showsHost(u.Scheme) || len(part) < 4 {
 			continue
 		}
 		parts = append(parts, part)
