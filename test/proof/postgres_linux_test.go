@@ -25,8 +25,13 @@ func newDatabase(t *testing.T, source string, settings ...string) (*plan, *pgclu
 	bin := pgcluster.Versions(t)[15]
 	c := pgcluster.New(t, bin, settings...)
 	c.Exec("CREATE TABLE items (n int PRIMARY KEY, at timestamptz DEFAULT now()); INSERT INTO items SELECT generate_series(1, 1000)")
+	network, err := os.Readlink("/proc/self/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
 	p := newPlan(t, fmt.Sprintf(`postgres: { dsn: "%s", %s }`, c.DSN(), source), "rpo: 1h, rto: 1h", strings.Join([]string{
 		`{ name: items there, sql: "SELECT count(*) FROM items", expect: "> 0" }`,
+		fmt.Sprintf(`{ name: network of its own, sql: "CREATE TEMP TABLE n (n text); COPY n FROM PROGRAM 'readlink /proc/self/ns/net'; SELECT n FROM n", expect: "!= %s" }`, network),
 		`{ name: items fresh, sql: "SELECT max(at) FROM items", expect: "< 1h" }`,
 		fmt.Sprintf(`{ name: asked by a command, command: [sh, -c, '%s/psql -XAt -d "$HOLDFAST_RESTORED" -c "SELECT count(*) FROM items"'], expect: "> 0" }`, bin),
 	}, ", "))
@@ -84,7 +89,7 @@ func TestCluster(t *testing.T) {
 	for _, check := range records[0].RestoreTest.Checks {
 		names = append(names, check.Name)
 	}
-	for _, name := range []string{"log archive", "pg_amcheck", "pg_checksums", "items there", "items fresh", "asked by a command"} {
+	for _, name := range []string{"log archive", "pg_amcheck", "pg_checksums", "items there", "items fresh", "network of its own", "asked by a command"} {
 		if !slices.Contains(names, name) {
 			t.Errorf("%q was not checked: %q", name, names)
 		}
