@@ -1,7 +1,6 @@
 package pitr
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -100,6 +99,6 @@ func (s *shop) damagePacks() {
 		count++
 	}
 	if count == 0 {
-		s.t.Fatal(fmt.Sprintf("no pack of %d is large", len(packs)))
+		s.t.Fatalf("no pack of %d is large", len(packs))
 	}
 }

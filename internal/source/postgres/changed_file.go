@@ -109,7 +109,7 @@ func (c *changes) readChangedHead(r io.Reader, sentBytes int64) (*changedHead, e
 		return nil, fmt.Errorf("it begins with %08x, as no file of changes does", magic)
 	}
 	count := int64(binary.LittleEndian.Uint32(fixed[4:]))
-	// Servers before 17.8 may say more than a file can have.
+	// Earlier releases of 17 may say more than a file can have.
 	head := &changedHead{keep: min(int64(binary.LittleEndian.Uint32(fixed[8:])), c.segmentBlocks)}
 	headBytes := int64(len(fixed)) + 4*count
 	padding := int64(0)

@@ -101,7 +101,7 @@ func TestChangedHead(t *testing.T) {
 		"nothing changed": {file: fileOfChanges(changedMagic, 12, true), size: 12, keep: 12},
 		"some":            {file: fileOfChanges(changedMagic, 12, true, 0, 7, 11), size: 12, keep: 12},
 		"grown since":     {file: fileOfChanges(changedMagic, 5, true, 3, 8), size: 9, keep: 5},
-		// As servers said before 17.8 of relations with several files.
+		// As earlier releases of 17 say of relations with several files.
 		"kept too long": {file: fileOfChanges(changedMagic, 200_000, true, 5), size: 131_072, keep: 131_072},
 		"magic":         {file: fileOfChanges(1, 12, true), wrong: "no file of changes"},
 		"order":         {file: fileOfChanges(changedMagic, 12, true, 5, 4), wrong: "block 4 comes out of order"},
