@@ -138,7 +138,7 @@ func ping(ctx context.Context, place secret.Ref, suffix string) error {
 	}
 	u, err := url.Parse(value.Reveal())
 	if err != nil || u.Scheme != "http" && u.Scheme != "https" {
-		return errors.New("the URL to ping is none: write https://...")
+		return errors.New("the URL to ping is none: write https:// and what follows")
 	}
 	hide := hideParts(value.Reveal(), u)
 	u.Path = strings.TrimSuffix(u.Path, "/") + suffix
