@@ -192,3 +192,30 @@ func (s *shop) wait(what string, so func() bool) {
 		}
 	}
 }
+
+// A standby's base backup begins where it last wrote out its pages: segments
+// before what it has replayed, and all of that is archived.
+func TestLocalStandby(t *testing.T) {
+	bin := pgcluster.Versions(t)[17]
+	c := pgcluster.New(t, bin)
+	standby := pgcluster.Attach(t, bin, filepath.Join(pgcluster.Folder(t), "data"))
+	pgcluster.Run(t, filepath.Join(bin, "pg_basebackup"), "-d", c.DSN(), "-D", standby.Data, "-R", "-X", "stream", "--no-sync", "-c", "fast")
+	standby.Start()
+	c.Exec("CREATE TABLE numbers AS SELECT n FROM generate_series(1, 1000) n")
+	for range 3 {
+		c.Exec("INSERT INTO numbers VALUES (1)")
+		c.Exec("SELECT pg_switch_wal()")
+	}
+	at := c.Query("SELECT pg_current_wal_flush_lsn()")
+	for _, way := range []string{"local", "remote"} {
+		s := newShop(t, bin, standby.DSN(), "stream")
+		if way == "local" {
+			s.local(standby, "")
+		}
+		s.wait("the standby to catch up", func() bool { return standby.Query("SELECT pg_last_wal_replay_lsn() >= '"+at+"'") == "t" })
+		s.backUp("full")
+		if got := s.restore().Query("SELECT count(*) FROM numbers"); got != "1003" {
+			t.Errorf("%s: the restored cluster has %s rows", way, got)
+		}
+	}
+}
