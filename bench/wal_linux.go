@@ -172,7 +172,8 @@ func (b *walBench) ways() []walWay {
 		{name: "cp", command: "cp %p " + b.path("copies/%f"), stored: "copies"},
 		{name: "cp, synced", command: "cp %p " + b.path("copies/%f") + " && sync " + b.path("copies/%f"), stored: "copies"},
 		{name: "holdfast, alone", command: holdfast + " wal push --plan shop %p", stored: "repository", before: initialize},
-		{name: "holdfast", command: holdfast + " wal push --plan shop %p", stored: "repository",
+		{
+			name: "holdfast", command: holdfast + " wal push --plan shop %p", stored: "repository",
 			before: func(ctx context.Context) error {
 				if err := initialize(ctx); err != nil {
 					return err
