@@ -47,7 +47,7 @@ func TestOracle(t *testing.T) {
 		}
 		for name, n := range w.points {
 			w.restored(moment{n: n}, "--to-name", name)
-			if !soaks() {
+			if !soaking() {
 				break
 			}
 		}
@@ -57,12 +57,9 @@ func TestOracle(t *testing.T) {
 // failovers is how often the primary is lost: timelines 2 and 3 follow.
 const failovers = 2
 
-// soaks tells whether there is an hour.
-func soaks() bool { return os.Getenv("HOLDFAST_SOAK") != "" }
-
 // stormEvents is how much happens on each timeline.
 func stormEvents() int {
-	if soaks() {
+	if soaking() {
 		return 25
 	}
 	return 4
@@ -70,7 +67,7 @@ func stormEvents() int {
 
 // stormRestores is how many instants of each kind are restored.
 func stormRestores() int {
-	if soaks() {
+	if soaking() {
 		return 40
 	}
 	return 1
