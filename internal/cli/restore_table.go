@@ -220,6 +220,8 @@ func (t *tableRestore) fromDumps(ctx context.Context, r *repository.Repository, 
 	if err := makeEmptyCluster(ctx, o); err != nil {
 		return err
 	}
+	from := t.database
+	t.database = "holdfast_" + from // one of the private server has the name already, maybe
 	o.Recover = func(ctx context.Context, s *postgres.Server) (*postgres.Recovered, error) {
 		if err := s.Start(ctx); err != nil {
 			return nil, err
@@ -227,14 +229,13 @@ func (t *tableRestore) fromDumps(ctx context.Context, r *repository.Repository, 
 		var wrong []error
 		_, err := pgdump.Run(ctx, pgdump.Options{
 			Dump: at.dump, Content: at, BinDir: t.f.recovery.binDir, Jobs: 1, Scratch: scratch, WithoutTablespaces: true,
-			Databases: []string{t.database}, Tables: t.move.Tables, Into: "holdfast_" + t.database,
+			Databases: []string{from}, Tables: t.move.Tables, Into: t.database,
 			DSN:    fmt.Sprintf("host='%s' port=5432 user='%s' dbname=postgres sslmode=disable", scratch, t.f.dumps.user),
 			OnStep: func(what string) { t.ui.infof("  %s", printable(what)) },
 			Warn:   func(item string, err error) { wrong = append(wrong, fmt.Errorf("%s: %w", item, err)) },
 		})
 		return &postgres.Recovered{}, errors.Join(append(wrong, err)...)
 	}
-	t.database = "holdfast_" + t.database
 	return t.serve(ctx, at.snapshot, o)
 }
 
