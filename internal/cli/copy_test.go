@@ -98,7 +98,7 @@ func TestCopyOfAPlan(t *testing.T) {
 	t.Setenv("HOLDFAST_REPOSITORY", "")
 	s.run(exitOK, "backup", "-r", "main", s.path("holdfast.yaml")) // which is of no plan
 	s.wants(s.run(exitFailed, "copy", "--plan", "none"), `no plan "none"`)
-	s.wants(s.run(exitFailed, "copy", "--plan", "docs", "--to", one), "--plan says")
+	s.wants(s.run(exitFailed, "copy", "--plan", "docs", "--to", one), "has no copy in")
 	s.wants(s.run(exitOK, "copy", "--plan", "docs"), "copied 3 snapshots to "+one, "copied 3 snapshots to "+two)
 }
 
