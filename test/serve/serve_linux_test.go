@@ -135,6 +135,18 @@ func TestAPlanIsBackedUpByOne(t *testing.T) {
 	}
 }
 
+// Runs have the priority that the plan gives them.
+func TestLimits(t *testing.T) {
+	h := newHost(t)
+	h.configure(quickPlan+`
+    hooks: { before: [{ command: [/bin/sh, -c, "cut -d' ' -f19 /proc/$PPID/stat > `+h.path("nice")+`"] }] }
+    limits: { nice: 7, memory: 512M, upload: 50M, download: 1M }`, noUpkeep)
+	h.init()
+	h.serve()
+	h.until("there is a backup", func() bool { return count(h.history(), "backup", "incremental", "succeeded") > 0 })
+	h.expect("nice", "7\n")
+}
+
 // A paused plan begins nothing until it is resumed, in the service and after
 // it was started again; what a person asks for is done all the same.
 func TestPause(t *testing.T) {

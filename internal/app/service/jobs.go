@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -266,7 +267,7 @@ func (b *builder) work(l config.Limits, args ...string) Work {
 		rate size.Rate
 	}{{"--limit-upload", l.Upload}, {"--limit-download", l.Download}} {
 		if limit.rate > 0 {
-			w.Args = append(w.Args, limit.flag, fmt.Sprint(max(limit.rate>>10, 1)))
+			w.Args = append(w.Args, limit.flag, strconv.FormatInt(max(int64(limit.rate)>>10, 1), 10))
 		}
 	}
 	return w
