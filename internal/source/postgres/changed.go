@@ -24,6 +24,7 @@ type changes struct {
 	manifest []byte
 	files    map[string]manifestFile
 	// folder is the one that was looked into last, and nodes what is in it.
+	looked bool
 	folder string
 	nodes  map[string]*tree.Node
 	// blockBytes is the size of a page, segmentBlocks how many of them a file
@@ -180,12 +181,12 @@ func (m *manifest) lastTimeline() (last uint32) {
 // file returns a file of the earlier backup; nil if there is none.
 func (c *changes) file(ctx context.Context, name string) (*tree.Node, error) {
 	folder, file := path.Split(name)
-	if c.nodes == nil || c.folder != folder {
+	if !c.looked || c.folder != folder {
 		nodes, err := c.earlier.Folder(ctx, strings.TrimSuffix(folder, "/"))
 		if err != nil {
 			return nil, fmt.Errorf("look for %s in the earlier backup: %w", name, err)
 		}
-		c.folder, c.nodes = folder, nodes
+		c.folder, c.nodes, c.looked = folder, nodes, true
 	}
 	return c.nodes[file], nil
 }

@@ -2,7 +2,6 @@ package postgres_test
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -22,34 +21,6 @@ import (
 	"holdfast/test/pgcluster"
 )
 
-// earlierSnapshot is a snapshot that changes are asked for since.
-type earlierSnapshot struct{ fs *snapfs.FS }
-
-func (e earlierSnapshot) Start() time.Time { return time.Time{} }
-
-func (e earlierSnapshot) Folder(ctx context.Context, name string) (map[string]*tree.Node, error) {
-	folder, err := e.fs.Lookup(ctx, "/shop/"+name)
-	if err != nil {
-		return nil, err
-	}
-	list, err := e.fs.ReadDir(ctx, folder)
-	nodes := map[string]*tree.Node{}
-	for k := range list {
-		nodes[list[k].Name] = &list[k]
-	}
-	return nodes, err
-}
-
-func (e earlierSnapshot) Read(ctx context.Context, name string) ([]byte, error) {
-	file, err := e.fs.Lookup(ctx, "/shop/"+name)
-	if err != nil {
-		return nil, fs.ErrNotExist
-	}
-	var content bytes.Buffer
-	err = e.fs.WriteFile(ctx, file, &content)
-	return content.Bytes(), err
-}
-
 // changed is a backup of what has changed, and what it took.
 type changed struct {
 	*backup.Receipt
@@ -65,11 +36,11 @@ func takeChanged(t *testing.T, r *repository.Repository, c *pgcluster.Cluster, s
 	}
 	o := postgres.Options{DSN: c.DSN(), Root: "shop", WithWAL: true, Warn: func(message string) { t.Log(message) }}
 	if since != nil {
-		old, err := snapfs.Open(t.Context(), r, since.Tree)
+		earlier, err := backup.OpenRecorded(t.Context(), r, since, "shop")
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.Earlier = earlierSnapshot{old}
+		o.Earlier = earlier
 	}
 	src, err := postgres.Start(t.Context(), o)
 	if err != nil {
