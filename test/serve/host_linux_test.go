@@ -31,6 +31,7 @@ type host struct {
 
 func newHost(t *testing.T) *host {
 	t.Helper()
+	t.Parallel() // every test waits for schedules most of the time
 	dir := t.TempDir()
 	h := &host{t: t, dir: dir}
 	h.holdfast = program.Holdfast(t).With("HOLDFAST_CONFIG="+h.path("holdfast.yaml"), "HOLDFAST_STATE_DIR="+h.path("state"))
