@@ -121,15 +121,17 @@ type pruneSummary struct {
 // prune makes a plan, shows it and, unless this is a dry run, executes it.
 func (c *command) prune(ctx context.Context, r *repository.Repository, o upkeep.PruneOptions, dryRun bool) error {
 	start := time.Now()
-	if err := c.mayPrune(ctx, r); err != nil {
-		if !dryRun || !errors.Is(err, upkeep.ErrHeld) {
-			return err
-		}
-		c.ui.warn("prune", "", err)
-	}
 	p, err := upkeep.PlanPrune(ctx, r, o)
 	if err != nil {
 		return err
+	}
+	if !p.NothingToDo() { // holds are asked for only then: each request costs
+		if err := c.mayPrune(ctx, r); err != nil {
+			if !dryRun || !errors.Is(err, upkeep.ErrHeld) {
+				return err
+			}
+			c.ui.warn("prune", "", err)
+		}
 	}
 	c.showPrune(p, dryRun)
 	if dryRun {
