@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"time"
 
+	"holdfast/internal/app/status"
 	"holdfast/internal/objective"
 	"holdfast/internal/redundancy"
 )
@@ -44,6 +45,11 @@ type statusRepository struct {
 	ReadBack      *time.Time `json:"last_read_back,omitempty"`
 	Share         float64    `json:"read_back_share,omitempty"`
 	Bad           *time.Time `json:"last_error,omitempty"`
+	Snapshots     int        `json:"snapshots,omitempty"`
+	// Held says of whose snapshots none may be removed.
+	Held []status.Key `json:"held,omitempty"`
+	// Tests are the newest restore tests of the plan from this repository.
+	Tests []status.Test `json:"restore_tests,omitempty"`
 	// RPO and RTO are those if only this repository were left.
 	RPO       standingMessage `json:"rpo"`
 	RTO       standingMessage `json:"rto"`
@@ -61,6 +67,7 @@ func (r *statusRun) tell(s *redundancy.Score, f redundancy.Facts, o *objective.S
 	for n := range f.Copies {
 		one := statusOf(&f.Copies[n], s, n)
 		one.standings = o.Copies[n]
+		r.addSurveyed(&one, f.Plan, f.Copies[n].Name)
 		one.RPO, one.RTO = newStandingMessage(o.Copies[n].RPO), newStandingMessage(o.Copies[n].RTO)
 		m.Repositories = append(m.Repositories, one)
 	}
@@ -86,6 +93,26 @@ func (r *statusRun) tell(s *redundancy.Score, f redundancy.Facts, o *objective.S
 	}
 	r.ui.printf("\n")
 	return m.Met
+}
+
+// addSurveyed adds what the survey of a repository says besides.
+func (r *statusRun) addSurveyed(m *statusRepository, plan, name string) {
+	for _, p := range r.plans {
+		for _, one := range p.copies {
+			found := r.surveys[one.place.url]
+			if p.name != plan || found.Survey == nil {
+				continue
+			}
+			for _, t := range found.Tests {
+				if t.Plan == plan && t.From == name {
+					m.Tests = append(m.Tests, t)
+				}
+			}
+			if one.name == name {
+				m.Snapshots, m.Held = found.Snapshots, found.Held
+			}
+		}
+	}
 }
 
 func statusOf(c *redundancy.Copy, s *redundancy.Score, n int) statusRepository {

@@ -17,6 +17,9 @@ type Service struct {
 	Upkeep Upkeep `yaml:"upkeep,omitempty"`
 	// History bounds what is kept of finished runs.
 	History History `yaml:"history,omitempty,flow"`
+	// Survey is how often it is looked how all plans stand: recovery points,
+	// objectives, copies. Each look lists the repositories.
+	Survey Duration `yaml:"survey,omitempty" default:"10m"`
 	// Notify names channels that are told of what belongs to no plan.
 	Notify []string `yaml:"notify,omitempty,flow"`
 	// Ping is called every minute while the service is well, so that somebody

@@ -49,6 +49,8 @@ const (
 	// frozen until somebody looked.
 	Anomaly Kind = "anomaly"
 
+	// SurveyFailed says that it is not known how the plans stand.
+	SurveyFailed Kind = "survey-failed"
 	// ConfigRejected says that a changed configuration is not used, and why.
 	ConfigRejected Kind = "config-rejected"
 	// PlanPaused and PlanResumed tell of a person's wish.

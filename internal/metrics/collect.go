@@ -171,7 +171,9 @@ func (c collection) repositories(all []Repository) {
 		if r.SizeBytes > 0 {
 			c.gauge(size, float64(r.SizeBytes), r.Repository)
 		}
-		c.gauge(snapshots, float64(r.Snapshots), r.Repository)
+		if r.Snapshots > 0 {
+			c.gauge(snapshots, float64(r.Snapshots), r.Repository)
+		}
 		c.time(last, r.LastCheck, r.Repository)
 		c.time(passed, r.LastCheckPassed, r.Repository)
 		c.time(protected, r.ProtectedThrough, r.Repository)

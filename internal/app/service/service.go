@@ -162,6 +162,9 @@ func (s *service) run(ctx context.Context) error {
 	part(s.watchConfig)
 	part(s.watchLedger)
 	part(s.clean)
+	if !s.Once {
+		part(s.survey)
+	}
 	// How the last runs ended is told, too.
 	telling, told := context.WithCancel(context.WithoutCancel(ctx))
 	defer told()

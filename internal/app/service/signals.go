@@ -23,6 +23,7 @@ type signals struct {
 	metrics  *metrics.Metrics
 	listener net.Listener // nil without service.listen
 	facts    atomic.Pointer[metrics.Facts]
+	surveyed atomic.Pointer[map[string]planSurvey] // by plan; nil before the first survey
 }
 
 // openSignals makes them, as far as the configuration asks for them. Events
@@ -208,6 +209,9 @@ func (s *service) gatherFacts() metrics.Facts {
 		jobs[i] = j
 	}
 	f.Jobs = jobs
+	if surveyed := s.signals.surveyed.Load(); surveyed != nil {
+		addSurveyed(&f, *surveyed)
+	}
 	return f
 }
 

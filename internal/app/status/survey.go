@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast/internal/evidence"
+	"holdfast/internal/hold"
 	"holdfast/repository"
 	"holdfast/repository/blob"
 	"holdfast/repository/snapshot"
@@ -35,6 +36,8 @@ type Survey struct {
 	// base backups, how far the archived log leads. Whoever knows the plans sets
 	// it.
 	Logs map[string]map[string]Log `json:"logs,omitempty"`
+	// Held says of whom snapshots must not be removed; see package hold.
+	Held []Key `json:"held,omitempty"`
 	// Tests are the newest restore tests.
 	Tests []Test `json:"tests,omitempty"`
 	// Snapshots counts all there are.
@@ -104,7 +107,10 @@ func (s *Survey) lookAtTests(ctx context.Context, r *repository.Repository) erro
 }
 
 // Key says which plans a snapshot belongs to, and as which source of them.
-type Key struct{ Plan, Source string }
+type Key struct {
+	Plan   string `json:"plan"`
+	Source string `json:"source"`
+}
 
 // Look surveys a repository. keys tells what a snapshot counts for. Damaged
 // snapshots and records are told to warn and left out.
@@ -143,7 +149,7 @@ func Look(ctx context.Context, r *repository.Repository, now time.Time, keys fun
 		warn(err)
 	}
 	s.Good, s.Bad, err = evidence.Latest(ctx, r)
-	err = errors.Join(err, s.lookAtTests(ctx, r))
+	err = errors.Join(err, s.lookAtTests(ctx, r), s.lookAtHolds(ctx, r))
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
@@ -151,6 +157,15 @@ func Look(ctx context.Context, r *repository.Repository, now time.Time, keys fun
 		warn(err)
 	}
 	return s, nil
+}
+
+// lookAtHolds notes what is held.
+func (s *Survey) lookAtHolds(ctx context.Context, r *repository.Repository) error {
+	holds, err := hold.Active(ctx, r)
+	for _, h := range holds {
+		s.Held = append(s.Held, Key{h.Plan, h.Source})
+	}
+	return err
 }
 
 // lookAtProtection asks the store what protects a sample of the objects that

@@ -1,0 +1,36 @@
+package serve
+
+import (
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// An objective that is broken on purpose is told of, and so is that it is kept
+// again; across a restart of the service nothing is told twice, or missed.
+func TestObjectives(t *testing.T) {
+	h := newHost(t)
+	h.configure(`  www:
+    sources: [www]
+    repository: local
+    schedule: { full: "0 0 1 1 *" }
+    objectives: { rpo: 15s }`, `  survey: 1s
+  upkeep: { retention: { schedule: off }, prune: { schedule: off }, check: { schedule: off } }`)
+	h.init()
+	s := h.serve()
+	s.logged("RPO of plan www is not known")
+	h.holdfast.Run(t, "run", "start", "plans/www/backup")
+	s.logged("RPO of plan www is kept again")
+	s.logged("RPO of plan www is breached")
+	if err := s.signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+
+	s = h.serve()
+	s.logged("how the plans stand is known")
+	h.holdfast.Run(t, "run", "start", "plans/www/backup")
+	s.logged("RPO of plan www is kept again")
+	if before, _, _ := strings.Cut(s.log.String(), "RPO of plan www is kept again"); strings.Contains(before, "is breached") {
+		t.Errorf("what was told before the restart is told again:\n%s", before)
+	}
+}
