@@ -153,7 +153,8 @@ func TestThisPointOnly(t *testing.T) {
 		}
 		out, err := s.try("wal", "status", "--plan", "shop", "--json")
 		var m logPruned
-		if err == nil || json.Unmarshal([]byte(strings.SplitAfter(out, "\n")[0]), &m) != nil || len(m.Gaps) != 1 || m.Backups[0].Reach != "gap" || m.Backups[1].Reach != "end" {
+		// The gap is told, but is no failure: a base backup has followed it.
+		if err != nil || json.Unmarshal([]byte(strings.SplitAfter(out, "\n")[0]), &m) != nil || len(m.Gaps) != 1 || m.Backups[0].Reach != "gap" || m.Backups[1].Reach != "end" {
 			t.Errorf("status: %+v, %v\n%s", m, err, out)
 		}
 		restored := s.restore("--to-backup-end", "--backup", m.Backups[0].Snapshot)

@@ -1,6 +1,7 @@
 package program
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -24,7 +25,8 @@ func Main(m *testing.M) int {
 	dir, err := os.MkdirTemp("", "holdfast-binary-")
 	if err == nil {
 		defer os.RemoveAll(dir)
-		err = build(filepath.Join(dir, "holdfast"))
+		// Servers that tests start as another user call it, too.
+		err = errors.Join(os.Chmod(dir, 0o755), build(filepath.Join(dir, "holdfast")))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)

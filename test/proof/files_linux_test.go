@@ -102,7 +102,7 @@ func TestCorruptPack(t *testing.T) {
 	p.good("local")
 	p.damageLargest("local")
 	p.caught("local", "local", "noise")
-	if s := p.status(); s.Repositories[0].RPO.State != "unknown" || !strings.Contains(s.missing(), "errors: local errors were found") || s.RPO.State != "met" {
+	if s := p.status(); s.Repositories[0].RPO.State != "unknown" || !strings.Contains(s.missing(), "errors: local had a restore test that failed") || s.RPO.State != "met" {
 		t.Errorf("the copy still counts, the repository does not: %+v", s)
 	}
 	p.good("offsite")

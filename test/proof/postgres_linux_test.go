@@ -49,6 +49,17 @@ func (p *plan) receive(c *pgcluster.Cluster, meanwhile func()) {
 		p.t.Fatal(err)
 	}
 	meanwhile()
+	p.waitArchived(c)
+	cmd.Process.Signal(syscall.SIGINT) //nolint:errcheck // it may have ended
+	cmd.Wait()                         //nolint:errcheck // it was interrupted
+	if p.t.Failed() {
+		p.t.Logf("wal receive:\n%s", &out)
+	}
+}
+
+// waitArchived waits until the server was told that all it wrote is archived.
+func (p *plan) waitArchived(c *pgcluster.Cluster) {
+	p.t.Helper()
 	now := c.Query("SELECT pg_current_wal_flush_lsn()")
 	for deadline := time.Now().Add(2 * time.Minute); c.Query(fmt.Sprintf(
 		"SELECT count(*) FROM pg_stat_replication WHERE application_name = 'holdfast' AND flush_lsn >= '%s'", now)) != "1"; time.Sleep(50 * time.Millisecond) {
@@ -56,11 +67,6 @@ func (p *plan) receive(c *pgcluster.Cluster, meanwhile func()) {
 			p.t.Errorf("the log is not archived up to %s", now)
 			break
 		}
-	}
-	cmd.Process.Signal(syscall.SIGINT) //nolint:errcheck // it may have ended
-	cmd.Wait()                         //nolint:errcheck // it was interrupted
-	if p.t.Failed() {
-		p.t.Logf("wal receive:\n%s", &out)
 	}
 }
 
@@ -73,6 +79,9 @@ func TestCluster(t *testing.T) {
 		for range 4 {
 			c.Exec("INSERT INTO items SELECT max(n) + 1 FROM items")
 			c.Exec("SELECT pg_switch_wal()")
+			// One after the other: each record then says that those before it are
+			// there.
+			p.waitArchived(c)
 		}
 	})
 	p.good("local")

@@ -41,6 +41,9 @@ type executor struct {
 	events event.Sink
 	// Progress is told how far a run is, from time to time.
 	progress func(run string, line statusLine)
+	// logLost is told of a plan that lost some of its log: only a new base
+	// backup leads to what comes after it.
+	logLost func(plan string)
 }
 
 // Execute implements controller.Executor.
@@ -79,7 +82,7 @@ func (e *executor) execute(ctx context.Context, t controller.Task, log *runLog) 
 	limited, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	err = runChild(limited, cmd, work, e.grace, func() {
-		reading.Go(func() { e.read(t.ID, out, log) })
+		reading.Go(func() { e.read(t, out, log) })
 		if work.MemoryBytes > 0 {
 			go watchMemory(limited, cmd.Process.Pid, work.MemoryBytes, stop)
 		}
@@ -92,10 +95,29 @@ func (e *executor) execute(ctx context.Context, t controller.Task, log *runLog) 
 		return failed(over)
 	}
 	if report == nil {
+		e.unlock(t, log)
 		return e.withoutReport(ctx, err, reportErr, saying)
 	}
 	e.tell(report, t)
 	return resultOf(report)
+}
+
+// unlockLimit is how long the locks of a dead run are looked for: they end by
+// themselves, but only after half an hour.
+const unlockLimit = 2 * time.Minute
+
+// unlock removes what a run that was killed left in the repositories it worked
+// in: locks of processes of this host that are gone.
+func (e *executor) unlock(t controller.Task, log io.Writer) {
+	ctx, cancel := context.WithTimeout(context.Background(), unlockLimit)
+	defer cancel()
+	for _, use := range t.Job.Uses {
+		cmd := exec.Command(e.program, "unlock", "--repo", use.Repository, "--config", e.configPath)
+		cmd.Stdout, cmd.Stderr = log, log
+		if err := runChild(ctx, cmd, Work{}, e.grace, func() {}, func() {}); err != nil {
+			fmt.Fprintf(log, "holdfast: unlock %s: %v\n", use.Repository, err) //nolint:errcheck // Close tells
+		}
+	}
 }
 
 // tell passes on what a run has to tell people.
@@ -140,6 +162,13 @@ type statusLine struct {
 	MessageType string  `json:"message_type"`
 	PercentDone float64 `json:"percent_done"`
 	BytesDone   uint64  `json:"bytes_done"`
+
+	// Of log_gap and log_lost: what is missing, where and why.
+	Location string `json:"location"`
+	Timeline uint32 `json:"timeline"`
+	Start    string `json:"start_lsn"`
+	End      string `json:"end_lsn"`
+	Why      string `json:"why"`
 }
 
 // maxLine bounds one line of JSON that is looked at; longer ones are logged
@@ -147,22 +176,43 @@ type statusLine struct {
 const maxLine = 64 << 10
 
 // read logs what a process prints, but for the lines that only say how far it
-// is.
-func (e *executor) read(run string, from io.Reader, log *runLog) {
+// is. What cannot wait for the end of the run is told at once.
+func (e *executor) read(t controller.Task, from io.Reader, log *runLog) {
 	lines := bufio.NewReaderSize(from, maxLine)
 	for {
 		line, err := lines.ReadSlice('\n')
 		var status statusLine
 		if len(line) > 0 && json.Unmarshal(line, &status) == nil && status.MessageType == "status" {
 			if e.progress != nil {
-				e.progress(run, status)
+				e.progress(t.ID, status)
 			}
 		} else {
 			log.Write(line) //nolint:errcheck // Close tells
 		}
+		e.tellLog(t, status)
 		if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
 			return
 		}
+	}
+}
+
+// tellLog tells of log that is missing in an archive, or was let go.
+func (e *executor) tellLog(t controller.Task, s statusLine) {
+	told := event.Event{
+		Time: time.Now(), Kind: event.LogGap, Severity: event.Critical, Plan: t.Job.Plan, Repository: t.Job.Repository, Run: t.ID,
+		Key: t.Job.Plan + "/log/" + s.Start, Details: map[string]string{"timeline": strconv.FormatUint(uint64(s.Timeline), 10), "start": s.Start, "end": s.End},
+	}
+	switch s.MessageType {
+	case "log_gap":
+		told.Summary = fmt.Sprintf("the log of plan %s is missing from %s to %s at %s: only base backups after it lead to what follows", t.Job.Plan, s.Start, s.End, s.Location)
+	case "log_lost":
+		told.Summary = fmt.Sprintf("the log of plan %s was let go from %s to %s; a new base backup begins: %s", t.Job.Plan, s.Start, s.End, s.Why)
+	default:
+		return
+	}
+	e.events.Emit(told)
+	if s.MessageType == "log_lost" && e.logLost != nil {
+		e.logLost(t.Job.Plan)
 	}
 }
 
@@ -219,6 +269,7 @@ func (e *executor) Settle(ctx context.Context, t controller.Task) *controller.Re
 	}
 	report, err := readReport(e.reportPath(t.ID))
 	if err != nil || report == nil {
+		e.unlock(t, io.Discard)
 		return nil
 	}
 	e.tell(report, t)

@@ -89,12 +89,21 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return errors.Join(fmt.Errorf("find this program: %w", err), s.close())
 	}
+	runs := &executor{program: program, configPath: s.ConfigPath, dir: s.dir, grace: o.Grace, events: s.events}
+	runs.logLost = func(plan string) { go s.replaceBaseBackup(ctx, plan) }
 	s.controller = controller.New(controller.Options{
 		Jobs: jobs, Limits: limits, Journal: journal{s.ledger}, History: historian{s.history, s.signals.metrics.Observe},
-		Executor: &executor{program: program, configPath: s.ConfigPath, dir: s.dir, grace: o.Grace, events: s.events},
+		Executor: runs,
 		Log:      o.Log, Events: s.events, NewID: newRunID, Once: o.Once,
 	})
 	return errors.Join(s.run(ctx), s.close())
+}
+
+// replaceBaseBackup begins a backup of a plan that lost some of its log.
+func (s *service) replaceBaseBackup(ctx context.Context, plan string) {
+	if err := s.controller.Trigger(ctx, JobID(plan, "", history.Backup), ""); err != nil && ctx.Err() == nil {
+		s.Log.Error("begin a backup after log was lost", "plan", plan, "error", err)
+	}
 }
 
 // service is a service that runs.

@@ -1,0 +1,42 @@
+package service
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"holdfast/internal/controller"
+	"holdfast/internal/event"
+)
+
+// collected takes events.
+type collected []event.Event
+
+func (c *collected) Emit(e event.Event) { *c = append(*c, e) }
+
+// Log that is missing is told of while the receiver goes on; log that was let
+// go has a backup begin.
+func TestLostLogIsTold(t *testing.T) {
+	log, err := openRunLog(filepath.Join(t.TempDir(), "log"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var told collected
+	var again []string
+	e := &executor{events: &told, logLost: func(plan string) { again = append(again, plan) }}
+	e.read(controller.Task{Run: controller.Run{ID: "1"}, Job: &controller.Job{Plan: "shop"}}, strings.NewReader(`{"message_type":"status","percent_done":0.5}
+{"message_type":"log_gap","location":"/srv/log","system":"7","timeline":2,"start_lsn":"0/3000000","end_lsn":"0/4000000"}
+no JSON
+{"message_type":"log_lost","timeline":2,"start_lsn":"0/5000000","end_lsn":"0/6000000","why":"the store is full"}
+`), log)
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if len(told) != 2 || told[0].Kind != event.LogGap || told[0].Severity != event.Critical || !strings.Contains(told[0].Summary, "from 0/3000000 to 0/4000000 at /srv/log") ||
+		!strings.Contains(told[1].Summary, "the store is full") || told[0].Key == told[1].Key {
+		t.Errorf("told %+v", told)
+	}
+	if len(again) != 1 || again[0] != "shop" {
+		t.Errorf("backups of %q begin", again)
+	}
+}
