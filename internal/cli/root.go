@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"strings"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -48,7 +49,10 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	root.SetIn(s.In)
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
-	err := root.ExecuteContext(ctx)
+	err := unknownCommand(root, args)
+	if err == nil {
+		err = root.ExecuteContext(ctx)
+	}
 	if c.stopProfiles != nil {
 		err = errors.Join(err, c.stopProfiles())
 	}
@@ -57,6 +61,21 @@ func Run(ctx context.Context, args []string, s Streams) int {
 		c.ui.warn("report", "", err)
 	}
 	return code
+}
+
+// unknownCommand refuses a word that is no command of a group, such as `plan
+// shw`, for which help alone would be printed, as if all were well.
+func unknownCommand(root *cobra.Command, args []string) error {
+	group, rest, err := root.Find(args)
+	if err != nil || group == root || group.Runnable() || len(rest) == 0 || strings.HasPrefix(rest[0], "-") {
+		return nil //nolint:nilerr // the root's own words are refused by cobra
+	}
+	group.SuggestionsMinimumDistance = 2
+	hint := fmt.Sprintf("see `%s --help`", group.CommandPath())
+	if near := group.SuggestionsFor(rest[0]); len(near) > 0 {
+		hint = fmt.Sprintf("did you mean `%s %s`?", group.CommandPath(), near[0])
+	}
+	return fmt.Errorf("%q is no command of `%s`; %s", rest[0], group.CommandPath(), hint)
 }
 
 // command is the state that one command line builds up: global flags and

@@ -1,6 +1,10 @@
 package cli
 
-import "testing"
+import (
+	"bytes"
+	"strings"
+	"testing"
+)
 
 // The names by which commands are found are their own.
 func TestCommandNames(t *testing.T) {
@@ -15,6 +19,21 @@ func TestCommandNames(t *testing.T) {
 	for _, args := range [][]string{nil, {"help", "backup"}, {"--json", "backup"}, {"nothing"}} {
 		if n := len(wanted(args)); n != len(commands) {
 			t.Errorf("%q makes %d commands of %d", args, n, len(commands))
+		}
+	}
+}
+
+// A word that is no command is refused, also below a group.
+func TestUnknownCommands(t *testing.T) {
+	for line, want := range map[string]string{
+		"plan shwo":   "did you mean `holdfast plan show`?",
+		"wal nothing": "see `holdfast wal --help`",
+		"nothing":     "see --help",
+	} {
+		var errs bytes.Buffer
+		code := Run(t.Context(), strings.Fields(line), Streams{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errs})
+		if code != exitFailed || !strings.Contains(errs.String(), want) {
+			t.Errorf("%q exits with %d: %s", line, code, errs.String())
 		}
 	}
 }
