@@ -17,6 +17,7 @@ import (
 	"holdfast/internal/size"
 	"holdfast/internal/wal"
 	"holdfast/repository"
+	"holdfast/storage"
 )
 
 func newWALPrune(c *command) *cobra.Command {
@@ -120,10 +121,14 @@ func (p *logPrune) run(ctx context.Context, r *repository.Repository) error {
 	for k, removal := range plan.Remove {
 		segments[k] = removal.Segment
 	}
-	if err := archive.Remove(ctx, segments); err != nil {
+	var locked *logarchive.LockedError
+	if err := archive.Remove(ctx, segments); errors.As(err, &locked) {
+		p.ui.warn("prune the log", p.at.name, fmt.Errorf("%w; run the command again then", locked))
+		m.keep(locked.Segments, survey)
+	} else if err != nil {
 		return fmt.Errorf("%w; what is left is removed by the next run", err)
 	}
-	if err := archive.RemoveStrays(ctx, strays); err != nil {
+	if err := archive.RemoveStrays(ctx, strays); err != nil && !errors.Is(err, storage.ErrImmutable) {
 		return err
 	}
 	p.ui.message(m)
@@ -149,6 +154,19 @@ type logPrunedMessage struct {
 	Segments     []logRemovalMessage `json:"removed"`
 	Strays       int                 `json:"removed_strays"`
 	RemovedBytes int64               `json:"removed_bytes"`
+	// Locked are the names of segments that had to stay.
+	Locked []string `json:"locked,omitempty"`
+}
+
+// keep takes segments out of what was removed: a retention holds them.
+func (m *logPrunedMessage) keep(locked []logarchive.Segment, survey *logarchive.Survey) {
+	for _, s := range locked {
+		m.Locked = append(m.Locked, s.Name)
+		m.RemovedBytes -= survey.SizeBytes(s)
+		m.Segments = slices.DeleteFunc(m.Segments, func(r logRemovalMessage) bool {
+			return r.Timeline == s.Line && r.Name == s.Name && r.Start == s.Start.LSN() && r.End == s.End.LSN() && r.Kind == string(s.Kind)
+		})
+	}
 }
 
 // logFloorMessage tells from where on all log of a cluster stays.

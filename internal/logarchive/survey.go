@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -99,15 +100,64 @@ func recordOfPayload(key string) (string, bool) {
 // trip to a far store, too few to be taken for an attack.
 const removals = 8
 
+// LockedError says that segments stay because a retention holds them. It is a
+// storage.ErrImmutable.
+type LockedError struct {
+	Segments []Segment
+	// Until is when the last of them may go; zero where that is not known.
+	Until time.Time
+}
+
+// Error implements error.
+func (e *LockedError) Error() string {
+	if e.Until.IsZero() {
+		return fmt.Sprintf("%d log segments are locked", len(e.Segments))
+	}
+	return fmt.Sprintf("%d log segments are locked, the last of them until %s", len(e.Segments), e.Until.Local().Format(time.DateTime))
+}
+
+// Is makes it a storage.ErrImmutable.
+func (*LockedError) Is(target error) bool { return target == storage.ErrImmutable }
+
 // Remove takes segments out of the archive: first the records, so that no
-// record is left without its payload. What is gone already is no error.
+// record is left without its payload. What is gone already is no error. What
+// is locked stays, and a *LockedError tells so when all others are gone.
 func (a *Archive) Remove(ctx context.Context, segments []Segment) error {
-	group, ctx := errgroup.WithContext(ctx)
+	var mu sync.Mutex
+	var locked LockedError
+	group, groupCtx := errgroup.WithContext(ctx)
 	group.SetLimit(removals)
 	for _, s := range segments {
-		group.Go(func() error { return a.remove(ctx, s) })
+		group.Go(func() error {
+			err := a.remove(groupCtx, s)
+			if !errors.Is(err, storage.ErrImmutable) {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			locked.Segments = append(locked.Segments, s)
+			return nil
+		})
 	}
-	return group.Wait()
+	if err := group.Wait(); err != nil || len(locked.Segments) == 0 {
+		return err
+	}
+	slices.SortFunc(locked.Segments, compareSegments)
+	locked.Until = a.lockedUntil(ctx, locked.Segments[len(locked.Segments)-1])
+	return &locked
+}
+
+// lockedUntil asks until when a segment is locked.
+func (a *Archive) lockedUntil(ctx context.Context, s Segment) time.Time {
+	locker, ok := storage.As[storage.Locker](a.store)
+	if !ok {
+		return time.Time{}
+	}
+	r, err := locker.Retention(ctx, recordKey(a.o.Source, s))
+	if err != nil {
+		return time.Time{}
+	}
+	return r.Until
 }
 
 func (a *Archive) remove(ctx context.Context, s Segment) error {
