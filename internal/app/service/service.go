@@ -198,7 +198,11 @@ func (s *service) run(ctx context.Context) error {
 }
 
 func (s *service) summary() string {
-	return fmt.Sprintf("%d plans of %s, state in %s", len(s.config.Load().Plans), s.ConfigPath, s.dir)
+	plans := "plans"
+	if len(s.config.Load().Plans) == 1 {
+		plans = "plan"
+	}
+	return fmt.Sprintf("%d %s of %s, state in %s", len(s.config.Load().Plans), plans, s.ConfigPath, s.dir)
 }
 
 func (s *service) tell(kind event.Kind, summary string) {
