@@ -68,13 +68,16 @@ func (s *segment) mayHold(f *Filter) bool {
 	return (f.Since.IsZero() || !s.Last.Before(f.Since)) && (f.Until.IsZero() || !s.First.After(f.Until))
 }
 
-// lines returns the content of a segment, in lines that end with a newline
-// but for a torn one at the end. A segment that was removed meanwhile is
-// empty.
+// lines returns the content of a segment in lines. What is being written to the
+// open one at this very moment is no line yet. A segment that was removed
+// meanwhile is empty.
 func (s *segment) lines() ([][]byte, error) {
 	text, err := s.read()
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
+	}
+	if !s.isSealed() {
+		text = text[:bytes.LastIndexByte(text, '\n')+1]
 	}
 	return bytes.SplitAfter(bytes.TrimSuffix(text, []byte("\n")), []byte("\n")), err
 }
