@@ -14,6 +14,7 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -245,9 +246,26 @@ func (c *Cluster) Kill() {
 	_ = c.cmd.Process.Kill() //nolint:errcheck // it may have ended meanwhile
 	for range 500 {
 		if c.Ended() {
-			return
+			break
 		}
 		time.Sleep(10 * time.Millisecond)
+	}
+	c.waitGone()
+}
+
+// waitGone waits until all processes of a killed server have noticed: it does
+// not start again while one has its memory. What else has its folder, such as
+// a command of it, is not waited for long.
+func (c *Cluster) waitGone() {
+	for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
+		found, _ := filepath.Glob("/proc/[0-9]*/cwd") //nolint:errcheck // the pattern is sound
+		if !slices.ContainsFunc(found, func(link string) bool {
+			dir, err := os.Readlink(link)
+			// A restore or an archive_command has it as its folder, too, for a moment.
+			return err == nil && dir == c.Data
+		}) {
+			return
+		}
 	}
 }
 
