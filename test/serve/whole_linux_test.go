@@ -52,7 +52,10 @@ func TestFromAFreshMachine(t *testing.T) {
 		t.Error(err)
 	}
 	for _, r := range h.runs() {
-		if r.Outcome == "failed" {
+		// A copy has the log from when it was added on: the first base backup,
+		// which is older, cannot be restored from there, and the test says so.
+		young := r.Job == "restore-test" && strings.Contains(r.Reason, "the log archive lacks the log")
+		if r.Outcome == "failed" && !young {
 			t.Errorf("%s %s of %s failed: %s", r.Job, r.Type, r.Plan, r.Reason)
 		}
 	}
