@@ -50,7 +50,9 @@ var placed = map[string]ring{
 	"internal/app":    shell,
 	"internal/config": shell,
 
+	"internal/api":        role,
 	"internal/controller": role,
+	"internal/web":        role,
 
 	"internal/archive":    job,
 	"internal/backup":     job,
