@@ -60,8 +60,8 @@ type Viewer interface {
 	Repository(ctx context.Context, name string) (*Repository, error)
 	// Growth is how large a repository was, the oldest first.
 	Growth(ctx context.Context, repository string) ([]GrowthPoint, error)
-	// RestoreTests are the newest first.
-	RestoreTests(ctx context.Context, q RestoreTestQuery) ([]RestoreTest, error)
+	// RestoreTests are the newest first, without their records.
+	RestoreTests(ctx context.Context, q RestoreTestQuery) (*RestoreTestPage, error)
 	// RestoreTest is one with its record as it was signed.
 	RestoreTest(ctx context.Context, repository, id string) (*RestoreTest, error)
 	// Report is what an auditor is given of a plan and a month.
@@ -81,8 +81,9 @@ type Browser interface {
 	Find(ctx context.Context, q FindQuery, found func(Found) error) error
 	// Diff calls found with what differs between two snapshots, by path.
 	Diff(ctx context.Context, q DiffQuery, found func(Difference) error) error
-	// Download writes a file, or a folder as an archive. Nothing is written
-	// if it returns ErrNotFound, ErrInvalid or ErrUnavailable.
+	// Download writes a file, or a folder as an archive. Before begin was
+	// called nothing is written; an error after that means that what was
+	// written is not whole, and the connection must be broken off.
 	Download(ctx context.Context, q DownloadQuery, begin func(Content) io.Writer) error
 }
 

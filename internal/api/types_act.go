@@ -104,6 +104,22 @@ type RestoreTestQuery struct {
 	Limit                    int
 }
 
+// RestoreTestPage are restore tests, and what could not be asked for them.
+type RestoreTestPage struct {
+	Tests []RestoreTest `json:"tests"`
+	// Unread are the repositories whose records could not be read now. What
+	// was read of them before is among Tests.
+	Unread []Unread `json:"unread,omitempty"`
+	// Damage are records that cannot be read.
+	Damage []Damage `json:"damage,omitempty"`
+}
+
+// Unread is a repository that does not answer, and why.
+type Unread struct {
+	Repository string `json:"repository"`
+	Why        string `json:"why"`
+}
+
 // RestoreTest is a restore that was tried, and its record.
 type RestoreTest struct {
 	ID         string    `json:"id"`
@@ -121,7 +137,8 @@ type RestoreTest struct {
 	RTO      Standing  `json:"rto"`
 	Checks   []Check   `json:"checks,omitempty"`
 	Findings []string  `json:"findings,omitempty"`
-	// Signature tells whether the record's signature is good: good, bad, none.
+	// Signature tells whether the record's signature is good: good, bad, none,
+	// or unknown for one by a key that is not trusted here.
 	Signature string          `json:"signature,omitempty"`
 	Record    json.RawMessage `json:"record,omitempty"`
 }

@@ -66,6 +66,23 @@ type SnapshotPage struct {
 	Snapshots []Snapshot `json:"snapshots"`
 	Total     int        `json:"total"`
 	After     string     `json:"after,omitempty"`
+	// Damage are snapshots that cannot be read.
+	Damage  []Damage `json:"damage,omitempty"`
+	Instead *Instead `json:"instead,omitempty"`
+}
+
+// Damage is something in a repository that is not what was written. Path names
+// it: a path in a snapshot, or the ID of one.
+type Damage struct {
+	Path string `json:"path"`
+	What string `json:"what"`
+}
+
+// Instead tells that a copy was read, since the repository that was asked for
+// could not be, and Why.
+type Instead struct {
+	Repository string `json:"repository"`
+	Why        string `json:"why"`
 }
 
 // Snapshot is a snapshot.
@@ -93,11 +110,13 @@ type Snapshot struct {
 // EntryQuery says which part of a folder is meant.
 type EntryQuery struct {
 	Repository, Snapshot string
-	// Path is absolute within the snapshot, "/" for its root.
+	// Path is absolute within the snapshot, "/" for its root, as PathText
+	// writes it.
 	Path string
 	// Search is a part of a name, in any case; "" for all.
 	Search string
-	// Sort is name, size or time, with a leading "-" the other way round.
+	// Sort is name (the default), size or time, with a leading "-" the other
+	// way round. Folders come first in any case.
 	Sort          string
 	Offset, Limit int
 }
@@ -113,9 +132,14 @@ type EntryPage struct {
 	Offset int `json:"offset"`
 	// Entry is what Path itself is, which may be a file.
 	Entry *Entry `json:"entry,omitempty"`
+	// Damage are entries that cannot be used, and the folder if it cannot be
+	// read to its end.
+	Damage  []Damage `json:"damage,omitempty"`
+	Instead *Instead `json:"instead,omitempty"`
 }
 
-// Entry is a file, a folder or something else in a snapshot.
+// Entry is a file, a folder or something else in a snapshot. Name, Path and
+// Target are text as PathText writes it.
 type Entry struct {
 	Name string `json:"name"`
 	Path string `json:"path"`
@@ -129,7 +153,9 @@ type Entry struct {
 	Target string    `json:"target,omitempty"` // of a symlink
 }
 
-// FindQuery says what is looked for: Pattern is a glob, or a part of a name.
+// FindQuery says what is looked for: Pattern is a glob as that of `holdfast
+// find`, or a part of a name, in any case. SnapshotQuery.After and its Limit
+// mean nothing here.
 type FindQuery struct {
 	SnapshotQuery
 
@@ -138,10 +164,13 @@ type FindQuery struct {
 	Limit int
 }
 
-// Found is what was found.
+// Found is what was found, once for each version of it: with the newest
+// snapshot that has it. With Damage set, Entry is none, and something that
+// could not be read was not searched.
 type Found struct {
 	Snapshot Snapshot `json:"snapshot"`
-	Entry    Entry    `json:"entry"`
+	Entry    Entry    `json:"entry,omitzero"`
+	Damage   *Damage  `json:"damage,omitempty"`
 }
 
 // DiffQuery names the snapshots to compare.
@@ -154,21 +183,33 @@ type DiffQuery struct {
 // Difference is one difference between two snapshots.
 type Difference struct {
 	Path string `json:"path"`
-	// Change is added, removed, changed, metadata or type.
+	// Change is added, removed, changed, metadata or type; or damage, for what
+	// could not be compared, and What then says why.
 	Change string `json:"change"`
+	Kind   string `json:"kind,omitempty"` // that of Entry
+	What   string `json:"what,omitempty"`
 	Before uint64 `json:"before_bytes,omitempty"`
 	After  uint64 `json:"after_bytes,omitempty"`
 }
 
-// DownloadQuery says what is downloaded; Archive is tar or zip for folders.
+// DownloadQuery says what is downloaded; Archive is tar or zip, for folders and
+// for more than one path. Without Archive, Path is a file.
 type DownloadQuery struct {
 	Repository, Snapshot, Path string
 	Archive                    string
+	// Offset is where in a file to begin, negative to count from its end, and
+	// Length how much is written at most, 0 for all.
+	Offset, Length int64
 }
 
-// Content is what a download consists of; Size is negative if not known.
+// Content is what a download consists of.
 type Content struct {
 	Name string
+	// Size is that of the whole file, negative if not known, as for archives.
 	Size int64
-	Time time.Time
+	// Begin and End are the part of the file that follows.
+	Begin, End int64
+	Time       time.Time
+	// Tag differs for files of different content, "" for archives.
+	Tag string
 }
