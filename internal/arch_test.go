@@ -105,6 +105,7 @@ var shortcuts = map[string][]string{
 	"bench":            {"test"},
 	"internal/cli":     {"internal/app", "internal/config"},
 	"internal/app":     {"internal/config"},
+	"internal/web":     {"internal/api"},
 	"repository":       {"storage"},
 }
 
