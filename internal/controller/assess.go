@@ -21,6 +21,9 @@ func (c *Controller) assess(j *job, now time.Time) {
 		return
 	case j.gone:
 		return
+	case j.once:
+		again := *j.state.Wanted
+		j.ready = &again
 	case j.Continuous:
 		j.ready = &Run{Trigger: history.Schedule, Attempt: 1}
 		if j.state.Wanted != nil {
@@ -112,7 +115,7 @@ func (j *job) choose(due, follow, wanted *Run) *Run {
 		both.Variant, both.Due = wanted.Variant, wanted.Due
 	}
 	if wanted.Trigger == history.Manual {
-		both.Trigger = history.Manual
+		both.Trigger, both.By = history.Manual, wanted.By
 	}
 	return &both
 }

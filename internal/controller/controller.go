@@ -47,6 +47,7 @@ type Controller struct {
 	pauses  map[string]Pause
 	seen    map[string]time.Time
 	load    load
+	asked   []*job    // what people asked for once; see ask.go
 	began   time.Time // by the clock on the wall
 	looked  time.Time // when the clock was looked at last
 	ticked  time.Time // the same by the clock that does not jump
@@ -59,6 +60,8 @@ type job struct {
 	state State
 	// gone says that the configuration has it no more; its run may go on.
 	gone bool
+	// once says that a person asked for it, and that it is not run again.
+	once bool
 	// next is when to look at it again: what is due is not before it. Zero
 	// means never.
 	next time.Time
@@ -150,19 +153,19 @@ func (c *Controller) Replace(ctx context.Context, jobs []Job, limits Limits) err
 	})
 }
 
-// Trigger asks for a run of a job now. The variant may be "", for the
-// weakest.
-func (c *Controller) Trigger(ctx context.Context, id, variant string) error {
+// Trigger asks for a run of a job now, for somebody. The variant may be "",
+// for the weakest.
+func (c *Controller) Trigger(ctx context.Context, id, variant, by string) error {
 	var err error
-	if e := c.do(ctx, func() { err = c.trigger(id, variant) }); e != nil {
+	if e := c.do(ctx, func() { err = c.trigger(id, variant, by) }); e != nil {
 		return e
 	}
 	return err
 }
 
-func (c *Controller) trigger(id, variant string) error {
+func (c *Controller) trigger(id, variant, by string) error {
 	j, ok := c.jobs[id]
-	if !ok || j.gone {
+	if !ok || j.gone || j.once {
 		return fmt.Errorf("%w: %s", ErrUnknown, id)
 	}
 	if j.Continuous {
@@ -174,7 +177,7 @@ func (c *Controller) trigger(id, variant string) error {
 	if _, due := j.variantIndex(variant); !due && variant != "" {
 		return fmt.Errorf("%s has no %s", id, variant)
 	}
-	j.state.Wanted = &Run{Variant: variant, Trigger: history.Manual, Attempt: 1, Due: c.Now()}
+	j.state.Wanted = &Run{Variant: variant, Trigger: history.Manual, By: by, Attempt: 1, Due: c.Now()}
 	return c.save(j)
 }
 

@@ -148,6 +148,9 @@ func (l *load) blocks(j *job, limits Limits) string {
 	if j.Continuous {
 		return "" // it holds no lock of a repository
 	}
+	if j.once {
+		return l.blocksOnce(j)
+	}
 	if l.runs >= limits.Host {
 		return "as many runs as service.concurrency.host allows are under way"
 	}

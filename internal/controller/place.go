@@ -11,9 +11,9 @@ import (
 func (c *Controller) place(jobs []Job) {
 	now := c.Now().Round(0)
 	for _, j := range c.jobs {
-		j.gone = true
+		j.gone = !j.once
 	}
-	c.order = c.order[:0]
+	c.order = append(c.order[:0], c.asked...)
 	changed := false
 	for _, given := range jobs {
 		j, known := c.jobs[given.ID]

@@ -22,7 +22,10 @@ func (c *Controller) recover(ctx context.Context) error {
 		return fmt.Errorf("read when jobs were seen first: %w", err)
 	}
 	for id, state := range states {
-		c.jobs[id] = &job{Job: Job{ID: id}, state: state}
+		j := &job{Job: Job{ID: id}, state: state}
+		if c.jobs[id] = j; isOnce(id) {
+			c.recoverOnce(j)
+		}
 	}
 	c.place(c.Jobs)
 	var left []*job

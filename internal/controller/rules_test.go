@@ -202,7 +202,7 @@ func TestHoursPutRunsOff(t *testing.T) {
 				t.Fatalf("%d runs in the window", n)
 			}
 			time.Sleep(12 * time.Hour)
-			if err := c.Trigger(t.Context(), "shop", ""); err != nil {
+			if err := c.Trigger(t.Context(), "shop", "", ""); err != nil {
 				t.Fatal(err)
 			}
 			time.Sleep(time.Minute)

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -37,7 +38,10 @@ const (
 // start journals a run, and begins it.
 func (c *Controller) start(j *job, now time.Time) {
 	r := *j.ready
-	r.ID, r.Kind, r.Plan, r.Started, r.NotBefore, r.Round = c.NewID(now), j.Kind, j.Plan, now, time.Time{}, j.state.Rounds
+	if r.ID == "" {
+		r.ID = c.NewID(now)
+	}
+	r.Kind, r.Plan, r.Started, r.NotBefore, r.Round = j.Kind, j.Plan, now, time.Time{}, j.state.Rounds
 	if r.Began.IsZero() {
 		r.Began = now
 	}
@@ -117,13 +121,16 @@ func (c *Controller) finish(j *job, result Result) {
 	if j.gone {
 		delete(c.jobs, j.ID)
 	}
+	if j.once {
+		c.forget(j)
+	}
 }
 
 // record puts a run into the history, and then the job's state into the
 // journal: in this order nothing is lost in between.
 func (c *Controller) record(j *job, r Run, result Result) {
 	run := history.Run{
-		ID: r.ID, Plan: r.Plan, Repository: j.Repository, Job: r.Kind, Type: r.Variant, Trigger: r.Trigger,
+		ID: r.ID, Plan: r.Plan, Source: r.Source, Repository: cmp.Or(r.Repository, j.Repository), Job: r.Kind, Type: r.Variant, Trigger: r.Trigger, By: r.By,
 		Due: r.Due, Started: r.Started, Ended: result.Ended, Attempt: r.Attempt,
 		Outcome: result.Outcome, Reason: result.Reason, Phases: result.Phases,
 		Bytes: result.Bytes, Added: result.Added, Files: result.Files, Snapshots: result.Snapshots,
@@ -148,10 +155,12 @@ func (c *Controller) record(j *job, r Run, result Result) {
 // again returns the run that follows from one that ended; nil for none.
 func (j *job) again(r Run, result Result) *Run {
 	next := Run{
-		Variant: r.Variant, Trigger: r.Trigger, Due: r.Due, Began: r.Began, Done: r.Done,
+		Variant: r.Variant, Trigger: r.Trigger, By: r.By, Due: r.Due, Began: r.Began, Done: r.Done,
 		Attempt: r.Attempt, Failures: r.Failures, Interruptions: r.Interruptions, Waits: r.Waits,
 	}
 	switch {
+	case j.once || errors.Is(j.stopFor, errUnwanted):
+		return nil
 	case j.Continuous:
 		return j.restart(r, result)
 	case result.Outcome.Good() && result.More:

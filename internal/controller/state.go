@@ -34,7 +34,12 @@ type Run struct {
 	Plan    string          `json:"plan,omitempty"`
 	Variant string          `json:"variant,omitempty"`
 	Trigger history.Trigger `json:"trigger"`
-	Due     time.Time       `json:"due,omitzero"`
+	// By is who asked for it, "" for nobody.
+	By string `json:"by,omitempty"`
+	// Repository and Source are those of a run that a person asked for once.
+	Repository string    `json:"repository,omitempty"`
+	Source     string    `json:"source,omitempty"`
+	Due        time.Time `json:"due,omitzero"`
 	// Attempt counts from 1. Of those before it some have failed and some were
 	// interrupted. Waits counts how often the repository was locked by somebody
 	// else; that is no attempt.
@@ -79,6 +84,8 @@ type Pause struct {
 type Journal interface {
 	States(ctx context.Context) (map[string]State, error)
 	Save(ctx context.Context, job string, s State) error
+	// Forget removes the state of a job that never comes again.
+	Forget(ctx context.Context, job string) error
 	Pauses(ctx context.Context) (map[string]Pause, error)
 	// Seen and SaveSeen keep when each variant of a job was seen first.
 	Seen(ctx context.Context) (map[string]time.Time, error)

@@ -12,6 +12,14 @@ type Status struct {
 	Job  string      `json:"job"`
 	Plan string      `json:"plan,omitempty"`
 	Kind history.Job `json:"kind"`
+	// Repository is the one it is about, Types are those a backup can have.
+	Repository string   `json:"repository,omitempty"`
+	Types      []string `json:"types,omitempty"`
+	Continuous bool     `json:"continuous,omitempty"`
+	// Once is what a person asked for, which is no job of the configuration;
+	// Wanted is its run as long as that waits.
+	Once   bool `json:"once,omitempty"`
+	Wanted *Run `json:"wanted,omitempty"`
 	// Next is when it is due, with the variant; zero for one that follows
 	// others or runs all the time.
 	Next        time.Time `json:"next,omitzero"`
@@ -37,7 +45,14 @@ func (c *Controller) Status(ctx context.Context) ([]Status, error) {
 }
 
 func (c *Controller) status(j *job, now time.Time) Status {
-	s := Status{Job: j.ID, Plan: j.Plan, Kind: j.Kind, Waiting: j.waiting, Last: j.state.Last, LastGood: j.state.LastGood}
+	s := Status{
+		Job: j.ID, Plan: j.Plan, Kind: j.Kind, Repository: j.Repository, Continuous: j.Continuous, Once: j.once,
+		Waiting: j.waiting, Last: j.state.Last, LastGood: j.state.LastGood,
+	}
+	if j.once && j.state.Wanted != nil {
+		wanted := *j.state.Wanted
+		s.Wanted = &wanted
+	}
 	if j.state.Running != nil {
 		running := *j.state.Running
 		s.Running = &running
@@ -46,6 +61,9 @@ func (c *Controller) status(j *job, now time.Time) Status {
 		s.Paused = &p
 	}
 	for _, v := range j.Variants {
+		if v.Name != "" {
+			s.Types = append(s.Types, v.Name)
+		}
 		from := v.Rule.Resume(j.state.Handled[v.Name], now)
 		if next := v.Rule.Next(from); !next.IsZero() && (s.Next.IsZero() || next.Before(s.Next)) {
 			s.Next, s.NextVariant = next, v.Name

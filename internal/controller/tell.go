@@ -1,6 +1,8 @@
 package controller
 
 import (
+	"cmp"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -11,7 +13,7 @@ import (
 
 func (c *Controller) tellStart(j *job, r Run) {
 	c.Events.Emit(event.Event{
-		Time: r.Started, Kind: event.RunStarted, Plan: r.Plan, Repository: j.Repository, Run: r.ID, Job: string(j.Kind),
+		Time: r.Started, Kind: event.RunStarted, Plan: r.Plan, Source: r.Source, Repository: cmp.Or(r.Repository, j.Repository), Run: r.ID, Job: string(j.Kind),
 		Summary: name(r.Kind, r.Variant, r.Plan, j.Repository) + " begins",
 		Details: map[string]string{"job": j.ID, "trigger": string(r.Trigger)},
 	})
@@ -71,6 +73,8 @@ func (c *Controller) tellEnd(j *job, run *history.Run) {
 		e.Summary += fmt.Sprintf("; it has ended %d times in a row", j.flaps)
 	case j.Continuous && run.Outcome == history.Interrupted:
 		e.Key = ""
+	case j.once || errors.Is(j.stopFor, errUnwanted):
+		e.Key = "" // who asked for it is told, and nothing waits for it
 	case again && run.Outcome != history.Succeeded && run.Outcome != history.Partial:
 		e.Severity, e.Key = event.Info, "" // no problem before it has been tried for the last time
 		e.Summary += "; it is tried again"

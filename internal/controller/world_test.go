@@ -101,6 +101,10 @@ func (w *world) Save(_ context.Context, job string, s controller.State) error {
 	return w.write(func() { w.states[job] = s })
 }
 
+func (w *world) Forget(_ context.Context, job string) error {
+	return w.write(func() { delete(w.states, job) })
+}
+
 func (w *world) Seen(context.Context) (map[string]time.Time, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()

@@ -21,6 +21,14 @@ const (
 	// supervises what streams a database's log into its archive.
 	LogPrune   Job = "log-prune"
 	LogReceive Job = "log-receive"
+	// What people ask for once: Forget removes snapshots that they chose,
+	// Protect begins a plan, PlanCheck tries whether the plans would work, and
+	// NotifyTest whether messages arrive.
+	Restore    Job = "restore"
+	Forget     Job = "forget"
+	Protect    Job = "protect"
+	PlanCheck  Job = "plan-check"
+	NotifyTest Job = "notify-test"
 )
 
 // Outcome says how a run ended.
@@ -66,6 +74,8 @@ type Run struct {
 	Job        Job     `json:"job"`
 	Type       string  `json:"type,omitempty"` // of a backup: full, incremental, differential
 	Trigger    Trigger `json:"trigger,omitempty"`
+	// By is who asked for it, "" for nobody.
+	By string `json:"by,omitempty"`
 
 	// Due is when it should have begun, zero for one that nobody scheduled.
 	Due     time.Time `json:"due,omitzero"`

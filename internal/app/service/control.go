@@ -71,7 +71,7 @@ func (c *control) serve(ctx context.Context, s *service) error {
 		answer(w, Status{os.Getpid(), s.Version, s.ConfigPath, jobs}, err)
 	})
 	for path, do := range map[string]func(context.Context, request) error{
-		"trigger": func(ctx context.Context, q request) error { return s.controller.Trigger(ctx, q.Job, q.Type) },
+		"trigger": func(ctx context.Context, q request) error { return s.controller.Trigger(ctx, q.Job, q.Type, "") },
 		"pause":   func(ctx context.Context, q request) error { return s.controller.Pause(ctx, *q.Pause) },
 		"resume":  func(ctx context.Context, q request) error { return s.controller.Resume(ctx, q.Plan) },
 	} {

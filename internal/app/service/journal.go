@@ -30,6 +30,9 @@ func (j journal) Save(ctx context.Context, job string, s controller.State) error
 	return err
 }
 
+// Forget implements controller.Journal.
+func (j journal) Forget(ctx context.Context, job string) error { return j.Delete(ctx, jobsPrefix+job) }
+
 func (j journal) Pauses(ctx context.Context) (map[string]controller.Pause, error) {
 	return listAll[controller.Pause](ctx, j.Ledger, pausesPrefix)
 }

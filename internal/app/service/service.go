@@ -101,7 +101,7 @@ func Serve(ctx context.Context, o Options) error {
 
 // replaceBaseBackup begins a backup of a plan that lost some of its log.
 func (s *service) replaceBaseBackup(ctx context.Context, plan string) {
-	if err := s.controller.Trigger(ctx, JobID(plan, "", history.Backup), ""); err != nil && ctx.Err() == nil {
+	if err := s.controller.Trigger(ctx, JobID(plan, "", history.Backup), "", ""); err != nil && ctx.Err() == nil {
 		s.Log.Error("begin a backup after log was lost", "plan", plan, "error", err)
 	}
 }
