@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
@@ -16,29 +15,35 @@ import (
 // ErrReadOnly is what Append returns where nothing may be written.
 var ErrReadOnly = errors.New("the history is open for reading only")
 
-// Append writes a run that ended. When it returns the run survives a crash of
-// the machine; when it fails, such as on a full disk, there is nothing of it.
-func (h *History) Append(r Run) error {
-	line, err := encode(&r)
-	if err != nil {
-		return fmt.Errorf("history: run %s: %w", r.ID, err)
+// append writes values to the end: all of them or none.
+func (h *store[T]) append(all []T) error {
+	lines := make([][]byte, 0, len(all))
+	for i := range all {
+		line, err := encode(&all[i])
+		if err != nil {
+			return err
+		}
+		lines = append(lines, line)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if err := h.write(line); err != nil {
-		return fmt.Errorf("history: write run %s: %w", r.ID, err)
+	if err := h.write(bytes.Join(lines, nil)); err != nil {
+		return err
 	}
-	h.open.note(&r, len(line))
-	h.remember(r.Plan, line)
+	for i, line := range lines {
+		plan, at := h.kind.about(&all[i])
+		h.open.note(plan, at, len(line))
+		h.remember(plan, line)
+	}
 	if err := h.sealIfDue(); err != nil {
-		// The run is written. What could not be sealed is tried again later.
+		// All is written. What could not be sealed is tried again later.
 		h.opts.Log.Warn("a segment of the history was not sealed", "error", err)
 	}
 	return nil
 }
 
-// write puts a line to the end of the open segment: all of it or nothing.
-func (h *History) write(line []byte) error {
+// write puts lines to the end of the open segment: all of it or nothing.
+func (h *store[T]) write(line []byte) error {
 	if h.file == nil {
 		return ErrReadOnly
 	}
@@ -56,7 +61,7 @@ func (h *History) write(line []byte) error {
 
 // openLast goes on with the newest segment, or begins one, and seals those
 // before it that a crash kept from it.
-func (h *History) openLast() error {
+func (h *store[T]) openLast() error {
 	if n := len(h.sealed); n > 0 && !h.sealed[n-1].isSealed() {
 		h.open = h.sealed[n-1]
 		h.sealed = h.sealed[:n-1]
@@ -88,7 +93,7 @@ func (h *History) openLast() error {
 	return h.cutTorn()
 }
 
-func (h *History) nextNumber() int {
+func (h *store[T]) nextNumber() int {
 	if n := len(h.sealed); n > 0 {
 		return h.sealed[n-1].number + 1
 	}
@@ -97,7 +102,7 @@ func (h *History) nextNumber() int {
 
 // cutTorn removes what comes after the last newline: the rest of a write that
 // a crash cut short, of a run that Append has not returned for.
-func (h *History) cutTorn() error {
+func (h *store[T]) cutTorn() error {
 	text, err := readOpen(h.open.path, h.open.onDisk)
 	if err != nil {
 		return err
@@ -108,7 +113,7 @@ func (h *History) cutTorn() error {
 
 // sealIfDue compresses the open segment when it is large or long enough, and
 // removes what is over the bounds.
-func (h *History) sealIfDue() error {
+func (h *store[T]) sealIfDue() error {
 	if h.open.onDisk < segmentBytes && h.open.Last.Sub(h.open.First) < segmentSpan {
 		return nil
 	}
@@ -116,7 +121,7 @@ func (h *History) sealIfDue() error {
 }
 
 // next seals the open segment and begins another.
-func (h *History) next() error {
+func (h *store[T]) next() error {
 	next := newSegment(h.opts.Dir, h.open.number+1, openSuffix)
 	f, err := os.OpenFile(next.path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -181,7 +186,7 @@ func (c *counter) Write(p []byte) (int, error) {
 
 // removeOld removes the oldest segments while there are too many bytes, and
 // those whose runs are all too old.
-func (h *History) removeOld() error {
+func (h *store[T]) removeOld() error {
 	total := h.open.onDisk
 	for _, s := range h.sealed {
 		total += s.onDisk

@@ -12,7 +12,7 @@ func (h *History) AppendUnflushed(r Run) error {
 		return err
 	}
 	h.open.onDisk += int64(len(line))
-	h.open.note(&r, len(line))
+	h.open.note(r.Plan, r.Ended, len(line))
 	h.remember(r.Plan, line)
 	return h.sealIfDue()
 }

@@ -1,12 +1,12 @@
-// Package history keeps the runs that ended: for years, in files that only
-// grow at their end, within bounds.
+// Package history keeps the runs that ended, and what happened (Events): for
+// years, in files that only grow at their end, within bounds.
 //
 // Its words:
 //
-//   - A segment is a file of runs, one a line (docs/format/history.md). The
-//     last one is open: Append writes to its end and flushes. One that is
-//     large or old enough is sealed: compressed, with a summary beside it that
-//     says which plans it speaks of and of which time.
+//   - A segment is a file of runs, or of events, one a line
+//     (docs/format/history.md). The last one is open: Append writes to its end
+//     and flushes. One that is large or old enough is sealed: compressed, with
+//     a summary beside it that says which plans it speaks of and of which time.
 //   - The tail of a plan is its newest runs. Tails are in memory, whole
 //     segments never are for longer than it takes to read them.
 //
@@ -23,9 +23,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"os"
-	"slices"
-	"sync"
 	"time"
 )
 
@@ -64,69 +61,30 @@ type Options struct {
 	Now func() time.Time
 }
 
-// History is an open history. It is safe for concurrent use.
-type History struct {
-	opts Options
-
-	mu     sync.RWMutex
-	sealed []*segment // oldest first
-	open   *segment
-	file   *os.File // of open; nil when ReadOnly
-	tails  map[string][][]byte
-}
+// History is an open history of runs. It is safe for concurrent use.
+type History struct{ *store[Run] }
 
 // Open opens the history in a folder, or begins one there. It reads the
 // newest segments.
 func Open(opts Options) (*History, error) {
-	h, err := open(opts)
+	s, err := open(opts, kind[Run]{
+		about: func(r *Run) (string, time.Time) { return r.Plan, r.Ended },
+		id:    func(r *Run) string { return r.ID },
+		began: startOf, tail: tailRuns,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open the history in %s: %w", opts.Dir, err)
 	}
-	return h, nil
+	return &History{s}, nil
 }
 
-func open(opts Options) (*History, error) {
-	opts.setDefaults()
-	if !opts.ReadOnly {
-		if err := os.MkdirAll(opts.Dir, 0o700); err != nil {
-			return nil, err
-		}
+// Append writes a run that ended. When it returns the run survives a crash of
+// the machine; when it fails, such as on a full disk, there is nothing of it.
+func (h *History) Append(r Run) error {
+	if err := h.append([]Run{r}); err != nil {
+		return fmt.Errorf("history: write run %s: %w", r.ID, err)
 	}
-	h := &History{opts: opts, tails: make(map[string][][]byte)}
-	if err := h.findSegments(); err != nil {
-		return nil, err
-	}
-	if err := h.openLast(); err != nil {
-		return nil, err
-	}
-	return h, nil
-}
-
-func (o *Options) setDefaults() {
-	if o.MaxBytes == 0 {
-		o.MaxBytes = defaultMaxBytes
-	}
-	if o.MaxAge == 0 {
-		o.MaxAge = defaultMaxAge
-	}
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Now == nil {
-		o.Now = time.Now
-	}
-}
-
-// Close ends it; everything appended is on disk already.
-func (h *History) Close() error {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.file == nil {
-		return nil
-	}
-	err := h.file.Close()
-	h.file = nil
-	return err
+	return nil
 }
 
 // Last returns the newest n runs of a plan, the newest first. Runs count as
@@ -138,62 +96,24 @@ func (h *History) Last(plan string, n int) ([]Run, error) {
 	return h.Select(Filter{Plan: plan, Limit: n})
 }
 
-// fromTail answers from memory, if that is known to be all.
-func (h *History) fromTail(plan string, n int) ([]Run, bool) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	tail := h.tails[plan]
-	if len(tail) < n && len(tail) < h.count(plan) {
-		return nil, false
-	}
-	runs := make([]Run, 0, min(n, len(tail)))
-	for _, line := range slices.Backward(tail) {
-		if len(runs) == n {
-			break
-		}
-		run, err := decode(line)
-		if err != nil { // it was encoded here, or decoded before
-			return nil, false
-		}
-		runs = append(runs, *run)
-	}
-	return runs, true
+// Select returns the runs that a filter means, the newest first. With
+// ErrDamaged it returns all that could be read, with ErrNoRun nothing.
+func (h *History) Select(f Filter) ([]Run, error) {
+	return h.find(&query[Run]{
+		plan: f.Plan, since: f.Since, until: f.Until, limit: f.Limit, after: f.After, matches: f.matches,
+		holds: needles("plan", f.Plan, "source", f.Source, "repository", f.Repository, "job", string(f.Job), "outcome", string(f.Outcome)),
+	})
 }
 
-// count returns how many runs of a plan there are.
-func (h *History) count(plan string) int {
-	n := h.open.Plans[plan]
-	for _, s := range h.sealed {
-		n += s.Plans[plan]
-	}
-	return n
-}
+// Get returns a run by its ID; ErrNoRun if there is none.
+func (h *History) Get(id string) (*Run, error) { return h.get(id) }
 
-// Plans returns the names of all plans that runs speak of, sorted.
-func (h *History) Plans() []string {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	seen := make(map[string]bool)
-	for _, s := range append(slices.Clone(h.sealed), h.open) {
-		for plan := range s.Plans {
-			seen[plan] = true
-		}
+// startOf is when a run began, by its ID; zero if that does not tell.
+func startOf(id string) time.Time {
+	const layout = "20060102-150405"
+	at, err := time.Parse(layout, id[:min(len(id), len(layout))])
+	if err != nil {
+		return time.Time{}
 	}
-	names := make([]string, 0, len(seen))
-	for plan := range seen {
-		names = append(names, plan)
-	}
-	slices.Sort(names)
-	return names
-}
-
-// Count returns how many runs there are, and how many bytes they take on disk.
-func (h *History) Count() (runs int, sizeBytes int64) {
-	h.mu.RLock()
-	defer h.mu.RUnlock()
-	for _, s := range append(slices.Clone(h.sealed), h.open) {
-		runs += s.Runs
-		sizeBytes += s.onDisk
-	}
-	return runs, sizeBytes
+	return at
 }

@@ -205,6 +205,27 @@ func TestSegmentsAreSealedAndRead(t *testing.T) {
 		if err != nil || len(got) != 10 {
 			t.Errorf("%d runs of ten minutes, %v", len(got), err)
 		}
+		pages, after := "", run(14_000).ID
+		for range 3 {
+			got, err = h.Select(history.Filter{Plan: "plan-001", After: after, Limit: 2})
+			if err != nil || len(got) != 2 {
+				t.Fatalf("%d runs after %s, %v", len(got), after, err)
+			}
+			pages, after = pages+" "+ids(got), got[1].ID
+		}
+		if pages != " 13994 13987 13980 13973 13966 13959" {
+			t.Errorf("pages of%s", pages)
+		}
+		if _, err := h.Select(history.Filter{After: "nothing"}); !errors.Is(err, history.ErrNoRun) {
+			t.Errorf("after nothing: %v", err)
+		}
+		one, err := h.Get(run(777).ID)
+		if err != nil || one.Bytes != 777<<20 {
+			t.Errorf("%+v, %v", one, err)
+		}
+		if _, err := h.Get("run"); !errors.Is(err, history.ErrNoRun) {
+			t.Errorf("what is not there: %v", err)
+		}
 	}
 	h := open(t, history.Options{Dir: dir})
 	check(h)

@@ -9,7 +9,7 @@ import (
 	"strconv"
 )
 
-// A line is the CRC-32C of the rest, in 8 hexadecimal digits, a space, the run
+// A line is the CRC-32C of the rest, in 8 hexadecimal digits, a space, the value
 // as JSON, and a newline.
 const sumDigits = 8
 
@@ -18,8 +18,8 @@ const maxLine = 256 << 10
 
 var errBadLine = errors.New("not a line of a history")
 
-func encode(r *Run) ([]byte, error) {
-	text, err := json.Marshal(r)
+func encode(v any) ([]byte, error) {
+	text, err := json.Marshal(v)
 	if err != nil {
 		return nil, err
 	}
@@ -44,16 +44,16 @@ func content(line []byte) ([]byte, error) {
 	return text, nil
 }
 
-func decode(line []byte) (*Run, error) {
+func decode[T any](line []byte) (*T, error) {
 	text, err := content(line)
 	if err != nil {
 		return nil, err
 	}
-	run := new(Run)
-	if err := json.Unmarshal(text, run); err != nil {
+	v := new(T)
+	if err := json.Unmarshal(text, v); err != nil {
 		return nil, err
 	}
-	return run, nil
+	return v, nil
 }
 
 func sum(text []byte) uint32 { return crc32.Checksum(text, crc32.MakeTable(crc32.Castagnoli)) }

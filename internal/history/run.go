@@ -120,14 +120,19 @@ func (r *Run) Took() time.Duration {
 
 // Filter says which runs are meant. The zero Filter means all.
 type Filter struct {
-	// Plan, Source, Job and Outcome are what a run must say, "" for anything.
-	Plan    string
-	Source  string
-	Job     Job
-	Outcome Outcome
+	// Plan, Source, Repository, Job and Outcome are what a run must say, "" for
+	// anything.
+	Plan       string
+	Source     string
+	Repository string
+	Job        Job
+	Outcome    Outcome
 	// Since and Until bound the time a run ended, both inclusive; zero for
 	// open.
 	Since, Until time.Time
+	// After is the ID of a run: those that come after it in the list, which has
+	// the newest first, are meant.
+	After string
 	// Limit is how many of the newest are meant, 0 for all.
 	Limit int
 }
@@ -136,6 +141,7 @@ func (f *Filter) matches(r *Run) bool {
 	switch {
 	case f.Plan != "" && f.Plan != r.Plan,
 		f.Source != "" && f.Source != r.Source,
+		f.Repository != "" && f.Repository != r.Repository,
 		f.Job != "" && f.Job != r.Job,
 		f.Outcome != "" && f.Outcome != r.Outcome,
 		!f.Since.IsZero() && r.Ended.Before(f.Since),

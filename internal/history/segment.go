@@ -33,7 +33,7 @@ type segment struct {
 	onDisk int64 // bytes, of the open one also where the next line goes
 
 	// What is stored in a summary.
-	Runs  int            `json:"runs"`
+	Runs  int            `json:"runs"`  // or events
 	Bytes int64          `json:"bytes"` // before compression
 	First time.Time      `json:"first"` // the earliest and latest end of a run
 	Last  time.Time      `json:"last"`
@@ -47,25 +47,17 @@ func newSegment(dir string, number int, suffix string) *segment {
 
 func (s *segment) isSealed() bool { return strings.HasSuffix(s.path, sealedSuffix) }
 
-// note takes a run into the summary.
-func (s *segment) note(r *Run, size int) {
+// note takes a value into the summary.
+func (s *segment) note(plan string, at time.Time, size int) {
 	s.Runs++
 	s.Bytes += int64(size)
-	s.Plans[r.Plan]++
-	if s.First.IsZero() || r.Ended.Before(s.First) {
-		s.First = r.Ended
+	s.Plans[plan]++
+	if s.First.IsZero() || at.Before(s.First) {
+		s.First = at
 	}
-	if r.Ended.After(s.Last) {
-		s.Last = r.Ended
+	if at.After(s.Last) {
+		s.Last = at
 	}
-}
-
-// mayHold tells whether a run that the filter means may be in it.
-func (s *segment) mayHold(f *Filter) bool {
-	if s.Runs == 0 || f.Plan != "" && s.Plans[f.Plan] == 0 {
-		return false
-	}
-	return (f.Since.IsZero() || !s.Last.Before(f.Since)) && (f.Until.IsZero() || !s.First.After(f.Until))
 }
 
 // lines returns the content of a segment in lines. What is being written to the
@@ -126,7 +118,7 @@ func sealedPath(path string) string {
 
 // findSegments finds what is in the folder. Where a crash left both forms of
 // a segment the long one counts: it goes last.
-func (h *History) findSegments() error {
+func (h *store[T]) findSegments() error {
 	entries, err := os.ReadDir(h.opts.Dir)
 	if err != nil {
 		return err
@@ -155,7 +147,7 @@ func (h *History) findSegments() error {
 }
 
 // look learns what is in a segment: from its summary, or else from itself.
-func (h *History) look(s *segment) error {
+func (h *store[T]) look(s *segment) error {
 	info, err := os.Stat(s.path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && h.opts.ReadOnly: // sealed or removed just now
@@ -176,29 +168,20 @@ func (h *History) look(s *segment) error {
 	return s.saveSummary()
 }
 
-// summarize reads a segment as far as it goes.
-func (h *History) summarize(s *segment) error {
+// summarize reads a segment as far as it goes. Damage is logged, and is no
+// error here.
+func (h *store[T]) summarize(s *segment) error {
 	s.Runs, s.Bytes, s.Plans = 0, 0, make(map[string]int)
-	return s.each(h, func(line []byte, run *Run) error {
-		s.note(run, len(line))
-		return nil
-	})
-}
-
-// each calls fn with every run of a segment, the oldest first. Damage is
-// logged, and is no error here.
-func (s *segment) each(h *History, fn func(line []byte, run *Run) error) error {
 	lines, err := s.lines()
 	damaged := err != nil
 	for n, line := range lines {
-		run, err := decode(line)
+		v, err := decode[T](line)
 		if err != nil {
 			damaged = damaged || len(line) > 0 && n < len(lines)-1
 			continue
 		}
-		if err := fn(line, run); err != nil {
-			return err
-		}
+		plan, at := h.kind.about(v)
+		s.note(plan, at, len(line))
 	}
 	if damaged {
 		h.opts.Log.Warn(ErrDamaged.Error(), "segment", filepath.Base(s.path))
@@ -208,7 +191,10 @@ func (s *segment) each(h *History, fn func(line []byte, run *Run) error) error {
 
 // fillTails takes the newest runs into the tails. Of each it decodes only
 // whose it is.
-func (h *History) fillTails() {
+func (h *store[T]) fillTails() {
+	if h.kind.tail == 0 {
+		return
+	}
 	newest := h.sealed[max(0, len(h.sealed)-tailSegments):]
 	for _, s := range append(slices.Clone(newest), h.open) {
 		lines, _ := s.lines() // Select reports damage
@@ -225,11 +211,14 @@ func (h *History) fillTails() {
 }
 
 // remember makes a line the newest of a plan's tail.
-func (h *History) remember(plan string, line []byte) {
+func (h *store[T]) remember(plan string, line []byte) {
 	tail := h.tails[plan]
-	if len(tail) == tailRuns {
+	switch {
+	case h.kind.tail == 0:
+		return
+	case len(tail) == h.kind.tail:
 		copy(tail, tail[1:])
-		tail = tail[:tailRuns-1]
+		tail = tail[:h.kind.tail-1]
 	}
 	h.tails[plan] = append(tail, bytes.Clone(line)) // not a part of the segment
 }

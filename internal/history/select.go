@@ -3,34 +3,109 @@ package history
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"slices"
+	"time"
 )
 
-// Select returns the runs that a filter means, the newest first. With
-// ErrDamaged it returns all that could be read.
-func (h *History) Select(f Filter) ([]Run, error) {
-	var runs []Run
-	var err error
-	for _, s := range h.segments() {
-		if !s.mayHold(&f) {
-			continue
-		}
-		found, damaged := s.find(&f)
-		if damaged && err == nil {
-			err = fmt.Errorf("%w (segment %s)", ErrDamaged, filepath.Base(s.path))
-		}
-		runs = append(runs, found...)
-		if f.Limit > 0 && len(runs) >= f.Limit {
-			return runs[:f.Limit], err
+// ErrNoRun says that there is no run of an ID, or not any more.
+var ErrNoRun = errors.New("no such run in the history")
+
+// query says what is meant.
+type query[T any] struct {
+	plan         string
+	since, until time.Time
+	limit        int
+	after        string // the name of something: what is older is meant
+	// holds is what every line that is meant holds: most others need not be
+	// decoded then.
+	holds   [][]byte
+	matches func(*T) bool
+}
+
+// needles returns what lines hold whose JSON has these names with these
+// values; names without a value are left out.
+func needles(pairs ...string) (all [][]byte) {
+	for pair := range slices.Chunk(pairs, 2) {
+		if value, err := json.Marshal(pair[1]); err == nil && pair[1] != "" {
+			all = append(all, append([]byte(`"`+pair[0]+`":`), value...))
 		}
 	}
-	return runs, err
+	return all
+}
+
+// find returns what a query means, the newest first.
+func (h *store[T]) find(q *query[T]) ([]T, error) {
+	all, before := h.segments(), -1
+	if q.after != "" {
+		at, line, err := h.locate(q.after, all)
+		if err != nil {
+			return nil, err
+		}
+		all, before = all[at:], line
+	}
+	var found []T
+	var err error
+	for n := range all {
+		if !q.mayBeIn(&all[n]) {
+			before = -1
+			continue
+		}
+		part, damaged := q.search(&all[n], before, q.limit-len(found))
+		if before = -1; damaged && err == nil {
+			err = fmt.Errorf("%w (segment %s)", ErrDamaged, filepath.Base(all[n].path))
+		}
+		found = append(found, part...)
+		if q.limit > 0 && len(found) >= q.limit {
+			break
+		}
+	}
+	return found, err
+}
+
+// locate finds a value by its name: the place of its segment in all, and its
+// line there. What was kept before it began cannot be it.
+func (h *store[T]) locate(id string, all []segment) (at, line int, err error) {
+	began, name := h.kind.began(id), needles("id", id)
+	for n := range slices.Backward(all) {
+		s := &all[n]
+		if s.Runs == 0 || s.Last.Before(began) {
+			continue
+		}
+		lines, _ := s.lines() // who asks for what is damaged does not find it
+		for k := range slices.Backward(lines) {
+			if !bytes.Contains(lines[k], name[0]) {
+				continue
+			}
+			if v, err := decode[T](lines[k]); err == nil && h.kind.id(v) == id {
+				return n, k, nil
+			}
+		}
+	}
+	return 0, 0, fmt.Errorf("%w: %s", ErrNoRun, id)
+}
+
+// get returns a value by its name.
+func (h *store[T]) get(id string) (*T, error) {
+	if id == "" {
+		return nil, ErrNoRun
+	}
+	all := h.segments()
+	at, line, err := h.locate(id, all)
+	if err != nil {
+		return nil, err
+	}
+	lines, _ := all[at].lines() // it was there just now
+	if line >= len(lines) {
+		return nil, fmt.Errorf("%w: %s", ErrNoRun, id)
+	}
+	return decode[T](lines[line])
 }
 
 // segments returns all of them as they are now, the newest first.
-func (h *History) segments() []segment {
+func (h *store[T]) segments() []segment {
 	h.mu.RLock()
 	defer h.mu.RUnlock()
 	all := []segment{h.open.snapshot()}
@@ -50,39 +125,47 @@ func (s *segment) snapshot() segment {
 	return c
 }
 
-// find returns the runs of a segment that are meant, the newest first.
-func (s *segment) find(f *Filter) (runs []Run, damaged bool) {
+// mayBeIn tells whether a segment may hold what is meant.
+func (q *query[T]) mayBeIn(s *segment) bool {
+	if s.Runs == 0 || q.plan != "" && s.Plans[q.plan] == 0 {
+		return false
+	}
+	return (q.since.IsZero() || !s.Last.Before(q.since)) && (q.until.IsZero() || !s.First.After(q.until))
+}
+
+// search returns what is meant in a segment, the newest first: of the lines
+// before one, or of all if that is negative. A limit that is not positive is
+// none.
+func (q *query[T]) search(s *segment, before, limit int) (found []T, damaged bool) {
 	lines, err := s.lines()
 	damaged = err != nil
-	named := f.namedPlan()
+	if before >= 0 {
+		lines = lines[:min(before, len(lines))]
+	}
 	for _, line := range slices.Backward(lines) {
-		if f.Limit > 0 && len(runs) == f.Limit {
+		if limit > 0 && len(found) == limit {
 			break
 		}
-		if len(line) == 0 || !bytes.Contains(line, named) {
+		if len(line) == 0 || !q.mayBe(line) {
 			continue
 		}
-		run, err := decode(line)
+		v, err := decode[T](line)
 		if err != nil {
 			damaged = true
 			continue
 		}
-		if f.matches(run) {
-			runs = append(runs, *run)
+		if q.matches(v) {
+			found = append(found, *v)
 		}
 	}
-	return runs, damaged
+	return found, damaged
 }
 
-// namedPlan is what every line of the plan holds; most lines need not be
-// decoded then.
-func (f *Filter) namedPlan() []byte {
-	if f.Plan == "" {
-		return nil
+func (q *query[T]) mayBe(line []byte) bool {
+	for _, part := range q.holds {
+		if !bytes.Contains(line, part) {
+			return false
+		}
 	}
-	name, err := json.Marshal(f.Plan)
-	if err != nil {
-		return nil
-	}
-	return append([]byte(`"plan":`), name...)
+	return true
 }
