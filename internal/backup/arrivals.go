@@ -49,6 +49,7 @@ func RunArrivals(ctx context.Context, r *repository.Repository, src source.Arriv
 	if err != nil {
 		return nil, errors.Join(err, target.abandon())
 	}
+	a.buffers.drop()
 	if err := target.finish(); err != nil {
 		return nil, err
 	}

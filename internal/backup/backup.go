@@ -123,6 +123,7 @@ func Run(ctx context.Context, r *repository.Repository, src source.Source, o Opt
 		return nil, errors.Join(err, target.abandon())
 	}
 	receipt.Errors = int(o.Progress.Errors.Load())
+	a.buffers.drop()
 	if err := target.finish(); err != nil {
 		return nil, err
 	}

@@ -55,3 +55,12 @@ func (b *buffers) Put(buf []byte) {
 		b.free[class] = append(b.free[class], buf[:0])
 	}
 }
+
+// drop lets go of all that is kept, and keeps nothing more: all is read, and
+// the memory is wanted for the index.
+func (b *buffers) drop() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	clear(b.free[:])
+	b.keep = 0
+}

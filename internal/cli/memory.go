@@ -5,7 +5,7 @@ import "runtime/debug"
 // gcPercent trades CPU time for memory: the heap may grow by this share of
 // what is in use before it is collected. Most memory is in buffers that are
 // reused, so that collecting more often costs little.
-const gcPercent = 30
+const gcPercent = 20
 
 // releaseKeyMemory gives the memory that deriving a key took, up to 64 MiB,
 // back to the system: it would otherwise stay with the process and count for
