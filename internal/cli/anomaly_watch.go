@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"holdfast/internal/anomaly"
+	"holdfast/internal/app"
 	"holdfast/internal/app/service"
 	"holdfast/internal/config"
 	"holdfast/internal/event"
@@ -84,7 +85,7 @@ func (p *planRun) watchAll(ctx context.Context, r *repository.Repository, since 
 func (p *planRun) rowOf(source string, all []*snapshot.Snapshot) []*snapshot.Snapshot {
 	var row []*snapshot.Snapshot
 	for _, s := range all {
-		if of, ok := sourceOf(p.cfg, p.name, s); ok && of == source && s.Summary != nil {
+		if of, ok := app.SourceOf(p.cfg, p.name, s); ok && of == source && s.Summary != nil {
 			row = append(row, s)
 		}
 	}

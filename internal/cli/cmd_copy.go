@@ -7,6 +7,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"holdfast/internal/app"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
 )
@@ -129,5 +130,5 @@ func (f *copyFlags) choose(c *command, all []*snapshot.Snapshot, args []string) 
 	if err != nil {
 		return nil, err
 	}
-	return snapshotsOf(cfg, f.plan, chosen), nil
+	return app.SnapshotsOf(cfg, f.plan, chosen), nil
 }

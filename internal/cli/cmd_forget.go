@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
+	"holdfast/internal/app"
 	"holdfast/internal/config"
 	"holdfast/internal/retention"
 	"holdfast/internal/upkeep"
@@ -135,7 +136,7 @@ func (c *command) runForget(ctx context.Context, f *forgetFlags, args []string) 
 			return err
 		}
 		if cfg != nil {
-			all = snapshotsOf(cfg, f.plan, all)
+			all = app.SnapshotsOf(cfg, f.plan, all)
 		}
 		guards, err := c.guards(ctx, r, f, all)
 		if err != nil {

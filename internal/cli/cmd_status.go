@@ -11,6 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"holdfast/internal/app"
 	"holdfast/internal/app/status"
 	"holdfast/internal/config"
 	"holdfast/internal/redundancy"
@@ -252,7 +253,7 @@ func (r *statusRun) keys(s *snapshot.Snapshot) []status.Key {
 		return keys
 	}
 	for name := range r.cfg.Plans {
-		if source, ok := sourceOf(r.cfg, name, s); ok {
+		if source, ok := app.SourceOf(r.cfg, name, s); ok {
 			keys = append(keys, status.Key{Plan: name, Source: s.Hostname + ":" + source})
 		}
 	}

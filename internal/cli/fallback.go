@@ -4,14 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"slices"
 	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
 
-	"holdfast/internal/config"
 	"holdfast/repository"
 	"holdfast/repository/blob"
 	"holdfast/repository/snapshot"
@@ -76,32 +73,10 @@ func (c *command) fallbacks(main place) ([]place, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, name := range copiesOf(cfg, main.configured.URL) {
+	for _, name := range cfg.CopiesOf(main.configured.URL) {
 		places = append(places, c.namedPlace(name, cfg.Repositories[name]))
 	}
 	return places, nil
-}
-
-// copiesOf returns the names of the repositories to which plans bring the same
-// snapshots as to the one at a URL.
-func copiesOf(cfg *config.Config, url string) []string {
-	var names []string
-	for _, plan := range slices.Sorted(maps.Keys(cfg.Plans)) {
-		p := cfg.Plans[plan]
-		all := []string{p.Repository}
-		for _, copied := range p.Copies {
-			all = append(all, copied.To)
-		}
-		if !slices.ContainsFunc(all, func(name string) bool { return cfg.Repositories[name].URL == url }) {
-			continue
-		}
-		for _, name := range all {
-			if cfg.Repositories[name].URL != url && !slices.Contains(names, name) {
-				names = append(names, name)
-			}
-		}
-	}
-	return names
 }
 
 // fallback is a repository and its copies, the one to be used first.

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"time"
 
+	"holdfast/internal/app"
 	"holdfast/internal/app/service"
 	"holdfast/internal/config"
 	"holdfast/internal/controller"
@@ -66,7 +67,7 @@ func (c *command) gatherOpen(ctx context.Context, cfg *config.Config, name strin
 func newestBackups(cfg *config.Config, plan string, all []*snapshot.Snapshot) map[string]time.Time {
 	newest := make(map[string]map[string]time.Time) // by type and source
 	for _, s := range all {
-		source, ok := sourceOf(cfg, plan, s)
+		source, ok := app.SourceOf(cfg, plan, s)
 		if !ok {
 			continue
 		}

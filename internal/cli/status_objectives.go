@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"holdfast/internal/app"
 	"holdfast/internal/app/status"
 	"holdfast/internal/objective"
 	"holdfast/internal/pitr"
@@ -52,7 +53,7 @@ func (r *statusRun) lookAtLog(ctx context.Context, repo *repository.Repository, 
 	if err != nil {
 		return status.Log{}, err
 	}
-	own := snapshotsOf(r.cfg, plan, all)
+	own := app.SnapshotsOf(r.cfg, plan, all)
 	if len(pitr.Points(own, source)) == 0 {
 		return status.Log{}, nil // that there is no backup is told elsewhere
 	}

@@ -13,6 +13,7 @@ import (
 	"slices"
 	"time"
 
+	"holdfast/internal/app"
 	"holdfast/internal/config"
 	"holdfast/internal/evidence"
 	"holdfast/internal/verify/restoretest"
@@ -143,8 +144,8 @@ func (t *restoreTest) run(ctx context.Context, r *repository.Repository) error {
 		return err
 	}
 	var own []*snapshot.Snapshot
-	for _, s := range snapshotsOf(t.cfg, t.planName, snapshots) {
-		if name, _ := sourceOf(t.cfg, t.planName, s); name == t.name {
+	for _, s := range app.SnapshotsOf(t.cfg, t.planName, snapshots) {
+		if name, _ := app.SourceOf(t.cfg, t.planName, s); name == t.name {
 			own = append(own, s)
 		}
 	}

@@ -33,3 +33,6 @@ func (s *Shared) Open(ctx context.Context, root id.ID) (*FS, error) {
 	}
 	return f, nil
 }
+
+// At is Open without making sure that the tree can be read.
+func (s *Shared) At(root id.ID) *FS { return &FS{repo: s.repo, root: root, blobs: s.blobs} }

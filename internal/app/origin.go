@@ -1,4 +1,4 @@
-package cli
+package app
 
 import (
 	"slices"
@@ -7,21 +7,21 @@ import (
 	"holdfast/repository/snapshot"
 )
 
-// snapshotsOf returns the snapshots of a plan: those that its name is recorded
+// SnapshotsOf returns the snapshots of a plan: those that its name is recorded
 // in, and those without the name of any plan that hold what one of its sources
 // names. Other programs, and backups by hand, record no plan.
-func snapshotsOf(cfg *config.Config, plan string, all []*snapshot.Snapshot) []*snapshot.Snapshot {
+func SnapshotsOf(cfg *config.Config, plan string, all []*snapshot.Snapshot) []*snapshot.Snapshot {
 	var chosen []*snapshot.Snapshot
 	for _, s := range all {
-		if _, ok := sourceOf(cfg, plan, s); ok {
+		if _, ok := SourceOf(cfg, plan, s); ok {
 			chosen = append(chosen, s)
 		}
 	}
 	return chosen
 }
 
-// sourceOf returns the source of a plan that a snapshot is of, if any.
-func sourceOf(cfg *config.Config, plan string, s *snapshot.Snapshot) (source string, ok bool) {
+// SourceOf returns the source of a plan that a snapshot is of, if any.
+func SourceOf(cfg *config.Config, plan string, s *snapshot.Snapshot) (source string, ok bool) {
 	if s.Plan() != "" {
 		return s.Source(), s.Plan() == plan
 	}
