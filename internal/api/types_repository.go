@@ -160,6 +160,9 @@ type FindQuery struct {
 	SnapshotQuery
 
 	Pattern string
+	// Path is the one path that is meant, whatever it looks like, instead of
+	// Pattern: the versions of a file or folder.
+	Path string
 	// Limit bounds how much is found.
 	Limit int
 }
