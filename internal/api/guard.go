@@ -1,35 +1,445 @@
 package api
 
-import "context"
+import (
+	"bytes"
+	"context"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
 
-// Role says what somebody may do.
-type Role int
+	"golang.org/x/time/rate"
 
-// The roles: each may do what those before it may. A viewer sees names, sizes
-// and outcomes, and nothing of what is in the backups; an operator looks into
-// snapshots, starts jobs and restores; an admin also forgets, releases holds,
-// protects and hands out tokens.
-const (
-	Nobody Role = iota
-	RoleViewer
-	RoleOperator
-	RoleAdmin
+	"holdfast/internal/event"
 )
 
-// Principal is who asks.
-type Principal struct {
-	// Name is that of the token.
-	Name string
-	Role Role
-	// CSRF is what forms of this session must carry; "" for one that asks
-	// with a token.
-	CSRF string
+// Errors of the guard.
+var (
+	// ErrUnauthenticated says that it is not known who asks.
+	ErrUnauthenticated = errors.New("it is not known who asks: log in, or send a token")
+	// ErrForbidden says that whoever asks may not.
+	ErrForbidden = errors.New("not allowed")
+	// ErrForeign says that a request of a session comes from another page than
+	// one of this service, or from one that is out of date.
+	ErrForeign = errors.New("the request does not come from a page of this session; load the page again")
+
+	errHost    = errors.New("this service is not known under the name that was asked for")
+	errTooLong = errors.New("the request is too long")
+)
+
+const (
+	// maxBody bounds the body of a request, maxStranger that of one of which
+	// it is not known who sends it, bodyLimit how long it may take to come.
+	maxBody     = 1 << 20
+	maxStranger = 16 << 10
+	bodyLimit   = 20 * time.Second
+	// headLimit and idleLimit are for connections, maxHead for the head of a
+	// request.
+	headLimit = 10 * time.Second
+	idleLimit = 2 * time.Minute
+	maxHead   = 32 << 10
+
+	// csrfField and csrfHeader carry what CheckCSRF asks for.
+	csrfField  = "csrf"
+	csrfHeader = "X-CSRF-Token"
+)
+
+// GuardOptions say how to guard a service.
+type GuardOptions struct {
+	// StateDir is the folder of the service's state: tokens, sessions and the
+	// audit log are in it.
+	StateDir string
+	// Hosts are names and addresses, with or without a port, under which the
+	// service is asked, beside those of this machine.
+	Hosts []string
+	Log   *slog.Logger
+	// Events are told of tokens that come and go, and of guessing; nil for
+	// nobody.
+	Events event.Sink
+	// Now is the clock, nil for the machine's.
+	Now func() time.Time
 }
 
-type principalKey struct{}
+// Guard decides who asks and what they may, for all handlers of the service.
+// It is safe for concurrent use.
+type Guard struct {
+	tokens     *Tokens
+	sessions   *sessions
+	hosts      hosts
+	audit      *audit
+	origin     *http.CrossOriginProtection
+	principals *limiters
+	strangers  *limiters
+	failures   *limiters
+	alarms     *limiters
+	log        *slog.Logger
+	events     event.Sink
+	now        func() time.Time
+}
 
-// PrincipalOf returns who asks, as the guard found out.
-func PrincipalOf(ctx context.Context) (Principal, bool) {
-	p, ok := ctx.Value(principalKey{}).(Principal)
-	return p, ok
+// NewGuard opens what the state folder knows of tokens and sessions.
+func NewGuard(o GuardOptions) (*Guard, error) {
+	if o.Now == nil {
+		o.Now = time.Now
+	}
+	if o.Events == nil {
+		o.Events = event.Sinks{}
+	}
+	g := &Guard{
+		tokens:     OpenTokens(o.StateDir),
+		sessions:   openSessions(filepath.Join(o.StateDir, "sessions.json"), o.Log, o.Now),
+		hosts:      knownHosts(o.Hosts),
+		audit:      &audit{dir: filepath.Join(o.StateDir, "audit"), log: o.Log},
+		origin:     http.NewCrossOriginProtection(),
+		principals: newLimiters(principalRate, principalBurst, o.Now),
+		strangers:  newLimiters(strangerRate, strangerBurst, o.Now),
+		failures:   newLimiters(rate.Every(failureEvery), failureBurst, o.Now),
+		alarms:     newLimiters(rate.Every(time.Hour), 1, o.Now),
+		log:        o.Log, events: o.Events, now: o.Now,
+	}
+	g.tokens.log, g.tokens.now = o.Log, o.Now
+	if _, err := g.tokens.readAll(); err != nil {
+		return nil, err
+	}
+	return g, nil
+}
+
+// Close ends it.
+func (g *Guard) Close() error { return g.audit.close() }
+
+// FirstToken makes the token of an administrator on the first run and returns
+// its secret, to be shown once; "" on all others.
+func (g *Guard) FirstToken() (string, error) { return g.tokens.first() }
+
+// NewHTTPServer returns a server with limits for what clients may hold up.
+// What a request may take altogether Guard.Middleware sees to.
+func NewHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler: h, ReadHeaderTimeout: headLimit, IdleTimeout: idleLimit, MaxHeaderBytes: maxHead,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
+	}
+}
+
+// asking is what is known of one request.
+type asking struct {
+	principal Principal
+	token     sessionKey // hash of the token
+	session   string     // ID of the session, "" for a token
+
+	mu    sync.Mutex
+	act   string
+	about map[string]string // nil unless somebody noted something
+}
+
+type askingKey struct{}
+
+func askingOf(ctx context.Context) *asking {
+	a, _ := ctx.Value(askingKey{}).(*asking)
+	return a
+}
+
+// Note puts what a request is about into its entry of the audit log, which it
+// has in any case then: requests that only read have none else. No secrets.
+func Note(ctx context.Context, key, value string) {
+	if a := askingOf(ctx); a != nil && value != "" {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		if a.about == nil {
+			a.about = make(map[string]string)
+		}
+		a.about[key] = clip(value)
+	}
+}
+
+// Middleware is for all that the service serves: it finds out who asks
+// (PrincipalOf), refuses what is too much, too long, forged or meant for somebody
+// else, sets the headers that protect pages, and writes down what was done. It lets
+// in strangers, too: see Require.
+func (g *Guard) Middleware(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		answer := &answerer{ResponseWriter: w}
+		protectPage(answer)
+		a := &asking{}
+		err := g.admit(answer, r, a)
+		if err != nil {
+			refuse(answer, r, err)
+			return
+		}
+		ctx := context.WithValue(r.Context(), askingKey{}, a)
+		if a.principal.Role != Nobody {
+			ctx = WithPrincipal(ctx, a.principal)
+		}
+		defer g.writeDown(answer, r, a)
+		next.ServeHTTP(answer, r.WithContext(ctx))
+	})
+}
+
+// admit finds out who asks, and whether to listen.
+func (g *Guard) admit(w http.ResponseWriter, r *http.Request, a *asking) error {
+	if !g.hosts.knows(r) {
+		return fmt.Errorf("%w: ask for an address, for localhost, or add the name to service.hosts", errHost)
+	}
+	if err := g.identify(r, a); err != nil {
+		return err
+	}
+	who, limit := g.strangers, int64(maxStranger)
+	name := addressOf(r)
+	if a.principal.Role != Nobody {
+		who, limit, name = g.principals, maxBody, a.principal.Name
+	}
+	if wait := who.take(name); wait > 0 {
+		return &TooManyError{wait}
+	}
+	if err := readBody(w, r, limit); err != nil {
+		return err
+	}
+	return g.checkCSRF(r, a.principal)
+}
+
+// identify finds out who asks, if a token or a session says so.
+func (g *Guard) identify(r *http.Request, a *asking) error {
+	if header := r.Header.Get("Authorization"); header != "" {
+		secret, _ := strings.CutPrefix(header, "Bearer ")
+		hash, info, err := g.check(r, strings.TrimSpace(secret))
+		if err != nil {
+			return err
+		}
+		a.token, a.principal = hash, Principal{Name: info.Name, Role: info.Role}
+		return nil
+	}
+	cookie, err := r.Cookie(cookieName(r))
+	if err != nil {
+		return nil //nolint:nilerr // a stranger
+	}
+	token, ok := g.sessions.find(cookie.Value)
+	if !ok {
+		return nil
+	}
+	info, err := g.tokens.byID(token)
+	if errors.Is(err, errNoToken) {
+		g.sessions.end(cookie.Value)
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	a.token, a.session = token, cookie.Value
+	a.principal = Principal{Name: info.Name, Role: info.Role, CSRF: csrfOf(cookie.Value)}
+	return nil
+}
+
+// check returns whose token it is. Tries that fail have their limit for each
+// address; a token that is right is never refused for them, so that nobody can
+// lock others out.
+func (g *Guard) check(r *http.Request, secret string) (sessionKey, TokenInfo, error) {
+	hash, info, err := g.tokens.find(secret)
+	if !errors.Is(err, errNoToken) {
+		return hash, info, err
+	}
+	from := addressOf(r)
+	if wait := g.failures.take(from); wait > 0 {
+		g.alarm(from)
+		return hash, info, &TooManyError{wait}
+	}
+	g.audit.write(AuditEntry{Time: g.now(), From: from, Act: "refused", Method: r.Method, Path: clip(r.URL.Path), Status: http.StatusUnauthorized})
+	return hash, info, fmt.Errorf("%w: %w", ErrUnauthenticated, err)
+}
+
+// alarm tells that tokens are guessed at, once an hour for an address.
+func (g *Guard) alarm(from string) {
+	if g.alarms.take(from) > 0 {
+		return
+	}
+	g.events.Emit(event.Event{
+		Time: g.now(), Kind: event.AccessRefused, Severity: event.Warning,
+		Summary: "many requests with wrong tokens come from " + from + ": look for a program with an old token, or for somebody who guesses",
+		Details: map[string]string{"from": from},
+	})
+}
+
+// readBody takes the body in, so that a client that sends slowly or without
+// end holds up nothing but its connection.
+func readBody(w http.ResponseWriter, r *http.Request, limit int64) error {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil
+	}
+	conn := http.NewResponseController(w)
+	_ = conn.SetReadDeadline(time.Now().Add(bodyLimit)) // tests have no connection
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit))
+	if tooLong := (*http.MaxBytesError)(nil); errors.As(err, &tooLong) {
+		return fmt.Errorf("%w: send at most %d bytes", errTooLong, tooLong.Limit)
+	}
+	if err != nil {
+		return fmt.Errorf("%w: its body ended early or came too slowly", ErrInvalid)
+	}
+	_ = conn.SetReadDeadline(time.Time{})
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return nil
+}
+
+// writeDown puts what was done into the audit log: all that may change
+// something, and what a handler noted.
+func (g *Guard) writeDown(w *answerer, r *http.Request, a *asking) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.about == nil && (isSafe(r.Method) || a.principal.Role == Nobody) {
+		return
+	}
+	g.audit.write(AuditEntry{
+		Time: g.now(), By: a.principal.Name, Role: a.principal.Role, From: addressOf(r),
+		Act: a.act, Method: r.Method, Path: clip(r.URL.Path), Status: w.status, About: a.about,
+	})
+}
+
+func isSafe(method string) bool {
+	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
+}
+
+// Require lets a handler serve those who have a role, or one that may more, and
+// answers others with a problem. It belongs inside of Middleware.
+func (g *Guard) Require(role Role, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := may(role, r); err != nil {
+			refuse(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+func may(role Role, r *http.Request) error {
+	p, known := PrincipalOf(r.Context())
+	switch {
+	case role == Nobody:
+		return nil
+	case !known:
+		return ErrUnauthenticated
+	case p.Role < role:
+		return fmt.Errorf("%w: token %s has the role %s, and this takes %s; ask an admin for another token", ErrForbidden, p.Name, p.Role, role)
+	}
+	return nil
+}
+
+// checkCSRF returns ErrForeign for a request of a session that may change
+// something and does not carry the session's token, Principal.CSRF, in the form
+// field csrf or the header X-CSRF-Token, or comes from another origin. Others
+// cannot be forged: a token is sent by nobody who does not know it.
+func (g *Guard) checkCSRF(r *http.Request, p Principal) error {
+	if isSafe(r.Method) || p.CSRF == "" {
+		return nil
+	}
+	if err := g.origin.Check(r); err != nil {
+		return ErrForeign
+	}
+	given := r.Header.Get(csrfHeader)
+	if given == "" {
+		given = r.PostFormValue(csrfField)
+	}
+	if subtle.ConstantTimeCompare([]byte(given), []byte(p.CSRF)) != 1 {
+		return ErrForeign
+	}
+	return nil
+}
+
+// Login begins a session for who has a token, in place of the one that the
+// browser may have: its cookie has a new ID. It returns ErrUnauthenticated, a
+// *TooManyError or ErrForeign.
+func (g *Guard) Login(w http.ResponseWriter, r *http.Request, token string) error {
+	if err := g.origin.Check(r); err != nil {
+		return ErrForeign
+	}
+	hash, info, err := g.check(r, strings.TrimSpace(token))
+	if err != nil {
+		return err
+	}
+	if old, err := r.Cookie(cookieName(r)); err == nil {
+		g.sessions.end(old.Value)
+	}
+	setCookie(w, r, g.sessions.begin(hash), 0)
+	g.audit.write(AuditEntry{Time: g.now(), By: info.Name, Role: info.Role, From: addressOf(r), Act: "login", Method: r.Method, Path: clip(r.URL.Path)})
+	return nil
+}
+
+// Logout ends the session of a request.
+func (g *Guard) Logout(w http.ResponseWriter, r *http.Request) {
+	if cookie, err := r.Cookie(cookieName(r)); err == nil {
+		g.sessions.end(cookie.Value)
+	}
+	setCookie(w, r, "", -1)
+}
+
+// lasts tells whether what a request showed at its beginning still counts.
+func (g *Guard) lasts(ctx context.Context) bool {
+	a := askingOf(ctx)
+	if a == nil || a.session != "" && !g.sessions.lasts(a.session) {
+		return false
+	}
+	info, err := g.tokens.byID(a.token)
+	return err == nil && info.Role >= a.principal.Role
+}
+
+// setCookie gives the browser the ID of a session. It ends with the browser or
+// with the session, whichever comes first; no script reads it, and no other
+// site sends it.
+func setCookie(w http.ResponseWriter, r *http.Request, id string, maxAge int) {
+	http.SetCookie(w, &http.Cookie{
+		Name: cookieName(r), Value: id, Path: "/", MaxAge: maxAge,
+		HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
+	})
+}
+
+// cookieName has the port in it: browsers keep the cookies of all ports of a
+// host together, and tunnels lead to several services at one host.
+func cookieName(r *http.Request) string {
+	name := "holdfast"
+	if _, port, err := net.SplitHostPort(r.Host); err == nil && strings.Trim(port, "0123456789") == "" {
+		name += "_" + port
+	}
+	if r.TLS != nil {
+		name = "__Host-" + name // browsers take it over TLS only, from this host alone
+	}
+	return name
+}
+
+// AllTokens, CreateToken and RevokeToken are for pages and requests of admins.
+func (g *Guard) AllTokens() ([]TokenInfo, error) { return g.tokens.List() }
+
+// CreateToken makes a token for whoever the context says; see Tokens.Create.
+func (g *Guard) CreateToken(ctx context.Context, name string, role Role, lifetime time.Duration) (string, TokenInfo, error) {
+	p, _ := PrincipalOf(ctx)
+	secret, info, err := g.tokens.Create(name, role, lifetime, p.Name)
+	if err == nil {
+		g.tellToken(p, fmt.Sprintf("token %s (%s) was made by %s", name, role, p.Name), name)
+	}
+	return secret, info, err
+}
+
+// RevokeToken ends a token and all sessions that it began; see Tokens.Revoke.
+func (g *Guard) RevokeToken(ctx context.Context, name string) error {
+	p, _ := PrincipalOf(ctx)
+	err := g.tokens.Revoke(name)
+	if err == nil {
+		g.tellToken(p, fmt.Sprintf("token %s was revoked by %s", name, p.Name), name)
+	}
+	return err
+}
+
+func (g *Guard) tellToken(by Principal, what, name string) {
+	g.events.Emit(event.Event{
+		Time: g.now(), Kind: event.TokenChanged, Severity: event.Info, Summary: what,
+		Details: map[string]string{"token": name, "by": by.Name},
+	})
+}
+
+// Audit returns at most limit entries of the audit log since an instant, the
+// newest first.
+func (g *Guard) Audit(since time.Time, limit int) ([]AuditEntry, error) {
+	return g.audit.newest(since, limit)
 }

@@ -61,6 +61,10 @@ const (
 	// ServiceStarted and ServiceStopped are those of `holdfast serve`.
 	ServiceStarted Kind = "service-started"
 	ServiceStopped Kind = "service-stopped"
+	// TokenChanged says that a token for the API was made or revoked,
+	// AccessRefused that many were tried that are none.
+	TokenChanged  Kind = "token-changed"
+	AccessRefused Kind = "access-refused"
 	// Test is what `holdfast notify test` sends.
 	Test Kind = "test"
 )
