@@ -170,6 +170,7 @@ var commands = []struct {
 	{"sandbox", newSandbox},
 	{"plan", newPlan},
 	{"serve", newServe},
+	{"service", newService},
 	{"notify", newNotify},
 	{"run", newRun},
 	{"wal", newWAL},
