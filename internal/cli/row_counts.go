@@ -52,6 +52,9 @@ func (p *planRun) tellCounts(counts *rowcount.Counts) {
 	if estimates > 0 {
 		text += fmt.Sprintf("; of %d more they are estimated", estimates)
 	}
+	if counts.Near() {
+		text += "; transactions ended all the time, so that a restore test cannot compare them exactly"
+	}
 	p.ui.infof("%s", text)
 }
 

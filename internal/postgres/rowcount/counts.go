@@ -3,6 +3,7 @@ package rowcount
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 	"time"
 
 	"holdfast/internal/postgres"
@@ -24,6 +25,9 @@ type Database struct {
 	// Snapshot is the moment as transactions see it (pg_snapshot): which of
 	// them are in it.
 	Snapshot string `json:"snapshot,omitempty"`
+	// Near tells that LSN is only near the moment: there is a transaction that
+	// was committed before it and is not counted, or that may be.
+	Near bool `json:"near,omitempty"`
 	// Standby tells that it was counted on a standby, whose snapshots do not
 	// name the transactions that were running.
 	Standby bool    `json:"standby,omitempty"`
@@ -81,6 +85,12 @@ func (c *Counts) Tables() (tables, estimates int) {
 		}
 	}
 	return tables, estimates
+}
+
+// Near tells that the counts of some database that has tables have no place in
+// the log.
+func (c *Counts) Near() bool {
+	return slices.ContainsFunc(c.Databases, func(db Database) bool { return db.Near && len(db.Tables) > 0 })
 }
 
 // Position returns the position of the log that all counts are at or before; 0

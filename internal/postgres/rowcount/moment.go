@@ -36,16 +36,33 @@ const openMoment = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY; SET LOCAL r
 // Open holds the present moment of a database; "" is that of the connection
 // string.
 func Open(ctx context.Context, dsn, database string) (*Moment, error) {
-	conn, err := postgres.Connect(ctx, dsn, database)
+	m, err := connect(ctx, dsn, database)
 	if err != nil {
 		return nil, err
 	}
-	m := &Moment{Database: Database{Name: database, Tables: []Table{}}, conn: conn}
 	if err := m.begin(ctx); err != nil {
 		m.Close()
 		return nil, err
 	}
 	return m, nil
+}
+
+// connect makes a moment that is not begun.
+func connect(ctx context.Context, dsn, database string) (*Moment, error) {
+	conn, err := postgres.Connect(ctx, dsn, database)
+	if err != nil {
+		return nil, err
+	}
+	return &Moment{Database: Database{Name: database, Tables: []Table{}}, conn: conn}, nil
+}
+
+// end lets the moment go, so that another can begin.
+func (m *Moment) end(ctx context.Context) error {
+	if m.Snapshot == "" {
+		return nil
+	}
+	_, err := postgres.Query(ctx, m.conn, "ROLLBACK")
+	return err
 }
 
 func (m *Moment) begin(ctx context.Context) error {

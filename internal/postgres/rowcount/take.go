@@ -12,9 +12,9 @@ import (
 // connection.
 const maxDatabases = 40
 
-// Take counts the rows of all databases of a server, all at nearly one moment.
-// What cannot be counted is recorded with the reason; an error means that there
-// are no counts at all.
+// Take counts the rows of all databases of a server, at one moment that has a
+// place in the log wherever there is one. What cannot be counted is recorded
+// with the reason; an error means that there are no counts at all.
 func Take(ctx context.Context, dsn string, l Limits) (*Counts, error) {
 	names, err := databases(ctx, dsn)
 	if err != nil {
@@ -22,31 +22,38 @@ func Take(ctx context.Context, dsn string, l Limits) (*Counts, error) {
 	}
 	c := &Counts{Format: countsFormat}
 	moments := make([]*Moment, len(names))
+	all := &together{dsn: dsn}
 	defer func() {
-		for _, m := range moments {
-			if m != nil {
-				m.Close()
-			}
+		for _, m := range all.moments {
+			m.Close()
 		}
 	}()
 	for k, name := range names {
 		db := Database{Name: name, Tables: []Table{}}
 		if k >= maxDatabases {
 			db.Left = fmt.Sprintf("no more than %d databases are counted", maxDatabases)
-		} else if m, err := Open(ctx, dsn, name); err != nil {
+		} else if m, err := connect(ctx, dsn, name); err != nil {
 			db.Left = err.Error()
 		} else {
-			moments[k], db = m, m.Database
+			moments[k], all.moments = m, append(all.moments, m)
 		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		c.Databases = append(c.Databases, db)
 	}
+	if len(all.moments) == 0 {
+		return c, nil
+	}
+	exact, err := all.align(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("hold a moment of all databases: %w", err)
+	}
 	for k, m := range moments {
 		if m == nil {
 			continue
 		}
+		m.Near = !exact && !m.Standby
 		err := m.Count(ctx, l)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
