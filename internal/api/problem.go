@@ -24,6 +24,12 @@ type Problem struct {
 	Command []string `json:"command,omitempty"`
 }
 
+var (
+	errMedia  = errors.New("the body is of another kind")
+	errMethod = errors.New("this method is not for this address")
+	errBusy   = errors.New("too much is under way")
+)
+
 const problemPrefix = "urn:holdfast:problem:"
 
 // problemOf returns what a client is told of an error.
@@ -45,6 +51,12 @@ func problemOf(err error) *Problem {
 		p = &Problem{Status: http.StatusMisdirectedRequest, Type: "host", Title: "asked under a name that is not known", Next: "ask for an address, or add the name to service.hosts"}
 	case errors.Is(err, errTooLong):
 		p = &Problem{Status: http.StatusRequestEntityTooLarge, Type: "too-long", Title: "the request is too long", Next: "send less"}
+	case errors.Is(err, errMedia):
+		p = &Problem{Status: http.StatusUnsupportedMediaType, Type: "media", Title: "the body is not JSON", Next: "send JSON"}
+	case errors.Is(err, errMethod):
+		p = &Problem{Status: http.StatusMethodNotAllowed, Type: "method", Title: "not with this method", Next: "see Allow"}
+	case errors.Is(err, errBusy):
+		p = &Problem{Status: http.StatusServiceUnavailable, Type: "busy", Title: "too much is under way", Next: "try again later"}
 	case errors.Is(err, ErrNotFound):
 		p = &Problem{Status: http.StatusNotFound, Type: "not-found", Title: "there is nothing of that name", Next: "list what there is"}
 	case errors.Is(err, ErrInvalid):
@@ -67,8 +79,8 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 	switch p.Status {
 	case http.StatusUnauthorized:
 		h.Set("WWW-Authenticate", `Bearer realm="holdfast"`)
-	case http.StatusTooManyRequests:
-		wait := 1
+	case http.StatusTooManyRequests, http.StatusServiceUnavailable:
+		wait := 5
 		if many := (*TooManyError)(nil); errors.As(err, &many) {
 			wait = many.seconds()
 		}

@@ -153,11 +153,20 @@ type Check struct {
 
 // Month is a month of a year, in the zone of the service.
 type Month struct {
-	Year  int        `json:"year"`
-	Month time.Month `json:"month"`
+	Year  int
+	Month time.Month
 }
 
 func (m Month) String() string { return fmt.Sprintf("%04d-%02d", m.Year, int(m.Month)) }
+
+// MarshalText writes it like 2026-11.
+func (m Month) MarshalText() ([]byte, error) { return []byte(m.String()), nil }
+
+// UnmarshalText reads what MarshalText wrote.
+func (m *Month) UnmarshalText(text []byte) (err error) {
+	*m, err = ParseMonth(string(text))
+	return err
+}
 
 // ParseMonth reads what String wrote.
 func ParseMonth(s string) (Month, error) {
