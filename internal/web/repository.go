@@ -1,5 +1,165 @@
 package web
 
+import (
+	"net/http"
+
+	"holdfast/internal/api"
+)
+
 // repositoryRoutes are those of snapshots, restores, repositories, restore
 // tests and reports.
-func (s *site) repositoryRoutes() []route { return nil }
+func (s *site) repositoryRoutes() []route {
+	return []route{
+		{"GET /snapshots", api.RoleViewer, s.show(s.snapshots)},
+		{"GET /snapshots/{repository}/{id}", api.RoleViewer, s.show(s.snapshot)},
+		{"GET /snapshots/{repository}/{id}/browse", api.RoleOperator, s.show(s.browse)},
+		{"GET /snapshots/{repository}/{id}/versions", api.RoleOperator, s.show(s.versions)},
+		{"GET /snapshots/{repository}/{id}/download", api.RoleOperator, http.HandlerFunc(s.download)},
+		{"GET /find", api.RoleOperator, s.show(s.find)},
+		{"GET /diff", api.RoleOperator, s.show(s.diff)},
+		{"GET /restore", api.RoleOperator, s.show(s.restore)},
+		{"POST /restore", api.RoleOperator, s.do(s.beginRestore)},
+		{"GET /forget", api.RoleAdmin, s.show(s.forget)},
+		{"POST /forget", api.RoleAdmin, s.do(s.beginForget)},
+		{"GET /repositories", api.RoleViewer, s.show(s.repositories)},
+		{"GET /repositories/{repository}", api.RoleViewer, s.show(s.repository)},
+		{"GET /repositories/{repository}/hold", api.RoleOperator, s.show(s.holdPage)},
+		{"POST /repositories/{repository}/hold", api.RoleOperator, s.do(s.placeHold)},
+		{"GET /repositories/{repository}/holds/{id}", api.RoleAdmin, s.show(s.releasePage)},
+		{"POST /repositories/{repository}/holds/{id}", api.RoleAdmin, s.do(s.releaseHold)},
+		{"GET /tests", api.RoleViewer, s.show(s.restoreTests)},
+		{"GET /tests/{repository}/{id}", api.RoleViewer, s.show(s.restoreTest)},
+		{"GET /tests/{repository}/{id}/record", api.RoleViewer, http.HandlerFunc(s.restoreTestRecord)},
+		{"POST /tests", api.RoleOperator, s.do(s.testNow)},
+		{"GET /plans/{plan}/report", api.RoleViewer, s.show(s.report)},
+		{"GET /plans/{plan}/report.html", api.RoleViewer, http.HandlerFunc(s.reportFile)},
+	}
+}
+
+// repositoriesData is what the list of repositories shows.
+type repositoriesData struct {
+	Repositories []repositoryRow
+	// Bytes is what all take, Cost what all cost a month for each currency.
+	Bytes uint64
+	Down  int
+}
+
+// repositoryRow is a repository in the list.
+type repositoryRow struct {
+	api.Repository
+
+	Spark *spark
+}
+
+func (s *site) repositories(r *http.Request) (*page, error) {
+	all, err := s.Backend.Repositories(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	var d repositoriesData
+	for _, repo := range all {
+		row := repositoryRow{Repository: repo}
+		// A line that is missing is no reason to show nothing.
+		if growth, err := s.Backend.Growth(r.Context(), repo.Name); err == nil {
+			row.Spark = sparkline(growth)
+		}
+		if repo.Down != "" {
+			d.Down++
+		}
+		d.Bytes += repo.Bytes
+		d.Repositories = append(d.Repositories, row)
+	}
+	return &page{Title: "Repositories", Area: "/repositories", Template: "repositories.html", Data: d}, nil
+}
+
+// repositoryData is what the page of a repository shows.
+type repositoryData struct {
+	api.Repository
+
+	Growth *chart
+	Days   *chart
+	// Dedup is how many times the repository's size its snapshots hold, 0 for
+	// not known.
+	Dedup float64
+	Holds []api.Hold
+	// HoldsError is why holds could not be read.
+	HoldsError string
+	Failed     []api.Run
+	Standings  []placeStanding
+}
+
+// placeStanding is what a plan would lose if only this repository were left.
+type placeStanding struct {
+	Plan  string
+	Place api.Place
+	RPO   *gauge
+	RTO   *gauge
+}
+
+// runsOfDays is how many days of runs are drawn, and how many runs at most.
+const (
+	runsOfDays = 30
+	maxRuns    = 1000
+)
+
+func (s *site) repository(r *http.Request) (*page, error) {
+	ctx, name := r.Context(), r.PathValue("repository")
+	repo, err := s.Backend.Repository(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	d := repositoryData{Repository: *repo, Holds: repo.Holds}
+	growth, err := s.Backend.Growth(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	d.Growth = growthChart(name, growth)
+	if repo.Bytes > 0 && repo.Restored > 0 {
+		d.Dedup = float64(repo.Restored) / float64(repo.Bytes)
+	}
+	now := s.now()
+	runs, err := s.Backend.Runs(ctx, api.RunQuery{Repository: name, Since: now.AddDate(0, 0, 1-runsOfDays), Limit: maxRuns})
+	if err != nil {
+		return nil, err
+	}
+	d.Days = runDays(runs.Runs, now.AddDate(0, 0, 1-runsOfDays), now)
+	d.Failed = failedRuns(runs.Runs, 5)
+	if repo.Down == "" {
+		if d.Holds, err = s.Backend.Holds(ctx, name); err != nil {
+			d.Holds, d.HoldsError = repo.Holds, err.Error()
+		}
+	}
+	if d.Standings, err = s.standingsIn(r, repo); err != nil {
+		return nil, err
+	}
+	return &page{Title: name, Area: "/repositories", Template: "repository.html", Data: d}, nil
+}
+
+// standingsIn tells for each plan that uses a repository how it would stand
+// with that one alone.
+func (s *site) standingsIn(r *http.Request, repo *api.Repository) ([]placeStanding, error) {
+	var all []placeStanding
+	for _, name := range repo.Plans {
+		plan, err := s.Backend.Plan(r.Context(), name)
+		if err != nil {
+			return nil, err
+		}
+		for _, place := range plan.Places {
+			if place.Repository == repo.Name {
+				all = append(all, placeStanding{name, place, gaugeOf("RPO", place.RPO), gaugeOf("RTO", place.RTO)})
+			}
+		}
+	}
+	return all, nil
+}
+
+// failedRuns are the first runs that did not do what they were for.
+func failedRuns(runs []api.Run, limit int) []api.Run {
+	var failed []api.Run
+	for _, r := range runs {
+		if (r.Outcome == "failed" || r.Outcome == "interrupted") && len(failed) < limit {
+			failed = append(failed, r)
+		}
+	}
+	return failed
+}

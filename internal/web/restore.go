@@ -1,0 +1,215 @@
+package web
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"time"
+
+	"holdfast/internal/api"
+)
+
+// restoreData is the restore wizard: what, when, where, and what it would do.
+// All of it stands in the URL, so that each step can be shared and gone back
+// to; what a link says already is not asked again.
+type restoreData struct {
+	Request api.RestoreRequest
+	// Instant is the time that was asked for, as it was written.
+	Instant string
+	Plans   []api.Plan
+	Source  *api.Source
+	// Points are snapshots to choose from, and Line when they were made.
+	Points   []api.Snapshot
+	Line     *timeline
+	More     string // the URL of all snapshots, if there are more
+	Dirs     []string
+	Plan     *api.RestorePlan
+	Fits     bool
+	Snapshot *api.Snapshot
+	Command  string
+	// Trouble is why it could not be found out what would be done.
+	Trouble string
+	// TroubleCommand does it on the command line.
+	TroubleCommand string
+	Zone           string
+}
+
+// pointsOfPage is how many recovery points the wizard offers.
+const pointsOfPage = 60
+
+// The steps of the wizard.
+func (d *restoreData) HasWhat() bool { return d.Request.Snapshot != "" || d.Request.Source != "" }
+func (d *restoreData) HasWhen() bool { return d.Request.Snapshot != "" || !d.Request.Time.IsZero() }
+
+func (s *site) restore(r *http.Request) (*page, error) {
+	q, err := s.readRestore(r.URL.Query())
+	if err != nil {
+		return nil, err
+	}
+	d := &restoreData{Request: q, Instant: r.URL.Query().Get("time"), Zone: s.now().Format("MST, -07:00")}
+	if d.Plans, err = s.Backend.Plans(r.Context()); err != nil {
+		return nil, err
+	}
+	d.chooseSource()
+	switch {
+	case d.HasWhen():
+		err = s.planRestore(r, d)
+	case d.HasWhat():
+		err = s.recoveryPoints(r, d)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return &page{Title: "Restore", Area: "/snapshots", Template: "restore.html", Data: d}, nil
+}
+
+// readRestore reads what was decided so far.
+func (s *site) readRestore(v url.Values) (q api.RestoreRequest, err error) {
+	q = api.RestoreRequest{
+		Plan: v.Get("plan"), Source: v.Get("source"), Repository: v.Get("repository"), Snapshot: v.Get("snapshot"),
+		Paths: v["path"], Target: strings.TrimSpace(v.Get("target")), Overwrite: v.Get("overwrite"), Confirm: v.Get("confirm"),
+	}
+	if text := v.Get("time"); text != "" && q.Snapshot == "" {
+		if q.Time, err = s.readInstant(text); err != nil {
+			return q, err
+		}
+	}
+	return q, nil
+}
+
+// chooseSource takes the only source of a plan without asking, and finds what
+// is known of it.
+func (d *restoreData) chooseSource() {
+	for _, p := range d.Plans {
+		if p.Name != d.Request.Plan {
+			continue
+		}
+		if d.Request.Source == "" && d.Request.Snapshot == "" && len(p.Sources) == 1 {
+			d.Request.Source = p.Sources[0].Name
+		}
+		for _, src := range p.Sources {
+			if src.Name == d.Request.Source {
+				d.Source = &src
+			}
+		}
+	}
+}
+
+// recoveryPoints are what there is to choose from.
+func (s *site) recoveryPoints(r *http.Request, d *restoreData) error {
+	q := api.SnapshotQuery{
+		Repository: d.Request.Repository, Plan: d.Request.Plan, Source: d.Request.Source, Limit: pointsOfPage,
+	}
+	if q.Repository == "" {
+		q.Repository = usualRepository(q.Plan, d.Plans, nil)
+	}
+	found, err := s.Backend.Snapshots(r.Context(), q)
+	if err != nil {
+		return err
+	}
+	d.Points = found.Snapshots
+	times := snapshotTimes(found.Snapshots, s.Zone)
+	var covered []span
+	if n := len(times); n > 0 && d.Source != nil && d.Source.LogTo.After(times[n-1]) {
+		covered = []span{{times[n-1], d.Source.LogTo.In(s.Zone)}}
+	}
+	d.Line = timelineOf(times, covered, time.Time{})
+	if found.Total > len(found.Snapshots) {
+		v := url.Values{"repository": {q.Repository}, "plan": {q.Plan}, "source": {q.Source}}
+		d.More = "/snapshots?" + v.Encode()
+	}
+	return nil
+}
+
+// planRestore finds out what would be done. A plan that cannot be made is told
+// of in its place, for what was chosen can be changed right there.
+func (s *site) planRestore(r *http.Request, d *restoreData) error {
+	service, err := s.Backend.Service(r.Context())
+	if err != nil {
+		return err
+	}
+	d.Dirs = service.RestoreDirs
+	plan, err := s.Backend.PlanRestore(r.Context(), d.Request)
+	var elsewhere *api.HereError
+	switch {
+	case errors.As(err, &elsewhere):
+		d.Trouble, d.TroubleCommand = elsewhere.Why, shellLine(elsewhere.Command)
+		return nil
+	case errors.Is(err, api.ErrInvalid), errors.Is(err, api.ErrConflict), errors.Is(err, api.ErrUnavailable):
+		d.Trouble = err.Error()
+		return nil
+	case err != nil:
+		return err
+	}
+	d.Plan, d.Snapshot, d.Command = plan, plan.Snapshot, shellLine(plan.Command)
+	d.Fits = plan.FreeBytes == 0 || plan.Bytes <= plan.FreeBytes
+	return nil
+}
+
+// beginRestore does what was shown.
+func (s *site) beginRestore(r *http.Request) (*done, error) {
+	if err := r.ParseForm(); err != nil {
+		return nil, fmt.Errorf("%w: %w", api.ErrInvalid, err)
+	}
+	q, err := s.readRestore(r.PostForm)
+	if err != nil {
+		return nil, err
+	}
+	if q.Confirm == "" {
+		return nil, fmt.Errorf("%w: look at what the restore would do first", api.ErrInvalid)
+	}
+	run, err := s.Backend.Restore(r.Context(), q)
+	if err != nil {
+		return nil, err
+	}
+	return &done{To: runURL(run), Said: "The restore has begun."}, nil
+}
+
+// Fields are what was decided, as hidden fields of a form, but for those that
+// the form asks for itself.
+func (d *restoreData) Fields(but ...string) []field {
+	q := d.Request
+	all := []field{
+		{"plan", q.Plan}, {"source", q.Source}, {"repository", q.Repository}, {"snapshot", q.Snapshot},
+		{"target", q.Target}, {"overwrite", q.Overwrite},
+	}
+	if !q.Time.IsZero() {
+		// With its zone: another day the same clock may mean another instant.
+		all = append(all, field{"time", q.Time.Format(time.RFC3339Nano)})
+	}
+	for _, path := range q.Paths {
+		all = append(all, field{"path", path})
+	}
+	return without(all, but)
+}
+
+// Without is the wizard's URL without some of what was decided.
+func (d *restoreData) Without(but ...string) string {
+	v := make(url.Values)
+	for _, f := range d.Fields(but...) {
+		v.Add(f.Name, f.Value)
+	}
+	return "/restore?" + v.Encode()
+}
+
+// field is a value of a form.
+type field struct{ Name, Value string }
+
+// without are the fields that have a value and are not named.
+func without(all []field, names []string) []field {
+	var left []field
+	for _, f := range all {
+		named := false
+		for _, name := range names {
+			named = named || f.Name == name
+		}
+		if !named && f.Value != "" {
+			left = append(left, f)
+		}
+	}
+	return left
+}
+
+func runURL(id string) string { return "/runs/" + url.PathEscape(id) }
