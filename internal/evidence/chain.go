@@ -101,7 +101,7 @@ func loadAll(ctx context.Context, r *repository.Repository, keys []string) (entr
 	g.SetLimit(loaders)
 	for k, key := range keys {
 		g.Go(func() error {
-			e, err := load(ctx, r, key)
+			e, err := LoadEntry(ctx, r, key)
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -250,24 +250,36 @@ func (r *Report) find(rule Rule, key, format string, args ...any) {
 
 // signature holds the signature of a record to the trusted keys.
 func (r *Report) signature(e *Entry, trusted []PublicKey) {
+	if s, err := parseSignature(e.Signature); err == nil {
+		r.Signers[PublicKey{id: s.id}.ID()]++
+	}
+	if f := e.Judge(trusted); f != nil {
+		r.Findings = append(r.Findings, *f)
+	}
+}
+
+// Judge holds the signature of one record to the trusted keys, and returns nil
+// if one of them made it: of the records around it, it says nothing.
+func (e *Entry) Judge(trusted []PublicKey) *Finding {
+	find := func(rule Rule, format string, args ...any) *Finding {
+		return &Finding{rule, e.Key, fmt.Sprintf(format, args...)}
+	}
 	s, err := parseSignature(e.Signature)
 	if errors.Is(err, errNoSignature) {
-		r.find(Unsigned, e.Key, "record %d is not signed: whoever has a password of the repository could have made it", e.Record.Sequence)
-		return
+		return find(Unsigned, "record %d is not signed: whoever has a password of the repository could have made it", e.Record.Sequence)
 	}
 	if err != nil {
-		r.find(Forged, e.Key, "record %d: %v", e.Record.Sequence, err)
-		return
+		return find(Forged, "record %d: %v", e.Record.Sequence, err)
 	}
-	signer := PublicKey{id: s.id}.ID()
-	r.Signers[signer]++
 	n := slices.IndexFunc(trusted, func(k PublicKey) bool { return k.id == s.id })
 	switch {
 	case n < 0:
-		r.find(Foreign, e.Key, "record %d, by %s, is signed with the key %s, which is not trusted here", e.Record.Sequence, cmp.Or(e.Record.Host, "an unnamed host"), signer)
+		return find(Foreign, "record %d, by %s, is signed with the key %s, which is not trusted here",
+			e.Record.Sequence, cmp.Or(e.Record.Host, "an unnamed host"), PublicKey{id: s.id}.ID())
 	case !trusted[n].verifies(e.Statement, s):
-		r.find(Forged, e.Key, "the signature of record %d is not one of the key %s: it was changed", e.Record.Sequence, signer)
+		return find(Forged, "the signature of record %d is not one of the key %s: it was changed", e.Record.Sequence, PublicKey{id: s.id}.ID())
 	}
+	return nil
 }
 
 // place makes sure that what a record follows is there, and comes before it.

@@ -203,14 +203,15 @@ func IsOf(key string, kind Kind) bool {
 // Load reads a record and makes sure that it is of this repository and says
 // the same as its name.
 func Load(ctx context.Context, r *repository.Repository, key string) (*Record, error) {
-	e, err := load(ctx, r, key)
+	e, err := LoadEntry(ctx, r, key)
 	if err != nil {
 		return nil, err
 	}
 	return e.Record, nil
 }
 
-func load(ctx context.Context, r *repository.Repository, key string) (*Entry, error) {
+// LoadEntry is Load with what proves the record.
+func LoadEntry(ctx context.Context, r *repository.Repository, key string) (*Entry, error) {
 	plain, err := r.LoadRecord(ctx, key)
 	if err != nil {
 		return nil, err

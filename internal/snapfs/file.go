@@ -95,3 +95,18 @@ type readerAt struct {
 func (r readerAt) ReadAt(p []byte, offset int64) (int, error) {
 	return r.file.ReadAt(r.ctx, p, offset)
 }
+
+// Span returns which blobs hold the bytes from one place in the file to
+// another, blobs[first:end], and how many bytes of the first come before them.
+func (f *File) Span(from, to int64) (first, end int, before int64) {
+	first = sort.Search(len(f.ends), func(k int) bool { return f.ends[k] > from })
+	end = sort.Search(len(f.ends), func(k int) bool { return f.ends[k] >= to })
+	if first == len(f.ends) || from >= to {
+		return first, first, 0
+	}
+	start := int64(0)
+	if first > 0 {
+		start = f.ends[first-1]
+	}
+	return first, end + 1, from - start
+}

@@ -2,13 +2,60 @@ package browse
 
 import (
 	"context"
-	"io"
+	"errors"
+	"fmt"
 	"log/slog"
+	"sync"
 	"time"
 
+	"golang.org/x/sync/semaphore"
+
 	"holdfast/internal/api"
+	"holdfast/internal/app"
 	"holdfast/internal/config"
+	"holdfast/repository"
+	"holdfast/repository/blob"
+	"holdfast/storage"
 )
+
+const (
+	// openAtOnce bounds the repositories that are open.
+	openAtOnce = 4
+	// openWithin bounds the work of opening one, or of reading its index, which
+	// goes on while nobody waits for it.
+	openWithin = 10 * time.Minute
+	// listingBytes bounds what is kept of the folders that were read.
+	listingBytes = 32 << 20
+	// treeBytes bounds the JSON of the folders that are being read, folderBytes
+	// that of one: some 350,000 entries.
+	treeBytes   = 64 << 20
+	folderBytes = 128 << 20
+	// blobBytes bounds the blobs that each repository keeps.
+	blobBytes = 8 << 20
+	// searchesAtOnce bounds searches, comparisons and counts, downloadsAtOnce
+	// downloads, which load four blobs ahead each.
+	searchesAtOnce  = 2
+	downloadsAtOnce = 4
+)
+
+// limits are the times after which something is done otherwise.
+type limits struct {
+	// keepFor is how long a repository stays open that nobody asks for.
+	keepFor time.Duration
+	// refreshAfter is how old a list of snapshots may get.
+	refreshAfter time.Duration
+	// answerWithin bounds what a page waits for a repository.
+	answerWithin time.Duration
+	// patience is how long an operation of a store is tried again.
+	patience time.Duration
+	// askAgainAfter is when one that did not answer is asked again.
+	askAgainAfter time.Duration
+}
+
+var usualLimits = limits{
+	keepFor: 5 * time.Minute, refreshAfter: 10 * time.Second, answerWithin: 8 * time.Second,
+	patience: 5 * time.Second, askAgainAfter: 30 * time.Second,
+}
 
 // Options say what may be looked into.
 type Options struct {
@@ -21,88 +68,180 @@ type Options struct {
 
 // Browser looks into the repositories of a configuration. Errors wrap those of
 // package api. It may be used from many goroutines at once.
-type Browser struct{ o Options }
+type Browser struct {
+	o      Options
+	limits limits
+	// open opens stores; tests put slow and failing ones there.
+	open func(context.Context, string, app.StoreOptions) (storage.Store, error)
 
-// New returns a Browser. Nothing is opened yet.
-func New(o Options) *Browser { return &Browser{o} }
+	// ctx ends with the Browser, and so does work that nobody waits for.
+	ctx  context.Context //nolint:containedctx // it is that of the Browser's own goroutines
+	stop context.CancelFunc
+	work sync.WaitGroup
 
-// Close closes all repositories. No other method may run or be called any more.
-func (b *Browser) Close() error { return nil }
+	mu     sync.Mutex
+	places map[string]*place
+
+	deriving  sync.Mutex
+	listings  *listings
+	trees     *semaphore.Weighted
+	searches  *semaphore.Weighted
+	downloads *semaphore.Weighted
+	records   records
+}
 
 var _ api.Browser = (*Browser)(nil)
 
-// Snapshots lists snapshots, the newest first.
-func (b *Browser) Snapshots(ctx context.Context, q api.SnapshotQuery) (*api.SnapshotPage, error) {
-	return nil, api.ErrUnavailable
+// New returns a Browser. Nothing is opened yet.
+func New(o Options) *Browser {
+	b := &Browser{
+		o: o, limits: usualLimits, open: app.OpenStore, places: make(map[string]*place), listings: newListings(listingBytes),
+		trees: semaphore.NewWeighted(treeBytes), searches: semaphore.NewWeighted(searchesAtOnce), downloads: semaphore.NewWeighted(downloadsAtOnce),
+	}
+	b.ctx, b.stop = context.WithCancel(context.Background())
+	return b
 }
 
-// Snapshot returns the one whose ID begins with a text.
-func (b *Browser) Snapshot(ctx context.Context, repository, id string) (*api.Snapshot, error) {
-	return nil, api.ErrUnavailable
+// Close closes all repositories. No other method may run or be called any more.
+func (b *Browser) Close() error {
+	b.stop()
+	b.work.Wait()
+	for _, p := range b.places {
+		p.shut()
+	}
+	return nil
 }
 
-// SnapshotAt returns the newest snapshot of a source of a plan that is no newer
-// than an instant; with a zero instant, the newest. With repository "" that of
-// the plan is meant.
-func (b *Browser) SnapshotAt(ctx context.Context, repository, plan, source string, at time.Time) (*api.Snapshot, error) {
-	return nil, api.ErrUnavailable
+// view returns what is seen of a repository; the caller releases it.
+func (b *Browser) view(ctx context.Context, name string) (*view, error) {
+	cfg, ok := b.o.Config().Repositories[name]
+	if !ok {
+		return nil, fmt.Errorf("%w: there is no repository %q in holdfast.yaml", api.ErrNotFound, name)
+	}
+	return b.place(name).view(ctx, cfg)
 }
 
-// Extent is how much is in a snapshot, or below some paths of it.
-type Extent struct{ Files, Bytes uint64 }
-
-// Extent counts the files below paths (api.PathText), or all without any, and
-// their bytes when restored.
-func (b *Browser) Extent(ctx context.Context, repository, snapshot string, paths []string) (Extent, error) {
-	return Extent{}, api.ErrUnavailable
+// place returns the place of a name, and closes the one that was not used for
+// the longest time if too many are open.
+func (b *Browser) place(name string) *place {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	p := b.places[name]
+	if p == nil {
+		p = &place{b: b, name: name}
+		b.places[name] = p
+	}
+	open := 0
+	var oldest *place
+	var since time.Time
+	for _, other := range b.places {
+		if other == p {
+			continue
+		}
+		other.mu.Lock()
+		if other.current != nil {
+			open++
+			if oldest == nil || other.used.Before(since) {
+				oldest, since = other, other.used
+			}
+		}
+		other.mu.Unlock()
+	}
+	if open >= openAtOnce {
+		oldest.mu.Lock()
+		oldest.retire()
+		oldest.mu.Unlock()
+	}
+	return p
 }
 
-// Entries returns a part of a folder.
-func (b *Browser) Entries(ctx context.Context, q api.EntryQuery) (*api.EntryPage, error) {
-	return nil, api.ErrUnavailable
+// reading calls do with what is seen of a repository or, if that cannot be
+// opened, of the first of its copies that can.
+func (b *Browser) reading(ctx context.Context, name string, do func(v *view, instead *api.Instead) error) error {
+	v, err := b.view(ctx, name)
+	if err == nil {
+		defer v.release()
+		return do(v, nil)
+	}
+	if !errors.Is(err, api.ErrUnavailable) {
+		return err
+	}
+	cfg := b.o.Config()
+	for _, copied := range cfg.CopiesOf(cfg.Repositories[name].URL) {
+		v, copyErr := b.view(ctx, copied)
+		if copyErr == nil {
+			defer v.release()
+			return do(v, &api.Instead{Repository: copied, Why: err.Error()})
+		}
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+	}
+	return err
 }
 
-// Find searches snapshots, the newest first.
-func (b *Browser) Find(ctx context.Context, q api.FindQuery, found func(api.Found) error) error {
-	return api.ErrUnavailable
+type elsewhereKey struct{}
+
+// elsewhere gets a blob that a repository does not give from one of its copies.
+func (b *Browser) elsewhere(ctx context.Context, of *view, h blob.Handle, cause error) ([]byte, error) {
+	if errors.Is(cause, storage.ErrNotFound) || errors.Is(cause, repository.ErrNotIndexed) {
+		of.stale.Store(true) // removed since: the next view knows more
+	}
+	if ctx.Value(elsewhereKey{}) != nil { // a copy that is asked asks nobody
+		return nil, cause
+	}
+	ctx = context.WithValue(ctx, elsewhereKey{}, true)
+	cfg := b.o.Config()
+	for _, name := range cfg.CopiesOf(cfg.Repositories[of.place.name].URL) {
+		plain, err := b.blobOf(ctx, name, h)
+		if err == nil {
+			noteInstead(ctx, name, cause)
+			b.o.Log.Warn("read from a copy instead", "repository", of.place.name, "copy", name, "error", cause)
+			return plain, nil
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+	}
+	return nil, errors.New("no copy of the repository has it")
 }
 
-// Diff compares two snapshots.
-func (b *Browser) Diff(ctx context.Context, q api.DiffQuery, found func(api.Difference) error) error {
-	return api.ErrUnavailable
+func (b *Browser) blobOf(ctx context.Context, name string, h blob.Handle) ([]byte, error) {
+	v, err := b.view(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	defer v.release()
+	if err := v.loadIndex(ctx); err != nil {
+		return nil, err
+	}
+	return v.repo.LoadBlob(ctx, h, nil)
 }
 
-// Download writes a file or an archive.
-func (b *Browser) Download(ctx context.Context, q api.DownloadQuery, begin func(api.Content) io.Writer) error {
-	return api.ErrUnavailable
+type noteKey struct{}
+
+// note tells which copy gave something that a repository did not.
+type note struct {
+	mu      sync.Mutex
+	instead *api.Instead
 }
 
-// RestoreTests reads the records of restore tests, the newest first.
-func (b *Browser) RestoreTests(ctx context.Context, q api.RestoreTestQuery) (*api.RestoreTestPage, error) {
-	return nil, api.ErrUnavailable
+// withNote returns a context in which it is noted that a copy was read.
+func withNote(ctx context.Context) (context.Context, *note) {
+	n := new(note)
+	return context.WithValue(ctx, noteKey{}, n), n
 }
 
-// RestoreTest returns the one whose ID begins with a text, with its record.
-func (b *Browser) RestoreTest(ctx context.Context, repository, id string) (*api.RestoreTest, error) {
-	return nil, api.ErrUnavailable
+func noteInstead(ctx context.Context, name string, cause error) {
+	if n, ok := ctx.Value(noteKey{}).(*note); ok {
+		n.mu.Lock()
+		n.instead = &api.Instead{Repository: name, Why: cause.Error()}
+		n.mu.Unlock()
+	}
 }
 
-// Holds returns what is held in a repository.
-func (b *Browser) Holds(ctx context.Context, repository string) ([]api.Hold, error) {
-	return nil, api.ErrUnavailable
-}
-
-// PlaceHold holds snapshots, in the name of who asks (api.PrincipalOf).
-func (b *Browser) PlaceHold(ctx context.Context, repository string, q api.HoldRequest) error {
-	return api.ErrUnavailable
-}
-
-// ReleaseHold ends a hold.
-func (b *Browser) ReleaseHold(ctx context.Context, repository, id, reason string) error {
-	return api.ErrUnavailable
-}
-
-// PlanForget says what forgetting snapshots would remove.
-func (b *Browser) PlanForget(ctx context.Context, q api.ForgetRequest) (*api.ForgetPlan, error) {
-	return nil, api.ErrUnavailable
+func (n *note) get() *api.Instead {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	return n.instead
 }

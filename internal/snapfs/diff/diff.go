@@ -38,6 +38,9 @@ const (
 type Change struct {
 	Path     string
 	Modifier string
+	// Before and After are what stands there, nil for nothing. They are valid
+	// during the call.
+	Before, After *tree.Node
 }
 
 // Count is what was added or removed.
@@ -56,8 +59,14 @@ type Statistics struct {
 
 // Options tell what is compared, and whom to tell.
 type Options struct {
+	// Path is where the two folders are, and begins the paths of changes; ""
+	// is the root.
+	Path string
 	// Metadata reports nodes of which only metadata differs.
 	Metadata bool
+	// WithoutStatistics saves the going through of what both have in common,
+	// and the Statistics are of no use.
+	WithoutStatistics bool
 	// Change is told of each difference; its error ends the comparison.
 	Change func(Change) error
 	// Warn is told of folders, nodes and blobs that cannot be read. What is
@@ -72,7 +81,7 @@ type comparer struct {
 	o     Options
 	stats Statistics
 	// before and after hold the blobs that only changed folders name, shared
-	// the folders that are in both.
+	// the folders that are in both. They are nil without statistics.
 	before, after, shared *snapfs.BlobSet
 }
 
@@ -84,16 +93,20 @@ func Run(ctx context.Context, r *repository.Repository, a, b id.ID, o Options) (
 	if err != nil {
 		return Statistics{}, err
 	}
-	c := &comparer{
-		r: r, fs: f, o: o,
-		before: snapfs.NewBlobSet(r), after: snapfs.NewBlobSet(r), shared: snapfs.NewBlobSet(r),
+	c := &comparer{r: r, fs: f, o: o}
+	if !o.WithoutStatistics {
+		c.before, c.after, c.shared = snapfs.NewBlobSet(r), snapfs.NewBlobSet(r), snapfs.NewBlobSet(r)
 	}
-	c.need(c.before, treeHandle(a), "/")
-	c.need(c.after, treeHandle(b), "/")
+	top := cmp.Or(o.Path, "/")
+	c.need(c.before, treeHandle(a), top)
+	c.need(c.after, treeHandle(b), top)
 	if a != b {
-		if err := c.folders(ctx, "/", a, b); err != nil {
+		if err := c.folders(ctx, top, a, b); err != nil {
 			return c.stats, err
 		}
+	}
+	if o.WithoutStatistics {
+		return c.stats, nil
 	}
 	return c.stats, c.countBlobs(ctx)
 }
@@ -164,14 +177,16 @@ func (c *comparer) both(ctx context.Context, folder string, a, b *tree.Node) err
 	c.needAll(c.before, a, path)
 	c.needAll(c.after, b, path)
 	if m := c.modifier(a, b); m != "" {
-		if err := c.o.Change(Change{path, m}); err != nil {
+		if err := c.o.Change(Change{path, m, a, b}); err != nil {
 			return err
 		}
 	}
 	switch {
 	case a.Type == tree.Dir && b.Type == tree.Dir:
 		if *a.Subtree == *b.Subtree {
-			c.shared.Add(treeHandle(*a.Subtree))
+			if c.shared != nil {
+				c.shared.Add(treeHandle(*a.Subtree))
+			}
 			return nil
 		}
 		return c.folders(ctx, path, *a.Subtree, *b.Subtree)
@@ -207,7 +222,13 @@ func (c *comparer) oneSide(ctx context.Context, folder string, n *tree.Node, mod
 	path := pathOf(folder, n)
 	c.needAll(blobs, n, path)
 	count.add(n)
-	if err := c.o.Change(Change{path, modifier}); err != nil {
+	change := Change{Path: path, Modifier: modifier}
+	if modifier == Removed {
+		change.Before = n
+	} else {
+		change.After = n
+	}
+	if err := c.o.Change(change); err != nil {
 		return err
 	}
 	if n.Type != tree.Dir {
@@ -266,6 +287,9 @@ func (c *comparer) needAll(set *snapfs.BlobSet, n *tree.Node, path string) {
 }
 
 func (c *comparer) need(set *snapfs.BlobSet, h blob.Handle, path string) {
+	if set == nil {
+		return
+	}
 	if _, ok := set.Add(h); !ok {
 		c.o.Warn(path, fmt.Errorf("%s: %w", h, repository.ErrNotIndexed))
 	}

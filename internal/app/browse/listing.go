@@ -1,0 +1,420 @@
+package browse
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+
+	"holdfast/internal/api"
+	"holdfast/internal/snapfs"
+	"holdfast/repository"
+	"holdfast/repository/blob"
+	"holdfast/repository/id"
+	"holdfast/repository/tree"
+)
+
+// listing is what a folder holds, as far as a page shows it: some 60 bytes an
+// entry, without pointers, that the collector of garbage would follow.
+type listing struct {
+	names  []byte
+	rows   []row
+	owners []owner
+	// extras are the targets of symlinks, subtrees the folders below.
+	extras   []string
+	subtrees []id.ID
+	damage   []api.Damage // their paths are names in the folder
+	instead  *api.Instead
+
+	mu     sync.Mutex
+	orders map[string][]uint32
+}
+
+// row is an entry. Its name is names[name:name+length].
+type row struct {
+	size   uint64
+	time   int64 // seconds since 1970
+	nanos  uint32
+	mode   os.FileMode
+	name   uint32
+	length uint16
+	kind   kind
+	owner  uint32
+	extra  uint32 // of a symlink in extras, of a folder in subtrees
+}
+
+type owner struct{ user, group string }
+
+type kind uint8
+
+const (
+	kindFile kind = iota
+	kindFolder
+	kindSymlink
+	kindDevice
+	kindPipe
+	kindSocket
+)
+
+var kindNames = [...]string{"file", "folder", "symlink", "device", "pipe", "socket"}
+
+func kindOf(t tree.Type) kind {
+	switch t {
+	case tree.Dir:
+		return kindFolder
+	case tree.Symlink:
+		return kindSymlink
+	case tree.Device, tree.CharDevice:
+		return kindDevice
+	case tree.Fifo:
+		return kindPipe
+	case tree.Socket:
+		return kindSocket
+	}
+	return kindFile
+}
+
+// maxDamage bounds what is told of one folder.
+const maxDamage = 100
+
+// readListing reads a folder. That some of it cannot be read is told in the
+// listing; an error is one of the repository or the context.
+func (v *view) readListing(ctx context.Context, folder id.ID) (*listing, error) {
+	ctx, borrowed := withNote(ctx)
+	l := &listing{}
+	owners := make(map[owner]uint32)
+	for n, err := range v.fs.At(folder).Nodes(ctx, folder) {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		switch {
+		case err != nil && n == nil && !repository.IsCorrupt(err) && !isBroken(err):
+			return nil, err
+		case err != nil:
+			name := ""
+			if n != nil {
+				name = n.Name
+			}
+			if len(l.damage) < maxDamage {
+				l.damage = append(l.damage, api.Damage{Path: name, What: err.Error()})
+			}
+		default:
+			l.add(n, owners)
+		}
+	}
+	l.instead = borrowed.get()
+	return l, nil
+}
+
+// isBroken tells whether an error of a folder says that it is no good one.
+func isBroken(err error) bool {
+	_, syntax := errors.AsType[*tree.SyntaxError](err)
+	return syntax || errors.Is(err, repository.ErrNotIndexed)
+}
+
+// isBadNode tells whether an error of an entry says that it is no good one.
+func isBadNode(err error) bool {
+	for _, bad := range []error{tree.ErrName, tree.ErrType, tree.ErrContent, tree.ErrOrder, snapfs.ErrDuplicate} {
+		if errors.Is(err, bad) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *listing) add(n *tree.Node, owners map[owner]uint32) {
+	o := owner{n.User, n.Group}
+	if o.user == "" {
+		o.user = fmt.Sprint(n.UID)
+	}
+	if o.group == "" {
+		o.group = fmt.Sprint(n.GID)
+	}
+	number, ok := owners[o]
+	if !ok {
+		number = uint32(len(l.owners)) //nolint:gosec // no folder has as many entries
+		l.owners = append(l.owners, owner{strings.Clone(o.user), strings.Clone(o.group)})
+		owners[l.owners[number]] = number
+	}
+	r := row{
+		size: n.Size, time: n.ModTime.Unix(), nanos: uint32(n.ModTime.Nanosecond()), mode: n.Mode, //nolint:gosec // below a billion
+		name: uint32(len(l.names)), length: uint16(len(n.Name)), kind: kindOf(n.Type), owner: number, //nolint:gosec // names of files are short
+	}
+	switch r.kind {
+	case kindSymlink:
+		r.extra = uint32(len(l.extras)) //nolint:gosec // see above
+		l.extras = append(l.extras, strings.Clone(n.LinkTarget))
+	case kindFolder:
+		r.extra = uint32(len(l.subtrees)) //nolint:gosec // see above
+		l.subtrees = append(l.subtrees, *n.Subtree)
+	}
+	l.names = append(l.names, n.Name...)
+	l.rows = append(l.rows, r)
+}
+
+// name returns the name of an entry, which shares the memory of the listing.
+func (l *listing) name(r *row) string {
+	return unsafe.String(unsafe.SliceData(l.names[r.name:]), int(r.length)) // names never change
+}
+
+// child returns the entry of a name.
+func (l *listing) child(name string) (*row, bool) {
+	n, found := slices.BinarySearchFunc(l.rows, name, func(r row, name string) int { return cmp.Compare(l.name(&r), name) })
+	if found {
+		return &l.rows[n], true
+	}
+	for n := range l.rows { // trees of very old programs are in another order
+		if l.name(&l.rows[n]) == name {
+			return &l.rows[n], true
+		}
+	}
+	return nil, false
+}
+
+// entry describes an entry of a folder at a path.
+func (l *listing) entry(folder string, r *row) api.Entry {
+	name := strings.Clone(l.name(r))
+	e := api.Entry{
+		Name: api.PathText(name), Path: api.PathText(snapfs.Join(folder, name)), Kind: kindNames[r.kind], Size: r.size,
+		Mode: r.mode.String(), Time: time.Unix(r.time, int64(r.nanos)).UTC(), User: l.owners[r.owner].user, Group: l.owners[r.owner].group,
+	}
+	if r.kind == kindSymlink {
+		e.Target = api.PathText(l.extras[r.extra])
+	}
+	if r.kind != kindFile {
+		e.Size = 0
+	}
+	return e
+}
+
+// bytes is what the listing takes.
+func (l *listing) bytes() int {
+	n := cap(l.names) + cap(l.rows)*int(unsafe.Sizeof(row{})) + cap(l.subtrees)*len(id.ID{}) + 1<<10
+	for _, e := range l.extras {
+		n += len(e) + 16
+	}
+	return n + len(l.rows)*4*2 // two orders, as a rule
+}
+
+// order returns the numbers of the rows in an order.
+func (l *listing) order(by string) ([]uint32, error) {
+	key, reversed := strings.CutPrefix(by, "-")
+	key = cmp.Or(key, "name")
+	compare := l.comparisons()[key]
+	if compare == nil {
+		return nil, fmt.Errorf("%w: there is no order %q: name, size and time, with a - before for the other way round", api.ErrInvalid, by)
+	}
+	name := key
+	if reversed {
+		name = "-" + key
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if o, ok := l.orders[name]; ok {
+		return o, nil
+	}
+	o := make([]uint32, len(l.rows))
+	for n := range o {
+		o[n] = uint32(n) //nolint:gosec // see add
+	}
+	var folded []string
+	if key == "name" {
+		folded = make([]string, len(l.rows))
+		for n := range l.rows {
+			folded[n] = strings.ToLower(l.name(&l.rows[n]))
+		}
+	}
+	slices.SortFunc(o, func(x, y uint32) int {
+		a, b := &l.rows[x], &l.rows[y]
+		if folders := cmp.Compare(isOther(a), isOther(b)); folders != 0 {
+			return folders
+		}
+		var c int
+		if folded != nil {
+			c = cmp.Or(strings.Compare(folded[x], folded[y]), strings.Compare(l.name(a), l.name(b)))
+		} else {
+			c = compare(a, b)
+		}
+		if reversed {
+			c = -c
+		}
+		return cmp.Or(c, strings.Compare(l.name(a), l.name(b)))
+	})
+	if len(l.orders) >= 2 {
+		l.orders = nil
+	}
+	if l.orders == nil {
+		l.orders = make(map[string][]uint32, 2)
+	}
+	l.orders[name] = o
+	return o, nil
+}
+
+func isOther(r *row) int {
+	if r.kind == kindFolder {
+		return 0
+	}
+	return 1
+}
+
+// comparisons are the orders there are.
+func (l *listing) comparisons() map[string]func(a, b *row) int {
+	return map[string]func(a, b *row) int{
+		"name": func(a, b *row) int { return strings.Compare(l.name(a), l.name(b)) },
+		"size": func(a, b *row) int { return cmp.Compare(a.size, b.size) },
+		"time": func(a, b *row) int { return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.nanos, b.nanos)) },
+	}
+}
+
+// listings keeps the folders used last, up to a number of bytes.
+type listings struct {
+	room int
+
+	mu    sync.Mutex
+	used  int
+	clock uint64
+	kept  map[listingKey]*keptListing
+	// reading are those on their way: who asks for the same one waits.
+	reading map[listingKey]*readingListing
+}
+
+// listingKey names a folder. Whether it can be read depends on the repository.
+type listingKey struct {
+	place  string
+	folder id.ID
+}
+
+type keptListing struct {
+	*listing
+
+	size int
+	last uint64
+}
+
+type readingListing struct {
+	done    chan struct{}
+	listing *listing
+	err     error
+}
+
+func newListings(room int) *listings {
+	return &listings{room: room, kept: make(map[listingKey]*keptListing), reading: make(map[listingKey]*readingListing)}
+}
+
+// get returns a listing that is kept, or the one that read returns. That goes
+// on while somebody waits for it: who asked first may leave.
+func (c *listings) get(ctx context.Context, key listingKey, read func() (*listing, error)) (*listing, error) {
+	for {
+		c.mu.Lock()
+		c.clock++
+		if k, ok := c.kept[key]; ok {
+			k.last = c.clock
+			c.mu.Unlock()
+			return k.listing, nil
+		}
+		r, ok := c.reading[key]
+		if !ok {
+			r = &readingListing{done: make(chan struct{})}
+			c.reading[key] = r
+			c.mu.Unlock()
+			r.listing, r.err = read()
+			c.finish(key, r)
+			return r.listing, r.err
+		}
+		c.mu.Unlock()
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-r.done:
+		}
+		if r.err == nil || !errors.Is(r.err, context.Canceled) {
+			return r.listing, r.err
+		}
+	}
+}
+
+func (c *listings) finish(key listingKey, r *readingListing) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.reading, key)
+	close(r.done)
+	if r.err != nil || len(r.listing.damage) > 0 || r.listing.instead != nil { // it may be mended
+		return
+	}
+	k := &keptListing{listing: r.listing, size: r.listing.bytes(), last: c.clock}
+	if k.size > c.room {
+		return
+	}
+	c.kept[key] = k
+	c.used += k.size
+	for c.used > c.room {
+		c.removeOldest()
+	}
+}
+
+func (c *listings) removeOldest() {
+	var oldest listingKey
+	last := c.clock + 1
+	for key, k := range c.kept {
+		if k.last < last {
+			oldest, last = key, k.last
+		}
+	}
+	c.used -= c.kept[oldest].size
+	delete(c.kept, oldest)
+}
+
+// drop forgets the folders of a place.
+func (c *listings) drop(place string) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key, k := range c.kept {
+		if key.place == place {
+			c.used -= k.size
+			delete(c.kept, key)
+		}
+	}
+}
+
+// listing returns what a folder holds.
+func (v *view) listing(ctx context.Context, folder id.ID) (*listing, error) {
+	b := v.place.b
+	return b.listings.get(ctx, listingKey{v.place.name, folder}, func() (*listing, error) {
+		weight, err := v.weigh(folder)
+		if err != nil {
+			return nil, err
+		}
+		if err := b.trees.Acquire(ctx, weight); err != nil {
+			return nil, err
+		}
+		defer b.trees.Release(weight)
+		l, err := v.readListing(ctx, folder)
+		if weight > 8<<20 {
+			freeMemory()
+		}
+		return l, err
+	})
+}
+
+// weigh says what reading a folder takes. One that is too large for a page is
+// refused.
+func (v *view) weigh(folder id.ID) (int64, error) {
+	l, ok := v.repo.Index().Lookup(blob.Handle{ID: folder, Type: blob.Tree})
+	if !ok { // the reading tells, or a copy has it
+		return 1, nil
+	}
+	n := int64(l.DataLength())
+	if n > folderBytes {
+		return 0, &api.HereError{
+			Why:     fmt.Sprintf("this folder has too many entries to be shown in a page (its list takes %d MiB); the command shows them", n>>20),
+			Command: []string{"holdfast", "ls", "-r", v.place.name},
+		}
+	}
+	return min(n+1, treeBytes), nil
+}
