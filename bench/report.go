@@ -84,7 +84,11 @@ func (rep *report) printSet(b *strings.Builder, set setSize) {
 }
 
 func (r row) print(b *strings.Builder, tools []string) {
-	fmt.Fprintf(b, "| %s | %s |", r.Step.title(), r.Kind)
+	title := r.Step.title()
+	if r.Ours == rabinName {
+		title += ", restic's cut points"
+	}
+	fmt.Fprintf(b, "| %s | %s |", title, r.Kind)
 	for _, tool := range tools {
 		cell := "-"
 		if value, ok := r.Median[tool]; ok {

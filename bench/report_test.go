@@ -45,6 +45,19 @@ func TestRowsJudge(t *testing.T) {
 	}
 }
 
+func TestRowOfResticsCutPoints(t *testing.T) {
+	cycles := []cycle{first(baselineName, 10, 10, 1, 1), first(holdfastName, 5, 5, 1, 1), first(rabinName, 8, 8, 1, 1)}
+	var of []row
+	for _, r := range rowsOf(cycles, "D2", []string{holdfastName, rabinName, baselineName}, fullTargets()) {
+		if r.Ours == rabinName {
+			of = append(of, r)
+		}
+	}
+	if len(of) != 1 || of[0].Ratio != 0.8 || of[0].Limit != 0.72 || of[0].Result != missed {
+		t.Errorf("rows of restic's cut points: %+v, want one that missed 0.72 with 0.80", of)
+	}
+}
+
 func TestWallMissedOnABusyMachineIsNotEnforced(t *testing.T) {
 	ours, theirs := first(holdfastName, 1, 20, 1, 1), first(baselineName, 10, 10, 10, 1)
 	rep := report{Tools: []version{{Name: holdfastName}, {Name: baselineName}}, Sets: []setSize{{Name: "D1"}}, Cycles: []cycle{ours, theirs}}
@@ -81,7 +94,7 @@ func TestRowsWithoutATarget(t *testing.T) {
 func TestEveryTargetIsForAKnownSetAndStep(t *testing.T) {
 	sets := strings.Join(setNames(), " ")
 	steps := joinSteps(allSteps())
-	for s, bySet := range fullTargets() {
+	for s, bySet := range fullTargets().steps {
 		if !strings.Contains(steps, string(s)) {
 			t.Errorf("target for unknown step %s", s)
 		}

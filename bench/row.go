@@ -12,10 +12,12 @@ type row struct {
 	Step   step               `json:"step"`
 	Kind   measureKind        `json:"measure"`
 	Median map[string]float64 `json:"median"` // by tool
-	Ratio  float64            `json:"ratio,omitempty"`
-	Limit  float64            `json:"limit,omitempty"`
-	Result result             `json:"result,omitempty"`
-	Why    string             `json:"why,omitempty"` // of a miss that the ratio does not show
+	// Ours is the tool that the ratio and the target are of.
+	Ours   string  `json:"ours"`
+	Ratio  float64 `json:"ratio,omitempty"`
+	Limit  float64 `json:"limit,omitempty"`
+	Result result  `json:"result,omitempty"`
+	Why    string  `json:"why,omitempty"` // of a miss that the ratio does not show
 	// Disturbed says that other processes were busy while a tool of the ratio
 	// ran. A wall time that missed its target then is not held against it.
 	Disturbed bool `json:"disturbed,omitempty"`
@@ -36,7 +38,7 @@ func rowsOf(cycles []cycle, set string, tools []string, t promises) []row {
 	var rows []row
 	for _, s := range allSteps() {
 		for _, k := range []measureKind{kindCPU, kindWall, kindMemory, kindSize, kindRequests, kindLine} {
-			r := row{Set: set, Step: s, Kind: k, Median: map[string]float64{}}
+			r := row{Set: set, Step: s, Kind: k, Ours: holdfastName, Median: map[string]float64{}}
 			for _, tool := range tools {
 				if values := figures(of(cycles, set, tool), s, k); len(values) > 0 {
 					r.Median[tool] = median(values)
@@ -44,7 +46,12 @@ func rowsOf(cycles []cycle, set string, tools []string, t promises) []row {
 			}
 			if len(r.Median) > 0 {
 				r.Disturbed = k == kindWall && disturbed(cycles, set, s)
-				r.judge(t)
+				r.judge(t.limit(k, s, set))
+				rows = append(rows, r)
+			}
+			if limit, promised := t.rabinLimit(k, s, set); promised && r.Median[rabinName] > 0 {
+				r.Ours, r.Result, r.Why = rabinName, unmeasured, ""
+				r.judge(limit, promised)
 				rows = append(rows, r)
 			}
 		}
@@ -90,13 +97,12 @@ func disturbed(cycles []cycle, set string, s step) bool {
 	return slices.ContainsFunc(of(cycles, set, holdfastName), busy) || slices.ContainsFunc(of(cycles, set, baselineName), busy)
 }
 
-// judge fills in the ratio and holds it against the target.
-func (r *row) judge(t promises) {
-	limit, promised := t.limit(r.Kind, r.Step, r.Set)
+// judge fills in the ratio and holds it against the limit, if one is promised.
+func (r *row) judge(limit float64, promised bool) {
 	if promised {
 		r.Limit = limit
 	}
-	ours, have := r.Median[holdfastName]
+	ours, have := r.Median[r.Ours]
 	theirs, haveBaseline := r.Median[baselineName]
 	if !have || !haveBaseline || theirs == 0 {
 		return

@@ -5,6 +5,8 @@ type promises interface {
 	// limit returns the highest ratio allowed for a figure of a step; ok is
 	// false where nothing is promised.
 	limit(k measureKind, s step, set string) (limit float64, ok bool)
+	// rabinLimit does for holdfast with restic's cut points.
+	rabinLimit(k measureKind, s step, set string) (limit float64, ok bool)
 }
 
 var (
@@ -15,7 +17,12 @@ var (
 // targets holds what holdfast promises: for a step and a data set, the highest
 // ratio of its CPU time to that of restic v0.18.1 with default settings in the
 // same run. A step too short to measure on a set has none.
-type targets map[step]map[string]float64
+type targets struct {
+	steps map[step]map[string]float64
+	// rabin holds those of a first backup with restic's cut points, for the
+	// sets in which cutting counts.
+	rabin map[string]float64
+}
 
 // Limits that hold for every step with targets.
 const (
@@ -43,11 +50,14 @@ func targetsOf(quick, far bool) promises {
 
 func fullTargets() targets {
 	return targets{
-		stepFirst:     {"D1": 0.55, "D2": 0.60, "D3": 0.55},
-		stepUnchanged: {"D1": 0.27, "D3": 0.35},
-		stepChanged:   {"D1": 0.35, "D2": 0.50, "D3": 0.40},
-		stepRestore:   {"D1": 0.40, "D2": 0.65, "D3": 0.50},
-		stepCheck:     {"D1": 0.60, "D2": 0.75, "D3": 0.50},
+		steps: map[step]map[string]float64{
+			stepFirst:     {"D1": 0.55, "D2": 0.60, "D3": 0.55},
+			stepUnchanged: {"D1": 0.27, "D3": 0.35},
+			stepChanged:   {"D1": 0.35, "D2": 0.50, "D3": 0.40},
+			stepRestore:   {"D1": 0.40, "D2": 0.65, "D3": 0.50},
+			stepCheck:     {"D1": 0.60, "D2": 0.75, "D3": 0.50},
+		},
+		rabin: map[string]float64{"D2": 0.72},
 	}
 }
 
@@ -56,7 +66,7 @@ func fullTargets() targets {
 // so they only ask that the steps that move data cost no more than restic's.
 func quickTargets() targets {
 	same := map[string]float64{"D1": 1, "D2": 1, "D3": 1}
-	return targets{stepFirst: same, stepRestore: same, stepCheck: same}
+	return targets{steps: map[step]map[string]float64{stepFirst: same, stepRestore: same, stepCheck: same}}
 }
 
 // measureKind is one of the figures taken at each step.
@@ -74,7 +84,7 @@ const (
 )
 
 func (t targets) limit(k measureKind, s step, set string) (limit float64, ok bool) {
-	bySet, promised := t[s]
+	bySet, promised := t.steps[s]
 	if !promised {
 		return 0, false
 	}
@@ -90,6 +100,11 @@ func (t targets) limit(k measureKind, s step, set string) (limit float64, ok boo
 		return sizeRatio, s == stepFirst
 	}
 	return 0, false
+}
+
+func (t targets) rabinLimit(k measureKind, s step, set string) (limit float64, ok bool) {
+	limit, promised := t.rabin[set]
+	return limit, promised && k == kindCPU && s == stepFirst
 }
 
 // farTargets are those for repositories behind a line. Where the line is what
@@ -113,3 +128,5 @@ func (farTargets) limit(k measureKind, s step, set string) (limit float64, ok bo
 	}
 	return 0, false
 }
+
+func (farTargets) rabinLimit(measureKind, step, string) (limit float64, ok bool) { return 0, false }

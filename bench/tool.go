@@ -46,10 +46,12 @@ func (s site) restored() string { return filepath.Join(s.base, "restored") }
 const (
 	holdfastName = "holdfast"
 	baselineName = "restic"
+	// rabinName is holdfast with restic's cut points.
+	rabinName = "holdfast-rabin"
 )
 
 func toolNames() []string {
-	return []string{holdfastName, baselineName, "restic-sid", "kopia", "borg", "rclone"}
+	return []string{holdfastName, rabinName, baselineName, "restic-sid", "kopia", "borg", "rclone"}
 }
 
 // usualTools are those that can do all steps: borg knows no object stores,
@@ -58,7 +60,7 @@ func usualTools(far bool) []string {
 	if far {
 		return []string{holdfastName, baselineName, "kopia", "rclone"}
 	}
-	return []string{holdfastName, baselineName, "restic-sid", "kopia", "borg"}
+	return []string{holdfastName, rabinName, baselineName, "restic-sid", "kopia", "borg"}
 }
 
 // contestant is a tool that was had.
@@ -94,7 +96,7 @@ func buildTools(ctx context.Context, o options) (had []contestant, lost []missin
 // obtain returns the program of a tool.
 func obtain(ctx context.Context, name string, o options) (string, error) {
 	switch {
-	case name != holdfastName:
+	case name != holdfastName && name != rabinName:
 		return tools.Install(ctx, name)
 	case o.holdfast != "":
 		return filepath.Abs(o.holdfast)
@@ -110,6 +112,8 @@ func obtain(ctx context.Context, name string, o options) (string, error) {
 
 func newTool(name, program string) tool {
 	switch name {
+	case rabinName:
+		return restic{program: program, cutter: "rabin"}
 	case "kopia":
 		return kopia{program}
 	case "borg":
@@ -117,7 +121,7 @@ func newTool(name, program string) tool {
 	case "rclone":
 		return rclone{program}
 	}
-	return restic{program}
+	return restic{program: program}
 }
 
 // versions asks every tool what it is.

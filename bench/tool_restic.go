@@ -2,7 +2,10 @@ package main
 
 // restic runs restic, and holdfast, whose command line is compatible. Default
 // settings: what a user gets who tunes nothing.
-type restic struct{ program string }
+type restic struct {
+	program string
+	cutter  string // of holdfast's that is asked for, "" for the default
+}
 
 var _ tool = restic{}
 
@@ -18,6 +21,9 @@ func (r restic) commands(s step, at site) [][]string {
 	}
 	switch s {
 	case stepInit:
+		if r.cutter != "" {
+			return run("init", "--cutter", r.cutter)
+		}
 		return run("init")
 	case stepFirst, stepUnchanged, stepChanged:
 		return run("backup", ".")
