@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os/user"
 	"strings"
 	"time"
 
@@ -143,14 +142,10 @@ func (c *command) releaseHolds(ctx context.Context, r *repository.Repository, id
 
 // whoReleases puts on record who ends a hold.
 func whoReleases(reason string) string {
-	who := "somebody"
-	if u, err := user.Current(); err == nil {
-		who = u.Username
-	}
 	if reason == "" {
-		return "released by " + who
+		return "released by " + whoIsHere()
 	}
-	return reason + " (" + who + ")"
+	return reason + " (" + whoIsHere() + ")"
 }
 
 // held returns what holds back snapshots, for forget.

@@ -171,6 +171,7 @@ var commands = []struct {
 	{"plan", newPlan},
 	{"serve", newServe},
 	{"service", newService},
+	{"token", newToken},
 	{"notify", newNotify},
 	{"run", newRun},
 	{"wal", newWAL},
