@@ -47,6 +47,9 @@ func TestRowsJudge(t *testing.T) {
 
 func TestRowOfResticsCutPoints(t *testing.T) {
 	cycles := []cycle{first(baselineName, 10, 10, 1, 1), first(holdfastName, 5, 5, 1, 1), first(rabinName, 8, 8, 1, 1)}
+	for n := range cycles {
+		cycles[n].Set = "D2"
+	}
 	var of []row
 	for _, r := range rowsOf(cycles, "D2", []string{holdfastName, rabinName, baselineName}, fullTargets()) {
 		if r.Ours == rabinName {
