@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
 	"math"
@@ -22,17 +23,26 @@ func (s *site) functions() template.FuncMap {
 		"dict":  dict,
 		"add":   func(a, b int) int { return a + b },
 
-		"bytes":    formatBytes,
-		"count":    formatCount,
-		"seconds":  func(n float64) string { return formatSpan(seconds(n)) },
-		"span":     formatSpan,
-		"percent":  formatPercent,
-		"shortid":  shortID,
-		"when":     s.when,
-		"ago":      s.ago,
-		"date":     s.date,
-		"plural":   plural,
-		"roleName": roleName,
+		"bytes":   formatBytes,
+		"count":   formatCount,
+		"seconds": func(n float64) string { return formatSpan(seconds(n)) },
+		"span":    formatSpan,
+		"percent": formatPercent,
+		"shortid": shortID,
+		"when":    s.when,
+		"ago":     s.ago,
+		"date":    s.date,
+		"plural":  plural,
+		"job":     jobName,
+		"trigger": triggerName,
+
+		"verdict":  verdictSign,
+		"outcome":  outcomeSign,
+		"standing": standingSign,
+		"severity": severitySign,
+		"mood":     moodSign,
+		"marks":    marksOf,
+		"gauge":    gaugeOf,
 	}
 }
 
@@ -49,7 +59,7 @@ func link(parts ...any) template.URL {
 	for k, part := range parts {
 		text := fmt.Sprint(part)
 		if text == "?" {
-			return template.URL(path.String() + query(parts[k+1:]))
+			return template.URL(cmp.Or(path.String(), "/") + query(parts[k+1:]))
 		}
 		path.WriteString("/" + url.PathEscape(text))
 	}

@@ -23,7 +23,34 @@ func (s *site) routes() []route {
 func (s *site) planRoutes() []route {
 	return []route{
 		{"GET /{$}", api.RoleViewer, s.show(s.safe)},
-		{"GET /login", api.Nobody, s.show(s.loginPage)},
+		{"GET /login", api.Nobody, http.HandlerFunc(s.loginPage)},
+		{"POST /login", api.Nobody, http.HandlerFunc(s.login)},
+		{"POST /logout", api.Nobody, http.HandlerFunc(s.logout)},
+		{"POST /theme", api.Nobody, http.HandlerFunc(s.setTheme)},
+		{"GET /help", api.RoleViewer, s.show(s.help)},
+
+		{"GET /protect", api.RoleAdmin, s.show(s.protectPage)},
+		{"POST /protect", api.RoleAdmin, s.do(s.protect)},
+		{"GET /plans/{name}", api.RoleViewer, s.show(s.plan)},
+		{"GET /plans/{name}/pause", api.RoleOperator, s.show(s.pausePage)},
+		{"POST /plans/{name}/pause", api.RoleOperator, s.do(s.pause)},
+		{"POST /plans/{name}/resume", api.RoleOperator, s.do(s.resume)},
+		{"POST /jobs", api.RoleOperator, s.do(s.startJob)},
+
+		{"GET /runs", api.RoleViewer, s.show(s.runs)},
+		{"GET /runs/{id}", api.RoleViewer, s.show(s.run)},
+		{"GET /runs/{id}/log", api.RoleViewer, http.HandlerFunc(s.runLog)},
+		{"GET /runs/{id}/stop", api.RoleOperator, s.show(s.stopPage)},
+		{"POST /runs/{id}/stop", api.RoleOperator, s.do(s.stop)},
+		{"GET /events", api.RoleViewer, s.show(s.events)},
+
+		{"GET /settings", api.RoleViewer, s.show(s.settings)},
+		{"POST /settings/check", api.RoleOperator, s.do(s.checkPlans)},
+		{"POST /settings/channels", api.RoleOperator, s.do(s.testChannel)},
+		{"POST /settings/tokens", api.RoleAdmin, s.show(s.createToken)},
+		{"GET /settings/tokens/{name}", api.RoleAdmin, s.show(s.revokePage)},
+		{"POST /settings/tokens/{name}", api.RoleAdmin, s.do(s.revoke)},
+		{"GET /settings/audit", api.RoleAdmin, s.show(s.audit)},
 		{"/", api.RoleViewer, s.show(s.noSuchPage)},
 	}
 }
@@ -80,21 +107,9 @@ func (s *site) allowed(least api.Role, h http.Handler) http.Handler {
 			}})
 		default:
 			s.render(w, r, &page{Status: http.StatusForbidden, Title: "Not allowed", Template: "error.html", Data: trouble{
-				What: "You are logged in as " + me.Name + ", who is " + roleName(me.Role) + ". This needs the role " + roleName(least) + ".",
-				Next: "An admin can make a token for it: holdfast token create --role " + roleName(least) + ".",
+				What: "You are logged in as " + me.Name + ", whose role is " + me.Role.String() + ". This needs the role " + least.String() + ".",
+				Next: "An admin can make a token for it: holdfast token create --role " + least.String() + ".",
 			}})
 		}
 	})
-}
-
-func roleName(r api.Role) string {
-	switch r {
-	case api.RoleViewer:
-		return "viewer"
-	case api.RoleOperator:
-		return "operator"
-	case api.RoleAdmin:
-		return "admin"
-	}
-	return "nobody"
 }

@@ -1,6 +1,62 @@
 package web
 
-import "net/http"
+import (
+	"cmp"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"holdfast/internal/api"
+	"holdfast/internal/event"
+)
+
+const (
+	// plansPerPage is how many plans one page shows, problemsShown how many
+	// problems stand above them.
+	plansPerPage  = 40
+	problemsShown = 8
+	// searchFrom is from how many plans on they can be searched.
+	searchFrom = 8
+)
+
+// safeData is what the first page shows.
+type safeData struct {
+	Answer   sign // Word is the answer in a sentence
+	Service  *api.Service
+	Problems []problem
+	More     int // problems that are not shown
+	// Filters choose plans by their verdict, Query by a part of their name.
+	Filters    []planFilter
+	Show       string
+	Query      string
+	Searchable bool
+	Plans      []planRow
+	Found      int
+	Pages      pages
+}
+
+// planFilter is a choice of plans.
+type planFilter struct {
+	Show, Name string
+	Count      int
+}
+
+// planRow is a plan in the list.
+type planRow struct {
+	api.Plan
+
+	// Backup is its backup, nil for none; Next the job that is due first.
+	Backup *api.Job
+	Next   *api.Job
+}
+
+// problem is an open problem and the page that tells more.
+type problem struct {
+	event.Event
+
+	To, ToName string
+}
 
 // safe is the first page: is everything as promised?
 func (s *site) safe(r *http.Request) (*page, error) {
@@ -8,5 +64,180 @@ func (s *site) safe(r *http.Request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &page{Title: "Am I safe?", Area: "/", Template: "safe.html", Data: plans}, nil
+	open, err := s.Backend.Problems(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	service, err := s.Backend.Service(r.Context())
+	if err != nil {
+		return nil, err
+	}
+	d := &safeData{Answer: answer(plans), Service: service, Show: r.URL.Query().Get("show"), Query: strings.TrimSpace(r.URL.Query().Get("q")), Searchable: len(plans) > searchFrom}
+	d.Problems = problemsOf(open)
+	if more := len(d.Problems) - problemsShown; more > 0 {
+		d.Problems, d.More = d.Problems[:problemsShown], more
+	}
+	d.Filters = filtersOf(plans)
+	found := d.chosen(plans)
+	d.Found = len(found)
+	d.Pages = pagesOf(r, d.Found, plansPerPage)
+	for _, p := range found[d.Pages.from:d.Pages.to] {
+		d.Plans = append(d.Plans, planRowOf(p))
+	}
+	return &page{Title: "Am I safe?", Area: "/", Template: "safe.html", Data: d, Refresh: 60}, nil
+}
+
+// chosen are the plans that the filter and the search let through, the worst
+// first.
+func (d *safeData) chosen(plans []api.Plan) []api.Plan {
+	var found []api.Plan
+	for k := range plans {
+		p := &plans[k]
+		if (d.Show == "" || d.Show == string(p.Verdict)) && (d.Query == "" || mentions(p, strings.ToLower(d.Query))) {
+			found = append(found, *p)
+		}
+	}
+	slices.SortStableFunc(found, func(a, b api.Plan) int {
+		return cmp.Or(cmp.Compare(rank(a.Verdict), rank(b.Verdict)), cmp.Compare(a.Name, b.Name))
+	})
+	return found
+}
+
+// mentions tells whether a plan is meant by a word in small letters.
+func mentions(p *api.Plan, word string) bool {
+	if strings.Contains(strings.ToLower(p.Name), word) {
+		return true
+	}
+	return slices.ContainsFunc(p.Sources, func(s api.Source) bool {
+		return strings.Contains(strings.ToLower(s.Name), word) || strings.Contains(strings.ToLower(s.What), word)
+	})
+}
+
+func rank(v api.Verdict) int {
+	return slices.Index([]api.Verdict{api.Unsafe, api.AtRisk, api.Unknown, api.Safe}, v)
+}
+
+func filtersOf(plans []api.Plan) []planFilter {
+	count := make(map[api.Verdict]int)
+	for k := range plans {
+		count[plans[k].Verdict]++
+	}
+	filters := []planFilter{{"", "All", len(plans)}}
+	for _, v := range []api.Verdict{api.Unsafe, api.AtRisk, api.Unknown, api.Safe} {
+		if count[v] > 0 {
+			filters = append(filters, planFilter{string(v), verdictSign(v).Word, count[v]})
+		}
+	}
+	if len(filters) < 3 {
+		return nil // there is nothing to choose
+	}
+	return filters
+}
+
+// answer says for all plans whether they are safe.
+func answer(plans []api.Plan) sign {
+	var worst []api.Plan
+	count := make(map[api.Verdict]int)
+	for k := range plans {
+		count[plans[k].Verdict]++
+		if plans[k].Verdict == api.Unsafe {
+			worst = append(worst, plans[k])
+		}
+	}
+	all := len(plans)
+	switch {
+	case all == 0:
+		return sign{"unknown", "unknown", "Nothing is protected yet."}
+	case len(worst) == 1:
+		return sign{"bad", "bad", "No. " + broken(&worst[0])}
+	case len(worst) == all:
+		return sign{"bad", "bad", "No. None of " + plural(all, "plan", "plans") + " is safe."}
+	case len(worst) > 1:
+		return sign{"bad", "bad", "No. " + formatCount(len(worst)) + " of " + plural(all, "plan", "plans") + " are not safe."}
+	case count[api.AtRisk] > 0:
+		return sign{"near", "near", "Nearly. " + formatCount(count[api.AtRisk]) + " of " + plural(all, "plan", "plans") + pick(count[api.AtRisk], " is", " are") + " at risk."}
+	case count[api.Unknown] > 0:
+		return sign{"unknown", "unknown", "Not known yet: " + formatCount(count[api.Unknown]) + " of " + plural(all, "plan", "plans") + pick(count[api.Unknown], " was", " were") + " not looked at."}
+	case all == 1:
+		return sign{"good", "good", "Yes. " + plans[0].Name + " is safe."}
+	}
+	return sign{"good", "good", "Yes. All " + plural(all, "plan", "plans") + " are safe."}
+}
+
+// broken says in a sentence what a plan that is not safe does not keep.
+func broken(p *api.Plan) string {
+	rpo, rto := p.RPO, p.RTO
+	switch {
+	case p.Newest.IsZero():
+		return p.Name + " has nothing that can be restored."
+	case standingSign(rpo.State).Class == "bad":
+		return p.Name + " would lose " + formatSpan(seconds(rpo.Measured)) + ": its promise is " + formatSpan(seconds(rpo.Promised)) + "."
+	case standingSign(rto.State).Class == "bad":
+		return p.Name + " would take " + formatSpan(seconds(rto.Measured)) + " to restore: its promise is " + formatSpan(seconds(rto.Promised)) + "."
+	}
+	return p.Name + " is not safe."
+}
+
+func pick(n int, one, many string) string {
+	if n == 1 {
+		return one
+	}
+	return many
+}
+
+// problemsOf finds for each problem the page that tells more: the run that
+// failed, or what it is about. The worst come first.
+func problemsOf(open []event.Event) []problem {
+	all := make([]problem, len(open))
+	for k, e := range open {
+		all[k] = problem{Event: e}
+		all[k].To, all[k].ToName = whereTold(e)
+	}
+	slices.SortStableFunc(all, func(a, b problem) int {
+		return cmp.Or(cmp.Compare(b.Severity, a.Severity), b.Time.Compare(a.Time))
+	})
+	return all
+}
+
+func whereTold(e event.Event) (to, name string) {
+	switch {
+	case e.Run != "":
+		return string(link("runs", e.Run)), "See why"
+	case e.Plan != "":
+		return string(link("plans", e.Plan)), "See the plan"
+	case e.Repository != "":
+		return string(link("repositories", e.Repository)), "See the repository"
+	}
+	return "/events", "See the events"
+}
+
+func planRowOf(p api.Plan) planRow {
+	row := planRow{Plan: p}
+	for k := range p.Jobs {
+		j := &p.Jobs[k]
+		if j.Kind == "backup" && row.Backup == nil {
+			row.Backup = j
+		}
+		if !j.Next.IsZero() && (row.Next == nil || j.Next.Before(row.Next.Next)) {
+			row.Next = j
+		}
+	}
+	return row
+}
+
+// Sourced is a line for what the plan protects.
+func (p planRow) Sourced() string {
+	names := make([]string, len(p.Sources))
+	for k, s := range p.Sources {
+		names[k] = cmp.Or(s.What, s.Name)
+	}
+	return strings.Join(names, " · ")
+}
+
+// LastBackup is when the last good backup ended.
+func (p planRow) LastBackup() time.Time {
+	if p.Backup == nil {
+		return time.Time{}
+	}
+	return p.Backup.LastGood
 }

@@ -82,7 +82,7 @@ func made(now time.Time, n naming) *Backend {
 	b.Folders["/etc"] = []api.Entry{{Name: "passwd", Path: "/etc/passwd", Kind: "file", Size: 1800, Mode: "-rw-r--r--", Time: now}}
 	b.Reported = &api.Report{
 		Plan: shop, Made: now,
-		Runs:     map[string]map[string]int{"backup": {"succeeded": 29, "failed": 1}, "copy": {"succeeded": 30}, "verify": {"succeeded": 4}},
+		Runs:     map[string]map[string]int{"backup": {"succeeded": 29, "failed": 1}, "copy": {"succeeded": 30}, "restore-test": {"succeeded": 4}},
 		Failures: []api.Run{failedRun(now, "run-failed", n.plans[0], local, n.reason)},
 		Tests:    b.AllTests, WorstRPO: 2 * hour, RPOBrokenSeconds: hour, WorstRTO: 9 * minute, BytesRead: 900 << 30, BytesAdded: 31 << 30,
 		Changes: []api.Change{{Time: now.AddDate(0, 0, -2), By: n.host, What: "paused: " + n.reason}},
@@ -125,7 +125,7 @@ func safePlan(now time.Time, name, local, offsite, path string) api.Plan {
 		Jobs: []api.Job{
 			{Job: "plans/" + name + "/backup", Kind: "backup", Plan: name, Types: []string{"full", "incremental", "differential"}, Next: now.Add(21 * time.Hour), NextType: "incremental", LastOutcome: "succeeded", Last: now.Add(-3 * time.Hour), LastGood: now.Add(-3 * time.Hour), LastRun: "run-000"},
 			{Job: "plans/" + name + "/copy/" + offsite, Kind: "copy", Plan: name, Repository: offsite, Next: now.Add(21 * time.Hour), LastOutcome: "succeeded", Last: now.Add(-2 * time.Hour), LastGood: now.Add(-2 * time.Hour), LastRun: "run-001"},
-			{Job: "plans/" + name + "/verify", Kind: "verify", Plan: name, Next: now.Add(4 * 24 * time.Hour), LastOutcome: "succeeded", Last: now.Add(-75 * time.Hour), LastGood: now.Add(-75 * time.Hour), LastRun: "run-002"},
+			{Job: "plans/" + name + "/restore-test", Kind: "restore-test", Plan: name, Next: now.Add(4 * 24 * time.Hour), LastOutcome: "succeeded", Last: now.Add(-75 * time.Hour), LastGood: now.Add(-75 * time.Hour), LastRun: "run-002"},
 		},
 		Config: "sources: [" + name + "]\nrepository: " + local + "\ncopies: [" + offsite + "]\nschedule:\n  incremental: \"0 2 * * *\"\nkeep: # default\n  daily: 7 # default\n  weekly: 5 # default\nobjectives:\n  rpo: 24h\n  rto: 1h\n",
 	}
@@ -180,15 +180,15 @@ func runsOf(now time.Time, n naming) []api.Run {
 	local, offsite := n.repositories[0], n.repositories[1]
 	runs := []api.Run{
 		{
-			ID: "run-live", Job: "backup", Plan: n.plans[1], Source: n.plans[1], Repository: local, Type: "incremental", Trigger: "person", By: n.host, Started: now.Add(-4 * time.Minute), Outcome: api.Running, HasLog: true,
+			ID: "run-live", Job: "backup", Plan: n.plans[1], Source: n.plans[1], Repository: local, Type: "incremental", Trigger: "manual", By: n.host, Started: now.Add(-4 * time.Minute), Outcome: api.Running, HasLog: true,
 			Phases:   []api.Phase{{Name: "scan", Started: now.Add(-4 * time.Minute), Took: 12}},
 			Progress: &api.Progress{At: now, Percent: 42, BytesDone: 13 << 30, BytesTotal: 31 << 30, FilesDone: 81234, FilesTotal: 190000, Left: 333, Current: n.path + "/" + n.file},
 		},
 		failedRun(now, "run-failed", n.plans[2], local, n.reason),
-		{ID: "run-protect", Job: "protect", Trigger: "person", By: n.host, Plan: n.plans[0], Repository: local, Started: now.Add(-30 * time.Minute), Ended: now.Add(-28 * time.Minute), Outcome: "succeeded", HasLog: true},
+		{ID: "run-protect", Job: "protect", Trigger: "manual", By: n.host, Plan: n.plans[0], Repository: local, Started: now.Add(-30 * time.Minute), Ended: now.Add(-28 * time.Minute), Outcome: "succeeded", HasLog: true},
 	}
 	outcomes := []string{"succeeded", "succeeded", "succeeded", "succeeded", "partial", "succeeded", "interrupted", "succeeded", "skipped"}
-	kinds := []string{"backup", "copy", "verify"}
+	kinds := []string{"backup", "copy", "restore-test"}
 	for k := range 60 {
 		outcome, start := outcomes[k%len(outcomes)], now.Add(-time.Duration(k*5+3)*time.Hour)
 		r := api.Run{
