@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
@@ -20,39 +19,24 @@ import (
 // baseCommand measures base backups of PostgreSQL: bench base [flags].
 const baseCommand = "base"
 
-// baseOptions is the command line of baseCommand.
-type baseOptions struct {
-	root     string
-	bin      string // PostgreSQL's programs
-	holdfast string
-	scale    int // of pgbench; the table of orders is as large
-	rounds   int
-	json     string
-}
-
 func baseMain(ctx context.Context, args []string) error {
-	var o baseOptions
+	var b baseBench
 	f := flag.NewFlagSet("bench base", flag.ContinueOnError)
-	f.StringVar(&o.root, "dir", filepath.Join(os.TempDir(), "holdfast-bench-base"), "`folder` to work in; it is made anew")
-	f.StringVar(&o.bin, "pg", "/usr/lib/postgresql/15/bin", "`folder` of PostgreSQL's programs")
-	f.StringVar(&o.holdfast, "holdfast", "", "`program` to measure instead of building this checkout")
-	f.IntVar(&o.scale, "scale", 60, "of pgbench: 15 MB each, and as much again for a table of orders")
-	f.IntVar(&o.rounds, "rounds", 3, "measure each tool so many times and show the median")
-	f.StringVar(&o.json, "json", "", "also write every measurement to this `file`")
+	b.o.register(f, baseCommand)
+	f.IntVar(&b.scale, "scale", 60, "of pgbench: 15 MB each, and as much again for a table of orders")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	b := &baseBench{o: o}
-	defer b.stop()
+	defer b.close()
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	for round := range o.rounds {
+	for round := range b.o.rounds {
 		if err := b.round(ctx, round); err != nil {
 			return err
 		}
 	}
-	return errors.Join(b.print(os.Stdout), b.save())
+	return errors.Join(b.print(os.Stdout), b.save(b.costs))
 }
 
 // The steps of each tool, in turn. What changes the server comes before the
@@ -61,9 +45,9 @@ var baseSteps = []string{"full", "5 % in one place", "1 % everywhere", "restore"
 
 // baseBench is one run of baseCommand.
 type baseBench struct {
-	o        baseOptions
-	postgres *walServer
-	costs    []baseCost
+	workshop
+	scale int // of pgbench; the table of orders is as large
+	costs []baseCost
 }
 
 // baseCost is one measurement.
@@ -91,41 +75,14 @@ type baseTool struct {
 	restore func(to string) string
 }
 
-func (b *baseBench) path(parts ...string) string {
-	return filepath.Join(append([]string{b.o.root}, parts...)...)
-}
-
 func (b *baseBench) prepare(ctx context.Context) error {
-	if err := os.RemoveAll(b.o.root); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(b.o.root, 0o755); err != nil {
-		return err
-	}
-	program := b.path("holdfast")
-	if b.o.holdfast == "" {
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "holdfast/cmd/holdfast")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("build holdfast: %w\n%s", err, out)
-		}
-	} else if err := copyProgram(b.o.holdfast, program); err != nil {
-		return err
-	}
-	var err error
-	if b.postgres, err = startWALServer(ctx, b.o.bin, b.path("pg")); err != nil {
+	if err := b.open(ctx); err != nil {
 		return err
 	}
 	if err := b.postgres.archiveWith(ctx, "/bin/true"); err != nil {
 		return err
 	}
-	return b.configure()
-}
-
-// configure writes what the tools read.
-func (b *baseBench) configure() error {
-	files := map[string]string{
-		"password": "secret\n",
-		"holdfast.yaml": fmt.Sprintf(`repositories:
+	return b.configure(fmt.Sprintf(`repositories:
   remote: { url: %[1]s/remote, password: { file: %[1]s/password } }
   local: { url: %[1]s/local, password: { file: %[1]s/password } }
 sources:
@@ -134,30 +91,7 @@ sources:
 plans:
   remote: { sources: [remote], repository: remote }
   local: { sources: [local], repository: local }
-`, b.o.root, b.postgres.dir),
-		"pgbackrest.conf": fmt.Sprintf(`[global]
-repo1-path=%[1]s/pgbackrest
-repo1-bundle=y%[3]s
-repo1-cipher-type=aes-256-cbc
-repo1-cipher-pass=benchmark-passphrase-of-some-length
-compress-type=zst
-process-max=2
-start-fast=y
-log-path=%[1]s/log
-lock-path=%[1]s/lock
-log-level-console=warn
-log-level-file=off
-[shop]
-pg1-path=%[2]s/data
-pg1-socket-path=%[2]s
-`, b.o.root, b.postgres.dir, blockOption()),
-	}
-	for name, content := range files {
-		if err := os.WriteFile(b.path(name), []byte(content), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+`, b.o.root, b.postgres.dir), "repo1-bundle=y\nstart-fast=y\n"+blockOption())
 }
 
 // blockOption has pgbackrest store changed blocks alone, from the version on
@@ -168,7 +102,7 @@ func blockOption() string {
 	if _, serr := fmt.Sscanf(string(out), "pgBackRest %d.%d", &major, &minor); err != nil || serr != nil || major == 2 && minor < 46 {
 		return ""
 	}
-	return "\nrepo1-block=y"
+	return "repo1-block=y\n"
 }
 
 // tools are those that are here.
@@ -181,10 +115,10 @@ func (b *baseBench) tools() []baseTool {
 		return "incr"
 	}
 	var tools []baseTool
-	holdfast := fmt.Sprintf("HOLDFAST_STATE_DIR=%[1]s/state TMPDIR=%[1]s/tmp %[1]s/holdfast -q --config %[1]s/holdfast.yaml --cache-dir %[1]s/cache", b.o.root)
+	holdfast := b.program()
 	for _, way := range []string{"remote", "local"} {
 		tools = append(tools, baseTool{
-			name: "holdfast " + way, stored: b.path(way), before: "mkdir -p " + b.path("state") + " " + b.path("tmp") + " && " + holdfast + " init -r " + way,
+			name: "holdfast " + way, stored: b.path(way), before: b.makeState() + " && " + holdfast + " init -r " + way,
 			backup: func(step string) string {
 				return holdfast + " plan run " + way + " --type " + strings.Replace(kind(step), "incr", "incremental", 1)
 			},
@@ -193,11 +127,11 @@ func (b *baseBench) tools() []baseTool {
 			},
 		})
 	}
-	if _, err := exec.LookPath("pgbackrest"); err == nil {
-		pgbackrest := "pgbackrest --config=" + b.path("pgbackrest.conf") + " --stanza=shop "
+	if havePgbackrest() {
+		pgbackrest := b.pgbackrest()
 		tools = append(tools, baseTool{
 			name: "pgbackrest", stored: b.path("pgbackrest", "backup"), archive: pgbackrest + "archive-push %p",
-			before:  "mkdir -p " + b.path("log") + " " + b.path("lock") + " " + b.path("pgbackrest") + " && " + pgbackrest + "stanza-create",
+			before:  b.makePgbackrest(),
 			backup:  func(step string) string { return pgbackrest + "--type=" + kind(step) + " backup" },
 			restore: func(to string) string { return pgbackrest + "--delta --type=immediate --pg1-path=" + to + " restore" },
 		})
@@ -212,7 +146,7 @@ func (b *baseBench) tools() []baseTool {
 			return "rm -rf " + to + " && cp -a " + filepath.Join(copied, "1everywhere") + " " + to
 		},
 	})
-	return tools
+	return slices.DeleteFunc(tools, func(t baseTool) bool { return !b.o.chosen(t.name) })
 }
 
 // round takes all tools through all steps, side by side: each change is made
@@ -258,8 +192,8 @@ const orderRows = 100_000
 // fill makes pgbench's tables, whose filler flatters everybody, and one whose
 // rows compress like real ones.
 func (b *baseBench) fill(ctx context.Context) error {
-	rows := strconv.Itoa(orderRows * b.o.scale)
-	if err := b.postgres.run(ctx, "pgbench -q -i -s "+strconv.Itoa(b.o.scale)+" >/dev/null 2>&1"); err != nil {
+	rows := strconv.Itoa(orderRows * b.scale)
+	if err := b.postgres.run(ctx, "pgbench -q -i -s "+strconv.Itoa(b.scale)+" >/dev/null 2>&1"); err != nil {
 		return err
 	}
 	return b.statements(ctx, `TRUNCATE orders RESTART IDENTITY; INSERT INTO orders (at, customer, state, note, token)
@@ -280,7 +214,7 @@ func (b *baseBench) statements(ctx context.Context, all ...string) error {
 
 // change makes the change that a step is named after.
 func (b *baseBench) change(ctx context.Context, step string) error {
-	total := orderRows * b.o.scale
+	total := orderRows * b.scale
 	switch step {
 	case "5 % in one place":
 		return b.statements(ctx, fmt.Sprintf(`UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid BETWEEN %[1]d AND %[2]d;
@@ -307,7 +241,7 @@ func (b *baseBench) measure(ctx context.Context, t baseTool, step string, round 
 	}
 	flushDisks()
 	c := baseCost{Tool: t.name, Step: step, Round: round}
-	before, serve, busy, start := folderBytes(t.stored), b.postgres.cpu(), machineCPU(), time.Now()
+	before, serve, busy, start := folderBytes(t.stored), b.postgres.cpu(), busySeconds(), time.Now()
 	cmd := b.postgres.command(ctx, line)
 	out, err := cmd.CombinedOutput()
 	c.Wall = time.Since(start).Seconds()
@@ -316,50 +250,13 @@ func (b *baseBench) measure(ctx context.Context, t baseTool, step string, round 
 	}
 	c.CPU = (cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()).Seconds()
 	c.Serve, c.Added = b.postgres.cpu()-serve, folderBytes(t.stored)-before
-	c.Busy = max(0, machineCPU()-busy-c.CPU-c.Serve) / max(c.Wall, tick)
+	c.Busy = max(0, busySeconds()-busy-c.CPU-c.Serve) / max(c.Wall, tick)
 	b.costs = append(b.costs, c)
 	fmt.Fprintf(os.Stderr, "%-18s %-18s wall %7.2f  CPU %6.2f  server %6.2f  added %6.1f MB  others %.1f %s\n", c.Tool, c.Step, c.Wall, c.CPU, c.Serve, float64(c.Added)/1e6, c.Busy, c.Error)
 	if err := ctx.Err(); err != nil {
 		return err
 	}
 	return b.postgres.archiveWith(ctx, "/bin/true")
-}
-
-// cpu returns the seconds that the server has computed, with those of its
-// processes that have ended.
-func (s *walServer) cpu() (seconds float64) {
-	content, err := os.ReadFile(filepath.Join(s.dir, "data/postmaster.pid"))
-	if err != nil {
-		return 0
-	}
-	postmaster, _, _ := strings.Cut(string(content), "\n")
-	stats, _ := filepath.Glob("/proc/[0-9]*/stat") //nolint:errcheck // the pattern is sound
-	for _, path := range stats {
-		text, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
-		}
-		pid, rest, _ := strings.Cut(string(text), " ")
-		fields := strings.Fields(rest[strings.LastIndexByte(rest, ')')+1:])
-		if len(fields) < 15 || pid != postmaster && fields[1] != postmaster {
-			continue
-		}
-		counted := 13 // user and system time
-		if pid == postmaster {
-			counted = 15 // and those of its children
-		}
-		for _, field := range fields[11:counted] {
-			ticks, _ := strconv.ParseFloat(field, 64) //nolint:errcheck // zero then
-			seconds += ticks / 100
-		}
-	}
-	return seconds
-}
-
-func (b *baseBench) stop() {
-	if b.postgres != nil {
-		b.postgres.stop()
-	}
 }
 
 // figure returns the median of a figure over all rounds that went well.
@@ -415,15 +312,4 @@ func (b *baseBench) print(w io.Writer) error {
 		_, err = fmt.Fprintln(w, "pgbackrest is not here")
 	}
 	return err
-}
-
-func (b *baseBench) save() error {
-	if b.o.json == "" {
-		return nil
-	}
-	text, err := json.MarshalIndent(b.costs, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(b.o.json, append(text, '\n'), 0o644)
 }

@@ -2,16 +2,13 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"flag"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"slices"
-	"strings"
 	"text/tabwriter"
 	"time"
 )
@@ -20,50 +17,35 @@ import (
 // backlog of WAL: bench wal [flags].
 const walCommand = "wal"
 
-// walOptions is the command line of walCommand.
-type walOptions struct {
-	root     string
-	bin      string // PostgreSQL's programs
-	holdfast string
-	segments int
-	rounds   int
-	json     string
-}
-
 // walTarget is how many times pgbackrest's asynchronous rate is wanted.
 const walTarget = 1.2
 
 func walMain(ctx context.Context, args []string) error {
-	var o walOptions
+	b := walBench{rates: map[string][]walRate{}}
 	f := flag.NewFlagSet("bench wal", flag.ContinueOnError)
-	f.StringVar(&o.root, "dir", filepath.Join(os.TempDir(), "holdfast-bench-wal"), "`folder` to work in; it is made anew")
-	f.StringVar(&o.bin, "pg", "/usr/lib/postgresql/15/bin", "`folder` of PostgreSQL's programs")
-	f.StringVar(&o.holdfast, "holdfast", "", "`program` to measure instead of building this checkout")
-	f.IntVar(&o.segments, "segments", 60, "size of the backlog")
-	f.IntVar(&o.rounds, "rounds", 3, "measure each way so many times and show the median")
-	f.StringVar(&o.json, "json", "", "also write every measurement to this `file`")
+	b.o.register(f, walCommand)
+	f.IntVar(&b.segments, "segments", 60, "size of the backlog")
 	if err := f.Parse(args); err != nil {
 		return err
 	}
-	b := &walBench{o: o, rates: map[string][]walRate{}}
 	defer b.stop()
 	if err := b.prepare(ctx); err != nil {
 		return err
 	}
-	for round := range o.rounds {
+	for round := range b.o.rounds {
 		for _, way := range b.ways() {
 			if err := b.measure(ctx, round, way); err != nil {
 				return fmt.Errorf("%s: %w", way.name, err)
 			}
 		}
 	}
-	return errors.Join(b.print(os.Stdout), b.save())
+	return errors.Join(b.print(os.Stdout), b.save(b.rates))
 }
 
 // walBench is one run of walCommand.
 type walBench struct {
-	o        walOptions
-	postgres *walServer
+	workshop
+	segments int
 	receiver *exec.Cmd
 	order    []string
 	rates    map[string][]walRate
@@ -76,8 +58,10 @@ type walRate struct {
 	Segments int     `json:"segments"`
 	Seconds  float64 `json:"seconds"`
 	Bytes    int64   `json:"stored_bytes"`
-	// CPU is what all processes of the machine used meanwhile, in seconds.
-	CPU float64 `json:"cpu_seconds"`
+	// CPU is what the server, its command and what that left behind used, in
+	// seconds, and Busy how many CPUs all others kept busy meanwhile.
+	CPU  float64 `json:"cpu_seconds"`
+	Busy float64 `json:"others_busy"`
 }
 
 func (r walRate) perSecond() float64 { return float64(r.Segments) / r.Seconds }
@@ -91,82 +75,24 @@ type walWay struct {
 	after   func()
 }
 
-func (b *walBench) path(parts ...string) string {
-	return filepath.Join(append([]string{b.o.root}, parts...)...)
-}
-
-// prepare makes the folder, the server and the program.
 func (b *walBench) prepare(ctx context.Context) error {
-	if err := os.RemoveAll(b.o.root); err != nil {
+	if err := b.open(ctx); err != nil {
 		return err
 	}
-	if err := os.MkdirAll(b.o.root, 0o755); err != nil {
-		return err
-	}
-	program := b.path("holdfast")
-	if b.o.holdfast == "" {
-		cmd := exec.CommandContext(ctx, "go", "build", "-o", program, "holdfast/cmd/holdfast")
-		if out, err := cmd.CombinedOutput(); err != nil {
-			return fmt.Errorf("build holdfast: %w\n%s", err, out)
-		}
-	} else if err := copyProgram(b.o.holdfast, program); err != nil {
-		return err
-	}
-	var err error
-	b.postgres, err = startWALServer(ctx, b.o.bin, b.path("pg"))
-	if err != nil {
-		return err
-	}
-	return b.configure()
-}
-
-func copyProgram(from, to string) error {
-	content, err := os.ReadFile(from)
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(to, content, 0o755)
-}
-
-// configure writes what the tools read.
-func (b *walBench) configure() error {
-	files := map[string]string{
-		"password": "secret\n",
-		"holdfast.yaml": fmt.Sprintf(`repositories:
+	return b.configure(fmt.Sprintf(`repositories:
   local: { url: %[1]s/repository, password: { file: %[1]s/password } }
 sources:
   shop: { postgres: { dsn: "host=%[2]s user=postgres dbname=postgres", wal: push } }
 plans:
   shop: { sources: [shop], repository: local }
-`, b.o.root, b.postgres.dir),
-		"pgbackrest.conf": fmt.Sprintf(`[global]
-repo1-path=%[1]s/pgbackrest
-compress-type=zst
-process-max=2
-archive-async=y
-spool-path=%[1]s/spool
-log-path=%[1]s/log
-lock-path=%[1]s/lock
-log-level-console=warn
-log-level-file=off
-[shop]
-pg1-path=%[2]s/data
-pg1-socket-path=%[2]s
-`, b.o.root, b.postgres.dir),
-	}
-	for name, content := range files {
-		if err := os.WriteFile(b.path(name), []byte(content), 0o644); err != nil {
-			return err
-		}
-	}
-	return nil
+`, b.o.root, b.postgres.dir), "archive-async=y\nspool-path="+b.path("spool")+"\n")
 }
 
 // ways returns what is compared, as far as it is here.
 func (b *walBench) ways() []walWay {
-	holdfast := fmt.Sprintf("HOLDFAST_STATE_DIR=%[1]s/state TMPDIR=%[1]s/tmp %[1]s/holdfast --config %[1]s/holdfast.yaml --cache-dir %[1]s/cache", b.o.root)
+	holdfast := b.program()
 	initialize := func(ctx context.Context) error {
-		return b.postgres.run(ctx, "mkdir -p "+b.path("state")+" "+b.path("tmp")+" && "+holdfast+" init -q -r local && "+holdfast+" wal init --plan shop")
+		return b.postgres.run(ctx, b.makeState()+" && "+holdfast+" init -r local && "+holdfast+" wal init --plan shop")
 	}
 	ways := []walWay{
 		{name: "cp", command: "cp %p " + b.path("copies/%f"), stored: "copies"},
@@ -183,16 +109,13 @@ func (b *walBench) ways() []walWay {
 			after: b.stopReceiver,
 		},
 	}
-	if _, err := exec.LookPath("pgbackrest"); err == nil {
-		pgbackrest := "pgbackrest --config=" + b.path("pgbackrest.conf") + " --stanza=shop "
+	if havePgbackrest() {
 		ways = append(ways, walWay{
-			name: "pgbackrest, asynchronous", command: pgbackrest + "archive-push %p", stored: "pgbackrest",
-			before: func(ctx context.Context) error {
-				return b.postgres.run(ctx, "rm -rf "+b.path("spool")+" && mkdir -p "+b.path("spool")+" "+b.path("log")+" "+b.path("lock")+" && "+pgbackrest+"stanza-create")
-			},
+			name: "pgbackrest, asynchronous", command: b.pgbackrest() + "archive-push %p", stored: "pgbackrest",
+			before: func(ctx context.Context) error { return b.postgres.run(ctx, b.makePgbackrest()) },
 		})
 	}
-	return ways
+	return slices.DeleteFunc(ways, func(w walWay) bool { return !b.o.chosen(w.name) })
 }
 
 // receive starts the holdfast that files are handed to.
@@ -228,9 +151,7 @@ func (b *walBench) stopReceiver() {
 
 func (b *walBench) stop() {
 	b.stopReceiver()
-	if b.postgres != nil {
-		b.postgres.stop()
-	}
+	b.close()
 }
 
 // measure makes a backlog and times how long it lasts.
@@ -255,11 +176,11 @@ func (b *walBench) measure(ctx context.Context, round int, way walWay) error {
 	if way.after != nil {
 		defer way.after()
 	}
-	if err := b.postgres.backlog(ctx, b.o.segments); err != nil {
+	if err := b.postgres.backlog(ctx, b.segments); err != nil {
 		return err
 	}
 	flushDisks()
-	n, cpu, start := len(b.postgres.waiting()), machineCPU(), time.Now()
+	n, cpu, busy, start := len(b.postgres.waiting()), treeCPU(), busySeconds(), time.Now()
 	if err := b.postgres.archiveWith(ctx, way.command); err != nil {
 		return err
 	}
@@ -269,39 +190,14 @@ func (b *walBench) measure(ctx context.Context, round int, way walWay) error {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	r := walRate{Way: way.name, Round: round, Segments: n, Seconds: time.Since(start).Seconds(), CPU: machineCPU() - cpu, Bytes: folderBytes(stored)}
-	fmt.Fprintf(os.Stderr, "%-26s %3d segments in %6.2f s  %5.1f/s\n", r.Way, r.Segments, r.Seconds, r.perSecond())
+	r := walRate{Way: way.name, Round: round, Segments: n, Seconds: time.Since(start).Seconds(), CPU: treeCPU() - cpu, Bytes: folderBytes(stored)}
+	r.Busy = max(0, busySeconds()-busy-r.CPU) / r.Seconds
+	fmt.Fprintf(os.Stderr, "%-26s %3d segments in %6.2f s  %5.1f/s  CPU %.3f s each  others %.1f\n", r.Way, r.Segments, r.Seconds, r.perSecond(), r.CPU/float64(n), r.Busy)
 	if !slices.Contains(b.order, way.name) {
 		b.order = append(b.order, way.name)
 	}
 	b.rates[way.name] = append(b.rates[way.name], r)
 	return b.postgres.archiveWith(ctx, "/bin/false")
-}
-
-// machineCPU returns the seconds that all processors have been busy.
-func machineCPU() float64 {
-	content, err := os.ReadFile("/proc/stat")
-	if err != nil {
-		return 0
-	}
-	line, _, _ := strings.Cut(string(content), "\n")
-	var user, nice, system, idle, wait, irq, soft float64
-	fmt.Sscanf(line, "cpu %g %g %g %g %g %g %g", &user, &nice, &system, &idle, &wait, &irq, &soft) //nolint:errcheck // zero then
-	const ticks = 100                                                                              // USER_HZ
-	return (user + nice + system + irq + soft) / ticks
-}
-
-func folderBytes(dir string) (n int64) {
-	filepath.WalkDir(dir, func(_ string, e os.DirEntry, err error) error { //nolint:errcheck // what cannot be read counts nothing
-		if err != nil || e.IsDir() {
-			return nil //nolint:nilerr // as above
-		}
-		if info, err := e.Info(); err == nil {
-			n += info.Size()
-		}
-		return nil
-	})
-	return n
 }
 
 // median returns the measurement in the middle.
@@ -329,15 +225,4 @@ func (b *walBench) print(w io.Writer) error {
 	ratio := b.median("holdfast").perSecond() / b.median("pgbackrest, asynchronous").perSecond()
 	_, err := fmt.Fprintf(w, "holdfast / pgbackrest: %.2f (wanted: %.1f)\n", ratio, walTarget)
 	return err
-}
-
-func (b *walBench) save() error {
-	if b.o.json == "" {
-		return nil
-	}
-	content, err := json.MarshalIndent(b.rates, "", "  ")
-	if err != nil {
-		return err
-	}
-	return os.WriteFile(b.o.json, append(content, '\n'), 0o644)
 }

@@ -13,16 +13,16 @@ import (
 	"time"
 )
 
-// walServer is a PostgreSQL server that archives.
-type walServer struct {
+// postgresServer is a PostgreSQL server that archives.
+type postgresServer struct {
 	bin, dir string
 	owner    *syscall.Credential
 }
 
-// startWALServer makes a cluster below dir and starts its server, which
+// startPostgres makes a cluster below dir and starts its server, which
 // listens on a socket there.
-func startWALServer(ctx context.Context, bin, dir string) (*walServer, error) {
-	s := &walServer{bin: bin, dir: dir}
+func startPostgres(ctx context.Context, bin, dir string) (*postgresServer, error) {
+	s := &postgresServer{bin: bin, dir: dir}
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
@@ -69,10 +69,10 @@ archive_command = '/bin/false'
 	return s, s.sql(ctx, "CREATE TABLE orders (id bigserial PRIMARY KEY, at timestamptz, customer int, state text, note text, token text)")
 }
 
-func (s *walServer) log() string { return filepath.Join(s.dir, "log") }
+func (s *postgresServer) log() string { return filepath.Join(s.dir, "log") }
 
 // command prepares a shell command to run as the server's user.
-func (s *walServer) command(ctx context.Context, line string) *exec.Cmd {
+func (s *postgresServer) command(ctx context.Context, line string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "sh", "-c", line)
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "PATH="+s.bin+":"+os.Getenv("PATH"), "PGHOST="+s.dir, "PGUSER=postgres", "PGDATABASE=postgres", "HOME="+s.dir)
@@ -80,29 +80,29 @@ func (s *walServer) command(ctx context.Context, line string) *exec.Cmd {
 	return cmd
 }
 
-func (s *walServer) run(ctx context.Context, line string) error {
+func (s *postgresServer) run(ctx context.Context, line string) error {
 	if out, err := s.command(ctx, line).CombinedOutput(); err != nil {
 		return fmt.Errorf("%s: %w\n%s", line, err, out)
 	}
 	return nil
 }
 
-func (s *walServer) sql(ctx context.Context, statement string) error {
+func (s *postgresServer) sql(ctx context.Context, statement string) error {
 	return s.run(ctx, `psql -XAtq -v ON_ERROR_STOP=1 -c "`+statement+`"`)
 }
 
-func (s *walServer) stop() {
+func (s *postgresServer) stop() {
 	s.run(context.Background(), "pg_ctl -D data -m immediate -w stop") //nolint:errcheck // it may be down
 }
 
 // waiting returns the segments that wait to be archived.
-func (s *walServer) waiting() []string {
+func (s *postgresServer) waiting() []string {
 	found, _ := filepath.Glob(filepath.Join(s.dir, "data/pg_wal/archive_status/*.ready")) //nolint:errcheck // the pattern is sound
 	return found
 }
 
 // archiveWith has the server archive with a command from now on.
-func (s *walServer) archiveWith(ctx context.Context, command string) error {
+func (s *postgresServer) archiveWith(ctx context.Context, command string) error {
 	quoted := strings.NewReplacer("'", "''", `"`, `\"`).Replace(command)
 	if err := s.sql(ctx, "ALTER SYSTEM SET archive_command = '"+quoted+"'"); err != nil {
 		return err
@@ -111,7 +111,7 @@ func (s *walServer) archiveWith(ctx context.Context, command string) error {
 }
 
 // backlog has the server write until so many segments wait.
-func (s *walServer) backlog(ctx context.Context, segments int) error {
+func (s *postgresServer) backlog(ctx context.Context, segments int) error {
 	if err := s.archiveWith(ctx, "/bin/false"); err != nil {
 		return err
 	}
