@@ -51,8 +51,8 @@ lint: ## format, vet, staticcheck, layers, dead code, go.mod
 	tools/lint.sh
 
 .PHONY: docs
-docs: ## write docs/commands, docs/man and the reference of holdfast.yaml
-	go generate ./tools/docs ./tools/schema
+docs: ## write docs/commands, docs/man, the reference of holdfast.yaml and the API's description
+	go generate ./tools/docs ./tools/schema ./tools/openapi
 
 .PHONY: generated
 generated: ## generated files are as their generators write them

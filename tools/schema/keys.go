@@ -9,6 +9,7 @@ import (
 
 	"holdfast/internal/config"
 	"holdfast/internal/secret"
+	"holdfast/tools/comments"
 )
 
 // keysFile is the guide that has the list of all keys, between these marks.
@@ -19,7 +20,7 @@ const (
 )
 
 // writeKeys writes a table for each mapping of holdfast.yaml into the guide.
-func writeKeys(root string, says comments) error {
+func writeKeys(root string, says *comments.Comments) error {
 	path := filepath.Join(root, filepath.FromSlash(keysFile))
 	text, err := os.ReadFile(path)
 	if err != nil {
@@ -46,7 +47,7 @@ func writeKeys(root string, says comments) error {
 
 // keyLister writes each type once, with the path at which it comes first.
 type keyLister struct {
-	says    comments
+	says    *comments.Comments
 	out     strings.Builder
 	titles  map[reflect.Type]string
 	waiting []reflect.Type
@@ -61,10 +62,10 @@ func (l *keyLister) queue(t reflect.Type, title string) {
 
 func (l *keyLister) table(t reflect.Type) {
 	title := l.titles[t]
-	says := title + strings.TrimPrefix(l.says.ofType(t), t.Name())
+	says := title + strings.TrimPrefix(l.says.OfType(t), t.Name())
 	fmt.Fprintf(&l.out, "\n### %s\n\n%s\n\n| key | value | meaning |\n|---|---|---|\n", title, says)
 	for _, f := range keysOf(t) {
-		meaning := l.says.ofField(t, f.Name)
+		meaning := l.says.OfField(t, f.Name)
 		if d := f.Tag.Get("default"); d != "" {
 			meaning = fmt.Sprintf("%s Built in: `%s`.", meaning, d)
 		}

@@ -9,6 +9,8 @@ import (
 	"flag"
 	"log"
 	"strings"
+
+	"holdfast/tools/comments"
 )
 
 func main() {
@@ -20,7 +22,7 @@ func main() {
 }
 
 func run(root string) error {
-	says, err := readComments(root)
+	says, err := comments.Read(root, []string{"internal/config", "internal/retention", "internal/secret"}, keyOf)
 	if err != nil {
 		return err
 	}

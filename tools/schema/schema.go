@@ -15,6 +15,7 @@ import (
 	"holdfast/internal/retention"
 	"holdfast/internal/secret"
 	"holdfast/internal/size"
+	"holdfast/tools/comments"
 )
 
 // schema is a JSON Schema (draft 7, which editors know best).
@@ -68,7 +69,7 @@ var schemaFiles = [...]string{"docs/holdfast.schema.json", "internal/config/hold
 
 // writeSchema writes the schema of holdfast.yaml, made of the types that it is
 // decoded into and their comments.
-func writeSchema(root string, says comments) error {
+func writeSchema(root string, says *comments.Comments) error {
 	g := &schemaMaker{says: says, definitions: map[string]*schema{}}
 	top := g.object(reflect.TypeFor[config.Config]())
 	top.Schema = "http://json-schema.org/draft-07/schema#"
@@ -91,7 +92,7 @@ func writeSchema(root string, says comments) error {
 }
 
 type schemaMaker struct {
-	says        comments
+	says        *comments.Comments
 	definitions map[string]*schema
 }
 
@@ -186,7 +187,7 @@ func textSchema(t reflect.Type) *schema {
 // be there is left to the program, since defaults may have them.
 func (g *schemaMaker) object(t reflect.Type) *schema {
 	s := &schema{
-		Description: g.says.ofType(t), Type: orNull("object"), Additional: false,
+		Description: g.says.OfType(t), Type: orNull("object"), Additional: false,
 		Properties: &properties{values: map[string]*schema{}},
 	}
 	if t == reflect.TypeFor[secret.Ref]() {
@@ -197,7 +198,7 @@ func (g *schemaMaker) object(t reflect.Type) *schema {
 		if value.Ref != "" { // in draft 7 nothing beside it counts
 			value = &schema{AllOf: []*schema{value}}
 		}
-		value.Description = g.says.ofField(t, f.Name)
+		value.Description = g.says.OfField(t, f.Name)
 		value.Default = defaultOf(f)
 		name := keyOf(f)
 		s.Properties.names = append(s.Properties.names, name)
