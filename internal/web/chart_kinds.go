@@ -115,6 +115,7 @@ func runDays(runs []api.Run, from, to time.Time) *chart {
 		Summary: fmt.Sprintf("%d succeeded, %d were partial and %d failed in %s.", all.good, all.partial, all.bad, counted(len(days), "day")),
 	}
 	c.axes(s, axisCount)
+	c.XLabels = timeLabels(days[0].at, days[len(days)-1].at)
 	width := chartWidth / float64(len(days))
 	for k, d := range days {
 		floor := 0.0

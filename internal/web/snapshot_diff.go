@@ -68,7 +68,7 @@ func (s *site) diff(r *http.Request) (*page, error) {
 	}
 	d.link(counts)
 	d.Growth = fmt.Sprintf("What differs takes %s in the newer one and took %s in the older one.", formatBytes(came), formatBytes(went))
-	return &page{Title: "Compare snapshots", Area: "/snapshots", Template: "diff.html", Data: d}, nil
+	return &page{Title: "Compare snapshots", Area: "/snapshots", Template: "diff.html", Data: &d}, nil
 }
 
 // link makes the URLs to what is not shown.
