@@ -34,7 +34,7 @@ deps: ## install what the tests call: Debian packages, pinned restics, servers
 	tools/deps.sh test
 	go run ./test/tools/cmd/install restic
 	if [[ $$(uname) == Linux ]]; then go run ./test/tools/cmd/install $(SERVERS); fi
-	if command -v apt-get >/dev/null; then go run ./test/tools/cmd/install restic-sid postgresql-17; fi
+	if command -v apt-get >/dev/null; then go run ./test/tools/cmd/install restic-sid postgresql-17 debian-system; fi
 
 # The parts of check, in the order in which CI runs and times them.
 CHECKS := lint generated cross race
@@ -52,7 +52,7 @@ lint: ## format, vet, staticcheck, layers, dead code, go.mod
 
 .PHONY: docs
 docs: ## write docs/commands, docs/man, the reference of holdfast.yaml and the API's description
-	go generate ./tools/docs ./tools/schema ./tools/openapi
+	go generate ./tools/docs ./tools/schema ./tools/openapi ./test/api/client
 
 .PHONY: generated
 generated: ## generated files are as their generators write them

@@ -152,9 +152,6 @@ func rawSchema(media string) *schema {
 
 func (m *maker) parameter(o *api.Operation, p api.Parameter) parameter {
 	s := m.of(p.Field.Type)
-	if s.Ref != "" {
-		panic("openapi: a parameter that is no single value: " + p.Name)
-	}
 	in := "query"
 	if p.InPath {
 		in = "path"

@@ -82,7 +82,8 @@ func (m *maker) of(t reflect.Type) *schema {
 		return &schema{Type: "string", Pattern: "^[0-9]{4}-[0-9]{2}$"}
 	}
 	if words := m.wordsOf(t); words != nil {
-		return &schema{Type: "string", Enum: words}
+		m.schemas[t.Name()] = &schema{Type: "string", Description: m.says.OfType(t), Enum: words}
+		return refTo(t)
 	}
 	zero := 0
 	switch t.Kind() {
@@ -137,9 +138,8 @@ func (m *maker) wordsOf(t reflect.Type) []string {
 // object puts the schema of a struct where all are, and refers to it. Fields
 // that are always written are required.
 func (m *maker) object(t reflect.Type) *schema {
-	ref := &schema{Ref: "#/components/schemas/" + t.Name()}
 	if m.schemas[t.Name()] != nil {
-		return ref
+		return refTo(t)
 	}
 	s := &schema{Type: "object", Description: m.says.OfType(t), Properties: &properties{values: map[string]*schema{}}}
 	m.schemas[t.Name()] = s
@@ -162,8 +162,10 @@ func (m *maker) object(t reflect.Type) *schema {
 			s.Required = append(s.Required, name)
 		}
 	}
-	return ref
+	return refTo(t)
 }
+
+func refTo(t reflect.Type) *schema { return &schema{Ref: "#/components/schemas/" + t.Name()} }
 
 // ownerOf returns the struct that has a field, which may be one within.
 func ownerOf(t reflect.Type, f reflect.StructField) reflect.Type {
