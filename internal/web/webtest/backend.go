@@ -5,6 +5,7 @@ package webtest
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -100,7 +101,8 @@ func Hostile(now time.Time) *Backend {
 		},
 		repositories: []string{`repo'"><svg onload=alert(1)>`, "javascript:alert(1)"},
 		host:         evil, path: "/srv/" + evil, reason: evil + " {{.}} \u2066hidden\u2069",
-		log: evil + "\n\x1b[31mred\x1b[0m \x00 \xff\xfe\n</pre><script>alert(2)</script>\n", file: evil + ".txt",
+		log:  evil + "\n\x1b[31mred\x1b[0m \x00 \xff\xfe\n</pre><script>alert(2)</script>\n", // A name of a file has no slash.
+		file: strings.ReplaceAll(evil, "/", "") + "\xff\x1b[31m\u202e.txt",
 	}
 	return made(now, names)
 }
