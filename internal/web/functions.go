@@ -33,6 +33,8 @@ func (s *site) functions() template.FuncMap {
 		"ago":     s.ago,
 		"date":    s.date,
 		"plural":  plural,
+		"since":   time.Since,
+		"share":   func(part, whole float64) string { return num(100 * part / whole) },
 		"job":     jobName,
 		"trigger": triggerName,
 

@@ -39,6 +39,9 @@ func (s *site) plan(r *http.Request) (*page, error) {
 	}
 	for _, found := range problemsOf(open) {
 		if found.Plan == p.Name {
+			if found.To == string(link("plans", p.Name)) {
+				found.To = "" // here
+			}
 			d.Problems = append(d.Problems, found)
 		}
 	}

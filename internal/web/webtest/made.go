@@ -201,6 +201,9 @@ func runsOf(now time.Time, n naming) []api.Run {
 		if r.Job == "copy" {
 			r.Repository = offsite
 		}
+		if r.Job != "backup" {
+			r.Type = ""
+		}
 		switch outcome {
 		case "partial":
 			r.Reason, r.Next = "2 files could not be read: "+n.reason, "see the log for their names"
