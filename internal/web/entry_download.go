@@ -24,6 +24,7 @@ func (s *site) download(w http.ResponseWriter, r *http.Request) {
 		// What is in a backup is never shown as a page of this site.
 		head.Set("Content-Type", "application/octet-stream")
 		head.Set("Content-Disposition", attachment(c.Name))
+		head.Set("X-Content-Type-Options", "nosniff")
 		head.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 		if !c.Time.IsZero() {
 			head.Set("Last-Modified", c.Time.UTC().Format(http.TimeFormat))
