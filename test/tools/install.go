@@ -56,6 +56,7 @@ func recipes() map[string]recipe {
 		"zstd":          debianProgram("bookworm", "usr/bin/zstd", "zstd"),
 		"borg":          borg(),
 		"postgresql-17": postgresql("trixie", "17"),
+		"debian-system": debianSystem("bookworm", "systemd-sysv,adduser"),
 	}
 }
 

@@ -34,7 +34,8 @@ func Record(r Request, check func(*Setup) error) (*Setup, error) {
 // use, unless it is the machine's and not this user's to write.
 func ConfigPath(flag string, getenv func(string) string) (string, error) {
 	path, err := config.Find(flag, getenv)
-	if err == nil && (path != config.SystemPath || mayWrite(path)) {
+	asked := flag != "" || getenv(config.EnvPath) != ""
+	if err == nil && (asked || path != config.SystemPath || mayWrite(path)) {
 		return filepath.Abs(path)
 	}
 	if err != nil && !errors.Is(err, config.ErrNotFound) {
