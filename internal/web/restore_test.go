@@ -1,0 +1,231 @@
+package web
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/net/html"
+
+	"holdfast/internal/api"
+	"holdfast/internal/web/webtest"
+)
+
+// fieldsOf are the values that a form carries.
+func fieldsOf(form *html.Node) url.Values {
+	v := make(url.Values)
+	for _, n := range all(form, "input") {
+		v.Add(attribute(n, "name"), attribute(n, "value"))
+	}
+	return v
+}
+
+// formTo is the form that posts to an address.
+func formTo(t *testing.T, doc *html.Node, action string) *html.Node {
+	t.Helper()
+	for _, f := range all(doc, "form") {
+		if attribute(f, "action") == action && strings.EqualFold(attribute(f, "method"), "post") {
+			return f
+		}
+	}
+	t.Fatalf("no form posts to %s: %.2000s", action, textOf(doc))
+	return nil
+}
+
+// One file comes back in three steps: find it, choose to restore it, and
+// confirm what is shown.
+func TestOneFileIsRestored(t *testing.T) {
+	b := webtest.Usual(time.Now())
+	s := sideOf(t, b).as(api.RoleOperator)
+	restore := ""
+	for _, a := range all(s.see("/find?q=passwd"), "a") {
+		if strings.HasPrefix(textOf(a), "Restore passwd") {
+			restore = attribute(a, "href")
+		}
+	}
+	doc := s.see(restore)
+	mustSay(t, doc, "/etc/passwd", "Restore and replace them", "/srv/www/index.html", "holdfast restore")
+	w := s.post("/restore", fieldsOf(formTo(t, doc, "/restore")))
+	if w.Code != http.StatusSeeOther || w.Header().Get("Location") != "/runs/run-protect" {
+		t.Fatalf("status %d to %q: %s", w.Code, w.Header().Get("Location"), w.Body)
+	}
+	want := fmt.Sprintf("restore  %s /etc/passwd to \"\", confirmed \"confirmed\"", idOf(0))
+	if done := b.Done(); len(done) != 1 || done[0] != want {
+		t.Errorf("done is %q, want %q", done, want)
+	}
+}
+
+// deciding is a service that keeps what it was asked to restore.
+type deciding struct {
+	*webtest.Backend
+
+	planned, restored []api.RestoreRequest
+	plan              api.RestorePlan
+	fail              error
+}
+
+func (d *deciding) PlanRestore(_ context.Context, q api.RestoreRequest) (*api.RestorePlan, error) {
+	d.planned = append(d.planned, q)
+	plan := d.plan
+	plan.Request, plan.Confirm = q, "as shown"
+	return &plan, d.fail
+}
+
+func (d *deciding) Restore(_ context.Context, q api.RestoreRequest) (string, error) {
+	d.restored = append(d.restored, q)
+	return "run-1", nil
+}
+
+// What is confirmed is what was shown: the instant with its zone, each path,
+// the target.
+func TestWhatIsConfirmedIsWhatWasShown(t *testing.T) {
+	for _, file := range []string{"/plain.txt", `/back\\slash \xff "quoted" <b>&amp;.txt`, "/Ünïcode/\u00a0 space"} {
+		d := &deciding{Backend: webtest.Usual(time.Now())}
+		s := sideOf(t, d)
+		q := url.Values{
+			"plan": {"shop"}, "source": {"shop"}, "time": {"2026-11-01T10:30:15"}, "path": {file, "/other"},
+			"target": {"/srv/back"}, "overwrite": {"if-newer"},
+		}
+		doc := s.see("/restore?" + q.Encode())
+		if w := s.post("/restore", fieldsOf(formTo(t, doc, "/restore"))); w.Code != http.StatusSeeOther {
+			t.Fatalf("status %d", w.Code)
+		}
+		shown, did := d.planned[0], d.restored[0]
+		if did.Confirm != "as shown" {
+			t.Errorf("confirmed is %q", did.Confirm)
+		}
+		did.Confirm = ""
+		if fmt.Sprint(shown) != fmt.Sprint(did) || did.Paths[0] != file || !did.Time.Equal(time.Date(2026, 11, 1, 10, 30, 15, 0, time.UTC)) {
+			t.Errorf("shown is\n%+v, done is\n%+v", shown, did)
+		}
+	}
+}
+
+func TestRestoreIsNotBegunUnseen(t *testing.T) {
+	d := &deciding{Backend: webtest.Usual(time.Now())}
+	w := sideOf(t, d).post("/restore", url.Values{"snapshot": {idOf(0)}, "repository": {"local"}})
+	if w.Code != http.StatusBadRequest || len(d.restored) != 0 {
+		t.Errorf("status %d, restored are %v", w.Code, d.restored)
+	}
+}
+
+func TestRestoreThatTheServiceDoesNotDo(t *testing.T) {
+	d := &deciding{Backend: webtest.Usual(time.Now())}
+	d.plan = api.RestorePlan{Refused: "/etc is a folder of the system", Command: []string{"holdfast", "restore", "0000", "--target", "/etc/it's"}}
+	doc := sideOf(t, d).see("/restore?repository=local&snapshot=" + idOf(0) + "&target=/etc")
+	mustSay(t, doc, "/etc is a folder of the system", `--target '/etc/it'\''s'`)
+	for _, f := range all(doc, "form") {
+		if attribute(f, "action") == "/restore" && attribute(f, "method") == "post" {
+			t.Error("it can be confirmed")
+		}
+	}
+	d.plan = api.RestorePlan{Files: 3, Bytes: 10 << 30, FreeBytes: 1 << 30}
+	mustSay(t, sideOf(t, d).see("/restore?repository=local&snapshot="+idOf(0)), "There is not enough room")
+	for _, fail := range []error{
+		fmt.Errorf("%w: the target is not empty", api.ErrConflict), fmt.Errorf("%w: local does not answer", api.ErrUnavailable),
+		&api.HereError{Why: "the log is on another machine", Command: []string{"holdfast", "restore"}},
+	} {
+		d.fail = fail
+		mustSay(t, sideOf(t, d).see("/restore?repository=local&snapshot="+idOf(0)), "It cannot be restored like this", fail.Error(), "Where")
+	}
+}
+
+// A plan with one source needs no choice of a source; a time comes next.
+func TestWizardAsksForWhatIsMissing(t *testing.T) {
+	s := sideOf(t, webtest.Usual(time.Now()))
+	mustSay(t, s.see("/restore"), "Find a file by its name, or choose a source.", "uploads of shop", "mail of mail")
+	mustSay(t, s.see("/restore?plan=mail"), "Source mail of the plan mail", "Snapshots", "newest")
+	doc := s.see("/restore?plan=shop&source=shop")
+	mustSay(t, doc, "Any instant", "The log leads to", "times are in UTC")
+	if n := len(all(doc, "rect")); n != 1 {
+		t.Errorf("%d spans show what the log covers", n)
+	}
+	if w := s.get("/restore?plan=shop&source=shop&time=tomorrow"); w.Code != http.StatusBadRequest {
+		t.Errorf("status %d for a time that is none", w.Code)
+	}
+}
+
+func TestForgetShowsFirst(t *testing.T) {
+	b := webtest.Usual(time.Now())
+	s := sideOf(t, b)
+	doc := s.see("/forget?repository=local&id=" + idOf(0) + "&id=" + idOf(2))
+	mustSay(t, doc, "Forget 2 snapshots?", "the last full backup is among them", "holdfast forget")
+	if len(b.Done()) != 0 {
+		t.Fatal("showing it did it")
+	}
+	w := s.post("/forget", fieldsOf(formTo(t, doc, "/forget")))
+	want := fmt.Sprintf("forget %s,%s in local, confirmed %q", idOf(0), idOf(2), "confirmed")
+	if done := b.Done(); w.Code != http.StatusSeeOther || len(done) != 1 || done[0] != want {
+		t.Errorf("status %d, done is %q", w.Code, done)
+	}
+	if w := s.get("/forget?repository=local"); w.Code != http.StatusBadRequest {
+		t.Errorf("status %d with nothing picked", w.Code)
+	}
+}
+
+func TestHolds(t *testing.T) {
+	b := webtest.Usual(time.Now())
+	s := sideOf(t, b)
+	hold := b.Repos[0].Holds[0]
+	mustSay(t, s.see("/repositories/local"), "Holds", hold.Reason, "Release")
+	doc := s.see("/repositories/local/holds/" + hold.ID)
+	form := formTo(t, doc, "/repositories/local/holds/"+hold.ID)
+	v := fieldsOf(form)
+	if w := s.post(attribute(form, "action"), v); w.Code != http.StatusBadRequest {
+		t.Errorf("status %d without a reason", w.Code)
+	}
+	v.Set("reason", "looked at it")
+	if w := s.post(attribute(form, "action"), v); w.Code != http.StatusSeeOther {
+		t.Errorf("status %d", w.Code)
+	}
+	if w := s.post("/repositories/local/hold", url.Values{"plan": {"shop"}, "reason": {"the audit"}}); w.Code != http.StatusSeeOther {
+		t.Errorf("status %d", w.Code)
+	}
+	want := []string{"release " + hold.ID + " in local: looked at it", "hold shop  in local: the audit"}
+	if done := b.Done(); fmt.Sprint(done) != fmt.Sprint(want) {
+		t.Errorf("done is %q, want %q", done, want)
+	}
+}
+
+func TestCompare(t *testing.T) {
+	s := sideOf(t, webtest.Usual(time.Now()))
+	// Picked newest first, as the list has them: it is compared from old to new.
+	doc := s.see("/diff?repository=local&id=" + idOf(0) + "&id=" + idOf(2))
+	text := textOf(doc)
+	if from, to := strings.Index(text, "From "+shortID(idOf(2))), strings.Index(text, "To "+shortID(idOf(0))); from < 0 || to < from {
+		t.Errorf("compared is %.800s", text)
+	}
+	mustSay(t, doc, "51 added", "51 removed", "51 changed", "50 metadata")
+	mustSay(t, s.see("/diff?repository=local&from="+idOf(2)+"&to="+idOf(0)+"&change=type"), "50 type")
+	for _, ids := range []string{"", "&id=" + idOf(0), "&id=" + idOf(0) + "&id=" + idOf(2) + "&id=" + idOf(4)} {
+		if w := s.get("/diff?repository=local" + ids); w.Code != http.StatusBadRequest {
+			t.Errorf("status %d with %d picked", w.Code, strings.Count(ids, "id="))
+		}
+	}
+}
+
+func TestRestoreTestNow(t *testing.T) {
+	b := webtest.Usual(time.Now())
+	w := sideOf(t, b).post("/tests", url.Values{"plan": {"shop"}})
+	if done := b.Done(); w.Code != http.StatusSeeOther || len(done) != 1 || !strings.HasPrefix(done[0], "start plans/shop/") {
+		t.Errorf("status %d, done is %q", w.Code, done)
+	}
+	for k := range b.AllPlans {
+		b.AllPlans[k].Jobs = nil
+	}
+	w = sideOf(t, b).post("/tests", url.Values{"plan": {"shop"}})
+	mustSay(t, parsed(t, w.Body), "has no restore test", "holdfast verify --plan shop")
+}
+
+func TestRestoreTestRecordIsAsItWasSigned(t *testing.T) {
+	b := webtest.Usual(time.Now())
+	b.AllTests[0].Record = []byte("{\"verdict\":   \"proven\"}\n")
+	w := sideOf(t, b).get(string(link("tests", b.AllTests[0].Repository, b.AllTests[0].ID, "record")))
+	if w.Body.String() != "{\"verdict\":   \"proven\"}\n" || w.Header().Get("Content-Type") != "application/json" {
+		t.Errorf("got %q as %s", w.Body, w.Header().Get("Content-Type"))
+	}
+}
