@@ -90,7 +90,7 @@ type Source struct {
 
 // Standing is a promise beside what is measured; seconds.
 type Standing struct {
-	State    objective.State `json:"state"`
+	State    objective.State `json:"state,omitempty"`
 	Measured float64         `json:"measured_seconds"`
 	Promised float64         `json:"promised_seconds"`
 	Source   string          `json:"source,omitempty"`

@@ -823,7 +823,7 @@ type Standing struct {
 	Source          *string `json:"source,omitempty"`
 
 	// State State says how what is measured compares with what is promised.
-	State State `json:"state"`
+	State *State `json:"state,omitempty"`
 }
 
 // StartRequest StartRequest asks for a run of a job.
