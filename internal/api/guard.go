@@ -170,6 +170,7 @@ func (g *Guard) Middleware(next http.Handler) http.Handler {
 		err := g.admit(answer, r, a)
 		if err != nil {
 			refuse(answer, r, err)
+			g.writeDown(answer, r, a)
 			return
 		}
 		ctx := context.WithValue(r.Context(), askingKey{}, a)
