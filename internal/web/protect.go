@@ -15,6 +15,15 @@ type protectData struct {
 	What         string
 }
 
+// welcome leads who comes for the first time to what can be done: an admin to
+// protect something, others to an admin.
+func (s *site) welcome(r *http.Request) (*page, error) {
+	if me, _ := api.PrincipalOf(r.Context()); me.Role >= api.RoleAdmin {
+		return s.protectPage(r)
+	}
+	return &page{Title: "Welcome", Area: "/", Template: "welcome.html"}, nil
+}
+
 func (s *site) protectPage(r *http.Request) (*page, error) {
 	plans, err := s.Backend.Plans(r.Context())
 	if err != nil {

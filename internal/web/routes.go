@@ -29,6 +29,7 @@ func (s *site) planRoutes() []route {
 		{"POST /theme", api.Nobody, http.HandlerFunc(s.setTheme)},
 		{"GET /help", api.RoleViewer, s.show(s.help)},
 
+		{"GET /welcome", api.RoleViewer, s.show(s.welcome)},
 		{"GET /protect", api.RoleAdmin, s.show(s.protectPage)},
 		{"POST /protect", api.RoleAdmin, s.do(s.protect)},
 		{"GET /plans/{name}", api.RoleViewer, s.show(s.plan)},

@@ -22,14 +22,14 @@ type runData struct {
 	// again from here.
 	Again   *api.Job
 	Figures []figure
+	Took    time.Duration
 	// Log is the end of its log, LogAt how far that is read, LogCut whether
 	// there is more before it.
 	Log    string
 	LogAt  int64
 	LogCut bool
-	Took   time.Duration
-	// Plans is how many plans there are: the first one is told what comes next.
-	First bool
+	// LogError is why the log cannot be read.
+	LogError string
 }
 
 // figure is a measurement of a run.
@@ -46,7 +46,7 @@ func (s *site) run(r *http.Request) (*page, error) {
 	}
 	if found.HasLog && r.Header.Get(liveHeader) == "" {
 		if err := s.readLogEnd(r, d); err != nil {
-			return nil, err
+			d.LogError = err.Error() // the rest of the page is worth seeing
 		}
 	}
 	if found.Outcome != api.Running {
