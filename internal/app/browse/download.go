@@ -24,8 +24,8 @@ func (b *Browser) Download(ctx context.Context, q api.DownloadQuery, begin func(
 	if err != nil {
 		return err
 	}
-	if !b.downloads.TryAcquire(1) {
-		return fmt.Errorf("%w: %d downloads go on already, and more would take too much memory; try again when one has ended", api.ErrUnavailable, downloadsAtOnce)
+	if err := b.awaitDownload(ctx); err != nil {
+		return err
 	}
 	defer b.downloads.Release(1)
 	began := false
@@ -48,6 +48,17 @@ func (b *Browser) Download(ctx context.Context, q api.DownloadQuery, begin func(
 		}
 		return v.explain(at, err)
 	})
+}
+
+// awaitDownload waits for a place among the downloads, but not for long.
+func (b *Browser) awaitDownload(ctx context.Context) error {
+	soon, cancel := context.WithTimeout(ctx, b.limits.answerWithin)
+	defer cancel()
+	err := b.downloads.Acquire(soon, 1)
+	if err != nil && ctx.Err() == nil {
+		err = fmt.Errorf("%w: %d downloads go on already, and more would take too much memory; try again when one has ended", api.ErrUnavailable, downloadsAtOnce)
+	}
+	return err
 }
 
 // node returns the whole node at a path: listings hold less.

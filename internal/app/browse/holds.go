@@ -131,3 +131,9 @@ func (b *Browser) writing(ctx context.Context, name string, do func(context.Cont
 	v.place.forgetHeld()
 	return errors.Join(err, lock.Unlock(), r.Close())
 }
+
+// Write calls do with a repository that may be written to: for records that
+// belong to no snapshot.
+func (b *Browser) Write(ctx context.Context, name string, do func(context.Context, *repository.Repository) error) error {
+	return b.writing(ctx, name, do)
+}

@@ -36,8 +36,11 @@ type place struct {
 	held heldNow
 }
 
-// opening is an opening that goes on. done is closed when it ended.
-type opening struct{ done chan struct{} }
+// opening is an opening that goes on. err is set when done is closed.
+type opening struct {
+	done chan struct{}
+	err  error
+}
 
 // view returns what is seen of the repository; the caller releases it. It waits
 // no longer than for answerWithin.
@@ -54,14 +57,17 @@ func (p *place) view(ctx context.Context, cfg config.Repository) (*view, error) 
 		}
 		select {
 		case <-wait.done:
-			if v != nil { // it is as fresh as can be
+			switch {
+			case v != nil: // what was seen before is better than nothing
 				return p.newest(v), nil
+			case wait.err != nil:
+				return nil, wait.err
 			}
 		case <-ctx.Done():
 			p.releaseIf(v)
 			return nil, context.Cause(ctx)
 		case <-patience.C:
-			if v != nil { // what was seen before is better than nothing
+			if v != nil { // see above
 				return v, nil
 			}
 			return nil, fmt.Errorf("%w: repository %s is being opened, which takes longer than %v; try again in a minute", api.ErrUnavailable, p.name, p.b.limits.answerWithin)
@@ -100,7 +106,7 @@ func (p *place) try(cfg config.Repository) (v *view, wait *opening, err error) {
 // begin begins to open the repository, or to look what is new in it. p.mu is
 // held.
 func (p *place) begin(cfg config.Repository) {
-	o := &opening{make(chan struct{})}
+	o := &opening{done: make(chan struct{})}
 	p.opening, p.configured = o, cfg
 	last := p.current
 	if last != nil {
@@ -111,7 +117,10 @@ func (p *place) begin(cfg config.Repository) {
 		ctx, cancel := context.WithTimeout(p.b.ctx, openWithin)
 		defer cancel()
 		v, err := p.look(ctx, cfg, last)
-		p.finish(v, last, err)
+		if err != nil {
+			o.err = p.b.unavailable(p.name, err)
+		}
+		p.finish(v, last, o.err)
 	})
 }
 
@@ -130,7 +139,7 @@ func (p *place) finish(v, last *view, err error) {
 	p.opening = nil
 	switch {
 	case err != nil:
-		p.failure, p.failedAt = p.b.unavailable(p.name, err), time.Now()
+		p.failure, p.failedAt = err, time.Now()
 		p.b.o.Log.Warn("look into a repository", "repository", p.name, "error", err)
 	case v == last:
 		p.failure, v.checked = nil, time.Now()
