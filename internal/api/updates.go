@@ -193,8 +193,14 @@ func (s *Server) follow(r *http.Request, l *listener, stream *eventStream) {
 		case <-s.hub.done:
 			return
 		case <-beat.C:
+			if !s.guard.lasts(r.Context()) {
+				return
+			}
 			stream.printf(": still here\n\n")
 		case n := <-l.updates:
+			if !s.guard.lasts(r.Context()) {
+				return
+			}
 			stream.send(n)
 			for range len(l.updates) { // what has come meanwhile goes out with it
 				stream.send(<-l.updates)
@@ -202,9 +208,6 @@ func (s *Server) follow(r *http.Request, l *listener, stream *eventStream) {
 			if s.hub.hasLost(l) {
 				stream.lost()
 			}
-		}
-		if !s.guard.lasts(r.Context()) {
-			return // what is not flushed does not go out
 		}
 	}
 }
