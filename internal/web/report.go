@@ -32,6 +32,8 @@ type reportData struct {
 	// File is where the report is had as one file.
 	File string
 	Host string
+	// Zone is that of all times of the report.
+	Zone string
 	// Style is what the report as a file carries with it.
 	Style template.CSS
 }
@@ -113,7 +115,7 @@ func (s *site) reportOf(r *http.Request) (*reportData, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := &reportData{Report: report, Host: service.Host}
+	d := &reportData{Report: report, Host: service.Host, Zone: now.Format("MST, -07:00")}
 	d.Tests = s.zoned(report.Tests)
 	d.count()
 	d.judge()
