@@ -48,7 +48,7 @@ type promise struct {
 
 // jobTotals are how the runs of a job ended.
 type jobTotals struct {
-	Job                                             string
+	Job                                              string
 	Succeeded, Partial, Failed, Interrupted, Skipped int
 }
 
