@@ -46,6 +46,11 @@ that fails does not stop the others; the exit code is then that of its failure.
 With --read-back what was copied is read again from the destination, and hashed,
 before a snapshot counts as copied.
 
+The log that a base backup of a database needs is brought into the log archive of
+the destination before the backup itself, so that what is there can be restored
+from there. With --plan, so is all log of the copy's window that is older than the
+copy's own.
+
 The password of the other repository comes from --to-password-file and the
 like, HOLDFAST_TO_PASSWORD[_FILE|_COMMAND], or holdfast.yaml; without any, it
 is taken to be the same. Repositories that cut files at the same points share
@@ -114,8 +119,8 @@ func (c *command) runCopy(ctx context.Context, f *copyFlags, args []string) erro
 		if err != nil {
 			return err
 		}
-		run := &copyRun{command: c, flags: f, writer: writer, src: src, chosen: chosen}
-		return run.to(ctx, to)
+		run := &copyRun{command: c, flags: f, writer: writer, from: from, src: src, chosen: chosen}
+		return errors.Join(run.to(ctx, to), run.closeLogs())
 	})
 	return errors.Join(err, src.Close())
 }

@@ -148,7 +148,7 @@ func (f *otherFlags) password() func(context.Context) ([]byte, error) {
 
 // namedPlace is a repository of holdfast.yaml.
 func (c *command) namedPlace(name string, r config.Repository) place {
-	return place{url: r.URL, configured: &r, password: func(ctx context.Context) ([]byte, error) {
+	return place{url: r.URL, configured: &r, name: name, password: func(ctx context.Context) ([]byte, error) {
 		secret, err := r.Password.Resolve(ctx)
 		if err != nil {
 			return nil, fmt.Errorf("password of repository %s: %w", name, err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"holdfast/internal/evidence"
@@ -30,6 +31,7 @@ type copySummary struct {
 	Skipped       int     `json:"snapshots_skipped"`
 	Blobs         uint64  `json:"blobs_copied"`
 	Bytes         uint64  `json:"bytes_copied"`
+	LogSegments   int     `json:"log_segments_copied"`
 	PacksReadBack uint64  `json:"packs_read_back"`
 	BytesReadBack uint64  `json:"bytes_read_back"`
 	TotalDuration float64 `json:"total_duration"` // seconds
@@ -40,11 +42,14 @@ type copyRun struct {
 	*command
 	flags  *copyFlags
 	writer repository.WriterOptions
+	from   place
 	src    *repository.Repository
 	chosen []*snapshot.Snapshot
 
+	logs         *copiedLogs // nil until there is log to copy
 	start        time.Time
 	destinations []*upkeep.Destination
+	brought      []int // segments of the log, by destination
 	failed       []error
 }
 
@@ -74,7 +79,7 @@ func (r *copyRun) open(ctx context.Context, places []place) error {
 	reached := false
 	err = writing.locked(ctx, dst, repository.Shared, func(ctx context.Context, dst *repository.Repository) error {
 		reached = true
-		if err := r.add(ctx, dst); err != nil {
+		if err := r.add(ctx, openedCopy{places[0], dst}); err != nil {
 			r.fail(dst.Location(), err)
 		}
 		err := r.open(ctx, places[1:])
@@ -96,13 +101,28 @@ func (r *copyRun) fail(place string, err error) {
 	r.failed = append(r.failed, fmt.Errorf("copy to %s: %w", place, err))
 }
 
-// add makes a destination of a repository.
-func (r *copyRun) add(ctx context.Context, dst *repository.Repository) error {
+// add makes a destination of a repository, and brings the log there. Snapshots
+// are copied also where that fails: then nothing is worse than without them.
+func (r *copyRun) add(ctx context.Context, to openedCopy) error {
+	dst := to.r
 	others, err := r.loadAll(ctx, dst)
 	if err != nil {
 		return err
 	}
+	brought := 0
+	if !r.flags.dryRun {
+		if brought, err = r.bringLogs(ctx, to, slices.Concat(others, r.chosen)); err != nil {
+			if ctx.Err() != nil {
+				return context.Cause(ctx)
+			}
+			r.fail(dst.Location(), err)
+		}
+		if brought > 0 {
+			r.ui.infof("brought %s of the log to %s", countOf(brought, "segment"), dst.Location())
+		}
+	}
 	d := &upkeep.Destination{Repository: dst}
+	r.brought = append(r.brought, brought)
 	for _, s := range r.chosen {
 		same := upkeep.Copied(s, others)
 		if same == nil {
@@ -139,13 +159,13 @@ func (r *copyRun) copy(ctx context.Context) error {
 		},
 	})
 	told := false
-	for _, d := range r.destinations {
+	for k, d := range r.destinations {
 		if d.Err != nil {
 			r.fail(d.Repository.Location(), d.Err)
 			told = true
 		}
 		if err == nil || d.Err != nil {
-			r.tell(ctx, d)
+			r.tell(ctx, d, r.brought[k])
 		}
 	}
 	if told && len(r.destinations) == r.failures() {
@@ -181,11 +201,11 @@ func (r *copyRun) tellPlan() {
 
 // tell tells what was done to one destination, and keeps evidence of what was
 // read back.
-func (r *copyRun) tell(ctx context.Context, d *upkeep.Destination) {
+func (r *copyRun) tell(ctx context.Context, d *upkeep.Destination, brought int) {
 	n := &d.Receipt
 	m := copySummary{
 		MessageType: "summary", Repository: d.Repository.Location(), Copied: len(n.Copied), Skipped: len(r.chosen) - len(d.Snapshots),
-		Blobs: n.Blobs.Count, Bytes: n.Blobs.Bytes, PacksReadBack: n.ReadBack.Count, BytesReadBack: n.ReadBack.Bytes,
+		Blobs: n.Blobs.Count, Bytes: n.Blobs.Bytes, LogSegments: brought, PacksReadBack: n.ReadBack.Count, BytesReadBack: n.ReadBack.Bytes,
 		TotalDuration: time.Since(r.start).Seconds(),
 	}
 	r.ui.message(m)

@@ -87,6 +87,8 @@ type place struct {
 	password func(ctx context.Context) ([]byte, error)
 	// configured is the entry in holdfast.yaml; nil for a place without one.
 	configured *config.Repository
+	// name is that of the entry.
+	name string
 }
 
 // place finds the repository that the user means: by flag, environment, or

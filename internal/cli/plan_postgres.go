@@ -137,8 +137,11 @@ func (p *planRun) logArchives(ctx context.Context, name string, source config.Po
 	if source.WAL == "" || source.WAL == "none" {
 		return nil, nil
 	}
-	l := p.logRepository(p.cfg, p.plan.Repository)
-	archive, err := p.openLog(ctx, l, name, false, true)
+	all := []logRepository{p.logRepository(p.cfg, p.plan.Repository)}
+	for _, to := range p.plan.Copies {
+		all = append(all, p.logRepository(p.cfg, to.To))
+	}
+	archive, err := p.openLogToAppend(ctx, all[0], name, signers(ctx, all))
 	if err != nil {
 		return nil, err
 	}

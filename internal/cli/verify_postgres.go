@@ -30,6 +30,7 @@ func (t *restoreTest) cluster(ctx context.Context, r *repository.Repository) err
 	if err != nil {
 		return err
 	}
+	facts.Points = t.notLate(facts)
 	wish, choice, err := t.choose(ctx, r, facts)
 	if err != nil {
 		return err

@@ -13,7 +13,6 @@ import (
 	"slices"
 	"time"
 
-	"holdfast/internal/app"
 	"holdfast/internal/config"
 	"holdfast/internal/evidence"
 	"holdfast/internal/verify/restoretest"
@@ -139,17 +138,10 @@ func (t *restoreTest) openFrom(ctx context.Context) (*repository.Repository, err
 
 // run restores to a place apart, and removes what came back.
 func (t *restoreTest) run(ctx context.Context, r *repository.Repository) error {
-	snapshots, err := t.loadAll(ctx, r)
+	own, err := t.snapshotsOf(ctx, r, t.name)
 	if err != nil {
 		return err
 	}
-	var own []*snapshot.Snapshot
-	for _, s := range app.SnapshotsOf(t.cfg, t.planName, snapshots) {
-		if name, _ := app.SourceOf(t.cfg, t.planName, s); name == t.name {
-			own = append(own, s)
-		}
-	}
-	own = snapshot.Sorted(own)
 	t.scratch, err = restoretest.NewScratch(firstOf(t.f.scratch, t.settings().Scratch))
 	if err != nil {
 		return notJudged(err)
@@ -332,7 +324,12 @@ func (v *verifyRun) next(ctx context.Context, source string) (from string, point
 			return "", point, err
 		}
 	}
-	return places[turn%len(places)], testPoint{points[turn/len(places)], v.point.seed}, nil
+	point = testPoint{points[turn/len(places)], v.point.seed}
+	if v.f.from != "" && v.f.from != "rotate" {
+		return places[0], point, nil
+	}
+	from, err = v.firstReady(ctx, source, slices.Concat(places[turn%len(places):], places[:turn%len(places)]))
+	return from, point, err
 }
 
 // turn counts the combinations of places and points up to the one after that

@@ -204,6 +204,32 @@ func (c *command) openLog(ctx context.Context, l logRepository, source string, r
 	return c.openLogStore(ctx, l, o)
 }
 
+// signers returns the keys that the log is signed with in some repositories,
+// as far as this host has them: what was brought from one to another bears the
+// key of the former.
+func signers(ctx context.Context, repositories []logRepository) (trusted []ed25519.PublicKey) {
+	if len(repositories) < 2 {
+		return nil
+	}
+	for _, l := range repositories {
+		if key, _, err := l.signing(ctx); err == nil { // else its own archive tells
+			trusted = append(trusted, key.Public().(ed25519.PublicKey)) //nolint:errcheck // an ed25519 key has no other
+		}
+	}
+	return trusted
+}
+
+// openLogToAppend opens a log archive for writing after what it has, also where
+// that was signed with other keys that are trusted.
+func (c *command) openLogToAppend(ctx context.Context, l logRepository, source string, trusted []ed25519.PublicKey) (*logarchive.Archive, error) {
+	o := logarchive.Options{Source: source, Trusted: trusted}
+	var err error
+	if o.Signing, o.Recipients, err = l.signing(ctx); err != nil {
+		return nil, err
+	}
+	return c.openLogStore(ctx, l, o)
+}
+
 // openLogWith opens a log archive for reading with keys that are known.
 func (c *command) openLogWith(ctx context.Context, l logRepository, source string, keys logarchive.Keys) (*logarchive.Archive, error) {
 	return c.openLogStore(ctx, l, logarchive.Options{Source: source, Identities: keys.Identities, Trusted: keys.Trusted})
@@ -279,8 +305,9 @@ func (c *command) openLogs(ctx context.Context, s *logSource) (wal.Archives, err
 		Lagging: rarely(func(location string, err error) { c.ui.warn("archive the log", location, err) }),
 	}
 	var failures []error
+	trusted := signers(ctx, s.repositories)
 	for _, l := range s.repositories {
-		archive, err := c.openLog(ctx, l, s.name, false, true)
+		archive, err := c.openLogToAppend(ctx, l, s.name, trusted)
 		if err != nil {
 			failures = append(failures, err)
 			continue

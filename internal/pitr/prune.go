@@ -188,7 +188,7 @@ func (f PruneFacts) anchor(line uint32, points []Point, from time.Time) (anchor 
 			continue
 		}
 		before = true
-		if f.usable(p) && (anchor == nil || p.Ended.After(anchor.Ended)) {
+		if f.Usable(p) && (anchor == nil || p.Ended.After(anchor.Ended)) {
 			anchor = &p
 		}
 	}
@@ -211,8 +211,8 @@ func (f PruneFacts) isAncestor(line uint32, points []Point) bool {
 	})
 }
 
-// usable tells whether a base backup has the log it cannot do without.
-func (f PruneFacts) usable(p Point) bool {
+// Usable tells whether a base backup has the log it cannot do without.
+func (f Facts) Usable(p Point) bool {
 	return p.Held || slices.ContainsFunc(f.Log, func(part LogPart) bool {
 		need := p.Need.Range()
 		return part.Stream == need.Stream && part.Line == need.Line && part.Start <= need.Start && need.End <= part.End
@@ -315,7 +315,7 @@ func (f PruneFacts) state(p Point, floor postgres.LSN) PointState {
 	switch {
 	case err == nil && !f.goesOn(p.System, choice.Timeline, choice.End):
 		s.Reach, s.Until = ReachEnd, choice.End
-	case !f.usable(p):
+	case !f.Usable(p):
 		s.Reach = ReachLost
 	case p.Held || p.Start < floor:
 	default:

@@ -1,0 +1,103 @@
+package logarchive_test
+
+import (
+	"context"
+	"crypto/ed25519"
+	"errors"
+	"slices"
+	"testing"
+
+	"filippo.io/age"
+
+	"holdfast/internal/logarchive"
+	"holdfast/storage"
+	"holdfast/storage/mem"
+)
+
+// A copy that began later gets what is older, backwards, so that there is no
+// gap at any instant; cut off and done again it goes on where it was.
+func TestBring(t *testing.T) {
+	k, main, offsite := newKeys(t), mem.New(), newKeys(t)
+	copied := mem.New()
+	appendAll(t, k.writer(t, main), 1, 0, 12)
+	appendAll(t, offsite.writer(t, copied), 1, 9, 12)
+	to := open(t, copied, logarchive.Options{
+		Source: "shop", Identities: []age.Identity{k.identity, offsite.identity},
+		Trusted: []ed25519.PublicKey{k.signing.Public().(ed25519.PublicKey), offsite.signing.Public().(ed25519.PublicKey)},
+	})
+	wanted := []logarchive.Range{{Stream: segment(1, 0).Stream, Line: 1, Start: segment(1, 3).Start + 5, End: segment(1, 9).Start}}
+	errCut := errors.New("cut off")
+	brought := 0
+	for cuts := 0; ; cuts++ {
+		err := to.Bring(t.Context(), k.reader(t, main), wanted, func(logarchive.Segment) error {
+			brought++
+			if brought%2 == 0 {
+				return errCut
+			}
+			return nil
+		})
+		now, lerr := to.List(t.Context(), "")
+		if lerr != nil {
+			t.Fatal(lerr)
+		}
+		if ranges := logarchive.Coverage(now); len(ranges) != 1 || ranges[0].End != segment(1, 12).Start {
+			t.Fatalf("after %d segments there are %v", brought, ranges)
+		}
+		if err == nil {
+			break
+		}
+		if !errors.Is(err, errCut) || cuts > 10 {
+			t.Fatal(err)
+		}
+	}
+	if brought != 6 {
+		t.Errorf("%d segments were brought, want those from 3 to 8", brought)
+	}
+	for n := 3; n < 12; n++ {
+		wantContent(t, to, 1, n)
+	}
+	if found, err := to.Inspect(t.Context(), true); err != nil || len(found.Problems) > 0 {
+		t.Errorf("the copy has %v, %v", found.Problems, err)
+	}
+}
+
+// Slices come where no segment holds them, history files always, and what
+// stands there is not touched.
+func TestBringSlices(t *testing.T) {
+	k, main, copied := newKeys(t), mem.New(), mem.New()
+	appendAll(t, k.writer(t, main), 1, 0, 3)
+	w := k.writer(t, main)
+	half := segment(1, 3)
+	half.Kind, half.End = logarchive.Slice, half.Start+segmentBytes/2
+	history := logarchive.Segment{Stream: half.Stream, Line: 2, Kind: logarchive.History, Name: "00000002.history"}
+	ap, err := w.NewAppender(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range []logarchive.Segment{half, history} {
+		body := content(9)[:max(int(s.End-s.Start), 20)]
+		if err := appendOne(t.Context(), ap, s, body); err != nil {
+			t.Fatal(err)
+		}
+	}
+	to := k.reader(t, copied)
+	var got []logarchive.Segment
+	all := []logarchive.Range{{Stream: half.Stream, Line: 1, Start: segment(1, 1).Start, End: half.End}}
+	for range 2 {
+		if err := to.Bring(t.Context(), k.reader(t, main), all, func(s logarchive.Segment) error { got = append(got, s); return nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if want := []logarchive.Segment{history, half, segment(1, 2), segment(1, 1)}; !slices.Equal(got, want) {
+		t.Errorf("brought %v, want %v, once", got, want)
+	}
+}
+
+func appendOne(ctx context.Context, ap *logarchive.Appender, s logarchive.Segment, body []byte) error {
+	ticket, err := ap.Append(ctx, s, storage.Bytes(body))
+	if err != nil {
+		return err
+	}
+	_, err = ticket.Wait(ctx)
+	return err
+}
