@@ -86,6 +86,7 @@ var placed = map[string]ring{
 	"internal/expect":     rule,
 	"internal/retention":  rule,
 	"internal/schedule":   rule,
+	"internal/standing":   rule,
 
 	"internal/crc32c":   basic,
 	"internal/event":    basic,

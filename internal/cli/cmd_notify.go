@@ -4,15 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"strings"
-	"time"
 
 	"github.com/spf13/cobra"
 
 	"holdfast/internal/app/service"
-	"holdfast/internal/event"
-	"holdfast/internal/notify"
 )
 
 func newNotify(c *command) *cobra.Command {
@@ -66,7 +62,7 @@ func (c *command) testChannels(ctx context.Context, names []string) error {
 		if !ok {
 			return fmt.Errorf("%s has no channel %q; it has %s", cfg.Path, name, strings.Join(known, ", "))
 		}
-		err := testChannel(ctx, channel)
+		err := service.TestChannel(ctx, channel)
 		m := notifyMessage{"notified", name, ""}
 		if err != nil {
 			m.Error = err.Error()
@@ -77,26 +73,4 @@ func (c *command) testChannels(ctx context.Context, names []string) error {
 		c.ui.message(m)
 	}
 	return errors.Join(failed...)
-}
-
-// testLimit bounds the delivery of a test message.
-const testLimit = time.Minute
-
-func testChannel(ctx context.Context, channel notify.Channel) error {
-	ctx, cancel := context.WithTimeout(ctx, testLimit)
-	defer cancel()
-	url, err := channel.URL.Resolve(ctx)
-	if err != nil {
-		return err
-	}
-	sender, err := notify.Dial(url)
-	if err != nil {
-		return err
-	}
-	host, err := os.Hostname()
-	if err != nil {
-		host = "this machine"
-	}
-	e := event.Event{Time: time.Now(), Kind: event.Test, Summary: "this is a test of holdfast on " + host}
-	return sender.Send(ctx, notify.Note{Title: "TEST: " + e.Summary, Text: "Whoever reads this is told when a backup fails.", Events: []event.Event{e}})
 }

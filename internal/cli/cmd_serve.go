@@ -41,6 +41,11 @@ it. Backups go first; upkeep waits for repositories that others use. What was
 missed while the service was not there is caught up, once. A run that was
 interrupted, because the service or the machine stopped, is run again.
 
+The dashboard, the API, metrics and health are at service.listen, by default
+http://127.0.0.1:9898/ if that is free. On the first run the token of an
+administrator is shown, once. Without any holdfast.yaml the service waits for
+one, and the dashboard leads to a first plan.
+
 holdfast.yaml is read again on SIGHUP and when it changes; one that is wrong
 changes nothing. SIGTERM tells the runs to end, waits up to --grace, and ends.
 
@@ -70,6 +75,16 @@ those who start it from cron.`,
 
 func (c *command) runServe(ctx context.Context, f *serveFlags) error {
 	path, err := config.Find(c.global.config, os.Getenv)
+	lacks := errors.Is(err, config.ErrNotFound)
+	if lacks {
+		if path, err = config.UserPath(os.Getenv); err == nil {
+			c.ui.infof("there is no holdfast.yaml yet, and so no plan: %s is read once it is there. The dashboard and `holdfast protect` write it", path)
+		}
+	}
+	if err != nil {
+		return err
+	}
+	cache, err := c.cacheDir()
 	if err != nil {
 		return err
 	}
@@ -88,11 +103,19 @@ func (c *command) runServe(ctx context.Context, f *serveFlags) error {
 	}
 	err = service.Serve(ctx, service.Options{
 		ConfigPath: path, StateDir: f.stateDir, Log: log, Reload: reload, Once: f.once, Grace: f.grace, Version: Version, Rebuild: rebuild,
+		CacheDir: cache, MayLack: lacks && !f.once, FirstToken: c.showFirstToken,
 	})
 	if errors.Is(err, ledger.ErrInUse) {
 		return &codeError{exitLocked, err}
 	}
 	return err
+}
+
+// showFirstToken shows the administrator what opens the dashboard: once, and
+// not in the log, which others may read.
+func (c *command) showFirstToken(token, url string) {
+	c.ui.note("\nThe dashboard is at " + url + "\nYour token, shown this once, for an administrator:\n\n    " + token +
+		"\n\nKeep it where you keep passwords. `holdfast token create` makes others.\n\n")
 }
 
 func (f *serveFlags) logger(c *command) (*slog.Logger, error) {

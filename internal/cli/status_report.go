@@ -25,8 +25,18 @@ type planStatusMessage struct {
 	// RPO and RTO are what would be lost now, and how long a restore takes.
 	RPO          standingMessage      `json:"rpo"`
 	RTO          standingMessage      `json:"rto"`
+	Sources      []statusSource       `json:"sources,omitempty"`
 	Repositories []statusRepository   `json:"repositories"`
 	Missing      []redundancy.Missing `json:"missing"`
+}
+
+// statusSource is the newest that any repository of the plan holds of a source.
+type statusSource struct {
+	Source string    `json:"source"` // HOST:SOURCE
+	Newest time.Time `json:"newest"`
+	// LogTo is how far the log of a database leads.
+	LogTo *time.Time `json:"log_to,omitempty"`
+	Bytes uint64     `json:"bytes,omitempty"`
 }
 
 // statusRepository is what is known of one repository.
@@ -71,6 +81,7 @@ func (r *statusRun) tell(s *redundancy.Score, f redundancy.Facts, o *objective.S
 		one.RPO, one.RTO = newStandingMessage(o.Copies[n].RPO), newStandingMessage(o.Copies[n].RTO)
 		m.Repositories = append(m.Repositories, one)
 	}
+	m.Sources = r.sourcesNow(f.Plan)
 	m.Missing = append(m.Missing, brokenPromises(f.Plan, o)...)
 	m.Met = len(m.Missing) == 0
 	r.ui.message(m)
@@ -113,6 +124,33 @@ func (r *statusRun) addSurveyed(m *statusRepository, plan, name string) {
 			}
 		}
 	}
+}
+
+// sourcesNow returns the newest there is of each source of a plan.
+func (r *statusRun) sourcesNow(plan string) (all []statusSource) {
+	newest := make(map[string]statusSource)
+	for _, p := range r.plans {
+		for _, one := range p.copies {
+			found := r.surveys[one.place.url]
+			if p.name != plan || found.Survey == nil {
+				continue
+			}
+			for key, at := range found.Points[plan] {
+				s := newest[key]
+				if s.Source = key; at.After(s.Newest) {
+					s.Newest, s.Bytes = at, found.Sizes[plan][key]
+				}
+				if to := found.Logs[plan][withoutHost(key)].To; !to.IsZero() && (s.LogTo == nil || to.After(*s.LogTo)) {
+					s.LogTo = &to
+				}
+				newest[key] = s
+			}
+		}
+	}
+	for _, key := range sortedKeys(newest) {
+		all = append(all, newest[key])
+	}
+	return all
 }
 
 func statusOf(c *redundancy.Copy, s *redundancy.Score, n int) statusRepository {

@@ -12,11 +12,12 @@ import (
 
 // The values of the struct tag "format": what a text must be.
 const (
-	formatCron      = "cron"
-	formatCronOrOff = "cron-or-off"
-	formatZone      = "timezone"
-	formatPath      = "path"
-	formatAddress   = "address"
+	formatCron         = "cron"
+	formatCronOrOff    = "cron-or-off"
+	formatZone         = "timezone"
+	formatPath         = "path"
+	formatAddressOrOff = "address-or-off"
+	formatAddress      = "address"
 )
 
 // Off is the schedule of a job that never runs.
@@ -45,6 +46,11 @@ func wrongFormat(format, text string) (wrong, fix string) {
 		return wrongZone(text)
 	case formatPath:
 		return wrongPath(text)
+	case formatAddressOrOff:
+		if text == Off {
+			return "", ""
+		}
+		return wrongFormat(formatAddress, text)
 	case formatAddress:
 		if _, port, err := net.SplitHostPort(text); err != nil || port == "" {
 			return "not an address", "write it like 127.0.0.1:9898"

@@ -1,14 +1,29 @@
 package config
 
-import "holdfast/internal/size"
+import (
+	"net"
+	"path/filepath"
+	"slices"
+
+	"holdfast/internal/size"
+)
 
 // Service says how holdfast serve does its work.
 type Service struct {
 	// StateDir is where the service keeps its ledger, its history and logs.
 	StateDir string `yaml:"state_dir,omitempty" format:"path"`
-	// Listen is the address for metrics and health, such as 127.0.0.1:9898;
-	// there is none if empty.
-	Listen string `yaml:"listen,omitempty" format:"address"`
+	// Listen is the address for the dashboard, the API, metrics and health, or
+	// off; 127.0.0.1:9898 if that is free and nothing is set.
+	Listen string `yaml:"listen,omitempty" format:"address-or-off"`
+	// TLS is the certificate for Listen. An address that others reach needs one,
+	// or off, said on purpose: for a proxy that has it.
+	TLS TLS `yaml:"tls,omitempty,flow"`
+	// Hosts are names under which the service is reached, such as that of a
+	// proxy, beside its own.
+	Hosts []string `yaml:"hosts,omitempty,flow"`
+	// RestoreDirs are the folders below which restores may write that people
+	// ask the service for; restores in the state folder if there are none.
+	RestoreDirs []string `yaml:"restore_dirs,omitempty,flow"`
 	// Timezone is the zone of schedules that name none; the machine's if empty.
 	Timezone string `yaml:"timezone,omitempty" format:"timezone"`
 	// Concurrency bounds how many runs there are at once.
@@ -26,6 +41,32 @@ type Service struct {
 	// notices when it is not.
 	Ping *Ping `yaml:"ping,omitempty,flow"`
 }
+
+// DefaultListen is where the service listens if nothing else is said.
+const DefaultListen = "127.0.0.1:9898"
+
+// TLS is a certificate. Written as off there is none, on purpose.
+type TLS struct {
+	// Cert and Key are files in PEM form. They are read again when they change.
+	Cert string `yaml:"cert,omitempty" format:"path"`
+	Key  string `yaml:"key,omitempty" format:"path"`
+	// Mode is off, or empty.
+	Mode string `yaml:"mode,omitempty" enum:"off"`
+}
+
+func (t *TLS) setShort(mode string) { *t = TLS{Mode: mode} }
+
+// MarshalYAML writes off alone.
+func (t TLS) MarshalYAML() (any, error) {
+	if t.Cert == "" && t.Key == "" && t.Mode != "" {
+		return t.Mode, nil
+	}
+	type long TLS
+	return long(t), nil
+}
+
+// IsOff tells whether it was said on purpose that there is no certificate.
+func (t TLS) IsOff() bool { return t.Mode == Off }
 
 // Concurrency bounds how many runs there are at once.
 type Concurrency struct {
@@ -107,4 +148,33 @@ func (s Service) check(k *checker) {
 	if s.Ping != nil {
 		s.Ping.check(k.key("ping"))
 	}
+	for i, dir := range s.RestoreDirs {
+		at := k.key("restore_dirs").item(i)
+		if checkPath(at, dir); slices.Contains(systemDirs[:], filepath.Clean(dir)) {
+			at.report("the system itself is in "+dir, "name a folder that is for restores")
+		}
+	}
+	s.checkListen(k)
+}
+
+// systemDirs are not for restores: a service that may write everything would
+// put anything there.
+var systemDirs = [...]string{"/", "/bin", "/boot", "/dev", "/etc", "/lib", "/lib64", "/proc", "/root", "/run", "/sbin", "/sys", "/usr", "/var"}
+
+// checkListen has what others reach use TLS.
+func (s Service) checkListen(k *checker) {
+	if (s.TLS.Cert == "") != (s.TLS.Key == "") {
+		k.key("tls").report("has a certificate without its key, or the other way round", "write tls: { cert: /etc/holdfast/cert.pem, key: /etc/holdfast/key.pem }")
+	}
+	if s.TLS.Mode != "" && !s.TLS.IsOff() {
+		k.key("tls").report("is a certificate with its key, or off", "write tls: { cert: /etc/holdfast/cert.pem, key: /etc/holdfast/key.pem }")
+	}
+	host, _, err := net.SplitHostPort(s.Listen)
+	if err != nil || s.TLS.Cert != "" || s.TLS.IsOff() {
+		return
+	}
+	if ip := net.ParseIP(host); host == "localhost" || ip != nil && ip.IsLoopback() {
+		return
+	}
+	k.key("listen").report("others can reach it, and passwords would travel in the open", "add tls: { cert: ..., key: ... }, or tls: off if a proxy before it has TLS")
 }

@@ -146,6 +146,9 @@ func singleText(v reflect.Value) (string, bool) {
 	return "", false
 }
 
+// WithoutPassword returns a URL with "***" in place of a password.
+func WithoutPassword(url string) string { return withoutSecrets("", url) }
+
 // withoutSecrets hides what does not belong into the file and is there all the
 // same: passwords in URLs, and in variables named after them.
 func withoutSecrets(key, text string) string {

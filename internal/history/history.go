@@ -23,6 +23,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"time"
 )
 
@@ -116,4 +117,17 @@ func startOf(id string) time.Time {
 		return time.Time{}
 	}
 	return at
+}
+
+// Oldest returns when the oldest run of a plan that is kept may have ended: as
+// precisely as segments tell without reading them. It is false without any.
+func (h *History) Oldest(plan string) (time.Time, bool) {
+	h.mu.RLock()
+	defer h.mu.RUnlock()
+	for _, s := range append(slices.Clone(h.sealed), h.open) {
+		if s.Plans[plan] > 0 {
+			return s.First, true
+		}
+	}
+	return time.Time{}, false
 }

@@ -1,10 +1,10 @@
 package metrics_test
 
 import (
-	"context"
 	"errors"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -102,20 +102,14 @@ func TestFactsAreShown(t *testing.T) {
 
 func TestTheServerTellsMetricsAndHealth(t *testing.T) {
 	m := metrics.New(metrics.Options{})
-	l, err := metrics.Listen("127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := metrics.Listen(l.Addr().String()); err == nil || !strings.Contains(err.Error(), "service.listen") {
-		t.Errorf("an address in use: %v", err)
-	}
 	var unwell error
-	ctx, cancel := context.WithCancel(t.Context())
-	done := make(chan error)
-	go func() { done <- m.Serve(ctx, l, func() error { return unwell }) }()
+	mux := http.NewServeMux()
+	m.Mount(mux, func() error { return unwell })
+	server := httptest.NewServer(mux)
+	defer server.Close()
 	get := func(path string) (int, string) {
 		t.Helper()
-		resp, err := http.Get("http://" + l.Addr().String() + path)
+		resp, err := http.Get(server.URL + path)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -138,9 +132,5 @@ func TestTheServerTellsMetricsAndHealth(t *testing.T) {
 	}
 	if code, _ := get("/"); code != 404 {
 		t.Errorf("/: %d", code)
-	}
-	cancel()
-	if err := <-done; err != nil {
-		t.Error(err)
 	}
 }

@@ -103,6 +103,24 @@ func openBook(ctx context.Context, c Config, s Store, log *slog.Logger) (*book, 
 	return b, nil
 }
 
+// OpenProblems returns the newest event of each problem that is not over, as a
+// store has them: what a Notifier with this store took.
+func OpenProblems(ctx context.Context, s Store) ([]event.Event, error) {
+	var open []event.Event
+	err := s.Each(ctx, problemPrefix, func(_ string, decode func(any) error) error {
+		var p problem
+		if err := decode(&p); err != nil {
+			return err
+		}
+		open = append(open, p.Event)
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("read which problems are not over: %w", err)
+	}
+	return open, nil
+}
+
 // reload goes on with another configuration.
 func (b *book) reload(ctx context.Context, c Config) {
 	b.config = c

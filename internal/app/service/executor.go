@@ -17,6 +17,7 @@ import (
 	"syscall"
 	"time"
 
+	"holdfast/internal/api"
 	"holdfast/internal/controller"
 	"holdfast/internal/event"
 	"holdfast/internal/history"
@@ -39,8 +40,8 @@ type executor struct {
 	grace time.Duration
 	// events takes what runs report besides their results.
 	events event.Sink
-	// Progress is told how far a run is, from time to time.
-	progress func(run string, line statusLine)
+	// progress is told how far a run is, from time to time.
+	progress func(run string, p api.Progress)
 	// logLost is told of a plan that lost some of its log: only a new base
 	// backup leads to what comes after it.
 	logLost func(plan string)
@@ -70,6 +71,9 @@ func (e *executor) execute(ctx context.Context, t controller.Task, log *runLog) 
 	cmd.Env = append(os.Environ(), EnvRun+"="+t.ID, EnvReport+"="+e.reportPath(t.ID), EnvStateDir+"="+string(e.dir))
 	if work.MemoryBytes > 0 {
 		cmd.Env = append(cmd.Env, "GOMEMLIMIT="+strconv.FormatInt(work.MemoryBytes*9/10, 10))
+	}
+	if len(work.Input) > 0 {
+		cmd.Stdin = bytes.NewReader(work.Input)
 	}
 	out, err := cmd.StdoutPipe()
 	if err != nil {
@@ -159,9 +163,19 @@ func (e *executor) reportPath(run string) string { return e.dir.path("runs", run
 
 // statusLine is what a process says about how far it is.
 type statusLine struct {
-	MessageType string  `json:"message_type"`
-	PercentDone float64 `json:"percent_done"`
-	BytesDone   uint64  `json:"bytes_done"`
+	MessageType      string  `json:"message_type"`
+	PercentDone      float64 `json:"percent_done"`
+	SecondsRemaining float64 `json:"seconds_remaining"`
+	BytesDone        uint64  `json:"bytes_done"`
+	TotalBytes       uint64  `json:"total_bytes"`
+	FilesDone        uint64  `json:"files_done"`
+	TotalFiles       uint64  `json:"total_files"`
+
+	// Restores have words of their own.
+	BytesRestored uint64 `json:"bytes_restored"`
+	BytesSkipped  uint64 `json:"bytes_skipped"`
+	FilesRestored uint64 `json:"files_restored"`
+	FilesSkipped  uint64 `json:"files_skipped"`
 
 	// Of log_gap and log_lost: what is missing, where and why.
 	Location string `json:"location"`
@@ -169,6 +183,19 @@ type statusLine struct {
 	Start    string `json:"start_lsn"`
 	End      string `json:"end_lsn"`
 	Why      string `json:"why"`
+}
+
+// progress is what a status line says.
+func (s *statusLine) progress() api.Progress {
+	p := api.Progress{
+		At: time.Now(), Percent: 100 * s.PercentDone, Left: s.SecondsRemaining,
+		BytesDone: s.BytesDone + s.BytesRestored + s.BytesSkipped, BytesTotal: s.TotalBytes,
+		FilesDone: s.FilesDone + s.FilesRestored + s.FilesSkipped, FilesTotal: s.TotalFiles,
+	}
+	if s.TotalBytes == 0 && s.PercentDone == 0 {
+		p.Percent = -1
+	}
+	return p
 }
 
 // maxLine bounds one line of JSON that is looked at; longer ones are logged
@@ -184,7 +211,7 @@ func (e *executor) read(t controller.Task, from io.Reader, log *runLog) {
 		var status statusLine
 		if len(line) > 0 && json.Unmarshal(line, &status) == nil && status.MessageType == "status" {
 			if e.progress != nil {
-				e.progress(t.ID, status)
+				e.progress(t.ID, status.progress())
 			}
 		} else {
 			log.Write(line) //nolint:errcheck // Close tells

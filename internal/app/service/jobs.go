@@ -37,6 +37,8 @@ type Work struct {
 	// Args are its arguments, after those that all have. They may hold
 	// {variant}, {round} and {budget}.
 	Args []string
+	// Input is what it reads from standard input.
+	Input []byte
 	// Nice and MemoryBytes bound it; 0 for no bound.
 	Nice        int
 	MemoryBytes int64

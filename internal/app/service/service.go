@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -13,6 +14,9 @@ import (
 	"sync/atomic"
 	"time"
 
+	"holdfast/internal/api"
+	"holdfast/internal/app/browse"
+	"holdfast/internal/app/console"
 	"holdfast/internal/config"
 	"holdfast/internal/controller"
 	"holdfast/internal/event"
@@ -38,6 +42,13 @@ type Options struct {
 	Rebuild *Rebuild
 	// Version is told at the start.
 	Version string
+	// CacheDir is the folder of the cache, "" for none.
+	CacheDir string
+	// MayLack begins without a configuration; it is read once it is there.
+	MayLack bool
+	// FirstToken is told the token of the administrator on the first run, and
+	// where it is asked for; nil keeps it.
+	FirstToken func(token, url string)
 }
 
 // DefaultGrace is how long a run may take to end that was told to: to give
@@ -51,6 +62,9 @@ const configPoll = 5 * time.Second
 // if it cannot begin, or cannot keep its state any more.
 func Serve(ctx context.Context, o Options) error {
 	watcher, cfg, err := config.Watch(o.ConfigPath)
+	if o.MayLack && errors.Is(err, fs.ErrNotExist) {
+		cfg, err = config.Parse(o.ConfigPath, nil)
+	}
 	if err != nil {
 		return err
 	}
@@ -58,7 +72,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	s := &service{Options: o, watcher: watcher}
+	s := &service{Options: o, watcher: watcher, surveys: surveyWishes{plans: make(map[string]bool), wake: make(chan struct{}, 1)}}
 	s.config.Store(cfg)
 	if s.ConfigPath, err = filepath.Abs(o.ConfigPath); err != nil {
 		return err
@@ -76,14 +90,9 @@ func Serve(ctx context.Context, o Options) error {
 	if err := s.open(ctx); err != nil {
 		return errors.Join(err, s.close())
 	}
-	s.events = event.Sinks{event.Log{Logger: o.Log}}
+	s.events = event.Sinks{event.Log{Logger: o.Log}, s.happened, toConsole{s}}
 	if err := s.openSignals(cfg, jobs); err != nil {
 		return errors.Join(err, s.close())
-	}
-	if o.Rebuild != nil {
-		if err := s.rebuild(ctx, o.Rebuild, jobs); err != nil {
-			return errors.Join(err, s.close())
-		}
 	}
 	program, err := os.Executable()
 	if err != nil {
@@ -91,12 +100,30 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	runs := &executor{program: program, configPath: s.ConfigPath, dir: s.dir, grace: o.Grace, events: s.events}
 	runs.logLost = func(plan string) { go s.replaceBaseBackup(ctx, plan) }
+	runs.progress = func(run string, p api.Progress) { s.console.Progress(run, p) }
 	s.controller = controller.New(controller.Options{
-		Jobs: jobs, Limits: limits, Journal: journal{s.ledger}, History: historian{s.history, s.signals.metrics.Observe},
+		Jobs: jobs, Limits: limits, Journal: journal{s.ledger}, History: historian{s.history, s.observe},
 		Executor: runs,
 		Log:      o.Log, Events: s.events, NewID: newRunID, Once: o.Once,
 	})
+	if err := s.openConsole(ctx); err != nil {
+		return errors.Join(err, s.close())
+	}
+	if o.Rebuild != nil {
+		if err := s.rebuild(ctx, o.Rebuild, jobs); err != nil {
+			return errors.Join(err, s.close())
+		}
+	}
+	if err := s.openOutlet(cfg); err != nil {
+		return errors.Join(err, s.close())
+	}
 	return errors.Join(s.run(ctx), s.close())
+}
+
+// observe takes a run that is in the history now.
+func (s *service) observe(r *history.Run) {
+	s.signals.metrics.Observe(r)
+	s.console.Ended(r)
 }
 
 // replaceBaseBackup begins a backup of a plan that lost some of its log.
@@ -118,6 +145,11 @@ type service struct {
 	control    *control
 	events     event.Sinks
 	signals    *signals
+	happened   *history.Events
+	surveys    surveyWishes
+	browser    *browse.Browser
+	console    *console.Console
+	outlet     *outlet // nil where nothing listens
 }
 
 // open opens the state. The ledger belongs to one process: a second service is
@@ -129,11 +161,15 @@ func (s *service) open(ctx context.Context) (err error) {
 	if s.ledger, err = ledger.Open(ctx, ledger.Options{Dir: s.dir.LedgerDir(), Log: s.Log}); err != nil {
 		return err
 	}
+	keep := s.config.Load().Service.History
+	bytes, age := int64(keep.Size), time.Duration(keep.For) //nolint:gosec // no disk is larger
 	s.history, err = history.Open(history.Options{
-		Dir: s.dir.HistoryDir(), MaxBytes: int64(s.config.Load().Service.History.Size) / 2, //nolint:gosec // the other half is for logs
-		MaxAge: time.Duration(s.config.Load().Service.History.For), Log: s.Log,
+		Dir: s.dir.HistoryDir(), MaxBytes: bytes / 8 * 3, MaxAge: age, Log: s.Log, // a half is for logs
 	})
 	if err != nil {
+		return err
+	}
+	if s.happened, err = history.OpenEvents(history.Options{Dir: s.dir.path("events"), MaxBytes: bytes / 8, MaxAge: age, Log: s.Log}); err != nil {
 		return err
 	}
 	s.control, err = listen(s.dir.Socket())
@@ -144,6 +180,15 @@ func (s *service) close() error {
 	var err error
 	if s.control != nil {
 		err = s.control.close()
+	}
+	if s.outlet != nil {
+		err = errors.Join(err, s.outlet.close())
+	}
+	if s.browser != nil {
+		err = errors.Join(err, s.browser.Close())
+	}
+	if s.happened != nil {
+		err = errors.Join(err, s.happened.Close())
 	}
 	if s.history != nil {
 		err = errors.Join(err, s.history.Close())
@@ -174,10 +219,13 @@ func (s *service) run(ctx context.Context) error {
 	if !s.Once {
 		part(s.survey)
 	}
+	if s.outlet != nil {
+		part(s.outlet.serve)
+	}
 	// How the last runs ended is told, too.
 	telling, told := context.WithCancel(context.WithoutCancel(ctx))
 	defer told()
-	for _, f := range s.signalParts(s.config.Load()) {
+	for _, f := range append(s.signalParts(s.config.Load()), s.happened.Run, s.console.Keep) {
 		partUntil(telling, f)
 	}
 	if s.Once {

@@ -2,7 +2,6 @@ package service
 
 import (
 	"context"
-	"net"
 	"sync/atomic"
 	"time"
 
@@ -21,9 +20,7 @@ type signals struct {
 	notifier *notify.Notifier
 	pinger   *notify.Pinger
 	metrics  *metrics.Metrics
-	listener net.Listener // nil without service.listen
 	facts    atomic.Pointer[metrics.Facts]
-	surveyed atomic.Pointer[map[string]planSurvey] // by plan; nil before the first survey
 }
 
 // openSignals makes them, as far as the configuration asks for them. Events
@@ -40,11 +37,6 @@ func (s *service) openSignals(cfg *config.Config, jobs []controller.Job) error {
 	s.signals.metrics = metrics.New(metrics.Options{Version: s.Version, Facts: s.gatherFacts})
 	if err := s.seedMetrics(cfg); err != nil {
 		return err
-	}
-	if cfg.Service.Listen != "" {
-		if s.signals.listener, err = metrics.Listen(cfg.Service.Listen); err != nil {
-			return err
-		}
 	}
 	s.events = append(s.events, s.signals.notifier, s.signals.pinger)
 	return nil
@@ -68,11 +60,6 @@ func (s *service) seedMetrics(cfg *config.Config) error {
 // parts are what runs for as long as the service does.
 func (s *service) signalParts(cfg *config.Config) []func(context.Context) error {
 	parts := []func(context.Context) error{s.signals.notifier.Run, s.signals.pinger.Run}
-	if s.signals.listener != nil {
-		parts = append(parts, func(ctx context.Context) error {
-			return s.signals.metrics.Serve(ctx, s.signals.listener, s.well)
-		})
-	}
 	if cfg.Service.Ping != nil {
 		place := cfg.Service.Ping.URL
 		parts = append(parts, func(ctx context.Context) error { return notify.Beat(ctx, place, s.well, s.Log) })
@@ -80,7 +67,7 @@ func (s *service) signalParts(cfg *config.Config) []func(context.Context) error 
 	return parts
 }
 
-// reloadSignals goes on with another configuration. service.listen and
+// reloadSignals goes on with another configuration. service.listen, its tls and
 // service.ping are read at the start alone.
 func (s *service) reloadSignals(cfg *config.Config, jobs []controller.Job) {
 	if notifying, err := NotifyConfig(cfg); err == nil { // config checked the names
@@ -209,8 +196,8 @@ func (s *service) gatherFacts() metrics.Facts {
 		jobs[i] = j
 	}
 	f.Jobs = jobs
-	if surveyed := s.signals.surveyed.Load(); surveyed != nil {
-		addSurveyed(&f, *surveyed)
+	if surveyed := s.console.Surveys(); surveyed != nil {
+		addSurveyed(&f, surveyed, s.console.Sizes())
 	}
 	return f
 }

@@ -5,13 +5,15 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"math"
 	"os"
 	"os/exec"
-	"strings"
+	"slices"
 	"sync"
 	"time"
 
-	"holdfast/internal/app/status"
+	"holdfast/internal/app/console"
 	"holdfast/internal/event"
 	"holdfast/internal/ledger"
 	"holdfast/internal/metrics"
@@ -26,23 +28,30 @@ const surveyNice = 5
 const surveyLimit = time.Hour
 
 // survey looks how all plans stand, again and again, for metrics and to tell
-// of objectives that are broken, about to be, or kept again. What is found out
-// is what `holdfast status` prints, in a process of its own as all work is.
+// of objectives that are broken, about to be, or kept again; and how some of
+// them stand when they were asked for. What is found out is what `holdfast
+// status` prints, in a process of its own as all work is.
 func (s *service) survey(ctx context.Context) error {
 	// The first waits a little: what is due at the start goes first.
-	unknown := true
-	for wait := min(firstSurvey, s.surveyEvery()); ; wait = s.surveyEvery() {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-time.After(wait):
+	unknown, never := true, true
+	next, rest := time.Now().Add(min(firstSurvey, s.surveyEvery())), time.Duration(0)
+	for {
+		plans, err := s.surveys.wait(ctx, next, rest, never)
+		if err != nil {
+			return nil //nolint:nilerr // the service ends
 		}
-		found, err := s.surveyNow(ctx)
+		began := time.Now()
+		found, err := s.surveyNow(ctx, plans)
 		if ctx.Err() != nil {
 			return nil
 		}
+		never, rest = false, max(surveyRest, surveyRestShare*time.Since(began))
+		if plans == nil {
+			next = time.Now().Add(s.surveyEvery())
+		}
 		e := event.Event{Time: time.Now(), Kind: event.SurveyFailed, Severity: event.Warning, Key: "survey"}
 		if err != nil {
+			s.console.SurveyFailed(err)
 			unknown, e.Summary = true, "how the plans stand is not known: "+err.Error()
 			s.events.Emit(e)
 			continue
@@ -51,11 +60,75 @@ func (s *service) survey(ctx context.Context) error {
 			unknown, e.Over, e.Severity, e.Summary = false, true, event.Info, "how the plans stand is known"
 			s.events.Emit(e)
 		}
-		s.signals.surveyed.Store(&found)
+		s.console.Surveyed(found, plans == nil)
 		if err := s.tellObjectives(ctx, found); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
+}
+
+const (
+	// surveySoon is how long a survey waits that is asked for: others that end
+	// together are looked at together.
+	surveySoon = 2 * time.Second
+	// surveyRest is how long there is no survey after one, and surveyRestShare
+	// how many times as long as it took at least: each lists repositories.
+	surveyRest      = 5 * time.Second
+	surveyRestShare = 10
+)
+
+// surveyWishes are surveys that are asked for.
+type surveyWishes struct {
+	mu    sync.Mutex
+	all   bool
+	plans map[string]bool
+	wake  chan struct{}
+}
+
+// ask asks for a survey of some plans, or of all without any.
+func (w *surveyWishes) ask(plans ...string) {
+	w.mu.Lock()
+	w.all = w.all || len(plans) == 0
+	for _, name := range plans {
+		w.plans[name] = true
+	}
+	w.mu.Unlock()
+	select {
+	case w.wake <- struct{}{}:
+	default:
+	}
+}
+
+// wait waits until a survey is due, or somebody wants one and there was none
+// for a while. It returns the plans to look at, nil for all.
+func (w *surveyWishes) wait(ctx context.Context, next time.Time, rest time.Duration, never bool) ([]string, error) {
+	ended := time.Now()
+	due := time.NewTimer(time.Until(next))
+	defer due.Stop()
+	select {
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	case <-due.C:
+	case <-w.wake:
+		soon := max(surveySoon, rest-time.Since(ended))
+		if never {
+			soon = 0
+		}
+		select {
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
+		case <-due.C:
+		case <-time.After(soon):
+		}
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	plans := slices.Sorted(maps.Keys(w.plans))
+	if w.all || never || !time.Now().Before(next) || len(plans) == 0 {
+		plans = nil
+	}
+	w.all, w.plans = false, make(map[string]bool)
+	return plans, nil
 }
 
 const firstSurvey = time.Minute
@@ -64,49 +137,23 @@ func (s *service) surveyEvery() time.Duration {
 	return max(time.Duration(s.config.Load().Service.Survey), time.Second)
 }
 
-// planSurvey is how a plan stands, as `holdfast status --json` says.
-type planSurvey struct {
-	MessageType  string             `json:"message_type"`
-	Plan         string             `json:"plan"`
-	RPO          standing           `json:"rpo"`
-	RTO          standing           `json:"rto"`
-	Repositories []repositorySurvey `json:"repositories"`
-}
-
-type standing struct {
-	State    objective.State `json:"state"`
-	Seconds  float64         `json:"seconds"`
-	Promised float64         `json:"promised_seconds"`
-	Source   string          `json:"source"`
-	Reason   string          `json:"reason"`
-}
-
-func (s standing) of() objective.Standing {
-	return objective.Standing{State: s.State, Value: seconds(s.Seconds), Promised: seconds(s.Promised), Source: s.Source, Reason: s.Reason}
-}
-
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }
 
-type repositorySurvey struct {
-	Name      string        `json:"name"`
-	Newest    time.Time     `json:"newest"`
-	Protected time.Time     `json:"immutable_until"`
-	ReadBack  time.Time     `json:"last_read_back"`
-	Bad       time.Time     `json:"last_error"`
-	Snapshots int           `json:"snapshots"`
-	Held      []status.Key  `json:"held"`
-	Tests     []status.Test `json:"restore_tests"`
-}
-
-// surveyNow runs `holdfast status`. That something is missing is no failure.
-func (s *service) surveyNow(ctx context.Context) (map[string]planSurvey, error) {
+// surveyNow runs `holdfast status` for some plans, or all of them. That
+// something is missing is no failure.
+func (s *service) surveyNow(ctx context.Context, plans []string) (map[string]console.PlanSurvey, error) {
+	cfg := s.config.Load()
+	plans = slices.DeleteFunc(plans, func(name string) bool { _, there := cfg.Plans[name]; return !there })
+	if len(cfg.Plans) == 0 || plans != nil && len(plans) == 0 {
+		return map[string]console.PlanSurvey{}, nil
+	}
 	ctx, cancel := context.WithTimeout(ctx, surveyLimit)
 	defer cancel()
 	program, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
-	cmd := exec.Command(program, "status", "--json", "--config", s.ConfigPath)
+	cmd := exec.Command(program, append([]string{"status", "--json", "--config", s.ConfigPath}, plans...)...)
 	cmd.Env = append(os.Environ(), EnvStateDir+"="+string(s.dir))
 	saying := &said{}
 	cmd.Stderr = saying
@@ -114,12 +161,12 @@ func (s *service) surveyNow(ctx context.Context) (map[string]planSurvey, error) 
 	if err != nil {
 		return nil, err
 	}
-	found := make(map[string]planSurvey)
+	found := make(map[string]console.PlanSurvey)
 	var reading sync.WaitGroup
 	err = runChild(ctx, cmd, Work{Nice: surveyNice}, s.Grace, func() {
 		reading.Go(func() {
 			for decoder := json.NewDecoder(out); ; {
-				var p planSurvey
+				var p console.PlanSurvey
 				if decoder.Decode(&p) != nil {
 					return
 				}
@@ -147,9 +194,9 @@ const objectivesKey = "objectives/"
 type told struct{ RPO, RTO objective.Standing }
 
 // tellObjectives emits events for what changed since it was last told.
-func (s *service) tellObjectives(ctx context.Context, found map[string]planSurvey) error {
+func (s *service) tellObjectives(ctx context.Context, found map[string]console.PlanSurvey) error {
 	for name, p := range found {
-		after := &objective.Standings{Plan: name, RPO: p.RPO.of(), RTO: p.RTO.of()}
+		after := &objective.Standings{Plan: name, RPO: p.RPO.Of(), RTO: p.RTO.Of()}
 		var last told
 		var before *objective.Standings
 		switch _, err := s.ledger.Get(ctx, objectivesKey+name, &last); {
@@ -172,15 +219,15 @@ func (s *service) tellObjectives(ctx context.Context, found map[string]planSurve
 }
 
 // addSurveyed adds what a survey found to what metrics show.
-func addSurveyed(f *metrics.Facts, surveyed map[string]planSurvey) {
+func addSurveyed(f *metrics.Facts, surveyed map[string]console.PlanSurvey, sizes map[string]uint64) {
 	plans := make([]metrics.Plan, len(f.Plans))
 	repositories := make(map[string]metrics.Repository)
 	for i, p := range f.Plans {
 		found := surveyed[p.Plan]
-		if source := withoutHost(found.RPO.Source); source == p.Source {
+		if source := console.WithoutHost(found.RPO.Source); source == p.Source {
 			p.MeasuredRPO = seconds(found.RPO.Seconds)
 		}
-		if source := withoutHost(found.RTO.Source); source == p.Source {
+		if source := console.WithoutHost(found.RTO.Source); source == p.Source {
 			p.MeasuredRTO = seconds(found.RTO.Seconds)
 		}
 		for _, r := range found.Repositories {
@@ -200,7 +247,8 @@ func addSurveyed(f *metrics.Facts, surveyed map[string]planSurvey) {
 				last = r.Bad
 			}
 			repositories[r.Name] = metrics.Repository{
-				Repository: r.Name, Snapshots: r.Snapshots, LastCheck: last, LastCheckPassed: r.ReadBack, ProtectedThrough: r.Protected,
+				Repository: r.Name, SizeBytes: int64(min(sizes[r.Name], math.MaxInt64)), Snapshots: r.Snapshots, //nolint:gosec // bounded
+				LastCheck: last, LastCheckPassed: r.ReadBack, ProtectedThrough: r.Protected,
 			}
 		}
 	}
@@ -210,7 +258,7 @@ func addSurveyed(f *metrics.Facts, surveyed map[string]planSurvey) {
 }
 
 // testsOf returns the restore tests of each source of a plan from a repository.
-func testsOf(plan string, r *repositorySurvey) []metrics.RestoreTest {
+func testsOf(plan string, r *console.RepositorySurvey) []metrics.RestoreTest {
 	bySource := make(map[string]metrics.RestoreTest)
 	for _, t := range r.Tests {
 		one := bySource[t.Source]
@@ -228,12 +276,4 @@ func testsOf(plan string, r *repositorySurvey) []metrics.RestoreTest {
 		all = append(all, one)
 	}
 	return all
-}
-
-// withoutHost is the source of HOST:SOURCE.
-func withoutHost(key string) string {
-	if _, source, found := strings.Cut(key, ":"); found {
-		return source
-	}
-	return key
 }
