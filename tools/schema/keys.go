@@ -118,7 +118,7 @@ func textKind(t reflect.Type, tag reflect.StructTag) string {
 	case reflect.Int, reflect.Float64:
 		return "number"
 	case reflect.String:
-		kind := map[string]string{"cron": "[schedule](#times)", "cron-or-off": "[schedule](#times) or `off`", "timezone": "time zone", "path": "path", "address": "address"}[tag.Get("format")]
+		kind := map[string]string{"cron": "[schedule](#times)", "cron-or-off": "[schedule](#times) or `off`", "timezone": "time zone", "path": "path", "address": "address", "address-or-off": "address or `off`"}[tag.Get("format")]
 		if kind == "" {
 			return "text"
 		}

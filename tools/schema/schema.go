@@ -111,8 +111,11 @@ func (g *schemaMaker) of(t reflect.Type, tag reflect.StructTag) *schema {
 			*g.definitions[t.Name()] = *g.object(t)
 		}
 		s := &schema{Ref: "#/definitions/" + t.Name()}
-		if t == reflect.TypeFor[config.Copy]() {
+		switch t {
+		case reflect.TypeFor[config.Copy]():
 			return &schema{AnyOf: []*schema{{Type: "string"}, s}}
+		case reflect.TypeFor[config.TLS]():
+			return &schema{AnyOf: []*schema{{Type: []string{"string", "boolean"}, Examples: []string{config.Off}}, s}}
 		}
 		return s
 	case reflect.Map:
