@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/maphash"
 	"io/fs"
+	"path"
 	"strings"
 
 	"holdfast/internal/api"
@@ -20,7 +21,7 @@ import (
 // Find searches snapshots, the newest first, and tells each version of what it
 // finds once. It ends without an error when q.Limit was found.
 func (b *Browser) Find(ctx context.Context, q api.FindQuery, found func(api.Found) error) error {
-	matches, err := parseWanted(q.Pattern)
+	matches, err := wantedOf(q)
 	if err != nil {
 		return err
 	}
@@ -56,6 +57,21 @@ type wanted struct {
 	// anywhere tells that what matches in a folder does not depend on where
 	// the folder is.
 	anywhere bool
+}
+
+// wantedOf is what a query is for: one path, or a pattern.
+func wantedOf(q api.FindQuery) (wanted, error) {
+	if q.Path == "" {
+		return parseWanted(q.Pattern)
+	}
+	raw, err := api.PathOf(q.Path)
+	if err != nil {
+		return wanted{}, err
+	}
+	raw = path.Clean("/" + raw)
+	return wanted{matches: func(at, _ string) (hit, below bool) {
+		return at == raw, strings.HasPrefix(raw, at+"/")
+	}}, nil
 }
 
 // parseWanted reads a pattern: a glob if it has a wildcard or a slash, else a

@@ -65,6 +65,27 @@ func TestFindTellsEachVersionOnce(t *testing.T) {
 	}
 }
 
+// The versions of a path are those of that path alone, whatever it looks like.
+func TestFindVersionsOfAPath(t *testing.T) {
+	o := newWorld(t)
+	m := o.repository("main")
+	const odd = "a*[b]?\\ \xff"
+	m.snapshot(0, m.raw(m.folder("in", m.file(odd, "old"), m.file("a-b", "other"))), of("home", "docs"))
+	m.snapshot(1, m.raw(m.folder("in", m.file(odd, "new"))), of("home", "docs"))
+	m.snapshot(2, m.raw(m.folder("in", m.file(odd, "new")), m.file(odd, "elsewhere")), of("home", "docs"))
+	b := o.browser(quick)
+	text := api.PathText("/in/" + odd)
+	if got, want := o.search(b, api.FindQuery{Path: text}), []string{"2 " + text, "0 " + text}; !slices.Equal(got, want) {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	if got := o.search(b, api.FindQuery{Path: "/in"}); !slices.Equal(got, []string{"2 /in"}) {
+		t.Errorf("got %q", got)
+	}
+	if got := o.search(b, api.FindQuery{Path: "/in/nothing"}); got != nil {
+		t.Errorf("got %q", got)
+	}
+}
+
 // A search of many snapshots reads each folder once, and ends with its client.
 func TestASearchReadsEachFolderOnce(t *testing.T) {
 	o := newWorld(t)
