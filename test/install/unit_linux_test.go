@@ -35,12 +35,11 @@ func TestServiceInstall(t *testing.T) {
 	m.run("systemd-analyze", "security", "--offline=true", "--threshold=21", "/etc/systemd/system/holdfast.service")
 	m.checkPrivileges()
 
+	m.run("holdfast", "plan", "run", "data") // by root, whose files must not be in the way of the service
 	m.do("plans/data/backup", "backup")
 	if got := m.run("holdfast", "dump", "latest", "/data/secret"); got != "only for root" {
 		t.Errorf("the secret came back as %q", got)
 	}
-	m.run("holdfast", "plan", "run", "data") // by root, whose files must not be in the way of the service
-	m.do("plans/data/backup", "backup")
 	m.do("plans/data/restore-test", "restore-test")
 	m.do("repositories/backups/check", "check")
 	m.checkReach()

@@ -41,6 +41,7 @@ type release struct {
 	maintainer   string
 	certificates string
 	program      string // one that is built already
+	parts        string // what is made besides programs
 	made         time.Time
 	targets      []target
 	out          io.Writer
@@ -65,6 +66,7 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&r.maintainer, "maintainer", "holdfast maintainers <maintainers@holdfast.example>", "who answers for the Debian packages")
 	flags.StringVar(&r.certificates, "certificates", "/etc/ssl/certs/ca-certificates.crt", "the certificate authorities in the image")
 	flags.StringVar(&r.program, "program", "", "package this program, for a single system, in place of building one")
+	flags.StringVar(&r.parts, "parts", "deb,image,modules", "what to make besides programs")
 	wanted := flags.String("systems", systems, "the systems to build for")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -124,21 +126,27 @@ func (r *release) packageLinux(ctx context.Context, programs map[string]string) 
 		return err
 	}
 	for _, t := range r.targets {
-		if t.system != "linux" {
+		if t.system != "linux" || !r.has("deb") {
 			continue
 		}
 		if err := r.debian(t, programs[t.processor], licenses); err != nil {
 			return fmt.Errorf("make the Debian package for %s: %w", t.processor, err)
 		}
 	}
-	if err := r.image(programs, licenses); err != nil {
-		return fmt.Errorf("make the image: %w", err)
+	if r.has("image") {
+		if err := r.image(programs, licenses); err != nil {
+			return fmt.Errorf("make the image: %w", err)
+		}
 	}
-	if err := r.modules(programs); err != nil {
-		return fmt.Errorf("list the modules: %w", err)
+	if r.has("modules") {
+		if err := r.modules(programs); err != nil {
+			return fmt.Errorf("list the modules: %w", err)
+		}
 	}
 	return nil
 }
+
+func (r *release) has(part string) bool { return slices.Contains(strings.Split(r.parts, ","), part) }
 
 // note notes a file that is made.
 func (r *release) note(path string) {

@@ -106,26 +106,37 @@ func (in *installation) addUser(ctx context.Context) error {
 // planState gives the user a state that somebody else began. The usual place
 // is made by systemd.
 func (in *installation) planState(ctx context.Context, owner finder) error {
-	dir := in.Host.path(in.Spec.StateDir)
-	if !exists(dir) {
+	if !exists(in.Host.path(in.Spec.StateDir)) {
 		if in.Spec.StateDir != DefaultStateDir {
-			in.step(func(ctx context.Context) error {
-				id, err := owner(ctx)
-				if err == nil {
-					err = errors.Join(os.MkdirAll(dir, 0o700), os.Lchown(dir, id.uid, id.gid))
-				}
-				return err
-			}, "make %s for the state, which belongs to %s", in.Spec.StateDir, in.Spec.User)
+			in.planMaking(in.Spec.StateDir, "the state", owner)
 		}
 		return nil
 	}
 	return in.planGiving(ctx, in.Spec.StateDir, "the state of the service", owner)
 }
 
+// planMaking makes a folder that belongs to the user.
+func (in *installation) planMaking(path, what string, owner finder) {
+	dir := in.Host.path(path)
+	in.step(func(ctx context.Context) error {
+		id, err := owner(ctx)
+		if err == nil {
+			err = os.MkdirAll(dir, 0o700)
+		}
+		if err == nil {
+			err = os.Lchown(dir, id.uid, id.gid)
+		}
+		return err
+	}, "make %s for %s, which belongs to %s", path, what, in.Spec.User)
+}
+
 // planFolder gives the user a folder that plans write to.
 func (in *installation) planFolder(ctx context.Context, f Folder, owner finder) error {
 	dir := in.Host.path(f.Path)
 	switch {
+	case !exists(dir) && f.Restores:
+		in.planMaking(f.Path, f.For, owner)
+		return nil
 	case !exists(dir):
 		in.note("%s (%s) is not there now. Is its disk mounted? Run this again when it is", f.Path, f.For)
 		return nil
@@ -138,8 +149,8 @@ func (in *installation) planFolder(ctx context.Context, f Folder, owner finder) 
 	return in.planGiving(ctx, f.Path, f.For, owner)
 }
 
-// planScratch only tells of a folder that is not the user's: who else writes
-// to it is not known.
+// planScratch only tells of a folder that the user cannot write to: who else
+// uses it is not known.
 func (in *installation) planScratch(ctx context.Context, f Folder) error {
 	id, found, err := in.Host.lookup(ctx, in.Spec.User)
 	if err != nil || !found {

@@ -16,8 +16,10 @@ type Folder struct {
 	Path string `json:"path"`
 	// For is what it is, such as "repository local".
 	For string `json:"for"`
-	// Repository tells that it is one, or the log of one.
+	// Repository tells that it is one, or the log of one; Restores that the
+	// service restores to it.
 	Repository bool `json:"repository"`
+	Restores   bool `json:"restores"`
 }
 
 // Folders returns the folders of this machine that the plans write to, by
@@ -33,6 +35,9 @@ func Folders(cfg *config.Config) []Folder {
 		if test := cfg.Plans[name].RestoreTest; test != nil && test.Scratch != "" {
 			all = append(all, Folder{Path: test.Scratch, For: "restore tests of plan " + name})
 		}
+	}
+	for _, dir := range cfg.Service.RestoreDirs {
+		all = append(all, Folder{Path: filepath.Clean(dir), For: "restores by the service", Restores: true})
 	}
 	return all
 }
