@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -24,6 +26,8 @@ type protectFlags struct {
 	scratch      string
 	scratchLimit size.Bytes
 	withPassword bool
+	name         string
+	stdin        bool
 }
 
 func newProtect(c *command) *cobra.Command {
@@ -59,10 +63,27 @@ in holdfast.yaml, under "exclude" of the source.`,
 	}
 	fl := cmd.Flags()
 	fl.StringVar(&f.to, "to", "", "`repository` to back up to: a folder, or a name from holdfast.yaml")
+	fl.StringVar(&f.name, "name", "", "`name` of the plan and its source, if they are new")
+	fl.BoolVar(&f.stdin, "stdin", false, "read what to protect from standard input, one a line: a connection string with a password is then in no list of processes")
 	fl.StringVar(&f.scratch, "scratch", "", "`folder` in which to restore for the proof (default: beside the default repository)")
 	fl.Var(&f.scratchLimit, "scratch-limit", "use at most this `size` of scratch space, such as 10G")
 	fl.BoolVar(&f.withPassword, "with-password", false, "write the password into the recovery kit, for printing; the next run without this removes it")
 	return cmd
+}
+
+// maxGiven bounds what is read from standard input.
+const maxGiven = 1 << 20
+
+// readLines reads what else would be arguments from standard input.
+func (c *command) readLines(args []string) ([]string, error) {
+	if len(args) > 0 {
+		return nil, errors.New("with --stdin everything to protect is read from standard input: give no arguments")
+	}
+	text, err := io.ReadAll(io.LimitReader(c.streams.In, maxGiven))
+	if err != nil {
+		return nil, fmt.Errorf("read what to protect: %w", err)
+	}
+	return slices.DeleteFunc(strings.Split(strings.ReplaceAll(string(text), "\r\n", "\n"), "\n"), func(line string) bool { return line == "" }), nil
 }
 
 // protection is one run of protect.
@@ -78,6 +99,13 @@ type protection struct {
 }
 
 func (c *command) runProtect(ctx context.Context, f *protectFlags, args []string) error {
+	if f.stdin {
+		given, err := c.readLines(args)
+		if err != nil {
+			return err
+		}
+		args = given
+	}
 	if len(args) == 0 {
 		return errors.New("protect what? Name a file or folder, such as `holdfast protect ~/Documents`")
 	}
@@ -109,6 +137,7 @@ func (p *protection) prepare(args []string) (err error) {
 			return err
 		}
 	}
+	r.Name = p.flags.name
 	r.To = firstOf(p.flags.to, p.global.repo, env("REPOSITORY"))
 	if r.Password, err = p.passwordRef(); err != nil {
 		return err

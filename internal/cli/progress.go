@@ -21,7 +21,7 @@ const (
 	// enough to look alive on a terminal, seldom enough not to fill a log.
 	terminalInterval = 200 * time.Millisecond
 	logInterval      = 30 * time.Second
-	jsonInterval     = time.Second
+	jsonInterval     = 500 * time.Millisecond
 )
 
 // progress shows how far long work is: a line that is rewritten where

@@ -54,6 +54,20 @@ func (m logPrunedMessage) addTo(r *service.Report) {
 	r.AddFigure("segments_removed", float64(len(m.Segments)))
 }
 
+func (m protectResult) addTo(r *service.Report) {
+	r.Plan, r.Source, r.Repository = m.Plan, m.Source, m.Repository.Name
+	r.Bytes, r.Files = m.Bytes, m.Files
+	if m.SnapshotID != "" {
+		r.Snapshots = append(r.Snapshots, m.SnapshotID)
+	}
+}
+
+func (m restoreSummary) addTo(r *service.Report) {
+	r.Bytes, r.Files = m.BytesRestored+m.BytesSkipped, m.FilesRestored+m.FilesSkipped
+	r.AddFigure("restored_bytes", float64(m.BytesRestored))
+	r.AddFigure("errors", float64(m.Errors))
+}
+
 func (m *verifyMessage) addTo(r *service.Report) {
 	r.Snapshots = append(r.Snapshots, m.Snapshot)
 	r.AddFigure("rto_seconds", m.RTO)

@@ -139,6 +139,7 @@ func (c *Controller) record(j *job, r Run, result Result) {
 	if run.Job == "" {
 		run.Job, run.Plan = j.Kind, j.Plan
 	}
+	run.Plan, run.Source, run.Repository = cmp.Or(run.Plan, result.Plan), cmp.Or(run.Source, result.Source), cmp.Or(run.Repository, result.Repository)
 	if c.fail(c.History.Append(run)) {
 		return
 	}

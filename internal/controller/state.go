@@ -117,6 +117,9 @@ type Result struct {
 	// Ended is when it did, if that was before it was found out.
 	Ended time.Time
 
+	// Plan, Source and Repository are what it was about, if nobody knew before.
+	Plan, Source, Repository string
+
 	Phases    []history.Phase
 	Bytes     uint64
 	Added     uint64

@@ -15,8 +15,19 @@ func (c *Controller) tellStart(j *job, r Run) {
 	c.Events.Emit(event.Event{
 		Time: r.Started, Kind: event.RunStarted, Plan: r.Plan, Source: r.Source, Repository: cmp.Or(r.Repository, j.Repository), Run: r.ID, Job: string(j.Kind),
 		Summary: name(r.Kind, r.Variant, r.Plan, j.Repository) + " begins",
-		Details: map[string]string{"job": j.ID, "trigger": string(r.Trigger)},
+		Details: startDetails(j, r),
 	})
+}
+
+func startDetails(j *job, r Run) map[string]string {
+	d := map[string]string{"job": j.ID, "trigger": string(r.Trigger)}
+	if r.Variant != "" {
+		d["type"] = r.Variant
+	}
+	if r.By != "" {
+		d["by"] = r.By
+	}
+	return d
 }
 
 // name is what people call a run.
@@ -103,6 +114,9 @@ func (c *Controller) tellPause(plan string, p *Pause) {
 		e.Summary = "plan " + plan + " is paused"
 		if p.Reason != "" {
 			e.Summary += ": " + p.Reason
+		}
+		if p.By != "" {
+			e.Details = map[string]string{"by": p.By}
 		}
 	}
 	c.Events.Emit(e)

@@ -42,6 +42,8 @@ type Request struct {
 	// tells that its connection string came with a password.
 	Postgres       *config.Postgres
 	HasDSNPassword bool
+	// Name is what a new source and its plan are called; "" leaves it to Choose.
+	Name string
 	// To names the repository, by its name in holdfast.yaml or its place; ""
 	// leaves it to Choose.
 	To string

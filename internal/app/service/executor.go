@@ -264,6 +264,7 @@ func (e *executor) withoutReport(ctx context.Context, err, reportErr error, sayi
 func resultOf(r *Report) controller.Result {
 	result := controller.Result{
 		Outcome: history.Succeeded, Reason: r.Message, More: r.More, Ended: r.Ended,
+		Plan: r.Plan, Source: r.Source, Repository: r.Repository,
 		Phases: r.Phases, Bytes: r.Bytes, Added: r.Added, Files: r.Files, Snapshots: r.Snapshots, Figures: r.Figures,
 	}
 	switch r.Code {

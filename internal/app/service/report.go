@@ -39,6 +39,11 @@ type Report struct {
 	Files     uint64             `json:"files,omitempty"`
 	Snapshots []string           `json:"snapshots,omitempty"`
 	Figures   map[string]float64 `json:"figures,omitempty"`
+	// Plan, Source and Repository are what it was about, if that was not known
+	// when it began.
+	Plan       string `json:"plan,omitempty"`
+	Source     string `json:"source,omitempty"`
+	Repository string `json:"repository,omitempty"`
 	// Events are what people should be told besides.
 	Events []event.Event `json:"events,omitempty"`
 	// More says that the work was bounded, and that there is more of it.
