@@ -23,6 +23,7 @@ const instant = "2006-01-02 15:04 MST"
 // growthChart draws how large a repository was. It is nil when nothing was
 // measured.
 func growthChart(repository string, growth []api.GrowthPoint) *chart {
+	growth = sized(growth)
 	if len(growth) == 0 {
 		return nil
 	}
@@ -45,6 +46,12 @@ func growthChart(repository string, growth []api.GrowthPoint) *chart {
 		c.Rows = append(c.Rows, []string{p.at.Format(instant), size.FormatBytes(uint64(p.value))})
 	}
 	return c
+}
+
+// sized are the points at which the size was known: a repository is never of
+// no size.
+func sized(growth []api.GrowthPoint) []api.GrowthPoint {
+	return slices.DeleteFunc(slices.Clone(growth), func(g api.GrowthPoint) bool { return g.Bytes == 0 })
 }
 
 func growthSummary(first, last api.GrowthPoint) string {
@@ -182,6 +189,7 @@ type spark struct{ Line, Title string }
 // sparkline draws how large a repository was. It is nil with less than two
 // figures.
 func sparkline(growth []api.GrowthPoint) *spark {
+	growth = sized(growth)
 	if len(growth) < 2 {
 		return nil
 	}

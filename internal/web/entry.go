@@ -1,8 +1,10 @@
 package web
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
+	"path"
 	"strconv"
 	"strings"
 
@@ -37,21 +39,60 @@ type column struct{ Name, URL, Sorted string }
 const entriesOfPage = 200
 
 func (s *site) browse(r *http.Request) (*page, error) {
-	path := r.FormValue("path")
-	if path == "" {
-		path = "/"
-	}
-	d, err := s.folder(r, path)
+	d, err := s.whereBrowsed(r)
 	if err != nil {
 		return nil, err
 	}
-	return &page{Title: path, Area: "/snapshots", Template: "browse.html", Data: d}, nil
+	return &page{Title: d.Path, Area: "/snapshots", Template: "browse.html", Data: d}, nil
+}
+
+// whereBrowsed is the path that a request names, or else where a snapshot
+// begins to be of interest.
+func (s *site) whereBrowsed(r *http.Request) (*folderData, error) {
+	if at := r.FormValue("path"); at != "" {
+		return s.folder(r, at)
+	}
+	sn, err := s.Backend.Snapshot(r.Context(), r.PathValue("repository"), r.PathValue("id"))
+	if err != nil {
+		return nil, err
+	}
+	return s.beginning(r, sn)
+}
+
+// beginning is the folder that all of a snapshot is in: nobody wants to click
+// through /srv and /srv/data, which have nothing beside it.
+func (s *site) beginning(r *http.Request, sn *api.Snapshot) (*folderData, error) {
+	if top := commonFolder(sn.Paths); top != "/" {
+		// What was backed up under other paths than it is told of begins at
+		// the root.
+		if d, err := s.folder(r, top); err == nil || !errors.Is(err, api.ErrNotFound) {
+			return d, err
+		}
+	}
+	return s.folder(r, "/")
+}
+
+// commonFolder is the deepest folder that holds all paths, or the only one.
+func commonFolder(paths []string) string {
+	if len(paths) == 0 {
+		return "/"
+	}
+	common := strings.Split(path.Clean("/"+paths[0]), "/")
+	for _, p := range paths[1:] {
+		parts := strings.Split(path.Clean("/"+p), "/")
+		k := 0
+		for k < min(len(common), len(parts)) && common[k] == parts[k] {
+			k++
+		}
+		common = common[:k]
+	}
+	return path.Clean("/" + strings.Join(common, "/"))
 }
 
 // folder reads the part of a folder that a request is for.
-func (s *site) folder(r *http.Request, path string) (*folderData, error) {
+func (s *site) folder(r *http.Request, at string) (*folderData, error) {
 	q := api.EntryQuery{
-		Repository: r.PathValue("repository"), Snapshot: r.PathValue("id"), Path: path,
+		Repository: r.PathValue("repository"), Snapshot: r.PathValue("id"), Path: at,
 		Search: r.FormValue("search"), Sort: r.FormValue("sort"), Offset: number(r, "offset"), Limit: entriesOfPage,
 	}
 	found, err := s.Backend.Entries(r.Context(), q)
@@ -76,8 +117,8 @@ func (s *site) folder(r *http.Request, path string) (*folderData, error) {
 	return d, nil
 }
 
-func folderURL(base, path, search, sort string, offset int) string {
-	v := url.Values{"path": {path}}
+func folderURL(base, at, search, sort string, offset int) string {
+	v := url.Values{"path": {at}}
 	if search != "" {
 		v.Set("search", search)
 	}
@@ -91,10 +132,10 @@ func folderURL(base, path, search, sort string, offset int) string {
 }
 
 // crumbs lead from the root of a snapshot to a path.
-func crumbs(base, path string) []crumb {
+func crumbs(base, to string) []crumb {
 	all := []crumb{{"/", folderURL(base, "/", "", "", 0)}}
 	at := ""
-	for _, name := range strings.Split(strings.Trim(path, "/"), "/") {
+	for _, name := range strings.Split(strings.Trim(to, "/"), "/") {
 		if name == "" {
 			continue
 		}

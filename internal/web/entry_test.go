@@ -202,3 +202,29 @@ func TestVersionsAreThoseOfThePath(t *testing.T) {
 		t.Errorf("%d rows", n)
 	}
 }
+
+func TestBrowsingBeginsWhereThereIsSomething(t *testing.T) {
+	for _, c := range []struct {
+		paths []string
+		want  string
+	}{
+		{nil, "/"},
+		{[]string{"/"}, "/"},
+		{[]string{"/srv/www"}, "/srv/www"},
+		{[]string{"/srv/www", "/srv/wwwroot"}, "/srv"},
+		{[]string{"/srv/www/a", "/srv/www"}, "/srv/www"},
+		{[]string{"/etc", "/srv"}, "/"},
+		{[]string{"docs"}, "/docs"},
+	} {
+		if got := commonFolder(c.paths); got != c.want {
+			t.Errorf("%q: got %q, want %q", c.paths, got, c.want)
+		}
+	}
+	b := webtest.Usual(time.Now())
+	b.Taken[0].Paths = []string{"/etc"}
+	s := sideOf(t, b)
+	mustSay(t, s.see("/snapshots/local/"+idOf(0)), "passwd")
+	mustSay(t, s.see("/snapshots/local/"+idOf(0)+"/browse"), "passwd")
+	b.Taken[0].Paths = []string{"/somewhere/else"}
+	mustSay(t, s.see("/snapshots/local/"+idOf(0)), "report.pdf")
+}

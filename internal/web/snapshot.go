@@ -193,7 +193,7 @@ func (s *site) snapshot(r *http.Request) (*page, error) {
 	}
 	d := snapshotData{Snapshot: *sn}
 	if me, _ := api.PrincipalOf(ctx); me.Role >= api.RoleOperator {
-		if d.Folder, err = s.folder(r, "/"); err != nil {
+		if d.Folder, err = s.beginning(r, sn); err != nil {
 			return nil, err
 		}
 		if d.Before, err = s.snapshotBefore(r, sn); err != nil {
