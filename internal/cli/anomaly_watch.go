@@ -39,7 +39,7 @@ func (m anomalyMessage) addTo(r *service.Report) {
 	}
 	e := event.Event{
 		Time: time.Now(), Kind: event.Anomaly, Severity: event.Critical, Plan: m.Plan, Source: m.Source,
-		Key:     "anomaly/" + m.Plan + "/" + m.Source,
+		Key:     event.AnomalyKey(m.Plan, m.Source),
 		Summary: fmt.Sprintf("the backup of %s in plan %s is unlike those before it: %s; %s", m.Source, m.Plan, m.Reason, next),
 		Details: map[string]string{"snapshot": m.Snapshot.Short()},
 	}

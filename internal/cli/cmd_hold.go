@@ -20,7 +20,9 @@ func newHold(c *command) *cobra.Command {
 		Use:   "hold",
 		Short: "Keep snapshots from being removed for the time being",
 		Long: `A hold keeps snapshots from being removed: while it lasts forget removes none
-of its plan and source, and prune frees nothing in the repository.
+of its plan and source, rewrite --forget, repair snapshots --forget and tag put
+none in their place, prune frees nothing in the repository, and copy --mirror
+--delete removes nothing from its mirrors.
 
 holdfast places one by itself when a backup is so unlike those before it that
 somebody must look (anomaly in holdfast.yaml): files encrypted or deleted,
@@ -153,14 +155,23 @@ func held(active []hold.Hold) func(*snapshot.Snapshot) string {
 	if len(active) == 0 {
 		return nil
 	}
-	return func(s *snapshot.Snapshot) string {
-		for i := range active {
-			if active[i].Covers(s) {
-				return active[i].Reason + " (hold " + active[i].ID + ")"
-			}
-		}
-		return ""
+	return func(s *snapshot.Snapshot) string { return hold.Held(active, s) }
+}
+
+// noneHeld returns an error when any of the snapshots that a command takes the
+// place of is held.
+func (c *command) noneHeld(ctx context.Context, r *repository.Repository, chosen []*snapshot.Snapshot) error {
+	active, err := hold.Active(ctx, r)
+	if err != nil {
+		return err
 	}
+	for _, s := range chosen {
+		if why := hold.Held(active, s); why != "" {
+			return fmt.Errorf("nothing was changed: snapshot %s of %s %w: %s; `holdfast hold release` ends a hold",
+				s.ID.Short(), s.Time.Local().Format(time.DateTime), upkeep.ErrHeld, why)
+		}
+	}
+	return nil
 }
 
 // mayPrune returns an error while anything in the repository is held: what is

@@ -133,6 +133,11 @@ func (c *command) repairSnapshots(ctx context.Context, r *repository.Repository,
 	if o.Snapshots, err = f.choose(all, args); err != nil {
 		return err
 	}
+	if f.forget {
+		if err := c.noneHeld(ctx, r, o.Snapshots); err != nil {
+			return err
+		}
+	}
 	o.Changed = func(s *snapshot.Snapshot, path, what string) {
 		c.ui.message(changedMessage{"changed", s.ID.String(), path, what})
 		c.ui.infof("%s:%s: %s", s.ID.Short(), path, what)

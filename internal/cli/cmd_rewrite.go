@@ -74,6 +74,11 @@ func (c *command) runRewrite(ctx context.Context, f *rewriteFlags, args []string
 		if err != nil {
 			return err
 		}
+		if f.forget {
+			if err := c.noneHeld(ctx, r, chosen); err != nil {
+				return err
+			}
+		}
 		edits, err := upkeep.Rewrite(ctx, r, all, chosen, o)
 		c.showEdits(edits, f.dryRun)
 		return err

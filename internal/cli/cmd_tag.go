@@ -74,6 +74,9 @@ func (c *command) runTag(ctx context.Context, f *tagFlags, args []string) error 
 		if err != nil {
 			return err
 		}
+		if err := c.noneHeld(ctx, r, chosen); err != nil {
+			return err
+		}
 		edits, err := upkeep.Tag(ctx, r, all, chosen, edit)
 		c.showEdits(edits, false)
 		return err

@@ -117,6 +117,11 @@ func (p *logPrune) run(ctx context.Context, r *repository.Repository) error {
 		p.ui.message(m)
 		return nil
 	}
+	if len(plan.Remove)+len(strays) > 0 {
+		if err := p.mayPrune(ctx, r); err != nil {
+			return err
+		}
+	}
 	segments := make([]logarchive.Segment, len(plan.Remove))
 	for k, removal := range plan.Remove {
 		segments[k] = removal.Segment

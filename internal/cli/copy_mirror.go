@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"holdfast/internal/evidence"
+	"holdfast/internal/hold"
 	"holdfast/internal/size"
 	"holdfast/internal/upkeep"
 	"holdfast/repository"
@@ -121,6 +122,10 @@ func (c *command) openMirror(ctx context.Context, src *repository.Repository, to
 func (c *command) fillMirror(ctx context.Context, src, m *repository.Repository, f *copyFlags) error {
 	start := time.Now()
 	var findings []string
+	f, heldBack, err := mayDelete(ctx, src, m, f)
+	if err != nil {
+		return err
+	}
 	plan, err := upkeep.PlanMirror(ctx, src, m, upkeep.MirrorOptions{
 		Delete: f.mirror.delete, ReadBack: f.readBack, Watch: c.watchUpkeep,
 		OnProblem: func(key string, err error) {
@@ -166,7 +171,28 @@ func (c *command) fillMirror(ctx context.Context, src, m *repository.Repository,
 		return fmt.Errorf("%s could not be copied as they should be, each named above; the rest is there. "+
 			"`holdfast check --read-data` tells what the damage hits, `holdfast repair --from` heals it", countOf(r.Problems, "file"))
 	}
+	if plan.Surplus() > 0 {
+		return heldBack
+	}
 	return nil
+}
+
+// mayDelete returns the flags without --delete, and why, while anything is held
+// in the repository or the mirror: a hold that was removed at one of them still
+// is at the other.
+func mayDelete(ctx context.Context, src, m *repository.Repository, f *copyFlags) (_ *copyFlags, heldBack, err error) {
+	if !f.mirror.delete {
+		return f, nil, nil
+	}
+	active, err := hold.Active(ctx, src, m)
+	if err != nil || len(active) == 0 {
+		return f, nil, err
+	}
+	without := *f
+	without.mirror.delete = false
+	h := active[0]
+	return &without, fmt.Errorf("all was copied, and nothing deleted: %s %w since %s: %s; look into it, then `holdfast hold release %s`",
+		h.Of(), upkeep.ErrHeld, h.Time.Local().Format(time.DateTime), h.Reason, h.ID), nil
 }
 
 func (c *command) tellMirror(s mirrorSummary, f *copyFlags) {

@@ -131,6 +131,9 @@ type Event struct {
 	Over bool `json:"over,omitempty"`
 }
 
+// AnomalyKey is the Key of what is unlike before in the backups of a source.
+func AnomalyKey(plan, source string) string { return "anomaly/" + plan + "/" + source }
+
 // Sink takes events. Emit returns at once: it neither waits for a network nor
 // fails, for what happened must not harm what is being done. It is safe for
 // concurrent use.

@@ -122,17 +122,37 @@ func save(ctx context.Context, r *repository.Repository, h *Hold) error {
 }
 
 // Active returns the holds that last, oldest first. A record that cannot be
-// read is an error: what it holds must not be removed.
-func Active(ctx context.Context, r *repository.Repository) ([]Hold, error) {
-	all, err := load(ctx, r)
-	if err != nil {
-		return nil, fmt.Errorf("read what is held: %w", err)
+// read is an error: what it holds must not be removed. Of a repository and its
+// mirrors, which have the same records sooner or later, each hold is one, and
+// over when any has its end.
+func Active(ctx context.Context, places ...*repository.Repository) ([]Hold, error) {
+	var all []Hold
+	for _, r := range places {
+		some, err := load(ctx, r)
+		if err != nil {
+			return nil, fmt.Errorf("read what is held in %s: %w", r.Location(), err)
+		}
+		all = append(all, some...)
 	}
-	released := make(map[string]bool)
+	over := make(map[string]bool) // or taken already
 	for i := range all {
-		released[all[i].ID] = released[all[i].ID] || all[i].Released
+		over[all[i].ID] = over[all[i].ID] || all[i].Released
 	}
-	return slices.DeleteFunc(all, func(h Hold) bool { return released[h.ID] }), nil
+	return slices.DeleteFunc(all, func(h Hold) bool {
+		gone := over[h.ID]
+		over[h.ID] = true
+		return gone
+	}), nil
+}
+
+// Held says why a snapshot must not be removed, "" when nothing holds it.
+func Held(active []Hold, s *snapshot.Snapshot) string {
+	for i := range active {
+		if active[i].Covers(s) {
+			return active[i].Reason + " (hold " + active[i].ID + ")"
+		}
+	}
+	return ""
 }
 
 // load returns all records, oldest first.

@@ -72,3 +72,33 @@ func TestWhatAHoldCovers(t *testing.T) {
 		}
 	}
 }
+
+// A hold that was removed from a repository still is in its mirror; released in
+// one of them it is over.
+func TestHoldsOfMirrors(t *testing.T) {
+	in := repository.InitOptions{Password: []byte("correct horse"), KeyCost: repository.KeyCost{N: 2, R: 1, P: 1}}
+	var places []*repository.Repository
+	for range 2 {
+		r, err := repository.Init(t.Context(), mem.New(), in, repository.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		places = append(places, r)
+	}
+	placed, err := hold.Place(t.Context(), places[1], hold.Hold{By: hold.Person, Reason: "case 4711"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if active, err := hold.Active(t.Context(), places...); err != nil || len(active) != 1 {
+		t.Errorf("%v, %v: want the hold of the mirror", active, err)
+	}
+	if active, err := hold.Active(t.Context(), places[1], places[1]); err != nil || len(active) != 1 {
+		t.Errorf("%v, %v: a hold that is in two places is one", active, err)
+	}
+	if _, err := hold.Release(t.Context(), places[1], placed.ID, hold.Person, "an exercise"); err != nil {
+		t.Fatal(err)
+	}
+	if active, err := hold.Active(t.Context(), places...); err != nil || len(active) != 0 {
+		t.Errorf("%v, %v: want none", active, err)
+	}
+}
