@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 
 	"holdfast/repository/id"
 	"holdfast/repository/internal/seal"
@@ -24,18 +25,18 @@ type openKey struct {
 
 // findKey returns the first of the keys that the password opens and that fits:
 // one which an interrupted Init left behind may open and belong to nothing.
-func findKey(ctx context.Context, s storage.Store, ids []id.ID, password []byte, hint string, fits func(*seal.Key) error) (openKey, error) {
+func findKey(ctx context.Context, s storage.Store, ids []id.ID, o Options, fits func(*seal.Key) error) (openKey, error) {
 	if len(ids) == 0 {
 		return openKey{}, errors.New("there is a config but no key; without a key file nothing can be decrypted: bring one back from another copy")
 	}
-	ids, err := hintFirst(ids, hint)
+	ids, err := hintFirst(ids, o.KeyHint)
 	if err != nil {
 		return openKey{}, err
 	}
-	var tried keyTrial
+	tried := keyTrial{deriving: o.Deriving}
 	for _, i := range ids[:min(len(ids), maxKeysTried)] {
 		damaged := len(tried.damage)
-		master, err := tried.open(ctx, s, i, password)
+		master, err := tried.open(ctx, s, i, o.Password)
 		if err != nil {
 			return openKey{}, err
 		}
@@ -54,9 +55,10 @@ func findKey(ctx context.Context, s storage.Store, ids []id.ID, password []byte,
 
 // keyTrial gathers why keys did not open.
 type keyTrial struct {
-	wrong  int     // sound keys of other passwords
-	damage []error // of damaged keys, those that open all the same included
-	misfit error   // of a key that opened
+	deriving sync.Locker // nil for none
+	wrong    int         // sound keys of other passwords
+	damage   []error     // of damaged keys, those that open all the same included
+	misfit   error       // of a key that opened
 }
 
 // open returns the master key in a key file, or nil if the password does not
@@ -75,7 +77,13 @@ func (t *keyTrial) open(ctx context.Context, s storage.Store, i id.ID, password 
 	if damage != nil {
 		t.damage = append(t.damage, damage)
 	}
+	if t.deriving != nil {
+		t.deriving.Lock()
+	}
 	master, err := f.Open(password)
+	if t.deriving != nil {
+		t.deriving.Unlock()
+	}
 	switch {
 	case err == nil:
 		return master, nil

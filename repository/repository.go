@@ -59,6 +59,10 @@ type Options struct {
 	// returns is used only if it hashes to the blob's ID. It may be called
 	// from many goroutines at once.
 	Elsewhere func(ctx context.Context, h blob.Handle, cause error) ([]byte, error)
+	// Deriving, if set, is held while a key is derived from the password,
+	// which takes up to 64 MiB and half a second of a processor: programs that
+	// open many repositories do so one after the other.
+	Deriving sync.Locker
 	// Warn, if set, is told of what went wrong without harm: of a cache that
 	// cannot be used. It may be called from many goroutines at once.
 	Warn func(error)
@@ -87,7 +91,7 @@ func Open(ctx context.Context, s storage.Store, o Options) (*Repository, error) 
 		return nil, err
 	}
 	var plain []byte
-	found, err := findKey(ctx, r.store, keys, o.Password, o.KeyHint, func(k *seal.Key) (err error) {
+	found, err := findKey(ctx, r.store, keys, o, func(k *seal.Key) (err error) {
 		if plain, err = k.Open(nil, sealed); err != nil {
 			return &CorruptError{Kind: ConfigFile, Err: err}
 		}
