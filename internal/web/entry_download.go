@@ -5,6 +5,9 @@ import (
 	"mime"
 	"net/http"
 	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"holdfast/internal/api"
 )
@@ -44,8 +47,15 @@ func (s *site) download(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// attachment names what a browser keeps a download as.
+// attachment names what a browser keeps a download as: what cannot be seen in
+// a name, or is no text, is a line there.
 func attachment(name string) string {
+	name = strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) || c == utf8.RuneError || c == '/' || c == '\\' {
+			return '_'
+		}
+		return c
+	}, name)
 	if text := mime.FormatMediaType("attachment", map[string]string{"filename": name}); text != "" {
 		return text
 	}

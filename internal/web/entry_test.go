@@ -7,9 +7,11 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
 	"strings"
 	"testing"
 	"time"
+	"unicode/utf8"
 
 	"holdfast/internal/api"
 	"holdfast/internal/web/webtest"
@@ -227,4 +229,34 @@ func TestBrowsingBeginsWhereThereIsSomething(t *testing.T) {
 	mustSay(t, s.see("/snapshots/local/"+idOf(0)+"/browse"), "passwd")
 	b.Taken[0].Paths = []string{"/somewhere/else"}
 	mustSay(t, s.see("/snapshots/local/"+idOf(0)), "report.pdf")
+}
+
+func TestNamesOfDownloads(t *testing.T) {
+	for name, want := range map[string]string{
+		"a.txt":                  `attachment; filename=a.txt`,
+		"two words.txt":          `attachment; filename="two words.txt"`,
+		"ä.txt":                  `attachment; filename*=utf-8''%C3%A4.txt`,
+		"\xff\x1b[31m\u202e.txt": `attachment; filename="__[31m_.txt"`,
+		"..\\..\\a":              `attachment; filename=.._.._a`,
+	} {
+		if got := attachment(name); got != want {
+			t.Errorf("%q: got %s, want %s", name, got, want)
+		}
+	}
+}
+
+// A command that is copied from a page gives a shell the same bytes.
+func TestCommandsAreForShells(t *testing.T) {
+	args := []string{"plain", "", "it's", `back\slash`, "a b", "$HOME`x`", "ä", "new\nline", "\xff\x1b[31m'\\", "\u202eturned"}
+	line := shellLine(append([]string{"printf", `%s\0`}, args...))
+	if !utf8.ValidString(line) || strings.ContainsAny(line, "\x1b\n\u202e") {
+		t.Errorf("a page cannot show %q", line)
+	}
+	out, err := exec.CommandContext(t.Context(), "bash", "-c", line).Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := strings.Join(args, "\x00") + "\x00"; string(out) != want {
+		t.Errorf("got %q, want %q, from %s", out, want, line)
+	}
 }

@@ -72,8 +72,12 @@ func shellWord(s string) string {
 	plain := func(c rune) bool {
 		return 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z' || '0' <= c && c <= '9' || strings.ContainsRune("-_./:=@%+,", c)
 	}
-	if s != "" && strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0 {
+	switch {
+	case s != "" && strings.IndexFunc(s, func(c rune) bool { return !plain(c) }) < 0:
 		return s
+	case api.PathText(s) != strings.ReplaceAll(s, `\`, `\\`):
+		// There are bytes that a page cannot show or nobody could see.
+		return "$'" + strings.ReplaceAll(api.PathText(s), "'", `\'`) + "'"
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
 }

@@ -54,7 +54,8 @@ func (s *site) render(w http.ResponseWriter, r *http.Request, p *page) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	send(w, r, p.Status, text.Bytes())
+	// Reasons and commands may carry names that are no text.
+	send(w, r, p.Status, bytes.ToValidUTF8(text.Bytes(), []byte("\uFFFD")))
 }
 
 // minCompressed is the size in bytes below which compressing saves no packet.
