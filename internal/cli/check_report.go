@@ -39,6 +39,7 @@ type checkSummary struct {
 	NumHints               int      `json:"num_hints"`
 	Snapshots              int      `json:"snapshots"`
 	Packs                  int      `json:"packs"`
+	PackBytes              uint64   `json:"pack_bytes"`
 	PacksRead              uint64   `json:"packs_read"`
 	BytesRead              uint64   `json:"bytes_read"`
 	ColdPacks              uint64   `json:"cold_packs_skipped,omitempty"`
@@ -54,7 +55,7 @@ func (c *command) reportCheck(r *verify.Report) {
 		MessageType: "summary", NumErrors: r.Errors, BrokenPacks: idStrings(r.BrokenPacks),
 		SuggestRepairIndex: r.RepairIndex, SuggestPrune: r.Prune, SuggestRepairSnapshots: r.RepairSnapshots,
 		DamagedSnapshots: idStrings(r.DamagedSnapshots), NumHints: r.Hints,
-		Snapshots: r.Snapshots, Packs: r.Packs, PacksRead: r.PacksRead, BytesRead: r.BytesRead,
+		Snapshots: r.Snapshots, Packs: r.Packs, PackBytes: r.PackBytes, PacksRead: r.PacksRead, BytesRead: r.BytesRead,
 		ColdPacks: r.ColdPacks, ColdBytes: r.ColdBytes, Seconds: r.Duration.Seconds(),
 	})
 	if r.Hints > 0 && r.Sound() {

@@ -1,7 +1,15 @@
 package cli
 
 import (
+	"holdfast/internal/app/console"
 	"holdfast/internal/app/service"
+)
+
+// The figures that tell how large a repository is, by those who counted it
+// anyway; see internal/app/console.
+const (
+	figureSize      = console.FigureSize
+	figureSnapshots = console.FigureSnapshots
 )
 
 // reported is a message that is part of what a run did. The service that
@@ -40,6 +48,9 @@ func (m prunePlanMessage) addTo(r *service.Report) {
 	r.AddFigure("freed_bytes", float64(m.FreedBytes))
 	r.AddFigure("unused_bytes", float64(m.UnusedAfterBytes))
 	r.AddFigure("packs_removed", float64(m.PacksRemove))
+	if all := m.Used.Bytes + m.Duplicate.Bytes + m.Unused.Bytes + m.Unindexed.Bytes; all >= m.FreedBytes {
+		r.AddFigure(figureSize, float64(all-m.FreedBytes))
+	}
 }
 
 func (m checkSummary) addTo(r *service.Report) {
@@ -47,6 +58,8 @@ func (m checkSummary) addTo(r *service.Report) {
 	r.AddFigure("problems", float64(m.NumErrors))
 	r.AddFigure("packs_read", float64(m.PacksRead))
 	r.AddFigure("snapshots", float64(m.Snapshots))
+	r.AddFigure(figureSize, float64(m.PackBytes))
+	r.AddFigure(figureSnapshots, float64(m.Snapshots))
 }
 
 func (m logPrunedMessage) addTo(r *service.Report) {
@@ -56,7 +69,11 @@ func (m logPrunedMessage) addTo(r *service.Report) {
 
 func (m protectResult) addTo(r *service.Report) {
 	r.Plan, r.Source, r.Repository = m.Plan, m.Source, m.Repository.Name
-	r.Bytes, r.Files = m.Bytes, m.Files
+	r.Bytes, r.Files, r.Added = m.Bytes, m.Files, m.BytesStored
+	if m.RepositoryMade {
+		r.AddFigure(figureSize, float64(m.BytesStored))
+		r.AddFigure(figureSnapshots, 1)
+	}
 	if m.SnapshotID != "" {
 		r.Snapshots = append(r.Snapshots, m.SnapshotID)
 	}

@@ -57,6 +57,9 @@ func (c *checker) comparePacks(ctx context.Context, report *Report) error {
 		return err
 	}
 	report.Packs = len(c.packs)
+	for _, p := range c.packs {
+		report.PackBytes += uint64(max(0, p.sizeBytes))
+	}
 	err = c.r.Index().ByPack(ctx, nil, func(pack id.ID, blobs []blob.Blob) error {
 		if state, ok := c.packs[pack]; ok {
 			c.comparePack(pack, &state, blobs)

@@ -82,6 +82,8 @@ type Report struct {
 
 	Snapshots, IndexFiles, Packs, Blobs int
 	PacksRead, BytesRead                uint64
+	// PackBytes is what all packs take.
+	PackBytes uint64
 	// ColdPacks and ColdBytes were not read because of their storage class.
 	ColdPacks, ColdBytes uint64
 	Duration             time.Duration

@@ -11,11 +11,11 @@ import (
 	"holdfast/internal/history"
 )
 
-// The figures of runs that tell how large a repository is: what runs that had
-// its index open anyway counted.
+// The figures of runs that tell how large a repository is: runs that list or
+// count all of it anyway tell. In between, what backups and copies add is added.
 const (
-	figureSize      = "repository_bytes"
-	figureSnapshots = "repository_snapshots"
+	FigureSize      = "repository_bytes"
+	FigureSnapshots = "repository_snapshots"
 )
 
 // maxGrowth bounds how many days are kept of a repository: the last 400, one
@@ -94,8 +94,9 @@ func (g *growth) load(ctx context.Context, repository string) ([]api.GrowthPoint
 
 // noteGrowth takes what a run tells of the size of its repository.
 func (c *Console) noteGrowth(r *history.Run) {
-	size, known := r.Figures[figureSize]
-	if r.Repository == "" || !r.Outcome.Good() || !known && r.Job != history.Backup {
+	size, known := r.Figures[FigureSize]
+	adds := r.Job == history.Backup || r.Job == history.Copy || r.Job == history.Protect
+	if r.Repository == "" || !r.Outcome.Good() || !known && !adds {
 		return
 	}
 	g := &c.growth
@@ -115,13 +116,17 @@ func (c *Console) noteGrowth(r *history.Run) {
 	}
 	p := &points[len(points)-1]
 	p.Time = r.Ended
-	if known {
+	switch {
+	case known:
 		p.Bytes = uint64(max(0, size))
-		if n, ok := r.Figures[figureSnapshots]; ok {
+		if n, ok := r.Figures[FigureSnapshots]; ok {
 			p.Snapshots = int(n)
 		}
+	case p.Bytes > 0: // where nobody counted what there is, a sum is no size
+		p.Bytes += r.Added
+		p.Snapshots += len(r.Snapshots)
 	}
-	if r.Job == history.Backup {
+	if adds {
 		p.Read += r.Bytes
 		p.Added += r.Added
 	}
