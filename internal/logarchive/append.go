@@ -20,6 +20,7 @@ type Appender struct {
 	archive *Archive
 	uploads *semaphore.Weighted
 	atOnce  int
+	sealer  *sealer
 
 	mu    sync.Mutex
 	lines map[uint32]*lineEnd
@@ -54,7 +55,10 @@ func (a *Archive) NewAppender(atOnce int) (*Appender, error) {
 		return nil, errors.New("log archive: no signing key to append with")
 	}
 	atOnce = min(max(atOnce, 1), MaxAtOnce)
-	return &Appender{archive: a, uploads: semaphore.NewWeighted(int64(atOnce)), atOnce: atOnce, lines: map[uint32]*lineEnd{}}, nil
+	return &Appender{
+		archive: a, uploads: semaphore.NewWeighted(int64(atOnce)), atOnce: atOnce,
+		sealer: newSealer(a.o.Recipients), lines: map[uint32]*lineEnd{},
+	}, nil
 }
 
 // Ticket is an append under way.
@@ -263,7 +267,7 @@ func (ap *Appender) seal(ctx context.Context, t *Ticket, body storage.Body) (sto
 		return nil, err
 	}
 	stored := newCountingHash()
-	sum, err := seal(ctx, &both{spool, stored}, body, ap.archive.o.Recipients)
+	sum, err := ap.sealer.seal(ctx, &both{spool, stored}, body)
 	if err == nil {
 		err = unchanged(body)
 	}

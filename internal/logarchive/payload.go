@@ -3,7 +3,6 @@ package logarchive
 import (
 	"context"
 	"crypto/sha256"
-	"errors"
 	"fmt"
 	"hash"
 	"io"
@@ -16,33 +15,6 @@ import (
 
 // maxWindowBytes bounds the memory for opening a payload.
 const maxWindowBytes = 8 << 20
-
-// seal writes the plaintext of a segment in zstd inside age to w, and returns
-// the digest of the plaintext.
-func seal(ctx context.Context, w io.Writer, body storage.Body, recipients []age.Recipient) (Digest, error) {
-	encrypter, err := age.Encrypt(w, recipients...)
-	if err != nil {
-		return Digest{}, fmt.Errorf("encrypt: %w", err)
-	}
-	compressor, err := zstd.NewWriter(encrypter,
-		zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest), zstd.WithWindowSize(maxWindowBytes/2))
-	if err != nil {
-		return Digest{}, fmt.Errorf("compress: %w", err)
-	}
-	sum := sha256.New()
-	plain := &contextReader{ctx: ctx, r: io.NewSectionReader(body, 0, body.Size())}
-	n, err := io.Copy(io.MultiWriter(sum, compressor), plain)
-	if err == nil && n != body.Size() {
-		err = io.ErrUnexpectedEOF
-	}
-	if err = errors.Join(err, compressor.Close()); err != nil {
-		return Digest{}, fmt.Errorf("seal: %w", err)
-	}
-	if err := encrypter.Close(); err != nil {
-		return Digest{}, fmt.Errorf("seal: %w", err)
-	}
-	return Digest(sum.Sum(nil)), nil
-}
 
 // open returns a reader of the plaintext in a payload.
 func open(payload io.Reader, identities []age.Identity) (io.ReadCloser, error) {
