@@ -19,6 +19,8 @@ func (s *site) functions() template.FuncMap {
 		"asset": s.assets.url,
 		"nav":   nav,
 		"icon":  icon,
+		"prose": prose,
+		"lines": lines,
 		"url":   link,
 		"dict":  dict,
 		"add":   func(a, b int) int { return a + b },
@@ -52,6 +54,40 @@ func (s *site) functions() template.FuncMap {
 // word stands beside it.
 func icon(name string) template.HTML {
 	return template.HTML(`<svg class="icon" aria-hidden="true"><use href="#i-` + template.HTMLEscapeString(name) + `"/></svg>`)
+}
+
+// prose is a sentence in which `commands` are set as such.
+func prose(text string) template.HTML {
+	parts := strings.Split(text, "`")
+	var b strings.Builder
+	b.WriteString("<bdi>")
+	for k, part := range parts {
+		part = template.HTMLEscapeString(part)
+		if k%2 == 1 && k < len(parts)-1 {
+			part = "<code>" + part + "</code>"
+		} else if k%2 == 1 {
+			part = "`" + part
+		}
+		b.WriteString(part)
+	}
+	b.WriteString("</bdi>")
+	return template.HTML(b.String())
+}
+
+// line is a line of the configuration, and the note at its end.
+type line struct{ Text, Note string }
+
+func lines(text string) []line {
+	var all []line
+	for l := range strings.Lines(text) {
+		l = strings.TrimSuffix(l, "\n")
+		text, note, found := strings.Cut(l, " # ")
+		if found {
+			note = " # " + note
+		}
+		all = append(all, line{text, note})
+	}
+	return all
 }
 
 // link makes a URL of this site: parts of a path, and after a "?" keys with

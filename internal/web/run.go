@@ -99,10 +99,14 @@ func figuresOf(figures map[string]float64) []figure {
 		case v == float64(int64(v)):
 			f.Value = formatCount(int64(v))
 		}
+		f.Name = strings.ToUpper(f.Name[:min(1, len(f.Name))]) + f.Name[min(1, len(f.Name)):]
 		all = append(all, f)
 	}
 	return all
 }
+
+// Late tells whether it began noticeably after it was due.
+func (d *runData) Late() bool { return !d.Due.IsZero() && d.Started.Sub(d.Due) > time.Minute }
 
 // Speed is how fast the source was read, 0 for not known.
 func (d *runData) Speed() float64 {

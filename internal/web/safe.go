@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"slices"
 	"strings"
-	"time"
 
 	"holdfast/internal/api"
 	"holdfast/internal/event"
@@ -46,9 +45,9 @@ type planFilter struct {
 type planRow struct {
 	api.Plan
 
-	// Backup is its backup, nil for none; Next the job that is due first.
-	Backup *api.Job
-	Next   *api.Job
+	// Backup and Test are its backup and its restore test, nil for none; Next is
+	// its next backup, or else the job that is due first.
+	Backup, Test, Next *api.Job
 }
 
 // problem is an open problem and the page that tells more.
@@ -154,14 +153,26 @@ func answer(plans []api.Plan) sign {
 		return sign{"bad", "bad", "No. None of " + plural(all, "plan", "plans") + " is safe."}
 	case len(worst) > 1:
 		return sign{"bad", "bad", "No. " + formatCount(len(worst)) + " of " + plural(all, "plan", "plans") + " are not safe."}
+	case count[api.AtRisk] == 1:
+		return sign{"near", "near", "Nearly. " + nameOf(plans, api.AtRisk) + " is at risk."}
 	case count[api.AtRisk] > 0:
-		return sign{"near", "near", "Nearly. " + formatCount(count[api.AtRisk]) + " of " + plural(all, "plan", "plans") + pick(count[api.AtRisk], " is", " are") + " at risk."}
+		return sign{"near", "near", "Nearly. " + formatCount(count[api.AtRisk]) + " of " + plural(all, "plan", "plans") + " are at risk."}
 	case count[api.Unknown] > 0:
 		return sign{"unknown", "unknown", "Not known yet: " + formatCount(count[api.Unknown]) + " of " + plural(all, "plan", "plans") + pick(count[api.Unknown], " was", " were") + " not looked at."}
 	case all == 1:
 		return sign{"good", "good", "Yes. " + plans[0].Name + " is safe."}
 	}
 	return sign{"good", "good", "Yes. All " + plural(all, "plan", "plans") + " are safe."}
+}
+
+// nameOf is the first plan of a verdict.
+func nameOf(plans []api.Plan, v api.Verdict) string {
+	for k := range plans {
+		if plans[k].Verdict == v {
+			return plans[k].Name
+		}
+	}
+	return ""
 }
 
 // broken says in a sentence what a plan that is not safe does not keep.
@@ -213,14 +224,22 @@ func whereTold(e event.Event) (to, name string) {
 
 func planRowOf(p api.Plan) planRow {
 	row := planRow{Plan: p}
-	for k := range p.Jobs {
-		j := &p.Jobs[k]
-		if j.Kind == "backup" && row.Backup == nil {
+	row.Jobs = slices.Clone(p.Jobs)
+	slices.SortStableFunc(row.Jobs, func(a, b api.Job) int { return cmp.Compare(jobRank(a.Kind), jobRank(b.Kind)) })
+	for k := range row.Jobs {
+		j := &row.Jobs[k]
+		switch {
+		case j.Kind == "backup" && row.Backup == nil:
 			row.Backup = j
+		case j.Kind == "restore-test" && row.Test == nil:
+			row.Test = j
 		}
 		if !j.Next.IsZero() && (row.Next == nil || j.Next.Before(row.Next.Next)) {
 			row.Next = j
 		}
+	}
+	if row.Backup != nil && !row.Backup.Next.IsZero() {
+		row.Next = row.Backup
 	}
 	return row
 }
@@ -234,10 +253,10 @@ func (p planRow) Sourced() string {
 	return strings.Join(names, " · ")
 }
 
-// LastBackup is when the last good backup ended.
-func (p planRow) LastBackup() time.Time {
-	if p.Backup == nil {
-		return time.Time{}
+// jobRank puts jobs in the order in which people ask for them.
+func jobRank(kind string) int {
+	if n := slices.Index(jobKinds, kind); n >= 0 {
+		return n
 	}
-	return p.Backup.LastGood
+	return len(jobKinds)
 }
