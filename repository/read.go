@@ -204,7 +204,16 @@ func (r *Repository) takeReader(ctx context.Context) (*reader, error) {
 	}
 }
 
-func (r *Repository) putReader(rd *reader) { r.readers <- rd }
+// maxKeptSealed bounds what each reader keeps for the next blob. Nearly all
+// are smaller, but for large folders.
+const maxKeptSealed = 2 << 20
+
+func (r *Repository) putReader(rd *reader) {
+	if cap(rd.sealed) > maxKeptSealed {
+		rd.sealed = nil
+	}
+	r.readers <- rd
+}
 
 // grow returns a buffer of n bytes, b itself when it is large enough.
 func grow(b []byte, n int) []byte {

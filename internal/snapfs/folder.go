@@ -28,16 +28,25 @@ func (f *FS) Nodes(ctx context.Context, folder id.ID) iter.Seq2[*tree.Node, erro
 		if buffer == nil {
 			buffer = new([]byte)
 		}
+		f.NodesIn(ctx, folder, buffer)(yield)
+		if cap(*buffer) <= maxKeptTree {
+			f.trees.Put(buffer)
+		}
+	}
+}
+
+// NodesIn is Nodes for those who bound the memory for trees themselves: the
+// tree is read into a buffer of theirs, which is grown where needed, and may be
+// used again when the iteration has ended.
+func (f *FS) NodesIn(ctx context.Context, folder id.ID, buffer *[]byte) iter.Seq2[*tree.Node, error] {
+	return func(yield func(*tree.Node, error) bool) {
 		data, err := f.repo.LoadTree(ctx, folder, *buffer)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
+		*buffer = data
 		yieldNodes(folder, data, yield)
-		if cap(data) <= maxKeptTree {
-			*buffer = data
-			f.trees.Put(buffer)
-		}
 	}
 }
 

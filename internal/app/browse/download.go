@@ -3,7 +3,6 @@ package browse
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -24,10 +23,14 @@ func (b *Browser) Download(ctx context.Context, q api.DownloadQuery, begin func(
 	if err != nil {
 		return err
 	}
-	if err := b.awaitDownload(ctx); err != nil {
+	places := int64(1)
+	if q.Archive != "" { // it keeps the folders that it is in
+		places = downloadsAtOnce / 2
+	}
+	if err := b.awaitDownload(ctx, places); err != nil {
 		return err
 	}
-	defer b.downloads.Release(1)
+	defer b.downloads.Release(places)
 	began := false
 	return b.readingTrees(ctx, q.Repository, func(v *view, instead *api.Instead) error {
 		s, err := v.find(q.Snapshot, instead)
@@ -50,13 +53,13 @@ func (b *Browser) Download(ctx context.Context, q api.DownloadQuery, begin func(
 	})
 }
 
-// awaitDownload waits for a place among the downloads, but not for long.
-func (b *Browser) awaitDownload(ctx context.Context) error {
+// awaitDownload waits for places among the downloads, but not for long.
+func (b *Browser) awaitDownload(ctx context.Context, places int64) error {
 	soon, cancel := context.WithTimeout(ctx, b.limits.answerWithin)
 	defer cancel()
-	err := b.downloads.Acquire(soon, 1)
+	err := b.downloads.Acquire(soon, places)
 	if err != nil && ctx.Err() == nil {
-		err = fmt.Errorf("%w: %d downloads go on already, and more would take too much memory; try again when one has ended", api.ErrUnavailable, downloadsAtOnce)
+		err = fmt.Errorf("%w: other downloads go on, and more would take too much memory; try again when one has ended", api.ErrUnavailable)
 	}
 	return err
 }
@@ -72,7 +75,7 @@ func (v *view) node(ctx context.Context, s *snapshot.Snapshot, at string) (*tree
 	case spot.entry == nil:
 		return v.fs.At(s.Tree).Root(), nil
 	}
-	for n, err := range v.fs.At(*spot.parent).Nodes(ctx, *spot.parent) {
+	for n, err := range v.nodes(ctx, *spot.parent) {
 		if n != nil && n.Name == spot.name && err == nil {
 			found := *n
 			return &found, nil
@@ -112,7 +115,8 @@ func (v *view) sendFile(ctx context.Context, s *snapshot.Snapshot, at string, of
 	if length > 0 {
 		to = min(size, from+length)
 	}
-	w := begin(api.Content{Name: n.Name, Size: size, Begin: from, End: to, Time: n.ModTime, Tag: contentTag(n)})
+	content := contentOf(n)
+	w := begin(api.Content{Name: n.Name, Size: size, Begin: from, End: to, Time: n.ModTime, Tag: hex.EncodeToString(content[:])})
 	first, end, skip := file.Span(from, to)
 	part := *n
 	part.Content = n.Content[first:end]
@@ -124,15 +128,6 @@ func (v *view) sendFile(ctx context.Context, s *snapshot.Snapshot, at string, of
 		return errShort
 	}
 	return nil
-}
-
-// contentTag differs for files of different content.
-func contentTag(n *tree.Node) string {
-	h := sha256.New()
-	for k := range n.Content {
-		h.Write(n.Content[k][:]) //nolint:errcheck // a hash never fails
-	}
-	return hex.EncodeToString(h.Sum(nil)[:16])
 }
 
 // cutWriter passes a part of a stream on.
@@ -173,7 +168,7 @@ func (v *view) sendArchive(ctx context.Context, s *snapshot.Snapshot, at, format
 	}
 	fsys := v.fs.At(*n.Subtree)
 	// What can be seen at once to be damaged is told before anything is sent.
-	for _, err := range fsys.Nodes(ctx, *n.Subtree) {
+	for _, err := range v.nodes(ctx, *n.Subtree) {
 		if err != nil {
 			return err
 		}

@@ -4,7 +4,6 @@ import (
 	"context"
 
 	"holdfast/internal/api"
-	"holdfast/internal/snapfs"
 	"holdfast/repository/id"
 	"holdfast/repository/tree"
 )
@@ -34,7 +33,7 @@ func (b *Browser) Extent(ctx context.Context, repository, ref string, paths []st
 			paths = []string{"/"}
 		}
 		sum = Extent{}
-		c := &counter{fs: v.fs.At(s.Tree), known: make(map[id.ID]Extent), links: make(map[link]struct{})}
+		c := &counter{v: v, known: make(map[id.ID]Extent), links: make(map[link]struct{})}
 		for _, text := range paths {
 			path, err := cleanPath(text)
 			if err != nil {
@@ -61,7 +60,7 @@ func (b *Browser) Extent(ctx context.Context, repository, ref string, paths []st
 
 // counter counts folders, those that it meets again only once.
 type counter struct {
-	fs *snapfs.FS
+	v *view
 	// known are folders without hard links, up to maxKnown of them.
 	known map[id.ID]Extent
 	links map[link]struct{}
@@ -89,37 +88,50 @@ func (c *counter) folder(ctx context.Context, folder id.ID) (sum Extent, linked 
 	if e, ok := c.known[folder]; ok {
 		return e, false, nil
 	}
-	for n, err := range c.fs.Nodes(ctx, folder) {
+	var below []id.ID
+	for n, err := range c.v.nodes(ctx, folder) {
 		switch {
 		case ctx.Err() != nil:
 			return sum, linked, context.Cause(ctx)
 		case err != nil:
 			return sum, linked, err
 		case n.Type == tree.Dir:
-			below, l, err := c.folder(ctx, *n.Subtree)
-			if err != nil {
-				return sum, linked, err
-			}
-			sum.Files += below.Files
-			sum.Bytes += below.Bytes
-			linked = linked || l
+			below = append(below, *n.Subtree)
 			continue
 		}
 		sum.Files++
-		if n.Links > 1 && n.Inode != 0 {
-			linked = true
-			l := link{n.Inode, n.DeviceID}
-			if _, ok := c.links[l]; ok {
-				continue
-			}
-			c.links[l] = struct{}{}
+		size, isLink := c.sizeOf(n)
+		sum.Bytes += size
+		linked = linked || isLink
+	}
+	for _, i := range below {
+		e, isLinked, err := c.folder(ctx, i)
+		if err != nil {
+			return sum, linked, err
 		}
-		if n.Type == tree.File {
-			sum.Bytes += n.Size
-		}
+		sum.Files += e.Files
+		sum.Bytes += e.Bytes
+		linked = linked || isLinked
 	}
 	if !linked && len(c.known) < maxKnown {
 		c.known[folder] = sum
 	}
 	return sum, linked, nil
+}
+
+// sizeOf returns the size of a file, which is none for its second and later
+// names.
+func (c *counter) sizeOf(n *tree.Node) (size uint64, isLink bool) {
+	if n.Type == tree.File {
+		size = n.Size
+	}
+	if n.Links < 2 || n.Inode == 0 {
+		return size, false
+	}
+	l := link{n.Inode, n.DeviceID}
+	if _, ok := c.links[l]; ok {
+		return 0, true
+	}
+	c.links[l] = struct{}{}
+	return size, true
 }

@@ -2,6 +2,7 @@ package browse
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"io/fs"
@@ -11,7 +12,6 @@ import (
 	"holdfast/internal/api"
 	"holdfast/internal/pattern"
 	"holdfast/internal/snapfs"
-	"holdfast/repository"
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
@@ -112,7 +112,6 @@ const maxSeen = 1 << 19
 // place are not read again, nor those in which there is nothing.
 type search struct {
 	v      *view
-	fs     *snapfs.FS
 	wanted wanted
 	// barren holds the trees in and below which there is nothing. It is nil if
 	// that depends on where the tree is.
@@ -129,9 +128,6 @@ type search struct {
 
 func (s *search) snapshot(ctx context.Context, sn *snapshot.Snapshot, described api.Snapshot) error {
 	s.snap = described
-	if s.fs == nil {
-		s.fs = s.v.fs.At(sn.Tree)
-	}
 	_, err := s.folder(ctx, "/", sn.Tree)
 	return err
 }
@@ -146,19 +142,18 @@ func (s *search) folder(ctx context.Context, path string, folder id.ID) (some bo
 	if !s.isNew(path, folder[:]) {
 		return true, nil
 	}
-	for n, err := range s.fs.Nodes(ctx, folder) {
-		switch {
-		case ctx.Err() != nil:
-			return some, context.Cause(ctx)
-		case err != nil:
-			some = true
-			if err := s.damaged(path, n, err); err != nil {
-				return some, err
-			}
-			continue
+	some, hits, below, err := s.entries(ctx, path, folder)
+	if err != nil {
+		return false, err
+	}
+	for _, f := range hits {
+		if err := s.tell(f); err != nil {
+			return some, err
 		}
-		hit, err := s.node(ctx, path, n)
-		some = some || hit
+	}
+	for _, b := range below {
+		found, err := s.folder(ctx, snapfs.Join(path, b.name), b.tree)
+		some = some || found
 		if err != nil {
 			return some, err
 		}
@@ -169,30 +164,47 @@ func (s *search) folder(ctx context.Context, path string, folder id.ID) (some bo
 	return some, nil
 }
 
-// node searches a node and what is below it.
-func (s *search) node(ctx context.Context, folder string, n *tree.Node) (some bool, err error) {
-	path := snapfs.Join(folder, n.Name)
-	hit, below := s.wanted.matches(path, n.Name)
-	if hit && s.isNew(path, version(n)) {
-		if err := s.tell(api.Found{Snapshot: s.snap, Entry: entryOf(folder, n)}); err != nil {
-			return true, err
-		}
-	}
-	if n.Type != tree.Dir || !below {
-		return hit, nil
-	}
-	some, err = s.folder(ctx, path, *n.Subtree)
-	return hit || some, err
+// subfolder is a folder in another one.
+type subfolder struct {
+	name string
+	tree id.ID
 }
 
-func (s *search) damaged(path string, n *tree.Node, err error) error {
-	if n == nil && !repository.IsCorrupt(err) && !isBroken(err) {
-		return s.v.explain(path, err)
+// entries tells whether something is in a folder, and returns what of it was
+// not told yet, and the folders that may hold more. Nothing is told meanwhile:
+// others wait for the memory.
+func (s *search) entries(ctx context.Context, path string, folder id.ID) (some bool, hits []api.Found, below []subfolder, err error) {
+	for n, err := range s.v.nodes(ctx, folder) {
+		switch {
+		case ctx.Err() != nil:
+			return some, nil, nil, context.Cause(ctx)
+		case err != nil && n == nil && !isDamage(err) && !isTooLarge(err):
+			return some, nil, nil, s.v.explain(path, err)
+		case err != nil:
+			some = true
+			at := path
+			if n != nil {
+				at = snapfs.Join(path, n.Name)
+			}
+			hits = append(hits, api.Found{Snapshot: s.snap, Damage: &api.Damage{Path: api.PathText(at), What: api.PathText(err.Error())}})
+			continue
+		}
+		at := snapfs.Join(path, n.Name)
+		hit, more := s.wanted.matches(at, n.Name)
+		some = some || hit
+		if hit && len(hits) <= s.left && s.isNew(at, version(n)) {
+			hits = append(hits, api.Found{Snapshot: s.snap, Entry: entryOf(path, n)})
+		}
+		if n.Type == tree.Dir && more {
+			below = append(below, subfolder{strings.Clone(n.Name), *n.Subtree})
+		}
 	}
-	if n != nil {
-		path = snapfs.Join(path, n.Name)
-	}
-	return s.tell(api.Found{Snapshot: s.snap, Damage: &api.Damage{Path: api.PathText(path), What: api.PathText(err.Error())}})
+	return some, hits, below, nil
+}
+
+func isTooLarge(err error) bool {
+	_, ok := errors.AsType[*api.HereError](err)
+	return ok
 }
 
 func (s *search) tell(f api.Found) error {

@@ -156,12 +156,20 @@ func TestDiff(t *testing.T) {
 		t.Error(err)
 	}
 	// A store that fails is no damage.
-	o.faulty("main").Add(fault.Rule{Op: fault.OpGet, Fault: fault.Before(errors.New("cable cut"))})
-	m.begin()
-	err = b.Diff(t.Context(), api.DiffQuery{Repository: "main", From: one.ID.String(), To: two.ID.String()}, func(d api.Difference) error {
-		if d.Change == "damage" {
-			t.Errorf("%+v", d)
-		}
+	fresh := o.browser(quick)
+	if _, err := fresh.Snapshots(t.Context(), api.SnapshotQuery{Repository: "main"}); err != nil {
+		t.Fatal(err)
+	}
+	o.faulty("main").Add(fault.Rule{Op: fault.OpGet, Prefix: "data/", Fault: fault.Before(errors.New("cable cut"))})
+	err = fresh.Diff(t.Context(), api.DiffQuery{Repository: "main", From: one.ID.String(), To: two.ID.String()}, func(d api.Difference) error {
+		t.Errorf("%+v", d)
+		return nil
+	})
+	if !errors.Is(err, api.ErrUnavailable) {
+		t.Error(err)
+	}
+	err = fresh.Find(t.Context(), api.FindQuery{Pattern: "x", SnapshotQuery: api.SnapshotQuery{Repository: "main"}}, func(f api.Found) error {
+		t.Errorf("%+v", f)
 		return nil
 	})
 	if !errors.Is(err, api.ErrUnavailable) {

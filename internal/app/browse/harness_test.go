@@ -23,6 +23,8 @@ import (
 	"holdfast/storage/local"
 )
 
+var discard = slog.New(slog.DiscardHandler)
+
 // world is a configuration with repositories in folders of this machine.
 type world struct {
 	t   testing.TB
@@ -157,7 +159,7 @@ var quick = limits{keepFor: time.Hour, answerWithin: time.Minute, patience: time
 // browser returns a Browser of the configuration.
 func (o *world) browser(l limits) *Browser {
 	o.t.Helper()
-	b := New(Options{Config: func() *config.Config { return o.cfg }, CacheDir: filepath.Join(o.dir, "cache"), Log: slog.New(slog.DiscardHandler)})
+	b := New(Options{Config: func() *config.Config { return o.cfg }, CacheDir: filepath.Join(o.dir, "cache"), Log: discard})
 	b.limits = l
 	b.open = func(ctx context.Context, url string, so app.StoreOptions) (storage.Store, error) {
 		s, err := app.OpenStore(ctx, url, so)

@@ -3,8 +3,10 @@ package browse
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash/fnv"
 	"os"
 	"slices"
 	"strings"
@@ -14,13 +16,11 @@ import (
 
 	"holdfast/internal/api"
 	"holdfast/internal/snapfs"
-	"holdfast/repository"
-	"holdfast/repository/blob"
 	"holdfast/repository/id"
 	"holdfast/repository/tree"
 )
 
-// listing is what a folder holds, as far as a page shows it: some 60 bytes an
+// listing is what a folder holds, as far as a page shows it: some 100 bytes an
 // entry, without pointers, that the collector of garbage would follow.
 type listing struct {
 	names  []byte
@@ -47,6 +47,10 @@ type row struct {
 	kind   kind
 	owner  uint32
 	extra  uint32 // of a symlink in extras, of a folder in subtrees
+	// content and attributes differ if what a file holds, or what else people
+	// care for of an entry, does.
+	content    [16]byte
+	attributes uint64
 }
 
 type owner struct{ user, group string }
@@ -89,12 +93,12 @@ func (v *view) readListing(ctx context.Context, folder id.ID) (*listing, error) 
 	ctx, borrowed := withNote(ctx)
 	l := &listing{}
 	owners := make(map[owner]uint32)
-	for n, err := range v.fs.At(folder).Nodes(ctx, folder) {
+	for n, err := range v.nodes(ctx, folder) {
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		switch {
-		case err != nil && n == nil && !repository.IsCorrupt(err) && !isBroken(err):
+		case err != nil && n == nil && !isDamage(err):
 			return nil, err
 		case err != nil:
 			name := ""
@@ -110,22 +114,6 @@ func (v *view) readListing(ctx context.Context, folder id.ID) (*listing, error) 
 	}
 	l.instead = borrowed.get()
 	return l, nil
-}
-
-// isBroken tells whether an error of a folder says that it is no good one.
-func isBroken(err error) bool {
-	_, syntax := errors.AsType[*tree.SyntaxError](err)
-	return syntax || errors.Is(err, repository.ErrNotIndexed)
-}
-
-// isBadNode tells whether an error of an entry says that it is no good one.
-func isBadNode(err error) bool {
-	for _, bad := range []error{tree.ErrName, tree.ErrType, tree.ErrContent, tree.ErrOrder, snapfs.ErrDuplicate} {
-		if errors.Is(err, bad) {
-			return true
-		}
-	}
-	return false
 }
 
 func (l *listing) add(n *tree.Node, owners map[owner]uint32) {
@@ -146,6 +134,7 @@ func (l *listing) add(n *tree.Node, owners map[owner]uint32) {
 		size: n.Size, time: n.ModTime.Unix(), nanos: uint32(n.ModTime.Nanosecond()), mode: n.Mode, //nolint:gosec // below a billion
 		name: uint32(len(l.names)), length: uint16(len(n.Name)), kind: kindOf(n.Type), owner: number, //nolint:gosec // names of files are short
 	}
+	r.content, r.attributes = contentOf(n), attributesOf(n)
 	switch r.kind {
 	case kindSymlink:
 		r.extra = uint32(len(l.extras)) //nolint:gosec // see above
@@ -156,6 +145,30 @@ func (l *listing) add(n *tree.Node, owners map[owner]uint32) {
 	}
 	l.names = append(l.names, n.Name...)
 	l.rows = append(l.rows, r)
+}
+
+// contentOf sums up what a file holds.
+func contentOf(n *tree.Node) (sum [16]byte) {
+	if n.Type != tree.File {
+		return sum
+	}
+	h := sha256.New()
+	for k := range n.Content {
+		h.Write(n.Content[k][:]) //nolint:errcheck // a hash never fails
+	}
+	copy(sum[:], h.Sum(nil))
+	return sum
+}
+
+// attributesOf sums up what people care for of an entry beside its name, kind,
+// size, mode, time and content: not that it was read.
+func attributesOf(n *tree.Node) uint64 {
+	h := fnv.New64a()
+	fmt.Fprintf(h, "%d %d %q %q %d %q", n.UID, n.GID, n.User, n.Group, n.Device, n.LinkTarget) //nolint:errcheck // a hash never fails
+	for _, a := range n.ExtendedAttributes {
+		fmt.Fprintf(h, " %q %q", a.Name, a.Value) //nolint:errcheck // see above
+	}
+	return h.Sum64()
 }
 
 // name returns the name of an entry, which shares the memory of the listing.
@@ -384,37 +397,5 @@ func (c *listings) drop(place string) {
 
 // listing returns what a folder holds.
 func (v *view) listing(ctx context.Context, folder id.ID) (*listing, error) {
-	b := v.place.b
-	return b.listings.get(ctx, listingKey{v.place.name, folder}, func() (*listing, error) {
-		weight, err := v.weigh(folder)
-		if err != nil {
-			return nil, err
-		}
-		if err := b.trees.Acquire(ctx, weight); err != nil {
-			return nil, err
-		}
-		defer b.trees.Release(weight)
-		l, err := v.readListing(ctx, folder)
-		if weight > 8<<20 {
-			freeMemory()
-		}
-		return l, err
-	})
-}
-
-// weigh says what reading a folder takes. One that is too large for a page is
-// refused.
-func (v *view) weigh(folder id.ID) (int64, error) {
-	l, ok := v.repo.Index().Lookup(blob.Handle{ID: folder, Type: blob.Tree})
-	if !ok { // the reading tells, or a copy has it
-		return 1, nil
-	}
-	n := int64(l.DataLength())
-	if n > folderBytes {
-		return 0, &api.HereError{
-			Why:     fmt.Sprintf("this folder has too many entries to be shown in a page (its list takes %d MiB); the command shows them", n>>20),
-			Command: []string{"holdfast", "ls", "-r", v.place.name},
-		}
-	}
-	return min(n+1, treeBytes), nil
+	return v.place.b.listings.get(ctx, listingKey{v.place.name, folder}, func() (*listing, error) { return v.readListing(ctx, folder) })
 }

@@ -5,10 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 
 	"holdfast/internal/api"
 	"holdfast/internal/snapfs"
 	"holdfast/repository"
+	"holdfast/repository/blob"
+	"holdfast/repository/id"
+	"holdfast/repository/tree"
 	"holdfast/storage"
 )
 
@@ -41,6 +45,66 @@ func (b *Browser) again(ctx context.Context, name string, do func(v *view, inste
 	return err
 }
 
+// largeTree is the size of a tree in bytes from which the memory for it is
+// given back at once.
+const largeTree = 1 << 20
+
+// nodes returns the entries of a folder as snapfs.FS does, within the memory
+// that there is for folders being read. It must not be called while another
+// one is gone through: that would wait for itself.
+func (v *view) nodes(ctx context.Context, folder id.ID) iter.Seq2[*tree.Node, error] {
+	return func(yield func(*tree.Node, error) bool) {
+		weight, err := v.weigh(folder)
+		if err == nil {
+			err = v.place.b.trees.Acquire(ctx, min(weight, treeBytes))
+		}
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer v.place.b.trees.Release(min(weight, treeBytes))
+		if weight < largeTree {
+			v.trees.Nodes(ctx, folder)(yield)
+			return
+		}
+		buffer := make([]byte, 0, weight)
+		v.trees.NodesIn(ctx, folder, &buffer)(yield)
+		buffer = nil //nolint:ineffassign,wastedassign // given back before the next one is read
+		freeMemory()
+	}
+}
+
+// weigh says how many bytes a tree has. One that is too large for this process
+// is refused.
+func (v *view) weigh(folder id.ID) (int64, error) {
+	l, ok := v.repo.Index().Lookup(blob.Handle{ID: folder, Type: blob.Tree})
+	if !ok { // the reading tells, or a copy has it
+		return 1, nil
+	}
+	n := int64(l.DataLength())
+	if n > folderBytes {
+		return 0, &api.HereError{
+			Why:     fmt.Sprintf("this folder has too many entries to be shown in a page (its list takes %d MiB); the command shows them", n>>20),
+			Command: []string{"holdfast", "ls", "-r", v.place.name},
+		}
+	}
+	return n + 1, nil
+}
+
+// isDamage tells whether an error says that what is stored is not what was
+// written, and not that it could not be read now.
+func isDamage(err error) bool {
+	if _, ok := errors.AsType[*tree.SyntaxError](err); ok || repository.IsCorrupt(err) {
+		return true
+	}
+	for _, bad := range []error{repository.ErrNotIndexed, tree.ErrName, tree.ErrType, tree.ErrContent, tree.ErrOrder, snapfs.ErrDuplicate} {
+		if errors.Is(err, bad) {
+			return true
+		}
+	}
+	return false
+}
+
 // explain says what could not be read of a snapshot, in the words of package
 // api.
 func (v *view) explain(path string, err error) error {
@@ -53,7 +117,7 @@ func (v *view) explain(path string, err error) error {
 		return fmt.Errorf("%w: %w", api.ErrNotFound, err)
 	case errors.Is(err, snapfs.ErrNotFile), errors.Is(err, snapfs.ErrNotFolder):
 		return fmt.Errorf("%w: %w", api.ErrInvalid, err)
-	case repository.IsCorrupt(err), isBroken(err):
+	case isDamage(err):
 		return &DamageError{Repository: v.place.name, Damage: api.Damage{Path: api.PathText(path), What: err.Error()}}
 	case errors.Is(err, storage.ErrCold):
 		return &api.HereError{

@@ -49,6 +49,7 @@ type view struct {
 	// index is the loading of the index, nil before it was asked for.
 	index *indexing
 	fs    *snapfs.Shared
+	trees *snapfs.FS // of any tree
 }
 
 // indexing is an index that is being loaded, or is loaded: then done is closed.
@@ -94,11 +95,9 @@ func (p *place) open(ctx context.Context, cfg config.Repository) (_ *view, err e
 	v := &view{place: p, store: shared}
 	o := p.b.repositoryOptions(v, cfg)
 	o.Password = []byte(password.Reveal())
-	// One key at a time: deriving it takes up to 64 MiB.
-	p.b.deriving.Lock()
+	o.Deriving = &p.b.deriving
 	v.repo, err = repository.Open(ctx, shared, o)
-	freeMemory()
-	p.b.deriving.Unlock()
+	freeMemory() // what deriving the key took
 	if err != nil {
 		return nil, err
 	}
@@ -260,6 +259,7 @@ func (v *view) readIndex(x *indexing) {
 		x.err, v.index = v.place.b.unavailable(v.place.name, err), nil
 	} else {
 		v.fs = snapfs.NewShared(v.repo, blobBytes)
+		v.trees = v.fs.At(id.ID{})
 	}
 	close(x.done)
 }

@@ -38,9 +38,6 @@ const (
 type Change struct {
 	Path     string
 	Modifier string
-	// Before and After are what stands there, nil for nothing. They are valid
-	// during the call.
-	Before, After *tree.Node
 }
 
 // Count is what was added or removed.
@@ -59,14 +56,8 @@ type Statistics struct {
 
 // Options tell what is compared, and whom to tell.
 type Options struct {
-	// Path is where the two folders are, and begins the paths of changes; ""
-	// is the root.
-	Path string
 	// Metadata reports nodes of which only metadata differs.
 	Metadata bool
-	// WithoutStatistics saves the going through of what both have in common,
-	// and the Statistics are of no use.
-	WithoutStatistics bool
 	// Change is told of each difference; its error ends the comparison.
 	Change func(Change) error
 	// Warn is told of folders, nodes and blobs that cannot be read. What is
@@ -81,7 +72,7 @@ type comparer struct {
 	o     Options
 	stats Statistics
 	// before and after hold the blobs that only changed folders name, shared
-	// the folders that are in both. They are nil without statistics.
+	// the folders that are in both.
 	before, after, shared *snapfs.BlobSet
 }
 
@@ -93,20 +84,16 @@ func Run(ctx context.Context, r *repository.Repository, a, b id.ID, o Options) (
 	if err != nil {
 		return Statistics{}, err
 	}
-	c := &comparer{r: r, fs: f, o: o}
-	if !o.WithoutStatistics {
-		c.before, c.after, c.shared = snapfs.NewBlobSet(r), snapfs.NewBlobSet(r), snapfs.NewBlobSet(r)
+	c := &comparer{
+		r: r, fs: f, o: o,
+		before: snapfs.NewBlobSet(r), after: snapfs.NewBlobSet(r), shared: snapfs.NewBlobSet(r),
 	}
-	top := cmp.Or(o.Path, "/")
-	c.need(c.before, treeHandle(a), top)
-	c.need(c.after, treeHandle(b), top)
+	c.need(c.before, treeHandle(a), "/")
+	c.need(c.after, treeHandle(b), "/")
 	if a != b {
-		if err := c.folders(ctx, top, a, b); err != nil {
+		if err := c.folders(ctx, "/", a, b); err != nil {
 			return c.stats, err
 		}
-	}
-	if o.WithoutStatistics {
-		return c.stats, nil
 	}
 	return c.stats, c.countBlobs(ctx)
 }
@@ -177,16 +164,14 @@ func (c *comparer) both(ctx context.Context, folder string, a, b *tree.Node) err
 	c.needAll(c.before, a, path)
 	c.needAll(c.after, b, path)
 	if m := c.modifier(a, b); m != "" {
-		if err := c.o.Change(Change{path, m, a, b}); err != nil {
+		if err := c.o.Change(Change{path, m}); err != nil {
 			return err
 		}
 	}
 	switch {
 	case a.Type == tree.Dir && b.Type == tree.Dir:
 		if *a.Subtree == *b.Subtree {
-			if c.shared != nil {
-				c.shared.Add(treeHandle(*a.Subtree))
-			}
+			c.shared.Add(treeHandle(*a.Subtree))
 			return nil
 		}
 		return c.folders(ctx, path, *a.Subtree, *b.Subtree)
@@ -222,13 +207,7 @@ func (c *comparer) oneSide(ctx context.Context, folder string, n *tree.Node, mod
 	path := pathOf(folder, n)
 	c.needAll(blobs, n, path)
 	count.add(n)
-	change := Change{Path: path, Modifier: modifier}
-	if modifier == Removed {
-		change.Before = n
-	} else {
-		change.After = n
-	}
-	if err := c.o.Change(change); err != nil {
+	if err := c.o.Change(Change{path, modifier}); err != nil {
 		return err
 	}
 	if n.Type != tree.Dir {
@@ -287,9 +266,6 @@ func (c *comparer) needAll(set *snapfs.BlobSet, n *tree.Node, path string) {
 }
 
 func (c *comparer) need(set *snapfs.BlobSet, h blob.Handle, path string) {
-	if set == nil {
-		return
-	}
 	if _, ok := set.Add(h); !ok {
 		c.o.Warn(path, fmt.Errorf("%s: %w", h, repository.ErrNotIndexed))
 	}

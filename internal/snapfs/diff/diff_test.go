@@ -145,24 +145,3 @@ func TestAnErrorOfTheCallerEndsIt(t *testing.T) {
 		t.Error(err)
 	}
 }
-
-func TestAFolderAloneIsComparedWithoutStatistics(t *testing.T) {
-	m := newMaker(t)
-	grown := m.file("grown", "longer")
-	grown.Size = 6
-	a, b := m.tree(m.file("grown", "short"), m.dir("same", m.file("f", "1"))), m.tree(m.file("added", "2"), grown, m.dir("same", m.file("f", "1")))
-	if err := m.w.Flush(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	_, err := Run(t.Context(), m.r, a, b, Options{Path: "/home/ann", WithoutStatistics: true, Change: func(c Change) error {
-		got = append(got, c.Modifier+" "+c.Path)
-		if (c.Before == nil) != (c.Modifier == Added) || c.After == nil {
-			t.Errorf("%s: before %v, after %v", c.Path, c.Before, c.After)
-		}
-		return nil
-	}})
-	if want := []string{"+ /home/ann/added", "M /home/ann/grown"}; err != nil || !slices.Equal(got, want) {
-		t.Errorf("got %q, %v; want %q", got, err, want)
-	}
-}
