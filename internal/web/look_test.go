@@ -268,3 +268,33 @@ func TestRunsAreDrawnInTheirRow(t *testing.T) {
 		}
 	})
 }
+
+// A service that has nothing to do asks an admin at once what to protect, and
+// tells others who can.
+func TestFirstVisit(t *testing.T) {
+	b := webtest.Empty(time.Now())
+	s := wholeSide(t, b)
+	doc := s.see("/")
+	mustSay(t, doc, "Welcome.", "What do you want to protect?", "What happens then")
+	form := fieldsOf(formTo(t, doc, "/protect"))
+	form.Set("what", "/srv/www")
+	if w := s.post("/protect", form); w.Header().Get("Location") != "/runs/run-protect" {
+		t.Errorf("leads to %q", w.Header().Get("Location"))
+	}
+	mustSay(t, s.as(api.RoleViewer).see("/"), "Nothing is protected yet.", "An admin can protect something")
+	// What is shown in the end.
+	mustSay(t, sideOf(t, webtest.Usual(time.Now())).see("/runs/run-protect"), "It is protected, and a restore was proven", "recovery kit", "See the restore test")
+}
+
+func TestSentencesWithCommands(t *testing.T) {
+	for text, want := range map[string]string{
+		"run `holdfast verify` & look": "<bdi>run <code>holdfast verify</code> &amp; look</bdi>",
+		"an open ` one":                "<bdi>an open ` one</bdi>",
+		"`<b>` and `":                  "<bdi><code>&lt;b&gt;</code> and `</bdi>",
+		"":                             "<bdi></bdi>",
+	} {
+		if got := string(prose(text)); got != want {
+			t.Errorf("%q: %s, want %s", text, got, want)
+		}
+	}
+}

@@ -57,11 +57,15 @@ type problem struct {
 	To, ToName string
 }
 
-// safe is the first page: is everything as promised?
+// safe is the first page: is everything as promised? An admin of a service
+// without plans is asked at once what to protect.
 func (s *site) safe(r *http.Request) (*page, error) {
 	plans, err := s.Backend.Plans(r.Context())
 	if err != nil {
 		return nil, err
+	}
+	if me, _ := api.PrincipalOf(r.Context()); len(plans) == 0 && me.Role >= api.RoleAdmin {
+		return s.protectPage(r)
 	}
 	open, err := s.Backend.Problems(r.Context())
 	if err != nil {

@@ -136,7 +136,7 @@ func jobName(kind string) string {
 	case "forget":
 		return "Forget"
 	case "protect":
-		return "Protect"
+		return "Protection"
 	case "plan-check":
 		return "Check of plans"
 	case "notify-test":
