@@ -16,10 +16,11 @@ import (
 // to; what a link says already is not asked again.
 type restoreData struct {
 	Request api.RestoreRequest
-	// Instant is the time that was asked for, as it was written.
-	Instant string
-	Plans   []api.Plan
-	Source  *api.Source
+	// Newest asks for the newest that can be restored, which for a database is
+	// where its log ends.
+	Newest bool
+	Plans  []api.Plan
+	Source *api.Source
 	// Points are snapshots to choose from, and Line when they were made.
 	Points   []api.Snapshot
 	Line     *timeline
@@ -41,14 +42,16 @@ const pointsOfPage = 60
 
 // The steps of the wizard.
 func (d *restoreData) HasWhat() bool { return d.Request.Snapshot != "" || d.Request.Source != "" }
-func (d *restoreData) HasWhen() bool { return d.Request.Snapshot != "" || !d.Request.Time.IsZero() }
+func (d *restoreData) HasWhen() bool {
+	return d.Request.Snapshot != "" || !d.Request.Time.IsZero() || d.Newest && d.HasWhat()
+}
 
 func (s *site) restore(r *http.Request) (*page, error) {
 	q, err := s.readRestore(r.URL.Query())
 	if err != nil {
 		return nil, err
 	}
-	d := &restoreData{Request: q, Instant: r.URL.Query().Get("time"), Zone: s.now().Format("MST, -07:00")}
+	d := &restoreData{Request: q, Newest: r.URL.Query().Get("newest") != "", Zone: s.now().Format("MST, -07:00")}
 	if d.Plans, err = s.Backend.Plans(r.Context()); err != nil {
 		return nil, err
 	}
@@ -164,7 +167,11 @@ func (s *site) beginRestore(r *http.Request) (*done, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &done{To: runURL(run), Said: "The restore has begun."}, nil
+	said := "The restore has begun."
+	if to := r.PostForm.Get("shown"); to != "" {
+		said = "The restore has begun. It writes to " + to
+	}
+	return &done{To: runURL(run), Said: said}, nil
 }
 
 // Fields are what was decided, as hidden fields of a form, but for those that
@@ -172,8 +179,15 @@ func (s *site) beginRestore(r *http.Request) (*done, error) {
 func (d *restoreData) Fields(but ...string) []field {
 	q := d.Request
 	all := []field{
-		{"plan", q.Plan}, {"source", q.Source}, {"repository", q.Repository}, {"snapshot", q.Snapshot},
-		{"target", q.Target}, {"overwrite", q.Overwrite},
+		{"plan", q.Plan},
+		{"source", q.Source},
+		{"repository", q.Repository},
+		{"snapshot", q.Snapshot},
+		{"target", q.Target},
+		{"overwrite", q.Overwrite},
+	}
+	if d.Newest {
+		all = append(all, field{"newest", "1"})
 	}
 	if !q.Time.IsZero() {
 		// With its zone: another day the same clock may mean another instant.

@@ -144,6 +144,18 @@ func TestWizardAsksForWhatIsMissing(t *testing.T) {
 	if n := len(all(doc, "rect")); n != 1 {
 		t.Errorf("%d spans show what the log covers", n)
 	}
+	// Where the log ends is asked for without a time: it goes on meanwhile.
+	newest := ""
+	for _, a := range all(doc, "a") {
+		if strings.HasPrefix(textOf(a), "The newest: ") {
+			newest = attribute(a, "href")
+		}
+	}
+	doc = s.see(newest)
+	mustSay(t, doc, "The newest there is")
+	if v := fieldsOf(formTo(t, doc, "/restore")); v.Get("newest") != "1" || v.Get("source") != "shop" || v.Has("time") || v.Has("snapshot") {
+		t.Errorf("confirmed is %v", v)
+	}
 	if w := s.get("/restore?plan=shop&source=shop&time=tomorrow"); w.Code != http.StatusBadRequest {
 		t.Errorf("status %d for a time that is none", w.Code)
 	}
