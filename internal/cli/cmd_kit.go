@@ -165,6 +165,8 @@ func provenOf(ctx context.Context, r *repository.Repository) (*kit.Proven, error
 	switch {
 	case good.Kind == evidence.Proof && good.Snapshot != nil:
 		how = "snapshot " + good.Snapshot.Short() + " restored, and compared with its source"
+	case good.Kind == evidence.Restore && good.Snapshot != nil:
+		how = "snapshot " + good.Snapshot.Short() + " restored and looked into"
 	case good.Kind == evidence.ReadBack:
 		how = "what was copied here read back and found good"
 	case good.Read == evidence.Part:

@@ -12,9 +12,7 @@ import (
 	"holdfast/internal/evidence"
 	"holdfast/internal/size"
 	"holdfast/internal/verify"
-	"holdfast/internal/verify/proof"
 	"holdfast/repository"
-	"holdfast/repository/snapshot"
 	"holdfast/storage"
 )
 
@@ -96,12 +94,4 @@ func checkEvidence(r *verify.Report, o verify.Options) evidence.Record {
 		}
 	}
 	return rec
-}
-
-// proofEvidence is the record of a snapshot that was restored and compared.
-func proofEvidence(p *proof.Proof, s *snapshot.Snapshot) evidence.Record {
-	return evidence.Record{
-		Kind: evidence.Proof, Read: evidence.Part, Seconds: p.Duration.Seconds(), Snapshot: &s.ID,
-		BytesRead: p.Bytes, Problems: int(p.Differences), //nolint:gosec // no proof has as many
-	}
 }

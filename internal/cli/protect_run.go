@@ -33,12 +33,13 @@ func (p *protection) protect(ctx context.Context, r *repository.Repository) erro
 	if err != nil {
 		return fmt.Errorf("back up: %w", err)
 	}
+	test := p.beginTest(r, receipt.Snapshot)
 	proven, err := p.prove(ctx, r, src, receipt.Snapshot)
 	if err != nil {
 		p.ui.warn("prove", "", fmt.Errorf("snapshot %s was saved, but is not proven", receipt.Snapshot.ID.Short()))
 		return fmt.Errorf("prove the backup: %w; run the same command again", err)
 	}
-	p.keepEvidence(ctx, r, proofEvidence(proven, receipt.Snapshot))
+	p.keepEvidence(ctx, r, testEvidence(ctx, test, proven, receipt.Snapshot))
 	if err := p.report(r, receipt, proven); err != nil {
 		return err
 	}

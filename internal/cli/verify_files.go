@@ -63,7 +63,7 @@ func (t *restoreTest) files(ctx context.Context, r *repository.Repository, snaps
 	if err != nil {
 		return err
 	}
-	t.judgeFiles(p, s)
+	judgeFiles(t.test, p, s)
 	return nil
 }
 
@@ -89,26 +89,26 @@ func (t *restoreTest) lookAtFiles(ctx context.Context, target string, whole bool
 }
 
 // judgeFiles turns what was compared into checks.
-func (t *restoreTest) judgeFiles(p *proof.Proof, s *snapshot.Snapshot) {
-	t.test.Files, t.test.Bytes = p.Files, p.RestoredBytes
-	t.test.RTO.Measured = p.RestoreDuration.Seconds()
-	t.test.Versions["snapshot's program"] = s.ProgramVersion
+func judgeFiles(t *restoretest.Test, p *proof.Proof, s *snapshot.Snapshot) {
+	t.Files, t.Bytes = p.Files, p.RestoredBytes
+	t.RTO.Measured = p.RestoreDuration.Seconds()
+	t.Versions["snapshot's program"] = s.ProgramVersion
 	items := p.Files + p.Folders + p.Others
 	actual := fmt.Sprintf("%d items are, with %s of content", items, size.FormatBytes(p.Bytes))
 	if p.Differences > 0 {
 		actual += fmt.Sprintf("; %d are not", p.Differences)
 	}
 	c := "every file, folder and link as the snapshot recorded it: content, size and metadata"
-	t.test.Checks = append(t.test.Checks, checkOf("whole tree", c, actual, p.Holds()))
-	t.test.Problems = max(t.test.Problems, int(p.Differences)) //nolint:gosec // no test finds as many
+	t.Checks = append(t.Checks, checkOf("whole tree", c, actual, p.Holds()))
+	t.Problems = max(t.Problems, int(p.Differences)) //nolint:gosec // no test finds as many
 	if p.TooLargeFiles > 0 {
-		t.test.Checks = append(t.test.Checks, checkOf("large files", "restored", fmt.Sprintf("%d were read from the repository and compared, but not restored: there was no room (%s and others)", p.TooLargeFiles, printable(p.TooLarge[0])), true))
+		t.Checks = append(t.Checks, checkOf("large files", "restored", fmt.Sprintf("%d were read from the repository and compared, but not restored: there was no room (%s and others)", p.TooLargeFiles, printable(p.TooLarge[0])), true))
 	}
 	if sum := s.Summary; sum != nil && strings.HasPrefix(s.ProgramVersion, "holdfast") && p.Holds() {
 		expected := fmt.Sprintf("%d files and other items, %d bytes", sum.TotalFilesProcessed, sum.TotalBytesProcessed)
 		actual := fmt.Sprintf("%d files and %d other items, %d bytes", p.Files, p.Others, p.Bytes)
 		// Sockets are counted by the backup and never restored.
-		t.test.Check("counts of the backup", expected, actual, sum.TotalFilesProcessed >= p.Files && sum.TotalBytesProcessed == p.Bytes)
+		t.Check("counts of the backup", expected, actual, sum.TotalFilesProcessed >= p.Files && sum.TotalBytesProcessed == p.Bytes)
 	}
 }
 
