@@ -249,7 +249,7 @@ func (v *view) readIndex(x *indexing) {
 	ctx, cancel := context.WithTimeout(v.place.b.ctx, openWithin)
 	defer cancel()
 	err := v.repo.LoadIndex(ctx)
-	if _, ok := repository.DamagedIndexFiles(err); ok { // what the others list can be read
+	if _, ok := repository.DamagedIndexFiles(err); ok && err != nil { // what the others list can be read
 		v.place.b.o.Log.Warn("index of a repository", "repository", v.place.name, "error", err)
 		err = nil
 	}
