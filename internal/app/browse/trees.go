@@ -67,11 +67,17 @@ func (v *view) nodes(ctx context.Context, folder id.ID) iter.Seq2[*tree.Node, er
 			v.trees.Nodes(ctx, folder)(yield)
 			return
 		}
-		buffer := make([]byte, 0, weight)
-		v.trees.NodesIn(ctx, folder, &buffer)(yield)
-		buffer = nil //nolint:ineffassign,wastedassign // given back before the next one is read
+		v.largeNodes(ctx, folder, weight, yield)
 		freeMemory()
 	}
+}
+
+// largeNodes goes through a large folder in memory of its very size: grown step
+// by step, it would take twice as much.
+func (v *view) largeNodes(ctx context.Context, folder id.ID, size int64, yield func(*tree.Node, error) bool) {
+	const slack = 64 << 10 // for the decoder
+	buffer := make([]byte, 0, size+slack)
+	v.trees.NodesIn(ctx, folder, &buffer)(yield)
 }
 
 // weigh says how many bytes a tree has. One that is too large for this process
