@@ -1,6 +1,6 @@
-// Command show serves the dashboard on made-up plans, to look at it:
+// Command dashboard serves the dashboard on made-up plans, to look at it:
 //
-//	go run ./internal/web/webtest/show -data usual -as admin
+//	go run ./tools/dashboard -data usual -as admin
 //
 // It asks nobody to log in. A run goes on for ever, so that live progress is
 // seen.
@@ -27,7 +27,7 @@ func main() {
 	as := flag.String("as", "admin", "viewer, operator or admin; nobody for the login")
 	flag.Parse()
 	if err := show(*addr, *data, *as); err != nil {
-		fmt.Fprintln(os.Stderr, "show:", err)
+		fmt.Fprintln(os.Stderr, "dashboard:", err)
 		os.Exit(1)
 	}
 }
