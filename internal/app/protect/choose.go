@@ -68,7 +68,7 @@ func (s *Setup) chooseSource(cfg *config.Config, r Request) {
 			return
 		}
 	}
-	s.Source, s.Files = free(cmp.Or(slug(r.Name), sourceName(r.Paths)), taken), config.Files{Paths: r.Paths}
+	s.Source, s.Files = free(slug(cmp.Or(r.Name, sourceName(r.Paths))), taken), config.Files{Paths: r.Paths}
 	files := s.Files
 	s.Added.Sources = map[string]config.Source{s.Source: {Files: &files}}
 }

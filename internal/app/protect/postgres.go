@@ -64,7 +64,7 @@ func (s *Setup) choosePostgres(cfg *config.Config, r Request, taken func(string)
 		}
 	}
 	p := *r.Postgres
-	s.Source, s.Postgres = free(cmp.Or(slug(r.Name), nameOf(p)), taken), &p
+	s.Source, s.Postgres = free(slug(cmp.Or(r.Name, nameOf(p))), taken), &p
 	if r.HasDSNPassword {
 		p.Password = secret.Ref{File: filepath.Join(filepath.Dir(r.ConfigPath), s.Source+".dsn-password")}
 	}
