@@ -103,12 +103,21 @@ func (c *command) runServe(ctx context.Context, f *serveFlags) error {
 	}
 	err = service.Serve(ctx, service.Options{
 		ConfigPath: path, StateDir: f.stateDir, Log: log, Reload: reload, Once: f.once, Grace: f.grace, Version: Version, Rebuild: rebuild,
-		CacheDir: cache, MayLack: lacks && !f.once, FirstToken: c.showFirstToken,
+		CacheDir: cache, MayLack: lacks && !f.once, FirstToken: c.firstToken(),
 	})
 	if errors.Is(err, ledger.ErrInUse) {
 		return &codeError{exitLocked, err}
 	}
 	return err
+}
+
+// firstToken returns what shows the first token; nil where only others would
+// see it, and then none is made.
+func (c *command) firstToken() func(token, url string) {
+	if toJournal() {
+		return nil
+	}
+	return c.showFirstToken
 }
 
 // showFirstToken shows the administrator what opens the dashboard: once, and

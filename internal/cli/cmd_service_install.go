@@ -91,7 +91,7 @@ func (c *command) runServiceInstall(ctx context.Context, f *installFlags) error 
 		return err
 	}
 	if len(plan.Steps) > 0 {
-		c.ui.infof("done; how it stands: holdfast service status")
+		c.ui.infof("done. How it stands:        holdfast service status\nA token for its dashboard:  holdfast token create --name admin --role admin")
 	}
 	return nil
 }
