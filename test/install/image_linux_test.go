@@ -33,6 +33,7 @@ type container struct {
 func TestImage(t *testing.T) {
 	t.Parallel()
 	c := unpackImage(t, filepath.Join(release(t, "1.0.0", "image"), "holdfast_1.0.0_image.tar"))
+	c.mountProc()
 	c.put("etc/holdfast/password", "secret")
 	c.put("etc/holdfast/holdfast.yaml", `repositories:
   local: { url: /var/lib/holdfast/repository, password: { file: /etc/holdfast/password } }
@@ -50,7 +51,8 @@ service:
 	c.put("srv/letter", "dear Ann")
 	c.run("init", "-q")
 	c.run("plan", "validate")
-	c.run("serve", "--once") // what the image does by itself, as far as it is due
+	c.run("plan", "run", "site")
+	c.run("serve", "--once") // what the image does by itself
 	has(t, c.run("snapshots"), "/srv")
 	has(t, c.run("verify", "--plan", "site"), "letter")
 	if got := c.run("dump", "latest", "/srv/letter"); got != "dear Ann" {
@@ -161,6 +163,15 @@ func extract(t *testing.T, layer, root string) {
 		must(t, os.Chown(path, h.Uid, h.Gid))
 		must(t, os.Chmod(path, h.FileInfo().Mode()))
 	}
+}
+
+// mountProc does what everything that runs images does.
+func (c *container) mountProc() {
+	c.t.Helper()
+	proc := filepath.Join(c.root, "proc")
+	must(c.t, os.MkdirAll(proc, 0o755))
+	must(c.t, syscall.Mount("proc", proc, "proc", syscall.MS_NOSUID|syscall.MS_NODEV|syscall.MS_NOEXEC, ""))
+	c.t.Cleanup(func() { must(c.t, syscall.Unmount(proc, syscall.MNT_DETACH)) })
 }
 
 func (c *container) put(name, text string) {

@@ -55,8 +55,8 @@ func TestDebianPackage(t *testing.T) {
 // the machine is.
 func (m *machine) protectSlowly() {
 	m.t.Helper()
-	m.write("/data/letter", 0o600, "dear Ann")
-	m.run("holdfast", "--config", "/etc/holdfast/holdfast.yaml", "protect", "/data", "--to", "/srv/backups")
+	m.write("/letters/letter", 0o600, "dear Ann")
+	m.run("holdfast", "--config", "/etc/holdfast/holdfast.yaml", "protect", "/letters", "--to", "/srv/backups")
 	config, err := os.ReadFile(m.path("/etc/holdfast/holdfast.yaml"))
 	must(m.t, err)
 	slow := strings.Replace(string(config), "    repository: backups\n", "    repository: backups\n    limits: { upload: 500k }\n", 1)
@@ -64,13 +64,13 @@ func (m *machine) protectSlowly() {
 		m.t.Fatalf("the plan is not as it was thought to be:\n%s", config)
 	}
 	m.write("/etc/holdfast/holdfast.yaml", 0o600, slow)
-	must(m.t, exec.Command("dd", "if=/dev/urandom", "of="+m.path("/data/large"), "bs=1M", "count=6", "status=none").Run())
+	must(m.t, exec.Command("dd", "if=/dev/urandom", "of="+m.path("/letters/large"), "bs=1M", "count=6", "status=none").Run())
 }
 
 func (m *machine) upgradeWhileItBacksUp() {
 	m.t.Helper()
 	before := m.process()
-	m.run("holdfast", "run", "start", "plans/data/backup")
+	m.run("holdfast", "run", "start", "plans/letters/backup")
 	wait(m.t, "the backup runs", func() bool {
 		return strings.Contains(m.run("holdfast", "run", "next"), "running")
 	})
@@ -87,7 +87,7 @@ func (m *machine) upgradeWhileItBacksUp() {
 		m.t.Errorf("the run that was under way became %+v; all: %+v", all[len(all)-1], all)
 	}
 	m.run("holdfast", "check", "--read-data")
-	m.run("sh", "-c", "holdfast dump latest /data/large | cmp - /data/large")
+	m.run("sh", "-c", "holdfast dump latest /letters/large | cmp - /letters/large")
 }
 
 func (m *machine) removeAndPurge() {

@@ -15,13 +15,13 @@ func TestServiceInstall(t *testing.T) {
 	t.Parallel()
 	m := boot(t)
 	m.copyIn(os.Getenv("HOLDFAST_TEST_BINARY"), "/usr/local/bin/holdfast")
-	m.write("/data/letter", 0o644, "dear Ann")
-	m.write("/data/secret", 0o600, "only for root")
-	m.write("/data/program", 0o755|os.ModeSetuid, "#!/bin/sh\n")
+	m.write("/letters/letter", 0o644, "dear Ann")
+	m.write("/letters/secret", 0o600, "only for root")
+	m.write("/letters/program", 0o755|os.ModeSetuid, "#!/bin/sh\n")
 
 	has(t, m.run("holdfast", "service", "install", "--dry-run"), "there is no /etc/holdfast/holdfast.yaml yet")
 	has(t, m.refused("holdfast", "service", "status"), "there is no unit")
-	m.run("holdfast", "--config", "/etc/holdfast/holdfast.yaml", "protect", "/data", "--to", "/srv/backups")
+	m.run("holdfast", "--config", "/etc/holdfast/holdfast.yaml", "protect", "/letters", "--to", "/srv/backups")
 	plan := m.run("holdfast", "service", "install", "--dry-run")
 	has(t, plan, "add the system user holdfast")
 	has(t, plan, "give /srv/backups (repository backups) to holdfast")
@@ -35,12 +35,12 @@ func TestServiceInstall(t *testing.T) {
 	m.run("systemd-analyze", "security", "--offline=true", "--threshold=21", "/etc/systemd/system/holdfast.service")
 	m.checkPrivileges()
 
-	m.run("holdfast", "plan", "run", "data") // by root, whose files must not be in the way of the service
-	m.do("plans/data/backup", "backup")
-	if got := m.run("holdfast", "dump", "latest", "/data/secret"); got != "only for root" {
+	m.run("holdfast", "plan", "run", "letters") // by root, whose files must not be in the way of the service
+	m.do("plans/letters/backup", "backup")
+	if got := m.run("holdfast", "dump", "latest", "/letters/secret"); got != "only for root" {
 		t.Errorf("the secret came back as %q", got)
 	}
-	m.do("plans/data/restore-test", "restore-test")
+	m.do("plans/letters/restore-test", "restore-test")
 	m.do("repositories/backups/check", "check")
 	m.checkReach()
 	m.checkUpdates()
@@ -61,7 +61,7 @@ func TestServiceInstall(t *testing.T) {
 	if _, err := os.Stat(m.path("/etc/systemd/system/holdfast.service.d/mine.conf")); err != nil {
 		t.Error("the administrator's drop-in went with the unit")
 	}
-	has(t, m.run("holdfast", "snapshots", "-r", "backups"), "/data")
+	has(t, m.run("holdfast", "snapshots", "-r", "backups"), "/letters")
 }
 
 // checkPrivileges looks at what the kernel lets the service do.
@@ -99,7 +99,7 @@ func (m *machine) checkReach() {
 	must(m.t, os.Chmod(m.path("/elsewhere"), 0o777)) // permissions alone would allow it
 	out := m.refused(m.inService("holdfast", "restore", "latest", "--target", "/elsewhere/restored")...)
 	has(m.t, out, "read-only file system")
-	m.refused(m.inService("touch", "/data/new")...)
+	m.refused(m.inService("touch", "/letters/new")...)
 	m.refused(m.inService("touch", "/root/new")...)
 	m.run(m.inService("touch", "/srv/backups/tmp-of-a-test")...)
 	m.run(m.inService("rm", "/srv/backups/tmp-of-a-test")...)
@@ -109,7 +109,7 @@ func (m *machine) checkReach() {
 func (m *machine) checkUpdates() {
 	m.t.Helper()
 	m.run("systemctl", "stop", "holdfast")
-	m.run("holdfast", "protect", "/data", "--to", "/mnt/second disk")
+	m.run("holdfast", "protect", "/letters", "--to", "/mnt/second disk")
 	m.write("/etc/systemd/system/holdfast.service.d/mine.conf", 0o644, "[Service]\nNice=5\n")
 	has(m.t, m.refused("holdfast", "service", "status"), "replace /etc/systemd/system/holdfast.service")
 	m.run("holdfast", "service", "install", "--write-path", "/restored", "--now")
