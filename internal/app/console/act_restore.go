@@ -82,6 +82,11 @@ func (c *Console) planRestore(ctx context.Context, q api.RestoreRequest) (*api.R
 	if err != nil {
 		return nil, nil, err
 	}
+	if refused == "" && !r.database {
+		if err := c.findExisting(ctx, args, p); err != nil {
+			refused = "it is not known what is in " + q.Target + ": " + err.Error()
+		}
+	}
 	p.Request, p.Command, p.Refused = q, c.command(args...), refused
 	p.Seconds = c.forecast(r, p.Bytes)
 	p.Confirm = c.confirmation(p)
@@ -211,7 +216,7 @@ func (c *Console) forecast(r *recovery, bytes uint64) float64 {
 // is free, and how long it takes, may change without anybody minding.
 func (c *Console) confirmation(p *api.RestorePlan) string {
 	facts := *p
-	facts.Request.Confirm, facts.Confirm, facts.FreeBytes, facts.Seconds = "", "", 0, 0
+	facts.Request.Confirm, facts.Confirm, facts.FreeBytes, facts.Seconds, facts.Kept = "", "", 0, 0, nil
 	text, err := json.Marshal(facts)
 	if err != nil {
 		panic(errors.Join(errors.New("console: a plan cannot be written as JSON"), err))

@@ -73,6 +73,9 @@ type Options struct {
 	Growth   GrowthStore
 	Browsing Browsing
 	Work     Work
+	// Try runs a command that changes nothing and tells what it prints, line by
+	// line, until it ends or ctx does.
+	Try func(ctx context.Context, args []string, line func([]byte)) error
 	// Survey asks to look how plans stand, all of them if none is named.
 	Survey func(plans ...string)
 	// TestChannel sends a test message to a channel of notifications.

@@ -1,9 +1,13 @@
 package service
 
 import (
+	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
+	"sync"
 	"time"
 
 	"holdfast/internal/api"
@@ -28,12 +32,45 @@ func (s *service) openConsole(ctx context.Context) error {
 		Config: s.config.Load, Controller: s.controller, History: s.history, Events: s.happened, Open: open,
 		Growth: growthDrawer{s.ledger}, Browsing: s.browser, Log: s.Log,
 		Work:        func(args []string, input []byte) any { return Work{Args: args, Input: input} },
+		Try:         s.try,
 		Survey:      s.surveys.ask,
 		TestChannel: s.testChannel,
 		Audit:       s.audit,
 		KeepPause:   s.keepPause,
 	})
 	return nil
+}
+
+// try runs a command of this program that changes nothing.
+func (s *service) try(ctx context.Context, args []string, line func([]byte)) error {
+	program, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("find this program: %w", err)
+	}
+	cmd := exec.Command(program, append(args, "--config", s.ConfigPath)...)
+	saying := &said{}
+	cmd.Stderr = saying
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		return err
+	}
+	var reading sync.WaitGroup
+	err = runChild(ctx, cmd, Work{}, s.Grace, func() {
+		reading.Go(func() {
+			lines := bufio.NewReaderSize(out, maxLine)
+			for {
+				text, err := lines.ReadSlice('\n')
+				line(text)
+				if err != nil && !errors.Is(err, bufio.ErrBufferFull) {
+					return
+				}
+			}
+		})
+	}, reading.Wait)
+	if err != nil && ctx.Err() == nil {
+		return fmt.Errorf("%s: %w: %s", args[0], err, saying)
+	}
+	return err
 }
 
 // toConsole hands events to the console, which is made after what tells of
