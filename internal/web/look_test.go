@@ -298,3 +298,16 @@ func TestSentencesWithCommands(t *testing.T) {
 		}
 	}
 }
+
+func BenchmarkFirstPage(b *testing.B) {
+	for name, data := range map[string]*webtest.Backend{"4 plans": webtest.Usual(time.Now()), "1000 plans": webtest.Many(time.Now(), 1000)} {
+		handler := New(Options{Backend: data, Zone: time.UTC})
+		b.Run(name, func(b *testing.B) {
+			for b.Loop() {
+				r := httptest.NewRequest(http.MethodGet, "/", nil)
+				r.Header.Set("Accept-Encoding", "gzip")
+				handler.ServeHTTP(httptest.NewRecorder(), r.WithContext(api.WithPrincipal(r.Context(), api.Principal{Name: "ada", Role: api.RoleAdmin})))
+			}
+		})
+	}
+}
