@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"holdfast/internal/api"
@@ -71,18 +72,33 @@ func send(w http.ResponseWriter, r *http.Request, status int, text []byte) {
 	}
 	w.Header().Add("Vary", "Accept-Encoding")
 	if len(text) >= minCompressed && takesGzip(r) {
-		var packed bytes.Buffer
-		z, _ := gzip.NewWriterLevel(&packed, gzip.BestSpeed)
-		write(z, text)
-		_ = z.Close()
+		text = packed(text)
 		w.Header().Set("Content-Encoding", "gzip")
-		text = packed.Bytes()
 	}
 	w.Header().Set("Content-Length", strconv.Itoa(len(text)))
 	w.WriteHeader(status)
 	if r.Method != http.MethodHead {
 		write(w, text)
 	}
+}
+
+// packers are kept, because each has 800 KB of tables.
+var packers = sync.Pool{New: func() any {
+	z, err := gzip.NewWriterLevel(nil, gzip.BestSpeed)
+	if err != nil {
+		panic("web: " + err.Error()) // the level is a good one
+	}
+	return z
+}}
+
+func packed(text []byte) []byte {
+	z := packers.Get().(*gzip.Writer) //nolint:forcetypeassert // New makes nothing else
+	defer packers.Put(z)
+	var out bytes.Buffer
+	z.Reset(&out)
+	write(z, text)
+	_ = z.Close() // a buffer takes everything
+	return out.Bytes()
 }
 
 func takesGzip(r *http.Request) bool {

@@ -46,7 +46,7 @@ func wholeSide(t *testing.T, b api.Backend) *side {
 }
 
 // maxCrawled bounds how many pages of one service are looked at.
-const maxCrawled = 250
+const maxCrawled = 150
 
 // Whatever can be reached by links is there, is allowed to who sees the link,
 // and is what a page must be.
