@@ -124,7 +124,7 @@ func TestAnswer(t *testing.T) {
 		"Nothing is protected yet.":                               nil,
 		"Yes. shop is safe.":                                      {safe},
 		"Yes. All 2 plans are safe.":                              {safe, safe},
-		"Nearly. shop is at risk.":                        {safe, near},
+		"Nearly. shop is at risk.":                                {safe, near},
 		"Not known yet: 2 of 2 plans were not looked at.":         {unknown, unknown},
 		"No. shop would lose 3 h: its promise is 15 min.":         {safe, late},
 		"No. shop would take 2 h to restore: its promise is 1 h.": {slow},
