@@ -8,6 +8,8 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 func (s *Server) serveDownload(w http.ResponseWriter, r *http.Request, p ofDownload) error {
@@ -45,7 +47,7 @@ func ServeDownload(w http.ResponseWriter, r *http.Request, b Browser, q Download
 func beginDownload(w http.ResponseWriter, c *Content, partial bool) io.Writer {
 	h := w.Header()
 	h.Set("Content-Type", "application/octet-stream")
-	h.Set("Content-Disposition", attachment(c.Name))
+	h.Set("Content-Disposition", Attachment(c.Name))
 	h.Set("Content-Security-Policy", "sandbox; default-src 'none'")
 	if !c.Time.IsZero() {
 		h.Set("Last-Modified", c.Time.UTC().Format(http.TimeFormat))
@@ -97,8 +99,15 @@ func parseRange(header string) (offset, length int64, ok bool) {
 	return first, last - first + 1, true
 }
 
-// attachment names what a browser keeps a download as.
-func attachment(name string) string {
+// Attachment is the Content-Disposition of something that a browser keeps under
+// a name. What cannot be seen in the name, or is no text, is a line there.
+func Attachment(name string) string {
+	name = strings.Map(func(c rune) rune {
+		if !unicode.IsPrint(c) || c == utf8.RuneError || c == '/' || c == '\\' {
+			return '_'
+		}
+		return c
+	}, name)
 	if text := mime.FormatMediaType("attachment", map[string]string{"filename": name}); text != "" {
 		return text
 	}

@@ -93,7 +93,7 @@ func (s *site) reportFile(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	w.Header().Set("Content-Disposition", attachment("holdfast-"+d.Plan.Name+"-"+d.Month.String()+".html"))
+	w.Header().Set("Content-Disposition", api.Attachment("holdfast-"+d.Plan.Name+"-"+d.Month.String()+".html"))
 	w.Header().Set("Content-Security-Policy", "sandbox; default-src 'none'; style-src 'unsafe-inline'")
 	send(w, r, http.StatusOK, text.Bytes())
 }

@@ -145,7 +145,7 @@ func (s *site) restoreTestRecord(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	w.Header().Set("Content-Disposition", attachment("restore-test-"+shortID(test.ID)+".json"))
+	w.Header().Set("Content-Disposition", api.Attachment("restore-test-"+shortID(test.ID)+".json"))
 	send(w, r, http.StatusOK, test.Record)
 }
 
