@@ -171,6 +171,7 @@ func (b *backend) Snapshots(context.Context, SnapshotQuery) (*SnapshotPage, erro
 func (b *backend) Snapshot(context.Context, string, string) (*Snapshot, error) {
 	return answer[*Snapshot](b)
 }
+
 func (b *backend) Entries(context.Context, EntryQuery) (*EntryPage, error) {
 	return answer[*EntryPage](b)
 }
