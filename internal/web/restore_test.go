@@ -241,3 +241,28 @@ func TestRestoreTestRecordIsAsItWasSigned(t *testing.T) {
 		t.Errorf("got %q as %s", w.Body, w.Header().Get("Content-Type"))
 	}
 }
+
+// What another program backed up belongs to no plan: it is compared with what
+// has the same paths, and offers no other times of a source.
+func TestSnapshotsOfOtherPrograms(t *testing.T) {
+	b := webtest.Usual(time.Now())
+	for k := range b.Taken {
+		b.Taken[k].Plan, b.Taken[k].Source = "", ""
+		b.Taken[k].Paths = []string{[]string{"/a", "", "/b"}[k%3]}
+	}
+	s := sideOf(t, b)
+	before := ""
+	for _, a := range all(s.see("/snapshots/local/"+idOf(0)), "a") {
+		if textOf(a) == "What changed" {
+			before = attribute(a, "href")
+		}
+	}
+	if !strings.Contains(before, "from="+idOf(6)) {
+		t.Errorf("it is compared by %q", before)
+	}
+	doc := s.see("/restore?repository=local&snapshot=" + idOf(0))
+	mustSay(t, doc, "Paths /a")
+	if strings.Contains(textOf(doc), "Another time") {
+		t.Error("it offers other times")
+	}
+}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"time"
 
@@ -203,15 +204,21 @@ func (s *site) snapshot(r *http.Request) (*page, error) {
 	return &page{Title: "Snapshot " + shortID(sn.ID), Area: "/snapshots", Template: "snapshot.html", Data: d}, nil
 }
 
-// snapshotBefore is the one that a person would compare with.
+// snapshotBefore is the one that a person would compare with: of the same
+// source, or of the same paths if another program made it.
 func (s *site) snapshotBefore(r *http.Request, sn *api.Snapshot) (string, error) {
 	found, err := s.Backend.Snapshots(r.Context(), api.SnapshotQuery{
-		Repository: sn.Repository, Plan: sn.Plan, Source: sn.Source, Host: sn.Host, After: sn.ID, Limit: 1,
+		Repository: sn.Repository, Plan: sn.Plan, Source: sn.Source, Host: sn.Host, After: sn.ID, Limit: snapshotsOfPage,
 	})
-	if err != nil || len(found.Snapshots) == 0 {
+	if err != nil {
 		return "", err
 	}
-	return found.Snapshots[0].ID, nil
+	for _, earlier := range found.Snapshots {
+		if sn.Source != "" || slices.Equal(earlier.Paths, sn.Paths) {
+			return earlier.ID, nil
+		}
+	}
+	return "", nil
 }
 
 func snapshotURL(repository, id string) string {
