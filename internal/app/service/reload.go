@@ -2,13 +2,11 @@ package service
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"holdfast/internal/config"
 	"holdfast/internal/controller"
 	"holdfast/internal/event"
-	"holdfast/internal/history"
 )
 
 // watchConfig reads the configuration again when it is asked to, or when its
@@ -23,27 +21,15 @@ func (s *service) watchConfig(ctx context.Context) error {
 		case <-s.Reload:
 			cfg, err := s.watcher.Read()
 			s.use(ctx, cfg, err)
-		case plan := <-s.protected:
+		case <-s.protected:
 			cfg, err := s.watcher.Read()
 			s.use(ctx, cfg, err)
-			s.testFirst(ctx, plan)
+			s.surveys.ask()
 		case <-ticker.C:
 			if cfg, err := s.watcher.Poll(); cfg != nil || err != nil {
 				s.use(ctx, cfg, err)
 			}
 		}
-	}
-}
-
-// testFirst begins the first restore test of a plan that protect has written:
-// its record says from then on that a restore works, and how long it takes.
-func (s *service) testFirst(ctx context.Context, plan string) {
-	if last, err := s.history.Select(history.Filter{Plan: plan, Job: history.RestoreTest, Limit: 1}); err != nil || len(last) > 0 {
-		return
-	}
-	err := s.controller.Trigger(ctx, JobID(plan, "", history.RestoreTest), "", "")
-	if err != nil && ctx.Err() == nil && !errors.Is(err, controller.ErrUnknown) {
-		s.Log.Warn("begin the first restore test", "plan", plan, "error", err)
 	}
 }
 

@@ -72,7 +72,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
-	s := &service{Options: o, watcher: watcher, protected: make(chan string, maxProtected), surveys: surveyWishes{plans: make(map[string]bool), wake: make(chan struct{}, 1)}}
+	s := &service{Options: o, watcher: watcher, protected: make(chan struct{}, 1), surveys: surveyWishes{plans: make(map[string]bool), wake: make(chan struct{}, 1)}}
 	s.config.Store(cfg)
 	if s.ConfigPath, err = filepath.Abs(o.ConfigPath); err != nil {
 		return err
@@ -120,17 +120,14 @@ func Serve(ctx context.Context, o Options) error {
 	return errors.Join(s.run(ctx), s.close())
 }
 
-// maxProtected bounds plans that were written and wait to be read.
-const maxProtected = 16
-
 // observe takes a run that is in the history now.
 func (s *service) observe(r *history.Run) {
 	s.signals.metrics.Observe(r)
 	s.console.Ended(r)
-	if r.Job == history.Protect && r.Plan != "" {
+	if r.Job == history.Protect {
 		select {
-		case s.protected <- r.Plan:
-		default: // the configuration is read again anyway
+		case s.protected <- struct{}{}:
+		default: // it is told already
 		}
 	}
 }
@@ -159,8 +156,8 @@ type service struct {
 	browser    *browse.Browser
 	console    *console.Console
 	outlet     *outlet // nil where nothing listens
-	// protected are plans that runs of protect have just written.
-	protected chan string
+	// protected tells that a run of protect has written a plan.
+	protected chan struct{}
 }
 
 // open opens the state. The ledger belongs to one process: a second service is
