@@ -38,7 +38,13 @@
 			(marked && !marked.isCollapsed && marked.rangeCount > 0 && marked.getRangeAt(0).intersectsNode(e));
 	}
 
+	const parts = (d) => [...d.querySelectorAll("[data-live], #log")].map((e) => e.id).join(" ");
+
 	function swap(page) {
+		if (parts(page) !== parts(document)) {
+			swapAll(page);
+			return;
+		}
 		for (const old of regions()) {
 			const next = page.getElementById(old.id);
 			if (!next || inUse(old) || old.outerHTML === next.outerHTML) continue;
@@ -50,6 +56,15 @@
 			if (focused) focused(adopted)?.focus({ preventScroll: true });
 		}
 		if (document.title !== page.title && page.title) document.title = page.title;
+	}
+
+	// A page that has other parts than before, such as the first run of a list, is replaced whole.
+	function swapAll(page) {
+		const old = document.getElementById("main"), next = page.getElementById("main");
+		if (!next || inUse(old)) return;
+		const log = document.getElementById("log"), adopted = document.importNode(next, true);
+		if (log) adopted.querySelector("#log")?.replaceWith(log);
+		old.replaceWith(adopted);
 	}
 
 	// place remembers which link or button had the focus, by what it leads to.
