@@ -173,6 +173,10 @@ func (g *Guard) Middleware(next http.Handler) http.Handler {
 			g.writeDown(answer, r, a)
 			return
 		}
+		if followsLink(r, a) {
+			goOn(answer, r)
+			return
+		}
 		ctx := context.WithValue(r.Context(), askingKey{}, a)
 		if a.principal.Role != Nobody {
 			ctx = WithPrincipal(ctx, a.principal)

@@ -560,6 +560,29 @@ func TestRefusedPage(t *testing.T) {
 	}
 }
 
+// A link from another site, which brings no cookie, leads through a page of
+// this one, which does, and nowhere else.
+func TestSharedLink(t *testing.T) {
+	w := newWorld(t)
+	follow := func(target string) *httptest.ResponseRecorder {
+		r := request("GET", target, "")
+		r.Header.Set("Sec-Fetch-Site", "cross-site")
+		r.Header.Set("Sec-Fetch-Mode", "navigate")
+		r.Header.Set("Sec-Fetch-Dest", "document")
+		return w.serve(r)
+	}
+	answer := follow(`/runs?plan=a%22b&x=<script>`)
+	want := `content="0;url=/login?next=%2Fruns%3Fplan%3Da%2522b%26x%3D%3Cscript%3E"`
+	if body := answer.Body.String(); !strings.Contains(body, want) || answer.Code != http.StatusOK {
+		t.Errorf("%d %s", answer.Code, body)
+	}
+	for _, target := range []string{"/login", Prefix + "/plans"} {
+		if answer := follow(target); strings.Contains(answer.Body.String(), "refresh") {
+			t.Errorf("%s: %s", target, answer.Body)
+		}
+	}
+}
+
 func TestWhoAsks(t *testing.T) {
 	if _, ok := PrincipalOf(context.Background()); ok {
 		t.Error("somebody asks")
