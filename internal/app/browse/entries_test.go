@@ -273,8 +273,8 @@ func BenchmarkEntriesOf100000(b *testing.B) {
 	for _, sort := range []string{"name", "size", "-time"} {
 		b.Run("sort by "+sort, func(b *testing.B) {
 			for b.Loop() {
-				for _, k := range w.listings.kept {
-					k.orders = nil
+				for _, e := range w.listings.kept {
+					e.Value.(*keptListing).orders = nil
 				}
 				ask(b, api.EntryQuery{Sort: sort})
 			}
