@@ -104,8 +104,8 @@ func NewGuard(o GuardOptions) (*Guard, error) {
 		alarms:     newLimiters(rate.Every(time.Hour), 1, o.Now),
 		log:        o.Log, events: o.Events, now: o.Now,
 	}
-	g.tokens.log, g.tokens.now = o.Log, o.Now
-	if _, err := g.tokens.readAll(); err != nil {
+	g.tokens.log, g.tokens.now, g.tokens.changed = o.Log, o.Now, g.tellTokens
+	if err := g.tokens.refresh(); err != nil {
 		return nil, err
 	}
 	return g, nil
@@ -421,25 +421,34 @@ func (g *Guard) CreateToken(ctx context.Context, name string, role Role, lifetim
 	p, _ := PrincipalOf(ctx)
 	secret, info, err := g.tokens.Create(name, role, lifetime, p.Name)
 	if err == nil {
-		g.tellToken(p, fmt.Sprintf("token %s (%s) was made by %s", name, role, p.Name), name)
+		err = g.tokens.refresh()
 	}
 	return secret, info, err
 }
 
 // RevokeToken ends a token and all sessions that it began; see Tokens.Revoke.
-func (g *Guard) RevokeToken(ctx context.Context, name string) error {
-	p, _ := PrincipalOf(ctx)
-	err := g.tokens.Revoke(name)
-	if err == nil {
-		g.tellToken(p, fmt.Sprintf("token %s was revoked by %s", name, p.Name), name)
+func (g *Guard) RevokeToken(_ context.Context, name string) error {
+	if err := g.tokens.Revoke(name); err != nil {
+		return err
 	}
-	return err
+	return g.tokens.refresh()
 }
 
-func (g *Guard) tellToken(by Principal, what, name string) {
+// tellTokens tells of tokens that came and went, whoever saw to it: here, or on
+// the command line.
+func (g *Guard) tellTokens(made, gone []TokenInfo) {
+	for _, info := range made {
+		g.tellToken("token-made", fmt.Sprintf("token %s with the role %s was made by %s", info.Name, info.Role, info.By), info)
+	}
+	for _, info := range gone {
+		g.tellToken("token-revoked", fmt.Sprintf("token %s with the role %s was revoked", info.Name, info.Role), info)
+	}
+}
+
+func (g *Guard) tellToken(act, what string, info TokenInfo) {
+	g.audit.write(AuditEntry{Time: g.now(), Act: act, About: map[string]string{"token": info.Name, "role": info.Role.String(), "made_by": info.By}})
 	g.events.Emit(event.Event{
-		Time: g.now(), Kind: event.TokenChanged, Severity: event.Info, Summary: what,
-		Details: map[string]string{"token": name, "by": by.Name},
+		Time: g.now(), Kind: event.TokenChanged, Severity: event.Info, Summary: what, Details: map[string]string{"token": info.Name},
 	})
 }
 

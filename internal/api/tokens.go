@@ -74,6 +74,9 @@ type Tokens struct {
 	dir string
 	log *slog.Logger
 	now func() time.Time
+	// changed is told of tokens that came and went since the folder was read
+	// before; nil for nobody.
+	changed func(made, gone []TokenInfo)
 
 	mu     sync.Mutex
 	byHash map[[sha256.Size]byte]TokenInfo
@@ -233,11 +236,11 @@ func (t *Tokens) find(secret string) ([sha256.Size]byte, TokenInfo, error) {
 
 // byID returns the token with a hash, if it counts now.
 func (t *Tokens) byID(hash [sha256.Size]byte) (TokenInfo, error) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
 	if err := t.refresh(); err != nil {
 		return TokenInfo{}, err
 	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	info, ok := t.byHash[hash]
 	if !ok || !info.Expires.IsZero() && !t.now().Before(info.Expires) {
 		return TokenInfo{}, errNoToken
@@ -248,23 +251,43 @@ func (t *Tokens) byID(hash [sha256.Size]byte) (TokenInfo, error) {
 // refresh reads the folder again if it changed. One that cannot be read lets
 // nobody in: what was revoked may be among what was known.
 func (t *Tokens) refresh() error {
+	made, gone, err := t.reread()
+	if t.changed != nil && len(made)+len(gone) > 0 {
+		t.changed(made, gone)
+	}
+	return err
+}
+
+func (t *Tokens) reread() (made, gone []TokenInfo, err error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
 	info, err := os.Stat(t.dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		info, err = nil, nil
 	}
-	if err != nil {
-		return fmt.Errorf("look at the tokens: %w", err)
+	if err == nil && t.loaded && t.unchanged(info) {
+		return nil, nil, nil
 	}
-	if t.loaded && t.unchanged(info) {
-		return nil
-	}
+	var all []storedToken
 	began := t.now()
-	all, err := t.readAll()
-	if err != nil {
-		t.loaded = false
-		return err
+	if err == nil {
+		all, err = t.readAll()
 	}
-	t.byHash = make(map[[sha256.Size]byte]TokenInfo, len(all))
+	if err != nil {
+		t.byHash, t.loaded = nil, false
+		return nil, nil, fmt.Errorf("look at the tokens: %w", err)
+	}
+	byHash := t.usable(all)
+	if t.byHash != nil {
+		made, gone = lacking(byHash, t.byHash), lacking(t.byHash, byHash)
+	}
+	t.byHash, t.info, t.read, t.loaded = byHash, info, began, true
+	return made, gone, nil
+}
+
+// usable returns the tokens that have no damage, by their hashes.
+func (t *Tokens) usable(all []storedToken) map[[sha256.Size]byte]TokenInfo {
+	byHash := make(map[[sha256.Size]byte]TokenInfo, len(all))
 	for i := range all {
 		if all[i].Damaged != "" {
 			t.log.Warn("a token cannot be used", "token", all[i].Name, "error", all[i].Damaged)
@@ -272,10 +295,19 @@ func (t *Tokens) refresh() error {
 		}
 		var hash [sha256.Size]byte
 		hex.Decode(hash[:], []byte(all[i].SHA256)) //nolint:errcheck // readToken looked
-		t.byHash[hash] = all[i].TokenInfo
+		byHash[hash] = all[i].TokenInfo
 	}
-	t.info, t.read, t.loaded = info, began, true
-	return nil
+	return byHash
+}
+
+// lacking returns the tokens that others lack.
+func lacking(tokens, others map[[sha256.Size]byte]TokenInfo) (lacking []TokenInfo) {
+	for hash, info := range tokens {
+		if _, ok := others[hash]; !ok {
+			lacking = append(lacking, info)
+		}
+	}
+	return lacking
 }
 
 func (t *Tokens) unchanged(info fs.FileInfo) bool {
