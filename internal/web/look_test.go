@@ -311,3 +311,28 @@ func BenchmarkFirstPage(b *testing.B) {
 		})
 	}
 }
+
+func TestProgressSaysWhatIsKnown(t *testing.T) {
+	b := webtest.Usual(time.Now())
+	s := wholeSide(t, b)
+	for _, c := range []struct {
+		progress api.Progress
+		says     string
+		bar      string // value of the bar, "" for one that does not know
+	}{
+		{api.Progress{Percent: 42, BytesDone: 42 << 20, BytesTotal: 100 << 20, FilesDone: 3, FilesTotal: 9, Left: 90}, "42 % · 42.000 MiB of 100.000 MiB · 3 of 9 files · 1 min 30 s left", "42.0"},
+		{api.Progress{Percent: -1, BytesDone: 5 << 20, FilesDone: 2}, "5.000 MiB · 2 files", ""},
+		{api.Progress{Percent: 100, BytesDone: 2 << 30, BytesTotal: 1 << 30, FilesDone: 11, FilesTotal: 9}, "2.000 GiB so far, more than the 1.000 GiB that were expected · 11 files", ""},
+		{api.Progress{Percent: 7}, "7 %", "7.0"},
+	} {
+		b.AllRuns[0].Progress = &c.progress
+		doc := s.see("/runs/run-live")
+		bar := all(doc, "progress")[0]
+		if got := attribute(bar, "value"); got != c.bar {
+			t.Errorf("%+v: the bar is at %q", c.progress, got)
+		}
+		if got := strings.ReplaceAll(textOf(bar.Parent), "\u00a0", " "); got != c.says {
+			t.Errorf("%+v: %q, want %q", c.progress, got, c.says)
+		}
+	}
+}
