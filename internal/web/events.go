@@ -13,6 +13,8 @@ const eventsPerPage = 100
 
 // eventsData is what the page of events shows.
 type eventsData struct {
+	names
+
 	Plan, Repository, Kind, Since, Until string
 	Least                                event.Severity
 	Open                                 bool // problems that are not over alone
@@ -73,7 +75,8 @@ func (s *site) eventList(r *http.Request, d *eventsData) (*page, error) {
 		p.To, p.ToName = whereTold(e)
 		d.Events = append(d.Events, p)
 	}
-	return d.page(), nil
+	d.names, err = s.allNames(r)
+	return d.page(), err
 }
 
 func (d *eventsData) page() *page {

@@ -11,10 +11,11 @@ const runsPerPage = 50
 
 // runsData is what the list of runs shows.
 type runsData struct {
+	names
+
 	Plan, Repository, Job, Outcome, Since, Until string
 	Filtered                                     bool
 	Kinds, Outcomes                              []string
-	Plans, Repositories                          []string
 	Span                                         string
 	Spans                                        []choice
 	Strip                                        *strip
@@ -54,7 +55,8 @@ func (s *site) runs(r *http.Request) (*page, error) {
 	if err := s.drawRuns(r, d, q); err != nil {
 		return nil, err
 	}
-	return &page{Title: "Runs", Area: "/runs", Template: "runs.html", Data: d, Refresh: 30}, s.runChoices(r, d)
+	d.names, err = s.allNames(r)
+	return &page{Title: "Runs", Area: "/runs", Template: "runs.html", Data: d, Refresh: 30}, err
 }
 
 // drawRuns draws what the filter lets through along time.
@@ -86,21 +88,23 @@ func (s *site) drawRuns(r *http.Request, d *runsData, q api.RunQuery) error {
 	return nil
 }
 
-// runChoices are the names that can be filtered by.
-func (s *site) runChoices(r *http.Request, d *runsData) error {
+// names are those that lists can be filtered by.
+type names struct{ Plans, Repositories []string }
+
+func (s *site) allNames(r *http.Request) (n names, err error) {
 	plans, err := s.Backend.Plans(r.Context())
 	if err != nil {
-		return err
+		return n, err
 	}
 	for k := range plans {
-		d.Plans = append(d.Plans, plans[k].Name)
+		n.Plans = append(n.Plans, plans[k].Name)
 	}
 	all, err := s.Backend.Repositories(r.Context())
 	if err != nil {
-		return err
+		return n, err
 	}
 	for k := range all {
-		d.Repositories = append(d.Repositories, all[k].Name)
+		n.Repositories = append(n.Repositories, all[k].Name)
 	}
-	return nil
+	return n, nil
 }

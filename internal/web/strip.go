@@ -40,7 +40,7 @@ type stripMark struct {
 // stripOf draws runs from the newest on, each in the row that named says. It is
 // nil if there is none.
 func (s *site) stripOf(runs []api.Run, from, to time.Time, named func(*api.Run) string) *strip {
-	rows := make(map[string]*stripRow)
+	rows, left := make(map[string]*stripRow), make(map[string]bool)
 	var order []*stripRow
 	count := make(map[string]int)
 	whole := to.Sub(from)
@@ -56,6 +56,7 @@ func (s *site) stripOf(runs []api.Run, from, to time.Time, named func(*api.Run) 
 		row := rows[named(r)]
 		if row == nil {
 			if len(order) == maxRows {
+				left[named(r)] = true
 				continue
 			}
 			row = &stripRow{Name: named(r)}
@@ -89,6 +90,9 @@ func (s *site) stripOf(runs []api.Run, from, to time.Time, named func(*api.Run) 
 		}
 	}
 	st.Summary = strings.Join(said, ", ")
+	if len(left) > 0 {
+		st.Summary += "; those of " + formatCount(len(left)) + " more are in the list alone: filter by a plan to see them drawn"
+	}
 	return st
 }
 
