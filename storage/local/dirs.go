@@ -40,7 +40,10 @@ func (s *Store) ensureDirLocked(dir string) error {
 	}
 	// The root itself is never made here: when a disk was unmounted, its
 	// backups must not go to the disk below the mount point.
-	if err := os.Mkdir(dir, s.dirMode); err != nil && !errors.Is(err, fs.ErrExist) {
+	switch err := os.Mkdir(dir, s.dirMode); {
+	case err == nil:
+		s.owner.takeFolder(dir)
+	case !errors.Is(err, fs.ErrExist):
 		return err
 	}
 	// One flush of the parent makes all folders in it durable, so the 256

@@ -45,6 +45,7 @@ type Store struct {
 	root     string // absolute
 	fileMode fs.FileMode
 	dirMode  fs.FileMode
+	owner    owner // who gets what is put
 
 	// dirs holds the folders that are known to survive a power cut.
 	dirs durableDirs
@@ -79,7 +80,7 @@ func Open(dir string) (*Store, error) {
 	if !info.IsDir() {
 		return nil, notFolder(root)
 	}
-	s := &Store{root: root, fileMode: 0o600, dirMode: 0o700}
+	s := &Store{root: root, fileMode: 0o600, dirMode: 0o700, owner: ownerOf(info)}
 	if sharedWithGroup(root) {
 		s.fileMode, s.dirMode = sharedFileMode, sharedDirMode
 	}

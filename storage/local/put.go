@@ -90,6 +90,7 @@ func (s *Store) newTemporary(dir string) (*os.File, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.owner.takeFile(f)
 	if s.fileMode == 0o600 { // what CreateTemp gives
 		return f, nil
 	}
