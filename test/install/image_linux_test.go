@@ -54,7 +54,7 @@ service:
 	c.run("plan", "run", "site")
 	c.run("serve", "--once") // what the image does by itself
 	has(t, c.run("snapshots"), "/srv")
-	has(t, c.run("verify", "--plan", "site"), "letter")
+	has(t, c.run("verify", "--plan", "site"), "PROVEN")
 	if got := c.run("dump", "latest", "/srv/letter"); got != "dear Ann" {
 		t.Errorf("the letter came back as %q", got)
 	}

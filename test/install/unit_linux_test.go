@@ -35,8 +35,7 @@ func TestServiceInstall(t *testing.T) {
 	m.run("systemd-analyze", "security", "--offline=true", "--threshold=21", "/etc/systemd/system/holdfast.service")
 	m.checkPrivileges()
 
-	m.run("holdfast", "plan", "run", "letters") // by root, whose files must not be in the way of the service
-	m.do("plans/letters/backup", "backup")
+	m.checkBesideRoot()
 	if got := m.run("holdfast", "dump", "latest", "/letters/secret"); got != "only for root" {
 		t.Errorf("the secret came back as %q", got)
 	}
@@ -62,6 +61,22 @@ func TestServiceInstall(t *testing.T) {
 		t.Error("the administrator's drop-in went with the unit")
 	}
 	has(t, m.run("holdfast", "snapshots", "-r", "backups"), "/letters")
+}
+
+// checkBesideRoot has root and the service add to the same repository in turn:
+// the files of neither are in the way of the other.
+func (m *machine) checkBesideRoot() {
+	m.t.Helper()
+	m.write("/letters/by root", 0o644, "new to the repository")
+	m.run("holdfast", "plan", "run", "letters")
+	m.write("/letters/by the service", 0o644, "new as well")
+	m.do("plans/letters/backup", "backup")
+	if log := m.run("holdfast", "run", "show", m.runs("backup")[0].ID, "--log"); strings.Contains(log, "would not be noticed") {
+		m.t.Errorf("root's lock is in the way of the service:\n%s", log)
+	}
+	if foreign := m.run("find", "/srv/backups", "!", "-user", "holdfast"); foreign != "" {
+		m.t.Errorf("these are not the service's to remove:\n%s", foreign)
+	}
 }
 
 // checkPrivileges looks at what the kernel lets the service do.
