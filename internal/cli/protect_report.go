@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"holdfast/internal/app/protect"
+	"holdfast/internal/app/unit"
 	"holdfast/internal/backup"
 	"holdfast/internal/config"
 	"holdfast/internal/size"
@@ -245,10 +246,34 @@ func (p *protection) next() ([]string, error) {
 		program + " restore " + p.result.SnapshotID[:8] + " --target /tmp/restored" + repo,
 		again + p.toFlag(),
 	}
+	if by := serviceCall(program); by != "" {
+		next = append(next, by)
+	}
 	if p.result.SameDisk {
 		next = append([]string{again + " --to /mnt/other/holdfast"}, next...)
 	}
 	return next, nil
+}
+
+// serviceCall returns the command that has the plans run by themselves, "" where
+// a service does it already.
+func serviceCall(program string) string {
+	host := unit.Host{Personal: os.Geteuid() != 0}
+	install := " service install --now"
+	if host.Personal {
+		install = " service install --user-unit --now"
+		var err error
+		if host.ConfigHome, err = os.UserConfigDir(); err != nil {
+			return program + " serve"
+		}
+	}
+	if _, installed, err := unit.Installed(host); err != nil || installed {
+		return ""
+	}
+	if !host.Runs() || program == goRun {
+		return program + " serve"
+	}
+	return program + install
 }
 
 // toFlag is needed where the same paths go to several repositories.
@@ -259,6 +284,9 @@ func (p *protection) toFlag() string {
 	return " --to " + shellQuote(p.setup.Name)
 }
 
+// goRun is how a program that is not installed is called.
+const goRun = "go run ./cmd/holdfast"
+
 // programCall returns how the user can call this program again.
 func programCall() string {
 	self, err := os.Executable()
@@ -266,7 +294,7 @@ func programCall() string {
 		return "holdfast"
 	}
 	if strings.Contains(filepath.ToSlash(self), "/go-build") { // made by go run, and gone at the end
-		return "go run ./cmd/holdfast"
+		return goRun
 	}
 	if found, err := exec.LookPath("holdfast"); err == nil {
 		a, errA := os.Stat(found)

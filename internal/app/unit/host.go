@@ -58,8 +58,8 @@ func (h *Host) packaged() string {
 	return ""
 }
 
-// runs tells whether systemd runs here, so that units can be started.
-func (h *Host) runs() bool { return h.Root == "" && exists("/run/systemd/system") }
+// Runs tells whether systemd runs here, so that units can be started.
+func (h *Host) Runs() bool { return h.Root == "" && exists("/run/systemd/system") }
 
 // systemctl calls the program of that name.
 func (h *Host) systemctl(ctx context.Context, args ...string) (string, error) {

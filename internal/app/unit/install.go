@@ -265,7 +265,7 @@ func (in *installation) planOther(path string) error {
 // planStart has systemd know of the unit, and start it if that is wanted.
 func (in *installation) planStart(ctx context.Context) error {
 	host := in.Host
-	if in.changed && host.runs() {
+	if in.changed && host.Runs() {
 		in.step(func(ctx context.Context) error {
 			_, err := host.systemctl(ctx, "daemon-reload")
 			return err
@@ -282,7 +282,7 @@ func (in *installation) planStart(ctx context.Context) error {
 		}, "have it started with the system")
 	}
 	switch {
-	case !host.runs():
+	case !host.Runs():
 		in.note("systemd does not run here: the service begins when the system is started")
 	case in.Now:
 		in.planNow(ctx)
@@ -342,7 +342,7 @@ func Uninstall(ctx context.Context, host Host) (*Plan, error) {
 		}
 		p.step(func(context.Context) error { return remove(path) }, "remove %s", path)
 	}
-	if installed && host.runs() {
+	if installed && host.Runs() {
 		p.step(func(ctx context.Context) error {
 			_, err := host.systemctl(ctx, "daemon-reload")
 			return err
@@ -359,7 +359,7 @@ func Uninstall(ctx context.Context, host Host) (*Plan, error) {
 
 // planStop ends the service and keeps it from being started.
 func (p *Plan) planStop(ctx context.Context, host Host) {
-	if host.runs() {
+	if host.Runs() {
 		state, _ := host.systemctl(ctx, "is-active", Name) //nolint:errcheck // it fails for what is not active
 		if word := strings.TrimSpace(state); word == "active" || word == "activating" {
 			p.step(func(ctx context.Context) error {

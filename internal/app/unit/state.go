@@ -39,7 +39,7 @@ func Look(ctx context.Context, host Host) (*State, error) {
 		return nil, err
 	}
 	s.Enabled = strings.TrimSpace(enabled) == "enabled"
-	if !host.runs() {
+	if !host.Runs() {
 		return s, nil
 	}
 	out, err := host.systemctl(ctx, "show", Name, "--timestamp=unix",
