@@ -192,7 +192,11 @@ func (b *Browser) elsewhere(ctx context.Context, of *view, h blob.Handle, cause 
 	}
 	ctx = context.WithValue(ctx, elsewhereKey{}, true)
 	cfg := b.o.Config()
-	for _, name := range cfg.CopiesOf(cfg.Repositories[of.place.name].URL) {
+	copies := cfg.CopiesOf(cfg.Repositories[of.place.name].URL)
+	if len(copies) == 0 {
+		return nil, errors.New("there is no copy to read it from")
+	}
+	for _, name := range copies {
 		plain, err := b.blobOf(ctx, name, h)
 		if err == nil {
 			noteInstead(ctx, name, cause)
@@ -203,7 +207,7 @@ func (b *Browser) elsewhere(ctx context.Context, of *view, h blob.Handle, cause 
 			return nil, context.Cause(ctx)
 		}
 	}
-	return nil, errors.New("no copy of the repository has it")
+	return nil, errors.New("no copy gives it either")
 }
 
 func (b *Browser) blobOf(ctx context.Context, name string, h blob.Handle) ([]byte, error) {

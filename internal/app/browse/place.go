@@ -78,6 +78,9 @@ func (p *place) view(ctx context.Context, cfg config.Repository) (*view, error) 
 // try returns the view if it is fresh. With wait set, something is under way
 // that is worth waiting for, and v is what was seen before, if anything.
 func (p *place) try(cfg config.Repository) (v *view, wait *opening, err error) {
+	if p.b.ctx.Err() != nil {
+		return nil, nil, fmt.Errorf("%w: the service is stopping", api.ErrUnavailable)
+	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.touch()
