@@ -36,7 +36,7 @@ type frame struct {
 	Here  string // the URL of this page, to come back to
 	Said  string // what an act had to say
 	Theme string // light, dark, or "" for what the system likes
-	Now   time.Time
+	Zone  string // of all times on the page
 }
 
 // Viewer, Operator and Admin say what the person before the page may do.
@@ -47,7 +47,7 @@ func (f *frame) Admin() bool    { return f.Me.Role >= api.RoleAdmin }
 // render writes a page.
 func (s *site) render(w http.ResponseWriter, r *http.Request, p *page) {
 	me, _ := api.PrincipalOf(r.Context())
-	f := &frame{page: *p, Me: me, Here: here(r), Said: heard(w, r), Theme: themeOf(r), Now: time.Now()}
+	f := &frame{page: *p, Me: me, Here: here(r), Said: heard(w, r), Theme: themeOf(r), Zone: time.Now().In(s.Zone).Format("MST (-07:00)")}
 	var text bytes.Buffer
 	if err := s.pages.execute(&text, p.Template, f); err != nil {
 		s.Log.Error("page cannot be made", "template", p.Template, "error", err)

@@ -87,7 +87,7 @@ func (s *site) reportFile(w http.ResponseWriter, r *http.Request) {
 	}
 	d.Style = template.CSS(style) // ours, out of the program
 	var text bytes.Buffer
-	if err := s.pages.alone(&text, "report.html", &frame{page: page{Title: d.title(), Data: d}, Now: s.now()}); err != nil {
+	if err := s.pages.alone(&text, "report.html", &frame{page: page{Title: d.title(), Data: d}}); err != nil {
 		s.Log.Error("report cannot be made", "plan", d.Plan.Name, "error", err)
 		http.Error(w, "The report cannot be made; the log of the service says why.", http.StatusInternalServerError)
 		return

@@ -189,6 +189,10 @@
 		}
 	});
 
+	// On a phone the navigation is a row to scroll in: where one is should be seen.
+	const nav = document.querySelector(".top nav"), current = nav?.querySelector("[aria-current]");
+	if (current) nav.scrollLeft = current.offsetLeft - nav.offsetLeft - (nav.clientWidth - current.offsetWidth) / 2;
+
 	// A click elsewhere closes the menu.
 	document.addEventListener("click", (e) => {
 		for (const menu of document.querySelectorAll("details.me[open]")) if (!menu.contains(e.target)) menu.open = false;
