@@ -82,6 +82,11 @@ func (c *Console) planRestore(ctx context.Context, q api.RestoreRequest) (*api.R
 	if err != nil {
 		return nil, nil, err
 	}
+	if r.database && refused == "" {
+		if err := c.foretell(ctx, args, p); err != nil {
+			return nil, nil, err
+		}
+	}
 	if refused == "" && !r.database {
 		if err := c.findExisting(ctx, args, p); err != nil {
 			refused = "it is not known what is in " + q.Target + ": " + err.Error()
@@ -217,6 +222,9 @@ func (c *Console) forecast(r *recovery, bytes uint64) float64 {
 func (c *Console) confirmation(p *api.RestorePlan) string {
 	facts := *p
 	facts.Request.Confirm, facts.Confirm, facts.FreeBytes, facts.Seconds, facts.Kept = "", "", 0, 0, nil
+	if p.Request.Time.IsZero() && p.Snapshot == nil { // to where the log ends, and the log goes on
+		facts.Recovery = time.Time{}
+	}
 	text, err := json.Marshal(facts)
 	if err != nil {
 		panic(errors.Join(errors.New("console: a plan cannot be written as JSON"), err))

@@ -2,7 +2,9 @@ package service
 
 import (
 	"bufio"
+	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -48,8 +50,8 @@ func (s *service) try(ctx context.Context, args []string, line func([]byte)) err
 		return fmt.Errorf("find this program: %w", err)
 	}
 	cmd := exec.Command(program, append(args, "--config", s.ConfigPath)...)
-	saying := &said{}
-	cmd.Stderr = saying
+	told := &complaint{}
+	cmd.Stderr = told
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		return err
@@ -67,10 +69,36 @@ func (s *service) try(ctx context.Context, args []string, line func([]byte)) err
 			}
 		})
 	}, reading.Wait)
-	if err != nil && ctx.Err() == nil {
-		return fmt.Errorf("%s: %w: %s", args[0], err, saying)
+	switch {
+	case err == nil, ctx.Err() != nil:
+		return err
+	case told.message() != "":
+		return errors.New(told.message())
 	}
-	return err
+	return fmt.Errorf("%s: %w: %s", args[0], err, bytes.TrimSpace(told.text))
+}
+
+// complaint keeps the beginning of what a command says on standard error.
+type complaint struct{ text []byte }
+
+func (c *complaint) Write(p []byte) (int, error) {
+	c.text = append(c.text, p[:min(len(p), maxLine-len(c.text))]...)
+	return len(p), nil
+}
+
+// message is the error that a command with --json ended with, "" if it told
+// none.
+func (c *complaint) message() string {
+	for line := range bytes.Lines(c.text) {
+		var m struct {
+			MessageType string `json:"message_type"`
+			Message     string `json:"message"`
+		}
+		if json.Unmarshal(line, &m) == nil && m.MessageType == "exit_error" {
+			return m.Message
+		}
+	}
+	return ""
 }
 
 // toConsole hands events to the console, which is made after what tells of
