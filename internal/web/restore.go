@@ -141,7 +141,7 @@ func (s *site) planRestore(r *http.Request, d *restoreData) error {
 		d.Trouble, d.TroubleCommand = elsewhere.Why, shellLine(elsewhere.Command)
 		return nil
 	case errors.Is(err, api.ErrInvalid), errors.Is(err, api.ErrConflict), errors.Is(err, api.ErrUnavailable):
-		d.Trouble = err.Error()
+		d.Trouble = reason(err)
 		return nil
 	case err != nil:
 		return err
@@ -149,6 +149,16 @@ func (s *site) planRestore(r *http.Request, d *restoreData) error {
 	d.Plan, d.Snapshot, d.Command = plan, plan.Snapshot, shellLine(plan.Command)
 	d.Fits = plan.FreeBytes == 0 || plan.Bytes <= plan.FreeBytes
 	return nil
+}
+
+// reason is what an error says without the word for its kind, where the page
+// says that already.
+func reason(err error) string {
+	text := err.Error()
+	for _, kind := range []error{api.ErrInvalid, api.ErrConflict, api.ErrUnavailable, api.ErrNotFound} {
+		text = strings.TrimPrefix(text, kind.Error()+": ")
+	}
+	return text
 }
 
 // beginRestore does what was shown.

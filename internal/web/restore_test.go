@@ -130,7 +130,7 @@ func TestRestoreThatTheServiceDoesNotDo(t *testing.T) {
 		&api.HereError{Why: "the log is on another machine", Command: []string{"holdfast", "restore"}},
 	} {
 		d.fail = fail
-		mustSay(t, sideOf(t, d).see("/restore?repository=local&snapshot="+idOf(0)), "It cannot be restored like this", fail.Error(), "Where")
+		mustSay(t, sideOf(t, d).see("/restore?repository=local&snapshot="+idOf(0)), "It cannot be restored like this "+reason(fail), "Where")
 	}
 }
 
