@@ -84,6 +84,10 @@ func (c *command) runServe(ctx context.Context, f *serveFlags) error {
 	if err != nil {
 		return err
 	}
+	if path == config.SystemPath && !exists(path) { // units name it before it is there
+		lacks = true
+		c.ui.infof("there is no %s yet, and so no plan. The dashboard and `holdfast protect` write it", path)
+	}
 	cache, err := c.cacheDir()
 	if err != nil {
 		return err

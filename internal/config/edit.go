@@ -43,6 +43,9 @@ func Edit(path string, decide func(*Config) (Additions, error)) (*Config, error)
 	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
 		return nil, fmt.Errorf("edit configuration: %w", err)
 	}
+	if err := shareLock(path + ".lock"); err != nil {
+		return nil, fmt.Errorf("edit configuration: %w", err)
+	}
 	unlock, err := lockedfile.MutexAt(path + ".lock").Lock()
 	if err != nil {
 		return nil, fmt.Errorf("edit configuration: %w", err)

@@ -36,6 +36,7 @@ func TestDebianPackage(t *testing.T) {
 
 	m.run("dpkg", "--install", "/older.deb")
 	has(t, m.run("systemctl", "is-enabled", "holdfast"), "enabled")
+	m.waitActive() // with its dashboard, and no plan yet
 	if failed := m.run("systemctl", "--failed", "--no-legend"); failed != "" {
 		t.Errorf("units failed after the package was installed:\n%s", failed)
 	}

@@ -60,7 +60,7 @@ func TestServiceInstall(t *testing.T) {
 	if _, err := os.Stat(m.path("/etc/systemd/system/holdfast.service.d/mine.conf")); err != nil {
 		t.Error("the administrator's drop-in went with the unit")
 	}
-	has(t, m.run("holdfast", "snapshots", "-r", "backups"), "/letters")
+	has(t, m.run("holdfast", "snapshots", "-r", "backups"), "/more")
 }
 
 // checkBesideRoot has root and the service add to the same repository in turn:
@@ -74,6 +74,9 @@ func (m *machine) checkBesideRoot() {
 	if log := m.run("holdfast", "run", "show", m.runs("backup")[0].ID, "--log"); strings.Contains(log, "would not be noticed") {
 		m.t.Errorf("root's lock is in the way of the service:\n%s", log)
 	}
+	m.write("/more/letter", 0o600, "dear Bob") // and the service adds a plan to root's file, as the dashboard has it do
+	m.run(m.inService("holdfast", "--config", "/etc/holdfast/holdfast.yaml", "protect", "/more", "--to", "backups")...)
+	m.run("holdfast", "protect", "/more", "--to", "backups")
 	if foreign := m.run("find", "/srv/backups", "!", "-user", "holdfast"); foreign != "" {
 		m.t.Errorf("these are not the service's to remove:\n%s", foreign)
 	}
@@ -102,7 +105,7 @@ func (m *machine) inService(args ...string) []string {
 		"nsenter", "--target", fmt.Sprint(m.process()), "--mount", "--",
 		"setpriv", "--reuid=holdfast", "--regid=holdfast", "--clear-groups", "--no-new-privs",
 		"--bounding-set=-all,+dac_read_search", "--inh-caps=-all,+dac_read_search", "--ambient-caps=-all,+dac_read_search",
-		"env", "TMPDIR=/var/tmp", "HOLDFAST_CACHE_DIR=/var/cache/holdfast",
+		"env", "HOME=/var/lib/holdfast", "TMPDIR=/var/tmp", "HOLDFAST_CACHE_DIR=/var/cache/holdfast",
 	}
 	return append(enter, args...)
 }

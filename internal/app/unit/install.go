@@ -31,7 +31,7 @@ type installation struct {
 
 // Install plans to install a unit, or to bring one up to date.
 func Install(ctx context.Context, r Request) (*Plan, error) {
-	in := &installation{Request: r}
+	in := &installation{Request: r, Plan: Plan{Steps: []Step{}, Notes: []string{}}}
 	var folders []Folder
 	if r.Config != nil {
 		folders = Folders(r.Config)
@@ -40,7 +40,7 @@ func Install(ctx context.Context, r Request) (*Plan, error) {
 		}
 		in.Spec.SharedTemp = needsSharedTemp(r.Config, folders)
 	} else {
-		in.note("there is no %s yet; the service begins when there is: holdfast --config %s protect PATH", r.Spec.Config, r.Spec.Config)
+		in.note("there is no %s yet: the dashboard writes it, or holdfast --config %s protect PATH", r.Spec.Config, r.Spec.Config)
 	}
 	if !r.Spec.Personal {
 		if err := in.planUser(ctx, folders); err != nil {
@@ -322,7 +322,7 @@ func (in *installation) tellOfSecrets() {
 // Uninstall plans to remove the unit. What was backed up, the state, the
 // configuration and the user stay.
 func Uninstall(ctx context.Context, host Host) (*Plan, error) {
-	p := new(Plan)
+	p := &Plan{Steps: []Step{}, Notes: []string{}}
 	installed := false
 	for _, path := range []string{host.UnitPath(), host.DropInPath()} {
 		text, err := content(path)

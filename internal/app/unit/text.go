@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"holdfast/internal/config"
 )
 
 // setting is a line of a unit.
@@ -128,7 +130,10 @@ func (s *Spec) unitSection() []setting {
 			in("Wants", "network-online.target"),
 			in("After", "network-online.target local-fs.target remote-fs.target"))
 	}
-	return append(all, in("ConditionPathExists", escape(s.Config)).because("Begins once there is something to do: holdfast protect writes the file."))
+	if s.Config == config.SystemPath { // which serve waits for
+		return all
+	}
+	return append(all, in("ConditionPathExists", escape(s.Config)))
 }
 
 func (s *Spec) serviceSection() []setting {
