@@ -173,7 +173,7 @@ func restoreArgs(q *api.RestoreRequest, r *recovery) ([]string, error) {
 	if r.database {
 		args := []string{"restore", "--repo", r.repository, "--plan", r.plan, "--source", r.source}
 		if !q.Time.IsZero() {
-			args = append(args, "--to-time", q.Time.UTC().Format("2006-01-02 15:04:05.999999Z07:00"))
+			args = append(args, "--to-time", q.Time.UTC().Format("2006-01-02 15:04:05.999999-07:00"))
 		}
 		return append(args, "--target", q.Target), nil
 	}

@@ -54,3 +54,11 @@ func TestConfirmationOfTheNewest(t *testing.T) {
 		t.Error("another instant is the same plan")
 	}
 }
+
+// --to-time reads an offset, and no Z.
+func TestInstantOnTheCommandLine(t *testing.T) {
+	args, err := restoreArgs(&api.RestoreRequest{Time: noon.Add(1500 * time.Millisecond), Target: "/x"}, &recovery{database: true, plan: "shop"})
+	if err != nil || !slices.Contains(args, "2026-11-05 12:00:01.5+00:00") {
+		t.Errorf("%q, %v", args, err)
+	}
+}
