@@ -69,6 +69,9 @@ type SnapshotPage struct {
 	// Damage are snapshots that cannot be read.
 	Damage  []Damage `json:"damage,omitempty"`
 	Instead *Instead `json:"instead,omitempty"`
+	// Down is why the repository does not answer now: this is as it was seen
+	// before.
+	Down string `json:"down,omitempty"`
 }
 
 // Damage is something in a repository that is not what was written. Path names
@@ -79,7 +82,7 @@ type Damage struct {
 }
 
 // Instead tells that a copy was read, since the repository that was asked for
-// could not be, and Why.
+// does not give it, and Why.
 type Instead struct {
 	Repository string `json:"repository"`
 	Why        string `json:"why"`
@@ -136,6 +139,9 @@ type EntryPage struct {
 	// read to its end.
 	Damage  []Damage `json:"damage,omitempty"`
 	Instead *Instead `json:"instead,omitempty"`
+	// Down is why the repository does not answer now: this is as it was seen
+	// before.
+	Down string `json:"down,omitempty"`
 }
 
 // Entry is a file, a folder or something else in a snapshot. Name, Path and

@@ -25,7 +25,7 @@ func (b *Browser) Entries(ctx context.Context, q api.EntryQuery) (*api.EntryPage
 			return err
 		}
 		page = &api.EntryPage{
-			Snapshot: b.describer(ctx, v).describe(s), Path: api.PathText(path), Entries: []api.Entry{}, Offset: max(0, q.Offset), Instead: instead,
+			Snapshot: b.describer(ctx, v).describe(s), Path: api.PathText(path), Entries: []api.Entry{}, Offset: max(0, q.Offset), Instead: instead, Down: v.place.down(),
 		}
 		at, err := v.walkTo(ctx, s, path)
 		if err != nil {

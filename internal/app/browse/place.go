@@ -181,6 +181,17 @@ func (p *place) releaseIf(v *view) {
 	}
 }
 
+// down says why the repository does not answer now, "" if it did when it was
+// last asked.
+func (p *place) down() string {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.failure == nil {
+		return ""
+	}
+	return p.failure.Error()
+}
+
 // touch puts off the closing. p.mu is held.
 func (p *place) touch() {
 	p.used = time.Now()

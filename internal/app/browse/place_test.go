@@ -84,10 +84,18 @@ func TestAStoreThatIsDown(t *testing.T) {
 	if err := ask(); err != nil {
 		t.Error(err)
 	}
-	// What is there goes on to be shown while the store is away.
+	// What was seen goes on to be shown while the store is away, which is said.
 	o.faulty("main").Add(fault.Rule{Fault: fault.Before(errors.New("cable cut"))})
 	if err := ask(); err != nil {
 		t.Error(err)
+	}
+	page, err := b.Snapshots(t.Context(), api.SnapshotQuery{Repository: "main"})
+	if err != nil || page.Total != 1 || !strings.Contains(page.Down, "cable cut") {
+		t.Errorf("got %+v, %v", page, err)
+	}
+	o.faulty("main").Clear()
+	if page, err := b.Snapshots(t.Context(), api.SnapshotQuery{Repository: "main"}); err != nil || page.Down != "" {
+		t.Errorf("got %+v, %v", page, err)
 	}
 }
 

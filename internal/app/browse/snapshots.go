@@ -32,8 +32,7 @@ func pageSize(asked int) int {
 func (b *Browser) Snapshots(ctx context.Context, q api.SnapshotQuery) (*api.SnapshotPage, error) {
 	page := &api.SnapshotPage{Snapshots: []api.Snapshot{}}
 	err := b.reading(ctx, q.Repository, func(v *view, instead *api.Instead) error {
-		page.Instead = instead
-		page.Damage = v.damage
+		page.Instead, page.Damage, page.Down = instead, v.damage, v.place.down()
 		d := b.describer(ctx, v)
 		chosen := d.choose(q)
 		page.Total = len(chosen)

@@ -202,13 +202,16 @@ type EntryPage struct {
 	All int `json:"all"`
 
 	// Damage damage are entries that cannot be used, and the folder if it cannot be read to its end.
-	Damage  *[]Damage `json:"damage,omitempty"`
-	Entries []Entry   `json:"entries"`
+	Damage *[]Damage `json:"damage,omitempty"`
+
+	// Down down is why the repository does not answer now: this is as it was seen before.
+	Down    *string `json:"down,omitempty"`
+	Entries []Entry `json:"entries"`
 
 	// Entry entry is what path itself is, which may be a file.
 	Entry *Entry `json:"entry,omitempty"`
 
-	// Instead Instead tells that a copy was read, since the repository that was asked for could not be, and why.
+	// Instead Instead tells that a copy was read, since the repository that was asked for does not give it, and why.
 	Instead *Instead `json:"instead,omitempty"`
 	Offset  int      `json:"offset"`
 	Path    string   `json:"path"`
@@ -315,7 +318,7 @@ type HoldRequest struct {
 	Source *string `json:"source,omitempty"`
 }
 
-// Instead Instead tells that a copy was read, since the repository that was asked for could not be, and why.
+// Instead Instead tells that a copy was read, since the repository that was asked for does not give it, and why.
 type Instead struct {
 	Repository string `json:"repository"`
 	Why        string `json:"why"`
@@ -790,7 +793,10 @@ type SnapshotPage struct {
 	// Damage damage are snapshots that cannot be read.
 	Damage *[]Damage `json:"damage,omitempty"`
 
-	// Instead Instead tells that a copy was read, since the repository that was asked for could not be, and why.
+	// Down down is why the repository does not answer now: this is as it was seen before.
+	Down *string `json:"down,omitempty"`
+
+	// Instead Instead tells that a copy was read, since the repository that was asked for does not give it, and why.
 	Instead   *Instead   `json:"instead,omitempty"`
 	Snapshots []Snapshot `json:"snapshots"`
 	Total     int        `json:"total"`
