@@ -112,8 +112,8 @@ func (v *view) sendFile(ctx context.Context, s *snapshot.Snapshot, at string, of
 		return fmt.Errorf("%w: %s has %d bytes, and nothing at %d", api.ErrInvalid, api.PathText(at), size, offset)
 	}
 	to := size
-	if length > 0 {
-		to = min(size, from+length)
+	if length > 0 && length < size-from {
+		to = from + length
 	}
 	content := contentOf(n)
 	w := begin(api.Content{Name: n.Name, Size: size, Begin: from, End: to, Time: n.ModTime, Tag: hex.EncodeToString(content[:])})

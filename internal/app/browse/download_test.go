@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"errors"
 	"io"
+	"math"
 	"strings"
 	"testing"
 	"time"
@@ -51,6 +52,12 @@ func TestDownloadsOfFilesAndParts(t *testing.T) {
 		}
 	}
 	var got string
+	for _, q := range []api.DownloadQuery{{Offset: math.MinInt64, Length: math.MaxInt64}, {Length: math.MaxInt64}, {Offset: 1, Length: math.MaxInt64}} {
+		q.Repository, q.Snapshot, q.Path = "main", "latest", "/letter"
+		if err := download(t, b, q, &got); err != nil || got != whole[max(0, q.Offset):] {
+			t.Errorf("%+v: %q, %v", q, got, err)
+		}
+	}
 	if err := download(t, b, api.DownloadQuery{Repository: "main", Snapshot: s.ID.String(), Path: "/empty"}, &got); err != nil || got != "" {
 		t.Error(got, err)
 	}
@@ -59,6 +66,8 @@ func TestDownloadsOfFilesAndParts(t *testing.T) {
 		"a file as an archive": {Path: "/letter", Archive: "tar"},
 		"an unknown archive":   {Path: "/sub", Archive: "rar"},
 		"behind the end":       {Path: "/letter", Offset: 11},
+		"far behind the end":   {Path: "/letter", Offset: math.MaxInt64, Length: 1},
+		"less than nothing":    {Path: "/letter", Length: -1},
 	} {
 		q.Repository, q.Snapshot = "main", "latest"
 		err := b.Download(t.Context(), q, func(api.Content) io.Writer { t.Errorf("%s: it began", name); return io.Discard })
