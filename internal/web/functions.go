@@ -38,6 +38,8 @@ func (s *site) functions() template.FuncMap {
 		"since":   time.Since,
 		"share":   func(part, whole float64) string { return num(100 * part / whole) },
 		"job":     jobName,
+		"lower":   strings.ToLower,
+		"lastly":  lastly,
 		"trigger": triggerName,
 
 		"verdict":  verdictSign,

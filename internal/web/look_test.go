@@ -336,3 +336,17 @@ func TestProgressSaysWhatIsKnown(t *testing.T) {
 		}
 	}
 }
+
+// A job that failed and is tried again is no open problem yet, and is told of
+// all the same.
+func TestWhatFailedLastIsToldOnItsPlan(t *testing.T) {
+	b := webtest.Usual(time.Now())
+	b.Open = nil
+	doc := wholeSide(t, b).see("/?q=mail")
+	mustSay(t, doc, "The last backup failed,", "See why")
+	for _, a := range all(doc, "a") {
+		if textOf(a) == "See why" && attribute(a, "href") != "/runs/run-failed" {
+			t.Errorf("leads to %s", attribute(a, "href"))
+		}
+	}
+}

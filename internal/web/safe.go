@@ -257,6 +257,17 @@ func (p planRow) Sourced() string {
 	return strings.Join(names, " · ")
 }
 
+// Failed are the jobs that did not end well when they last ran.
+func (p planRow) Failed() []api.Job {
+	var found []api.Job
+	for _, j := range p.Jobs {
+		if j.LastRun != "" && (j.LastOutcome == "failed" || j.LastOutcome == "interrupted" || j.LastOutcome == "partial") {
+			found = append(found, j)
+		}
+	}
+	return found
+}
+
 // jobRank puts jobs in the order in which people ask for them.
 func jobRank(kind string) int {
 	if n := slices.Index(jobKinds, kind); n >= 0 {

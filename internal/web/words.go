@@ -104,6 +104,19 @@ func marksOf(p api.Plan) []mark {
 	}
 }
 
+// lastly says in a sentence how a run ended.
+func lastly(outcome string) string {
+	switch outcome {
+	case "failed":
+		return "failed"
+	case "interrupted":
+		return "was interrupted"
+	case "partial":
+		return "was partial"
+	}
+	return "ended: " + outcome
+}
+
 // jobKinds are the kinds of jobs, as runs are filtered by.
 var jobKinds = []string{
 	"backup", "copy", "restore-test", "restore", "retention", "prune", "check", "extend", "log-receive", "log-prune",
