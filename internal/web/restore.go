@@ -178,8 +178,8 @@ func (s *site) beginRestore(r *http.Request) (*done, error) {
 		return nil, err
 	}
 	said := "The restore has begun."
-	if to := r.PostForm.Get("shown"); to != "" {
-		said = "The restore has begun. It writes to " + to
+	if q.Target != "" {
+		said = "The restore has begun. It writes to " + q.Target
 	}
 	return &done{To: runURL(run), Said: said}, nil
 }

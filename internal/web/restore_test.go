@@ -1,6 +1,7 @@
 package web
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -71,6 +72,7 @@ type deciding struct {
 func (d *deciding) PlanRestore(_ context.Context, q api.RestoreRequest) (*api.RestorePlan, error) {
 	d.planned = append(d.planned, q)
 	plan := d.plan
+	plan.Target = cmp.Or(q.Target, "/restores/new")
 	plan.Request, plan.Confirm = q, "as shown"
 	return &plan, d.fail
 }
@@ -102,6 +104,18 @@ func TestWhatIsConfirmedIsWhatWasShown(t *testing.T) {
 		if fmt.Sprint(shown) != fmt.Sprint(did) || did.Paths[0] != file || !did.Time.Equal(time.Date(2026, 11, 1, 10, 30, 15, 0, time.UTC)) {
 			t.Errorf("shown is\n%+v, done is\n%+v", shown, did)
 		}
+	}
+}
+
+// A new folder is named when it is shown, and that one is written to.
+func TestNewFolderIsTheOneThatWasShown(t *testing.T) {
+	d := &deciding{Backend: webtest.Usual(time.Now())}
+	s := sideOf(t, d)
+	doc := s.see("/restore?repository=local&snapshot=" + idOf(0))
+	mustSay(t, doc, "Written to /restores/new")
+	s.post("/restore", fieldsOf(formTo(t, doc, "/restore")))
+	if len(d.restored) != 1 || d.restored[0].Target != "/restores/new" {
+		t.Errorf("restored are %+v", d.restored)
 	}
 }
 
