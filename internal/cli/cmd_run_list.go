@@ -38,7 +38,7 @@ or skipped (it was due and did not begin).`,
 	f.state.register(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.plan, "plan", "", "only runs of this `plan`")
-	fl.StringVar(&f.job, "job", "", "only runs of this `job`: backup, copy, retention, prune, check, restore-test, extend, log-prune or log-receive")
+	fl.StringVar(&f.job, "job", "", "only runs of this `job`: backup, copy, retention, prune, check, restore-test, extend, log-prune, log-receive, restore, forget, protect or plan-check")
 	fl.StringVar(&f.outcome, "outcome", "", "only runs with this `outcome`: succeeded, partial, failed, interrupted or skipped")
 	fl.IntVarP(&f.limit, "number", "n", 20, "how many `runs` at most; 0 for all")
 	return cmd

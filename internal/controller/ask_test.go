@@ -2,6 +2,7 @@ package controller_test
 
 import (
 	"errors"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +15,19 @@ func restoreOf(repository string) controller.Request {
 	return controller.Request{By: "anna", Source: "www", Job: controller.Job{
 		Plan: "shop", Kind: history.Restore, Repository: repository, Uses: []controller.Use{{Repository: repository}},
 	}}
+}
+
+// past returns the history, and kept how many jobs the journal has.
+func (w *world) past() []history.Run {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return slices.Clone(w.history)
+}
+
+func (w *world) kept() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.states)
 }
 
 // What a person asks for begins at once, whatever else runs; it is in the
@@ -33,12 +47,13 @@ func TestAskedForOnce(t *testing.T) {
 				t.Fatalf("%d runs, want both", n)
 			}
 			time.Sleep(2 * time.Minute)
-			last := w.history[len(w.history)-1]
+			past := w.past()
+			last := past[len(past)-1]
 			if last.ID != id || last.By != "anna" || last.Plan != "shop" || last.Source != "www" || last.Repository != "nas" || last.Job != history.Restore || last.Trigger != history.Manual {
 				t.Errorf("the history has %+v", last)
 			}
-			if len(w.states) != 1 {
-				t.Errorf("the journal keeps %v", w.states)
+			if n := w.kept(); n != 1 {
+				t.Errorf("the journal keeps %d jobs", n)
 			}
 		})
 	})
@@ -53,10 +68,10 @@ func TestAskedForOnceAndInterrupted(t *testing.T) {
 		w.states["once/8"] = controller.State{Wanted: &controller.Run{ID: "8", Kind: history.Forget, Repository: "nas", Trigger: history.Manual, Attempt: 1}}
 		w.states["once/9"] = controller.State{Last: &controller.Ended{ID: "9"}}
 		w.lives(nil, narrow, func(*controller.Controller) { time.Sleep(time.Hour) })
-		if len(w.began()) != 0 || len(w.states) != 0 || len(w.history) != 2 {
-			t.Fatalf("%d began, %d are journaled, %d in the history", len(w.began()), len(w.states), len(w.history))
+		if len(w.began()) != 0 || w.kept() != 0 || len(w.past()) != 2 {
+			t.Fatalf("%d began, %d are journaled, %d in the history", len(w.began()), w.kept(), len(w.past()))
 		}
-		for _, run := range w.history {
+		for _, run := range w.past() {
 			if run.Outcome != history.Interrupted || run.Repository != "nas" {
 				t.Errorf("ended as %+v", run)
 			}
@@ -83,8 +98,8 @@ func TestStop(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(12 * time.Hour)
-			if len(w.began()) != 1 || len(w.history) != 1 || w.history[0].Outcome != history.Interrupted || w.history[0].Reason != "it was stopped by anna" {
-				t.Fatalf("%d began; the history has %+v", len(w.began()), w.history)
+			if len(w.began()) != 1 || len(w.past()) != 1 || w.past()[0].Outcome != history.Interrupted || w.past()[0].Reason != "it was stopped by anna" {
+				t.Fatalf("%d began; the history has %+v", len(w.began()), w.past())
 			}
 			time.Sleep(12 * time.Hour)
 			if len(w.began()) != 2 {
@@ -116,8 +131,8 @@ func TestStopBeforeItBegan(t *testing.T) {
 				t.Fatal(err)
 			}
 			time.Sleep(2 * time.Hour)
-			if len(w.began()) != 1 || len(w.history) != 2 || w.history[0].ID != id || w.history[0].Outcome != history.Interrupted {
-				t.Errorf("%q began; the history has %+v", w.began(), w.history)
+			if len(w.began()) != 1 || len(w.past()) != 2 || w.past()[0].ID != id || w.past()[0].Outcome != history.Interrupted {
+				t.Errorf("%q began; the history has %+v", w.began(), w.past())
 			}
 		})
 	})
