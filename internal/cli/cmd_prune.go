@@ -26,6 +26,7 @@ type pruneFlags struct {
 	uncompressed  bool
 	cacheableOnly bool
 	includeCold   bool
+	maxTime       time.Duration
 	writer        writerFlags
 }
 
@@ -41,13 +42,15 @@ func (f *pruneFlags) register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.uncompressed, "repack-uncompressed", false, "rewrite all packs that hold something not compressed")
 	fl.BoolVar(&f.cacheableOnly, "repack-cacheable-only", false, "rewrite no packs of file content, only those of folders")
 	fl.BoolVar(&f.includeCold, "include-cold", false, "treat packs in colder storage classes as all others, whatever that costs")
+	fl.DurationVar(&f.maxTime, "max-time", 0, "rewrite and delete for at most this `duration`, and leave the rest for another run (default: no limit)")
+	fl.Lookup("max-time").DefValue = ""
 	f.writer.register(fl)
 }
 
 func (f *pruneFlags) options(c *command) (upkeep.PruneOptions, error) {
 	o := upkeep.PruneOptions{
 		MaxUnused: f.maxUnused, RepackCacheableOnly: f.cacheableOnly,
-		RepackSmall: f.small, RepackSmallerThan: f.smallerThan, RepackUncompressed: f.uncompressed,
+		RepackSmall: f.small, RepackSmallerThan: f.smallerThan, RepackUncompressed: f.uncompressed, MaxTime: f.maxTime,
 		Watch: c.watchUpkeep,
 		Warn:  func(item string, err error) { c.ui.warn("prune", item, err) },
 	}
@@ -116,6 +119,8 @@ type pruneSummary struct {
 	MessageType   string  `json:"message_type"` // "summary"
 	FreedBytes    uint64  `json:"freed_bytes"`
 	TotalDuration float64 `json:"total_duration"` // seconds
+	// Cut tells that the time was up, and that there is more to do.
+	Cut bool `json:"cut,omitempty"`
 }
 
 // prune makes a plan, shows it and, unless this is a dry run, executes it.
@@ -141,7 +146,10 @@ func (c *command) prune(ctx context.Context, r *repository.Repository, o upkeep.
 		return err
 	}
 	c.afterPrune(ctx, r)
-	c.ui.message(pruneSummary{"summary", p.Stats.Freed(), time.Since(start).Seconds()})
+	c.ui.message(pruneSummary{"summary", p.Stats.Freed(), time.Since(start).Seconds(), p.Cut()})
+	if p.Cut() {
+		c.ui.infof("the time is up: run the command again for the rest")
+	}
 	if !p.NothingToDo() {
 		c.ui.infof("done in %s", size.FormatDuration(time.Since(start)))
 	}

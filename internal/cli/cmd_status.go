@@ -15,6 +15,7 @@ import (
 	"holdfast/internal/app/status"
 	"holdfast/internal/config"
 	"holdfast/internal/redundancy"
+	"holdfast/internal/wal"
 
 	"holdfast/repository/snapshot"
 )
@@ -65,7 +66,7 @@ func (c *command) runStatus(ctx context.Context, args []string) error {
 	patient := *c
 	patient.global.patience = fallbackPatience
 	patient.global.noLock = true // nothing but small files is read
-	r := &statusRun{command: &patient, now: time.Now(), surveys: make(map[string]surveyed)}
+	r := &statusRun{command: &patient, now: time.Now(), surveys: make(map[string]surveyed), servers: make(map[string]*wal.Position)}
 	if err := r.choose(args); err != nil {
 		return err
 	}
@@ -104,6 +105,9 @@ type statusRun struct {
 	memory status.Memory
 	// surveys are the repositories looked at, by URL: plans share them.
 	surveys map[string]surveyed
+	// servers say how far the logs of databases are, by source; nil for those
+	// that could not be asked.
+	servers map[string]*wal.Position
 }
 
 // statusPlan is a plan, or a repository that no plan is about.

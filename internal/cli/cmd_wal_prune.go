@@ -63,11 +63,7 @@ func (c *command) runWALPrune(ctx context.Context, f walFlags, dryRun bool) erro
 	var failures []error
 	for _, l := range s.repositories {
 		p := &logPrune{command: c, at: l, source: s.name, within: windowOf(plan, l.name), dryRun: dryRun}
-		r, err := c.openPlace(ctx, l.place)
-		if err == nil {
-			err = errors.Join(c.locked(ctx, r, changing(dryRun), p.run), r.Close())
-		}
-		if err != nil {
+		if err := p.inSlices(ctx); err != nil {
 			failures = append(failures, fmt.Errorf("log archive of %s: %w", l.name, err))
 		}
 	}
@@ -91,6 +87,61 @@ type logPrune struct {
 	source string
 	within retention.Duration
 	dryRun bool
+	// more tells that the time of a slice was up.
+	more bool
+}
+
+const (
+	// logPruneSlice is how long log is removed before others get to the
+	// repository, and logPrunePause how long they have for that: they look for
+	// its lock again after a few seconds.
+	logPruneSlice = 30 * time.Second
+	logPrunePause = 10 * time.Second
+	// logRemovedAtOnce is how much is removed before the time is looked at.
+	logRemovedAtOnce = 200
+)
+
+// inSlices prunes until nothing is left to do, and lets others in between.
+func (p *logPrune) inSlices(ctx context.Context) error {
+	for {
+		p.more = false
+		r, err := p.openPlace(ctx, p.at.place)
+		if err == nil {
+			err = errors.Join(p.locked(ctx, r, changing(p.dryRun), p.run), r.Close())
+		}
+		if err != nil || !p.more {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(logPrunePause):
+		}
+	}
+}
+
+// remove removes segments until the time is up.
+func (p *logPrune) remove(ctx context.Context, archive *logarchive.Archive, segments []logarchive.Segment) (left []logarchive.Segment, err error) {
+	var locked logarchive.LockedError
+	all := len(segments)
+	for end := time.Now().Add(logPruneSlice); len(segments) > 0; {
+		if time.Now().After(end) {
+			p.more = all > len(segments)+len(locked.Segments) // without progress there is no end
+			break
+		}
+		batch := segments[:min(logRemovedAtOnce, len(segments))]
+		segments = segments[len(batch):]
+		var some *logarchive.LockedError
+		if err := archive.Remove(ctx, batch); errors.As(err, &some) {
+			locked.Segments, locked.Until = append(locked.Segments, some.Segments...), some.Until
+		} else if err != nil {
+			return segments, err
+		}
+	}
+	if len(locked.Segments) > 0 {
+		return segments, &locked
+	}
+	return segments, nil
 }
 
 // run plans, shows and executes, under the lock that base backups take, too.
@@ -126,8 +177,9 @@ func (p *logPrune) run(ctx context.Context, r *repository.Repository) error {
 	for k, removal := range plan.Remove {
 		segments[k] = removal.Segment
 	}
-	var locked *logarchive.LockedError
-	if err := archive.Remove(ctx, segments); errors.As(err, &locked) {
+	left, err := p.remove(ctx, archive, segments)
+	m.leave(left, survey)
+	if locked := (*logarchive.LockedError)(nil); errors.As(err, &locked) {
 		p.ui.warn("prune the log", p.at.name, fmt.Errorf("%w; run the command again then", locked))
 		m.keep(locked.Segments, survey)
 	} else if err != nil {
@@ -167,11 +219,21 @@ type logPrunedMessage struct {
 func (m *logPrunedMessage) keep(locked []logarchive.Segment, survey *logarchive.Survey) {
 	for _, s := range locked {
 		m.Locked = append(m.Locked, s.Name)
-		m.RemovedBytes -= survey.SizeBytes(s)
-		m.Segments = slices.DeleteFunc(m.Segments, func(r logRemovalMessage) bool {
-			return r.Timeline == s.Line && r.Name == s.Name && r.Start == s.Start.LSN() && r.End == s.End.LSN() && r.Kind == string(s.Kind)
-		})
 	}
+	m.leave(locked, survey)
+}
+
+// leave takes segments out of what was removed: they are for the next slice.
+func (m *logPrunedMessage) leave(left []logarchive.Segment, survey *logarchive.Survey) {
+	stay := make(map[logRemovalMessage]bool, len(left))
+	for _, s := range left {
+		m.RemovedBytes -= survey.SizeBytes(s)
+		stay[newLogRemoval(s, "")] = true
+	}
+	m.Segments = slices.DeleteFunc(m.Segments, func(r logRemovalMessage) bool {
+		r.Reason = ""
+		return stay[r]
+	})
 }
 
 // logFloorMessage tells from where on all log of a cluster stays.
@@ -190,6 +252,10 @@ type logRemovalMessage struct {
 	Start    string `json:"start_lsn"`
 	End      string `json:"end_lsn"`
 	Reason   string `json:"reason"`
+}
+
+func newLogRemoval(s logarchive.Segment, why string) logRemovalMessage {
+	return logRemovalMessage{s.Line, s.Name, string(s.Kind), s.Start.LSN(), s.End.LSN(), why}
 }
 
 // show prints the plan and returns it as a message.
@@ -220,9 +286,7 @@ func (p *logPrune) show(location string, plan *pitr.PrunePlan, survey *logarchiv
 	var reasons []string
 	sums := map[string]sum{}
 	for _, removal := range plan.Remove {
-		m.Segments = append(m.Segments, logRemovalMessage{
-			removal.Line, removal.Name, string(removal.Kind), removal.Start.LSN(), removal.End.LSN(), removal.Reason,
-		})
+		m.Segments = append(m.Segments, newLogRemoval(removal.Segment, removal.Reason))
 		if !slices.Contains(reasons, removal.Reason) {
 			reasons = append(reasons, removal.Reason)
 		}

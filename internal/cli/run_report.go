@@ -53,6 +53,8 @@ func (m prunePlanMessage) addTo(r *service.Report) {
 	}
 }
 
+func (m pruneSummary) addTo(r *service.Report) { r.More = r.More || m.Cut }
+
 func (m checkSummary) addTo(r *service.Report) {
 	r.Bytes += m.BytesRead
 	r.AddFigure("problems", float64(m.NumErrors))

@@ -9,9 +9,11 @@ import (
 
 	"holdfast/internal/app"
 	"holdfast/internal/app/status"
+	"holdfast/internal/logarchive"
 	"holdfast/internal/objective"
 	"holdfast/internal/pitr"
 	"holdfast/internal/redundancy"
+	"holdfast/internal/wal"
 	"holdfast/repository"
 )
 
@@ -73,7 +75,49 @@ func (r *statusRun) lookAtLog(ctx context.Context, repo *repository.Repository, 
 	if newest.Held || to.IsZero() {
 		to = choice.Point.Ended
 	}
+	if choice.Point.Snapshot == newest.Snapshot && !newest.Held && r.nothingSince(ctx, source, choice) {
+		to = r.now
+	}
 	return status.Log{To: to}, nil
+}
+
+// idleAfter is how old the end of a log is before the server is asked whether
+// it goes on: a busy one would not be done being asked.
+const idleAfter = 5 * time.Second
+
+// nothingSince tells whether a server has written nothing since the end of its
+// log in an archive: then nothing is lost with it. It is unknown, and false, when
+// the server cannot be asked.
+func (r *statusRun) nothingSince(ctx context.Context, source string, to *pitr.Choice) bool {
+	if r.now.Sub(to.EndTime) < idleAfter {
+		return false
+	}
+	at, asked := r.servers[source]
+	if !asked {
+		at = r.askServer(ctx, source)
+		r.servers[source] = at
+	}
+	if at == nil || at.Timeline != to.Timeline {
+		return false
+	}
+	has := logarchive.Range{Stream: to.Point.System, Line: to.Timeline, End: logarchive.Position(to.End)}
+	behind, known := at.Behind([]logarchive.Range{has})
+	return known && behind == 0
+}
+
+// askServer asks how far the log of a source is; nil when that is not known.
+func (r *statusRun) askServer(ctx context.Context, source string) *wal.Position {
+	ctx, cancel := context.WithTimeout(ctx, askWithin)
+	defer cancel()
+	dsn, err := postgresDSN(ctx, *r.cfg.Sources[source].Postgres)
+	if err != nil {
+		return nil
+	}
+	at, err := wal.PositionOf(ctx, dsn)
+	if err != nil {
+		return nil
+	}
+	return &at
 }
 
 // objectives tells how the objectives of a plan stand, from what was surveyed.

@@ -39,6 +39,10 @@ type PruneOptions struct {
 	// value treats all classes alike, but for packs that cannot be read: those
 	// are never rewritten.
 	Cold ColdRules
+	// MaxTime bounds how long Execute rewrites and deletes packs, so that others
+	// get to the repository in between: what is under way then is ended, and the
+	// rest is for another prune. 0 is no bound.
+	MaxTime time.Duration
 	// Writer tells how the new packs are written.
 	Writer repository.WriterOptions
 	// Without are snapshots that count as gone: for dry runs.
@@ -149,6 +153,9 @@ type PrunePlan struct {
 	// listed elsewhere.
 	damaged  []id.ID
 	executed bool
+	// began is when Execute did, and cut tells that it ended before its time.
+	began time.Time
+	cut   bool
 	// indexLocked says that no index file may be replaced.
 	indexLocked bool
 }
@@ -239,6 +246,10 @@ func (p *PrunePlan) NothingToDo() bool {
 	s := &p.Stats
 	return s.PacksRepack == 0 && s.PacksRemove == 0 && s.PacksMissing == 0 && s.IndexFiles == 0 && len(p.unindexed) == 0
 }
+
+// Cut tells whether Execute left something of the plan for another prune, as
+// PruneOptions.MaxTime says.
+func (p *PrunePlan) Cut() bool { return p.cut }
 
 // Unindexed returns the packs in no index file, which are deleted first.
 func (p *PrunePlan) Unindexed() []id.ID { return p.unindexed }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -23,9 +24,12 @@ func (p *PrunePlan) Execute(ctx context.Context) error {
 	if p.repo.Config().Version < 2 {
 		return fmt.Errorf("prune: %w", repository.ErrVersion1)
 	}
-	p.executed = true
+	p.executed, p.began = true, time.Now()
 	if err := p.removePacks(ctx, "delete unindexed packs", p.unindexed); err != nil {
 		return err
+	}
+	if p.cut {
+		return p.clean(ctx)
 	}
 	if err := p.repack(ctx); err != nil {
 		return err
@@ -89,13 +93,22 @@ func (p *PrunePlan) move(ctx context.Context, w *repository.Writer, counter *Cou
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(packsAtOnce)
 	repacked := func(i id.ID) bool { return p.find(i).action == repackPack }
+	moved, frees := 0, false
 	err := p.index.ByPack(gctx, repacked, func(pack id.ID, blobs []blob.Blob) error {
+		// Each prune gets somewhere: it frees something, or makes one pack of two
+		// small ones, of which three have two of a kind.
+		if (frees || moved >= 3) && p.timeIsUp() {
+			p.leave(pack, blobs)
+			return gctx.Err()
+		}
 		var needed []blob.Blob
 		for _, b := range blobs {
 			if p.used.remove(p.position(b.Handle)) {
 				needed = append(needed, b)
 			}
 		}
+		moved++
+		frees = frees || len(needed) < len(blobs)
 		g.Go(m.start(gctx, pack, needed))
 		return gctx.Err()
 	})
@@ -103,6 +116,28 @@ func (p *PrunePlan) move(ctx context.Context, w *repository.Writer, counter *Cou
 		return werr
 	}
 	return err
+}
+
+// timeIsUp tells whether Execute should come to its end.
+func (p *PrunePlan) timeIsUp() bool {
+	return p.o.MaxTime > 0 && time.Since(p.began) >= p.o.MaxTime
+}
+
+// leave keeps a pack that was to be rewritten: what is needed of it stays
+// where it is.
+func (p *PrunePlan) leave(pack id.ID, blobs []blob.Blob) {
+	p.cut = true
+	p.find(pack).action = keepPack
+	p.Stats.PacksRepack--
+	p.Stats.PacksKeep++
+	for _, b := range blobs {
+		p.Stats.Repack.Count--
+		p.Stats.Repack.Bytes -= uint64(b.Length)
+		if !p.used.remove(p.position(b.Handle)) {
+			p.Stats.RepackRemoved.Count--
+			p.Stats.RepackRemoved.Bytes -= uint64(b.Length)
+		}
+	}
 }
 
 // reindex makes the index list what will be there after the end. After it,
@@ -125,10 +160,26 @@ func (p *PrunePlan) removePacks(ctx context.Context, phase string, packs []id.ID
 	}
 	_, done := p.o.Watch.start(phase, Amount{Count: uint64(len(packs))})
 	defer done()
-	return p.repo.RemoveFiles(ctx, repository.PackFile, packs, func(i id.ID, err error) {
-		p.warn(i.String(), err)
-	})
+	for len(packs) > 0 {
+		batch := packs[:min(removedAtOnce, len(packs))]
+		packs = packs[len(batch):]
+		err := p.repo.RemoveFiles(ctx, repository.PackFile, batch, func(i id.ID, err error) {
+			p.warn(i.String(), err)
+		})
+		if err != nil {
+			return err
+		}
+		if len(packs) > 0 && p.timeIsUp() {
+			p.cut = true // they are in no index now: the next prune begins with them
+			return nil
+		}
+	}
+	return nil
 }
+
+// removedAtOnce is how many packs are deleted before it is asked whether the
+// time is up: stores that take many keys in one request take 1000.
+const removedAtOnce = 1000
 
 // clean removes what killed processes left in the store that is no object.
 func (p *PrunePlan) clean(ctx context.Context) error {

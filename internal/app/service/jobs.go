@@ -23,10 +23,12 @@ const upkeepSpread = 30 * time.Minute
 
 const (
 	// lockPatience is how long a run waits for a repository that somebody else
-	// has locked, before it is put off; sliceBytes bounds what one slice of
-	// pruning rewrites, and so how long it has the repository for itself.
+	// has locked, before it is put off; sliceBytes and sliceTime bound what one
+	// slice of pruning rewrites, and how long it does, and so how long it has
+	// the repository for itself.
 	lockPatience = 15 * time.Minute
 	sliceBytes   = 2 << 30
+	sliceTime    = 30 * time.Second
 
 	upkeepAttempts = 3
 	upkeepBackoff  = 5 * time.Minute
@@ -181,13 +183,12 @@ func (b *builder) log(name string, p config.Plan, base controller.Job) {
 		if pg == nil || pg.Method == config.MethodDump || pg.WAL == "" || pg.WAL == "none" {
 			continue
 		}
-		if pg.WAL == "stream" || pg.WAL == "both" {
-			j := base
-			j.ID, j.Kind, j.Continuous = JobID(name, "", history.LogReceive, source), history.LogReceive, true
-			j.Timeout = 0
-			j.Work = Work{Args: []string{"wal", "receive", "--once", "--plan", name, "--source", source}}
-			b.jobs = append(b.jobs, j)
-		}
+		// With wal: push it takes what archive_command hands over, and looks for gaps.
+		j := base
+		j.ID, j.Kind, j.Continuous = JobID(name, "", history.LogReceive, source), history.LogReceive, true
+		j.Timeout = 0
+		j.Work = Work{Args: []string{"wal", "receive", "--once", "--plan", name, "--source", source}}
+		b.jobs = append(b.jobs, j)
 		if text := b.c.Service.Upkeep.LogPrune.Schedule; text != config.Off {
 			j := b.upkeepJob(base, JobID(name, "", history.LogPrune, source), history.LogPrune, text)
 			for _, repository := range repositoriesOf(p) {
@@ -223,7 +224,7 @@ func (b *builder) upkeep() {
 			b.jobs = append(b.jobs, j)
 			return &b.jobs[len(b.jobs)-1]
 		}
-		prune := b.work(config.Limits{}, "prune", "--repo", name, "--max-repack-size", "{budget}")
+		prune := b.work(config.Limits{}, "prune", "--repo", name, "--max-repack-size", "{budget}", "--max-time", sliceTime.String())
 		prune.BudgetBytes = uint64(u.Prune.Budget) //nolint:gosec // sizes are not negative
 		if j := add(history.Prune, u.Prune.Schedule, controller.Alone, prune); len(u.Prune.Window) > 0 {
 			j.Hours.Windows = u.Prune.Window.Spans()
