@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -143,10 +142,9 @@ func TestDamagedToken(t *testing.T) {
 
 func TestFirstToken(t *testing.T) {
 	dir := t.TempDir()
-	log := slog.New(slog.DiscardHandler)
 	first := func() string {
 		t.Helper()
-		g, err := NewGuard(GuardOptions{StateDir: dir, Log: log})
+		g, err := NewGuard(GuardOptions{StateDir: dir, Log: discard})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -414,7 +412,7 @@ func TestLargeRequests(t *testing.T) {
 func TestSlowAndTornRequests(t *testing.T) {
 	w := newWorld(t)
 	server := httptest.NewUnstartedServer(w.handler)
-	server.Config = NewHTTPServer(w.handler, slog.New(slog.DiscardHandler))
+	server.Config = NewHTTPServer(w.handler, discard)
 	server.Start()
 	defer server.Close()
 	head := "POST /api/v1/plans/shop/pause HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nAuthorization: Bearer " + w.tokens[RoleAdmin] + "\r\nContent-Length: 100\r\n\r\n{"
@@ -436,7 +434,7 @@ func TestSlowAndTornRequests(t *testing.T) {
 	if len(w.backend.calls) != 0 {
 		t.Errorf("done all the same: %v", w.backend.calls)
 	}
-	if s := NewHTTPServer(nil, slog.New(slog.DiscardHandler)); s.ReadHeaderTimeout == 0 || s.IdleTimeout == 0 || s.MaxHeaderBytes == 0 {
+	if s := NewHTTPServer(nil, discard); s.ReadHeaderTimeout == 0 || s.IdleTimeout == 0 || s.MaxHeaderBytes == 0 {
 		t.Error("a connection has no limits")
 	}
 }

@@ -204,11 +204,14 @@ func (b *backend) Download(_ context.Context, q DownloadQuery, begin func(Conten
 	const text = "0123456789"
 	c := Content{Name: "ü \"quoted\"\n.txt", Size: int64(len(text)), End: int64(len(text)), Time: time.Unix(1, 0), Tag: "abc"}
 	if q.Offset < 0 {
-		q.Offset += c.Size
+		q.Offset = max(0, q.Offset+c.Size)
+	}
+	if q.Offset > c.Size {
+		return ErrInvalid
 	}
 	c.Begin = q.Offset
 	if q.Length > 0 {
-		c.End = min(c.Size, c.Begin+q.Length)
+		c.End = c.Begin + min(c.Size-c.Begin, q.Length)
 	}
 	_, err := io.WriteString(begin(c), text[c.Begin:c.End])
 	return err
@@ -260,6 +263,8 @@ func (b *backend) Protect(_ context.Context, q ProtectRequest) (string, error) {
 }
 func (b *backend) CheckPlans(context.Context) (string, error)         { return "run", b.did("check", nil) }
 func (b *backend) TestNotify(_ context.Context, channel string) error { return b.did("test", channel) }
+
+var discard = slog.New(slog.DiscardHandler)
 
 // world is an API in front of a backend, with a token for each role.
 type world struct {

@@ -80,6 +80,8 @@ type service struct {
 	url   string
 	token string // of the administrator, on the first run
 	ended chan error
+	// described checks what it answers.
+	described *described
 
 	mu  sync.Mutex
 	log bytes.Buffer
@@ -120,6 +122,7 @@ func (h *host) serve() *service {
 	case <-time.After(patience):
 		h.t.Fatalf("the service does not listen:\n%s", s.logged())
 	}
+	s.described = newDescribed(h.t, s.url)
 	return s
 }
 
@@ -162,10 +165,10 @@ func (s *service) stop() {
 	}
 }
 
-// as returns a client with a token.
+// as returns a client with a token. Its answers are checked.
 func (s *service) as(token string) *client.ClientWithResponses {
 	s.h.t.Helper()
-	c, err := client.NewClientWithResponses(s.url+"api/v1", client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
+	c, err := client.NewClientWithResponses(s.url+"api/v1", client.WithHTTPClient(s.described), client.WithRequestEditorFn(func(_ context.Context, r *http.Request) error {
 		r.Header.Set("Authorization", "Bearer "+token)
 		return nil
 	}))

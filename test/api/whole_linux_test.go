@@ -91,6 +91,7 @@ func TestTheWholeWay(t *testing.T) {
 	s.forget(c, snapshots.Snapshots[1].Id)
 	s.pause(c)
 
+	s.look(c)
 	log := want[*client.GetRunLogResponse](t, 200)(c.GetRunLogWithResponse(ctx, first.Id, &client.GetRunLogParams{}))
 	if len(log.Body) == 0 || log.HTTPResponse.Trailer.Get("Holdfast-Next-Offset") == "" {
 		t.Errorf("log %q, %v", log.Body, log.HTTPResponse.Trailer)
@@ -218,6 +219,36 @@ func (s *service) pause(c *client.ClientWithResponses) {
 		t.Errorf("still paused: %+v", p)
 	}
 	want[*client.PausePlanResponse](t, 404)(c.PausePlanWithResponse(ctx, "nobody", client.PauseRequest{}))
+}
+
+// look asks for all that only tells something.
+func (s *service) look(c *client.ClientWithResponses) {
+	t, ctx := s.h.t, s.h.t.Context()
+	if all := *want[*client.ListPlansResponse](t, 200)(c.ListPlansWithResponse(ctx)).JSON200; len(all) != 1 || len(all[0].Sources) != 1 {
+		t.Errorf("plans: %+v", all)
+	}
+	if all := *want[*client.ListEventsResponse](t, 200)(c.ListEventsWithResponse(ctx, &client.ListEventsParams{Kind: ptr("run-succeeded"), Limit: ptr(1)})).JSON200; len(all) != 1 {
+		t.Errorf("events: %+v", all)
+	}
+	if page := want[*client.ListRunsResponse](t, 200)(c.ListRunsWithResponse(ctx, &client.ListRunsParams{Limit: ptr(1)})).JSON200; len(page.Runs) != 1 || has(page.After) == "" {
+		t.Errorf("runs: %+v", page)
+	}
+	want[*client.ListJobsResponse](t, 200)(c.ListJobsWithResponse(ctx))
+	want[*client.ListProblemsResponse](t, 200)(c.ListProblemsWithResponse(ctx))
+	want[*client.ListRepositoriesResponse](t, 200)(c.ListRepositoriesWithResponse(ctx))
+	want[*client.GetRepositoryResponse](t, 200)(c.GetRepositoryWithResponse(ctx, "main"))
+	want[*client.GetGrowthResponse](t, 200)(c.GetGrowthWithResponse(ctx, "main"))
+	want[*client.ListRestoreTestsResponse](t, 200)(c.ListRestoreTestsWithResponse(ctx, &client.ListRestoreTestsParams{}))
+	want[*client.GetReportResponse](t, 200)(c.GetReportWithResponse(ctx, "letters", time.Now().UTC().Format("2006-01")))
+	want[*client.PlaceHoldResponse](t, 204)(c.PlaceHoldWithResponse(ctx, "main", client.HoldRequest{Plan: ptr("letters"), Reason: "case 4711"}))
+	holds := *want[*client.ListHoldsResponse](t, 200)(c.ListHoldsWithResponse(ctx, "main")).JSON200
+	if len(holds) != 1 || has(holds[0].Reason) != "case 4711 (admin)" {
+		t.Fatalf("holds: %+v", holds)
+	}
+	want[*client.ReleaseHoldResponse](t, 204)(c.ReleaseHoldWithResponse(ctx, "main", holds[0].Id, &client.ReleaseHoldParams{Reason: ptr("closed")}))
+	if holds := *want[*client.ListHoldsResponse](t, 200)(c.ListHoldsWithResponse(ctx, "main")).JSON200; len(holds) != 0 {
+		t.Errorf("holds: %+v", holds)
+	}
 }
 
 // wantAudit fails unless the audit log has acts of the administrator.
