@@ -118,8 +118,8 @@ func runDays(runs []api.Run, from, to time.Time) *chart {
 	}
 	s.max = gridSteps * niceCount(s.max/gridSteps)
 	c := &chart{
-		ID: "run-days", Title: "Runs of each day", Head: []string{"Day", "Succeeded", "Partial", "Failed"},
-		Summary: fmt.Sprintf("%d succeeded, %d were partial and %d failed in %s.", all.good, all.partial, all.bad, counted(len(days), "day")),
+		ID: "run-days", Title: "Runs of each day", Head: []string{"Day", "Succeeded", "Partial or interrupted", "Failed"},
+		Summary: fmt.Sprintf("%d succeeded, %d were partial or interrupted and %d failed in %s.", all.good, all.partial, all.bad, counted(len(days), "day")),
 	}
 	c.axes(s, axisCount)
 	c.XLabels = timeLabels(days[0].at, days[len(days)-1].at)
@@ -170,9 +170,9 @@ func countDays(runs []api.Run, from, to time.Time) []dayRuns {
 		switch r.Outcome {
 		case "succeeded":
 			days[k].good++
-		case "partial":
+		case "partial", "interrupted":
 			days[k].partial++
-		case "failed", "interrupted":
+		case "failed":
 			days[k].bad++
 		}
 	}

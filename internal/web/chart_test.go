@@ -62,10 +62,10 @@ func TestRunsAreCountedByDay(t *testing.T) {
 		{Started: noon.AddDate(0, 0, 9), Outcome: "succeeded"}, // too late
 	}
 	c := runDays(runs, noon, noon.AddDate(0, 0, 3))
-	if got, want := c.Summary, "1 succeeded, 1 were partial and 2 failed in 4 days."; got != want {
+	if got, want := c.Summary, "1 succeeded, 2 were partial or interrupted and 1 failed in 4 days."; got != want {
 		t.Errorf("summary is %q, want %q", got, want)
 	}
-	if len(c.Bars) != 4 || len(c.Rows) != 2 {
+	if len(c.Bars) != 3 || len(c.Rows) != 2 {
 		t.Errorf("%d bars and %d rows", len(c.Bars), len(c.Rows))
 	}
 }

@@ -153,11 +153,12 @@ func (s *site) standingsIn(r *http.Request, repo *api.Repository) ([]placeStandi
 	return all, nil
 }
 
-// failedRuns are the first runs that did not do what they were for.
+// failedRuns are the first runs that failed. One that was interrupted is begun
+// again by itself.
 func failedRuns(runs []api.Run, limit int) []api.Run {
 	var failed []api.Run
 	for _, r := range runs {
-		if (r.Outcome == "failed" || r.Outcome == "interrupted") && len(failed) < limit {
+		if r.Outcome == "failed" && len(failed) < limit {
 			failed = append(failed, r)
 		}
 	}
