@@ -3,6 +3,7 @@ package web
 import (
 	"encoding/base64"
 	"net/http"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -18,7 +19,7 @@ func say(w http.ResponseWriter, r *http.Request, sentence string) {
 		return
 	}
 	if len(sentence) > maxSaid {
-		sentence = sentence[:maxSaid]
+		sentence = strings.ToValidUTF8(sentence[:maxSaid], "")
 	}
 	http.SetCookie(w, &http.Cookie{
 		Name: flashCookie, Value: base64.RawURLEncoding.EncodeToString([]byte(sentence)), Path: "/",
