@@ -121,7 +121,12 @@ func (c *Console) findRecovery(ctx context.Context, q *api.RestoreRequest) (*rec
 			return nil, err
 		}
 		q.Snapshot, q.Plan, q.Source = s.ID, s.Plan, s.Source
-		return &recovery{plan: s.Plan, source: s.Source, repository: q.Repository, snapshot: s, time: s.Time}, nil
+		r := &recovery{plan: s.Plan, source: s.Source, repository: q.Repository, snapshot: s, time: s.Time}
+		// The files of a base backup are no database before it is recovered.
+		_, known := cfg.Plans[s.Plan]
+		r.database = known && len(q.Paths) == 0 && isRecovered(cfg.Sources[s.Source])
+		r.bytes = s.Bytes
+		return r, nil
 	}
 	if q.Source == "" && len(plan.Sources) == 1 {
 		q.Source = plan.Sources[0]
@@ -132,7 +137,7 @@ func (c *Console) findRecovery(ctx context.Context, q *api.RestoreRequest) (*rec
 	if q.Time.After(time.Now()) {
 		return nil, fmt.Errorf("%w: %s is not yet; a restore goes back in time", api.ErrInvalid, q.Time.Local().Format(time.DateTime))
 	}
-	if pg := cfg.Sources[q.Source].Postgres; pg != nil && pg.Method != config.MethodDump {
+	if isRecovered(cfg.Sources[q.Source]) {
 		return c.findDatabase(q)
 	}
 	at := q.Time
@@ -145,6 +150,12 @@ func (c *Console) findRecovery(ctx context.Context, q *api.RestoreRequest) (*rec
 	}
 	q.Snapshot, q.Time = s.ID, time.Time{}
 	return &recovery{plan: q.Plan, source: q.Source, repository: q.Repository, snapshot: s, time: s.Time}, nil
+}
+
+// isRecovered tells whether a source is a database that is restored from a base
+// backup and its log.
+func isRecovered(s config.Source) bool {
+	return s.Postgres != nil && s.Postgres.Method != config.MethodDump
 }
 
 // findDatabase is findRecovery for a database that is recovered by its log.
@@ -172,7 +183,10 @@ func (c *Console) findDatabase(q *api.RestoreRequest) (*recovery, error) {
 func restoreArgs(q *api.RestoreRequest, r *recovery) ([]string, error) {
 	if r.database {
 		args := []string{"restore", "--repo", r.repository, "--plan", r.plan, "--source", r.source}
-		if !q.Time.IsZero() {
+		switch {
+		case r.snapshot != nil:
+			args = append(args, "--backup", r.snapshot.ID, "--to-backup-end")
+		case !q.Time.IsZero():
 			args = append(args, "--to-time", q.Time.UTC().Format("2006-01-02 15:04:05.999999-07:00"))
 		}
 		return append(args, "--target", q.Target), nil

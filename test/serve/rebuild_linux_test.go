@@ -1,0 +1,95 @@
+package serve
+
+import (
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+)
+
+// A service that was killed and lost the live state with that, or has it
+// damaged, goes on with what the history and the repositories know: nothing
+// that was done is done again, what is paused stays so, and schedules go on.
+func TestRebuild(t *testing.T) {
+	for name, harm := range map[string]func(t *testing.T, ledger string){"lost": loseLedger, "damaged": damageLedger} {
+		t.Run(name, func(t *testing.T) {
+			h := newHost(t)
+			h.configure(`  www:
+    sources: [www]
+    repository: local
+    schedule: { full: "@every 12h", incremental: "@every 2s" }
+  resting:
+    sources: [www]
+    repository: offsite
+    schedule: { incremental: "@every 1s" }`, noUpkeep)
+			h.init()
+			s := h.serve()
+			s.logged("service-started")
+			h.holdfast.Run(t, "plan", "pause", "resting")
+			h.holdfast.Run(t, "run", "start", "plans/www/backup", "--type", "full")
+			h.until("there are backups", func() bool {
+				return count(ofPlan(h.runs(), "www"), "backup", "full", "succeeded") == 1 && count(h.runs(), "backup", "incremental", "succeeded") > 1
+			})
+			s.signal(syscall.SIGKILL) //nolint:errcheck // it was killed
+			h.until("no process of a run is left", func() bool { return len(h.ofRuns()) == 0 })
+			before := len(ofPlan(h.runs(), "resting"))
+			harm(t, h.path("state/ledger"))
+			if name == "damaged" {
+				if r := h.holdfast.Try("serve"); r.Code == 0 || !strings.Contains(r.Stderr, "serve --rebuild") {
+					t.Errorf("with a damaged ledger serve ends with %d:\n%s", r.Code, r.Output())
+				}
+			}
+
+			s = h.serve("--rebuild")
+			s.logged("the state of the service was made anew")
+			h.until("schedules go on", func() bool { return len(s.begun()) > 2 })
+			if err := s.signal(syscall.SIGTERM); err != nil {
+				t.Errorf("a service that was told to end ended with %v", err)
+			}
+			runs := h.runs()
+			if n := count(ofPlan(runs, "www"), "backup", "full", ""); n != 0 {
+				t.Errorf("%d full backups have no outcome", n)
+			}
+			if n := count(ofPlan(runs, "www"), "backup", "full", "succeeded"); n != 1 {
+				t.Errorf("%d full backups were made: one was due", n)
+			}
+			if n := len(ofPlan(runs, "resting")); n != before {
+				t.Errorf("the plan that is paused had %d runs, and has %d", before, n)
+			}
+			h.judgeTimes(runs)
+			h.holdfast.Run(t, "check", "-r", "local", "--read-data")
+		})
+	}
+}
+
+func loseLedger(t *testing.T, ledger string) {
+	t.Helper()
+	if err := os.RemoveAll(ledger); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// damageLedger overwrites the middle of every file of the ledger.
+func damageLedger(t *testing.T, ledger string) {
+	t.Helper()
+	damaged := 0
+	err := filepath.WalkDir(ledger, func(path string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		for n := len(content) / 8; n < len(content); n++ {
+			content[n] ^= 0xA5
+		}
+		damaged++
+		return os.WriteFile(path, content, 0o600)
+	})
+	if err != nil || damaged == 0 {
+		t.Fatalf("%d files damaged, %v", damaged, err)
+	}
+}
