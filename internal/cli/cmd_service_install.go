@@ -91,7 +91,11 @@ func (c *command) runServiceInstall(ctx context.Context, f *installFlags) error 
 		return err
 	}
 	if len(plan.Steps) > 0 {
-		c.ui.infof("done. How it stands:        holdfast service status\nA token for its dashboard:  holdfast token create --name admin --role admin")
+		status := "holdfast service status"
+		if f.userUnit {
+			status += " --user-unit"
+		}
+		c.ui.infof("done. How it stands:        %s\nA token for its dashboard:  holdfast token create --name admin --role admin", status)
 	}
 	return nil
 }

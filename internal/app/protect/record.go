@@ -38,10 +38,19 @@ func ConfigPath(flag string, getenv func(string) string) (string, error) {
 	if err == nil && (asked || path != config.SystemPath || mayWrite(path)) {
 		return filepath.Abs(path)
 	}
-	if err != nil && !errors.Is(err, config.ErrNotFound) {
-		return "", err
+	user, uerr := config.UserPath(getenv)
+	switch {
+	case err == nil || errors.Is(err, config.ErrNotFound):
+		return user, uerr
+	case errors.Is(err, fs.ErrPermission) && isMissing(user): // the machine's is closed to this user
+		return user, uerr
 	}
-	return config.UserPath(getenv)
+	return "", err
+}
+
+func isMissing(path string) bool {
+	_, err := os.Stat(path)
+	return errors.Is(err, fs.ErrNotExist)
 }
 
 func mayWrite(path string) bool {

@@ -61,6 +61,14 @@ func (h *Host) packaged() string {
 // Runs tells whether systemd runs here, so that units can be started.
 func (h *Host) Runs() bool { return h.Root == "" && exists("/run/systemd/system") }
 
+// starter is what a unit is started with.
+func (h *Host) starter() string {
+	if h.Personal {
+		return "your session"
+	}
+	return "the system"
+}
+
 // systemctl calls the program of that name.
 func (h *Host) systemctl(ctx context.Context, args ...string) (string, error) {
 	switch {

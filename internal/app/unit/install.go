@@ -279,7 +279,10 @@ func (in *installation) planStart(ctx context.Context) error {
 		in.step(func(ctx context.Context) error {
 			_, err := host.systemctl(ctx, "enable", Name)
 			return err
-		}, "have it started with the system")
+		}, "have it started with %s", host.starter())
+		if host.Personal {
+			in.note("it runs while you are logged in, and always after: loginctl enable-linger")
+		}
 	}
 	switch {
 	case !host.Runs():
@@ -351,7 +354,9 @@ func Uninstall(ctx context.Context, host Host) (*Plan, error) {
 	if packaged := host.packaged(); packaged != "" {
 		p.note("%s belongs to a package: apt remove holdfast removes it", packaged)
 	}
-	if installed {
+	if installed && host.Personal {
+		p.note("repositories, holdfast.yaml, passwords and the state stay")
+	} else if installed {
 		p.note("repositories, holdfast.yaml, passwords, the state in %s and the user %s stay", DefaultStateDir, DefaultUser)
 	}
 	return p, nil
@@ -371,7 +376,7 @@ func (p *Plan) planStop(ctx context.Context, host Host) {
 	p.step(func(ctx context.Context) error {
 		_, err := host.systemctl(ctx, "disable", Name)
 		return err
-	}, "have it no longer started with the system")
+	}, "have it no longer started with %s", host.starter())
 }
 
 // remove removes a file, and its folder if nothing else is in it.
