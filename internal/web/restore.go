@@ -42,6 +42,7 @@ const pointsOfPage = 60
 
 // The steps of the wizard.
 func (d *restoreData) HasWhat() bool { return d.Request.Snapshot != "" || d.Request.Source != "" }
+
 func (d *restoreData) HasWhen() bool {
 	return d.Request.Snapshot != "" || !d.Request.Time.IsZero() || d.Newest && d.HasWhat()
 }
