@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -51,7 +52,12 @@ func boot(t *testing.T) *machine {
 			journal, _ := m.try("journalctl", "--no-pager", "--unit=holdfast")
 			t.Logf("console:\n%s\nlog of the service:\n%s", console, journal)
 		}
-		cmd.Process.Kill() //nolint:errcheck // it may have ended
+		// Its first process is the last to go: then nothing writes any more.
+		if pid, err := strconv.Atoi(m.pid); err == nil {
+			syscall.Kill(pid, syscall.SIGKILL) //nolint:errcheck // it may have ended
+		} else {
+			cmd.Process.Kill() //nolint:errcheck // see above
+		}
 		<-ended
 	})
 	wait(t, "the machine starts", func() bool {

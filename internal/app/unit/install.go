@@ -156,7 +156,7 @@ func (in *installation) planScratch(ctx context.Context, f Folder) error {
 	if err != nil || !found {
 		return err
 	}
-	if may, err := mayWrite(in.Host.path(f.Path), id); err != nil || may {
+	if may, err := may(in.Host.path(f.Path), id, writeFolder); err != nil || may {
 		return err
 	}
 	in.note("%s (%s) cannot be written to by %s: chown %s %s", f.Path, f.For, in.Spec.User, in.Spec.User, f.Path)
@@ -194,6 +194,12 @@ func (in *installation) planGiving(ctx context.Context, path, what string, owner
 	return nil
 }
 
+// The rights that are looked for.
+const (
+	writeFolder fs.FileMode = 0o3
+	writeFile   fs.FileMode = 0o6
+)
+
 // planConfigFolder lets the user's group write where holdfast.yaml is, so that
 // the dashboard can add plans.
 func (in *installation) planConfigFolder(ctx context.Context, owner finder) error {
@@ -204,7 +210,7 @@ func (in *installation) planConfigFolder(ctx context.Context, owner finder) erro
 		return err
 	}
 	if found && exists(dir) {
-		if may, err := mayWrite(dir, id); err != nil || may {
+		if may, err := mayEdit(in.Host.path(in.Spec.Config), id); err != nil || may {
 			return err
 		}
 	}
@@ -213,12 +219,40 @@ func (in *installation) planConfigFolder(ctx context.Context, owner finder) erro
 		if err != nil {
 			return err
 		}
-		if err := os.MkdirAll(dir, 0o750); err != nil {
-			return err
-		}
-		return errors.Join(os.Lchown(dir, -1, id.gid), os.Chmod(dir, 0o770))
+		return letEdit(in.Host.path(in.Spec.Config), id)
 	}, "let the group %s write to %s, so that plans can be added in the dashboard (--read-only-config leaves it)", in.Spec.Group, folder)
 	return nil
+}
+
+// lockOf is the file by which those who edit holdfast.yaml wait for each other.
+func lockOf(config string) string { return config + ".lock" }
+
+// mayEdit tells whether a user can edit holdfast.yaml, which is replaced by a
+// new one each time.
+func mayEdit(config string, id ids) (bool, error) {
+	if ok, err := may(filepath.Dir(config), id, writeFolder); err != nil || !ok {
+		return false, err
+	}
+	ok, err := may(lockOf(config), id, writeFile)
+	if errors.Is(err, fs.ErrNotExist) {
+		return true, nil
+	}
+	return ok, err
+}
+
+func letEdit(config string, id ids) error {
+	dir := filepath.Dir(config)
+	if err := os.MkdirAll(dir, 0o750); err != nil {
+		return err
+	}
+	if err := errors.Join(os.Lchown(dir, -1, id.gid), os.Chmod(dir, 0o770)); err != nil { //nolint:gosec // its group is the service's
+		return err
+	}
+	lock := lockOf(config)
+	if !exists(lock) {
+		return nil
+	}
+	return errors.Join(os.Lchown(lock, -1, id.gid), os.Chmod(lock, 0o660)) //nolint:gosec // see above
 }
 
 // planUnit writes the unit; where a package has one, what differs from it.

@@ -2,10 +2,13 @@
 
 package unit
 
-import "errors"
+import (
+	"errors"
+	"io/fs"
+)
 
 func countForeign(string, ids) (int, error) { return 0, errors.ErrUnsupported }
 
 func give(string, ids) error { return errors.ErrUnsupported }
 
-func mayWrite(string, ids) (bool, error) { return false, errors.ErrUnsupported }
+func may(string, ids, fs.FileMode) (bool, error) { return false, errors.ErrUnsupported }

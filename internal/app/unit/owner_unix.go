@@ -73,10 +73,10 @@ func give(dir string, id ids) error {
 	})
 }
 
-// mayWrite tells whether a user may write to a folder, as far as its
-// permissions say.
-func mayWrite(dir string, id ids) (bool, error) {
-	info, err := os.Stat(dir)
+// may tells whether a user has rights, as bits of rwx, to a file or folder, as
+// far as its permissions say.
+func may(path string, id ids, rights fs.FileMode) (bool, error) {
+	info, err := os.Stat(path)
 	if err != nil {
 		return false, err
 	}
@@ -84,12 +84,12 @@ func mayWrite(dir string, id ids) (bool, error) {
 	if !ok {
 		return false, errors.ErrUnsupported
 	}
-	switch mode := info.Mode().Perm(); {
+	has := info.Mode().Perm()
+	switch {
 	case int(s.Uid) == id.uid:
-		return mode&0o300 == 0o300, nil
+		has >>= 6
 	case int(s.Gid) == id.gid:
-		return mode&0o030 == 0o030, nil
-	default:
-		return mode&0o003 == 0o003, nil
+		has >>= 3
 	}
+	return has&rights == rights, nil
 }
