@@ -101,13 +101,14 @@ var placed = map[string]ring{
 // shortcuts are the imports allowed between families of one ring. A family
 // is an entry of placed: a package and all below it.
 var shortcuts = map[string][]string{
-	"internal/metrics": {"internal/history"},
-	"internal/source":  {"internal/postgres"},
-	"bench":            {"test"},
-	"internal/cli":     {"internal/app", "internal/config"},
-	"internal/app":     {"internal/config"},
-	"internal/web":     {"internal/api"},
-	"repository":       {"storage"},
+	"internal/metrics":  {"internal/history"},
+	"internal/standing": {"internal/objective"},
+	"internal/source":   {"internal/postgres"},
+	"bench":             {"test"},
+	"internal/cli":      {"internal/app", "internal/config"},
+	"internal/app":      {"internal/config"},
+	"internal/web":      {"internal/api"},
+	"repository":        {"storage"},
 }
 
 // implementations stand behind an interface. Their users hold the interface;

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"holdfast/internal/app"
+	"holdfast/internal/app/protect"
 	"holdfast/internal/app/status"
 	"holdfast/internal/config"
 	"holdfast/internal/redundancy"
@@ -202,9 +203,32 @@ func (r *statusRun) judge(ctx context.Context, p statusPlan) (*redundancy.Score,
 		if err != nil {
 			return nil, f, err
 		}
-		f.Copies = append(f.Copies, factsOf(p.name, one, found))
+		copied := factsOf(p.name, one, found)
+		copied.SameDisk = r.onSourceDisk(p, one.place)
+		f.Copies = append(f.Copies, copied)
 	}
 	return redundancy.Judge(f), f, nil
+}
+
+// onSourceDisk tells whether a repository lies on the disk of files that the
+// plan protects, as far as this machine can tell.
+func (r *statusRun) onSourceDisk(p statusPlan, at place) bool {
+	if kind, err := app.KindOf(at.url); err != nil || kind != app.Local {
+		return false
+	}
+	folder := strings.TrimPrefix(at.url, "local:")
+	for _, name := range p.sources {
+		files := r.cfg.Sources[name].Files
+		if files == nil {
+			continue
+		}
+		for _, path := range files.Paths {
+			if same, err := protect.SameDisk(path, folder); err == nil && same {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // survey looks at a repository, once, or recalls what was last seen of it. An

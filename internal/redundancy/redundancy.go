@@ -17,6 +17,8 @@
 //     site that nobody named does not count.
 //   - 1 immutable: these repositories whose sampled objects are locked now,
 //     in governance or compliance mode; only the second binds everybody.
+//   - disk, which has no number: one of these repositories at least lies on
+//     another disk than what it protects.
 //   - 0 errors: the repositories of the plan that cannot be listed, were never
 //     read back, not lately, or not without error since.
 package redundancy
@@ -64,6 +66,8 @@ type Copy struct {
 	LastBad  time.Time
 	// TestFailed tells that LastBad is a restore test.
 	TestFailed bool
+	// SameDisk tells that it lies on the disk of something that it protects.
+	SameDisk bool
 }
 
 // Score says how a plan stands.
@@ -83,7 +87,7 @@ type Score struct {
 
 // Missing is one thing that falls short, and the next step.
 type Missing struct {
-	// Rule is "copies", "media", "off-site", "immutable" or "errors".
+	// Rule is "disk", "copies", "media", "off-site", "immutable" or "errors".
 	Rule string `json:"rule"`
 	What string `json:"what"`
 	Next string `json:"next"`
@@ -115,6 +119,7 @@ func Judge(f Facts) *Score {
 			holders = append(holders, *c)
 		}
 	}
+	s.judgeDisk(&f, holders)
 	s.judgeCopies(&f, len(holders))
 	s.judgeMedia(&f, holders)
 	s.judgeSites(&f, holders)
@@ -156,6 +161,19 @@ func (c *Copy) compare(newest map[string]time.Time) (holds bool, behind time.Dur
 
 func (s *Score) miss(rule, next, what string, args ...any) {
 	s.Missing = append(s.Missing, Missing{Rule: rule, What: fmt.Sprintf(what, args...), Next: next})
+}
+
+// judgeDisk says so if losing one disk loses everything: copies on it count as
+// copies, but not for that day.
+func (s *Score) judgeDisk(f *Facts, holders []Copy) {
+	for n := range holders {
+		if !holders[n].SameDisk {
+			return
+		}
+	}
+	if len(holders) > 0 {
+		s.miss("disk", addCopy(f.Plan)+", on another disk", "%s lies on the disk of what it protects: losing that disk loses both", holders[0].Name)
+	}
 }
 
 func (s *Score) judgeCopies(f *Facts, holders int) {

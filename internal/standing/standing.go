@@ -4,8 +4,8 @@
 //
 //   - Unsafe: something cannot be restored now, or a promise is broken.
 //   - AtRisk: a promise is nearly broken, it was not proven lately that a
-//     restore works, errors were found or nobody looked for them, or a copy
-//     lags behind or cannot be reached.
+//     restore works, errors were found or nobody looked for them, a copy lags
+//     behind or cannot be reached, or one disk has everything.
 //   - Safe: none of these. What else 3-2-1-1-0 asks for may be missing; it is
 //     named.
 package standing
@@ -118,8 +118,11 @@ func (f *Facts) atRisk() string {
 		}
 	}
 	for _, rule := range f.Lacks {
-		if rule == "errors" {
+		switch rule {
+		case "errors":
 			return "Errors were found in a repository, or it was not read back lately."
+		case "disk":
+			return "Losing one disk would lose both what is protected and its backups."
 		}
 	}
 	return ""

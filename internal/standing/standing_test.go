@@ -44,6 +44,7 @@ func TestJudge(t *testing.T) {
 		{"a copy is down", func(f *standing.Facts) { f.Copies[1].Down = "connection refused" }, standing.AtRisk, "nas cannot be reached: Connection refused."},
 		{"a copy is behind", func(f *standing.Facts) { f.Copies[1] = standing.Copy{Name: "nas", Behind: 90 * time.Minute} }, standing.AtRisk, "nas is 90 minutes behind"},
 		{"a copy lacks", func(f *standing.Facts) { f.Copies[1].HoldsNewest = false }, standing.AtRisk, "nas lacks"},
+		{"one disk", func(f *standing.Facts) { f.Lacks = []string{"disk", "copies"} }, standing.AtRisk, "Losing one disk"},
 		{"errors", func(f *standing.Facts) { f.Lacks = []string{"errors"} }, standing.AtRisk, "Errors"},
 	} {
 		f := well()
