@@ -194,6 +194,22 @@ func TestSession(t *testing.T) {
 	wantStatus(t, w.serve(w.inSession(cookie, "GET", "/plans", "")), http.StatusUnauthorized)
 }
 
+// Over TLS the cookie is for TLS and this host alone.
+func TestCookieOverTLS(t *testing.T) {
+	w := newWorld(t)
+	r := request("POST", "/login", "token="+w.tokens[RoleViewer])
+	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	r.TLS = &tls.ConnectionState{}
+	cookies := w.serve(r).Result().Cookies()
+	if len(cookies) != 1 || cookies[0].Name != "__Host-holdfast_9898" || !cookies[0].Secure || cookies[0].Domain != "" {
+		t.Fatalf("%v", cookies)
+	}
+	in := w.inSession(cookies[0], "GET", "/me", "")
+	in.TLS = &tls.ConnectionState{}
+	wantStatus(t, w.serve(in), http.StatusOK)
+	wantStatus(t, w.serve(w.inSession(cookies[0], "GET", "/me", "")), http.StatusUnauthorized)
+}
+
 func TestSessionEnds(t *testing.T) {
 	for name, end := range map[string]func(w *world){
 		"idle":           func(w *world) { w.now.add(sessionIdle + time.Minute) },

@@ -41,7 +41,7 @@ func (s *Server) writeLog(r *http.Request, p ofLog, out *textAnswer) (next int64
 		if next, err = s.backend.RunLog(ctx, p.Run, next, out); err != nil {
 			return next, err
 		}
-		if !p.Follow || run.Outcome != Running || !s.guard.lasts(ctx) {
+		if !p.Follow || r.Method == http.MethodHead || run.Outcome != Running || !s.guard.lasts(ctx) {
 			return next, nil
 		}
 		out.begin()

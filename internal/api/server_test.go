@@ -349,6 +349,11 @@ func TestFollowLog(t *testing.T) {
 	if got := answer.Header().Get("Content-Type"); got != "text/plain; charset=utf-8" {
 		t.Error(got)
 	}
+	// Nor does anybody wait who asks for the head alone.
+	w.server.backend = &logBackend{looks: -1 << 30}
+	for _, target := range []string{"/runs/x/log?follow=true", "/updates"} {
+		wantStatus(t, w.ask(RoleViewer, "HEAD", target, ""), http.StatusOK)
+	}
 	// Nobody waits for it who left, or who may no longer look.
 	w.server.backend = &logBackend{looks: -1 << 30}
 	r := request("GET", Prefix+"/runs/x/log?follow=true", "")

@@ -170,6 +170,9 @@ func (s *Server) serveUpdates(w http.ResponseWriter, r *http.Request, _ none) er
 	h.Set("Content-Type", "text/event-stream")
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Accel-Buffering", "no") // proxies pass on at once
+	if r.Method == http.MethodHead {
+		return nil
+	}
 	stream := &eventStream{w: w, era: s.hub.era}
 	stream.printf("retry: %d\n\n", retryAfter)
 	if lost {
