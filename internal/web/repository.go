@@ -1,6 +1,7 @@
 package web
 
 import (
+	"context"
 	"net/http"
 
 	"holdfast/internal/api"
@@ -114,8 +115,11 @@ func (s *site) repository(r *http.Request) (*page, error) {
 		return nil, err
 	}
 	d.Growth = growthChart(name, growth)
-	if repo.Bytes > 0 && repo.Restored > 0 {
-		d.Dedup = float64(repo.Restored) / float64(repo.Bytes)
+	if d.Restored == 0 && repo.Down == "" {
+		d.Restored = s.restoredBytes(ctx, name)
+	}
+	if repo.Bytes > 0 && d.Restored > 0 {
+		d.Dedup = float64(d.Restored) / float64(repo.Bytes)
 	}
 	now := s.now()
 	runs, err := s.Backend.Runs(ctx, api.RunQuery{Repository: name, Since: now.AddDate(0, 0, 1-runsOfDays), Limit: maxRuns})
@@ -133,6 +137,31 @@ func (s *site) repository(r *http.Request) (*page, error) {
 		return nil, err
 	}
 	return &page{Title: name, Area: "/repositories", Template: "repository.html", Data: d}, nil
+}
+
+// maxSummed bounds how many snapshots are added up for a page.
+const maxSummed = 10_000
+
+// restoredBytes is what all snapshots of a repository hold, by what each of them
+// says; 0 if that is not known of one.
+func (s *site) restoredBytes(ctx context.Context, repository string) (sum uint64) {
+	q := api.SnapshotQuery{Repository: repository, Limit: maxRuns}
+	for range maxSummed / maxRuns {
+		found, err := s.Backend.Snapshots(ctx, q)
+		if err != nil {
+			return 0 // the page says elsewhere what does not answer
+		}
+		for _, sn := range found.Snapshots {
+			if sn.Bytes == 0 {
+				return 0
+			}
+			sum += sn.Bytes
+		}
+		if q.After = found.After; q.After == "" {
+			return sum
+		}
+	}
+	return 0
 }
 
 // standingsIn tells for each plan that uses a repository how it would stand

@@ -335,3 +335,12 @@ func TestWhatViewersDoNotSee(t *testing.T) {
 		t.Errorf("an operator may forget: status %d", w.Code)
 	}
 }
+
+func TestWhatDeduplicationSaves(t *testing.T) {
+	b := webtest.Usual(time.Now())
+	b.Repos[0].Restored, b.Repos[0].Bytes = 0, 115*31<<29 // half of what its 115 snapshots of 31 GiB hold
+	s := sideOf(t, b)
+	mustSay(t, s.see("/repositories/local"), "They hold when restored 3.481 TiB", "2.0 × its size")
+	b.Taken[4].Bytes = 0
+	mustSay(t, s.see("/repositories/local"), "They hold when restored not known")
+}
