@@ -234,8 +234,19 @@ func TestOutOfChain(t *testing.T) {
 	if _, err := ticket.Wait(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := k.reader(t, store).Fetch(t.Context(), segment(1, 3), io.Discard); !errors.Is(err, logarchive.ErrOutOfChain) {
+	r := k.reader(t, store)
+	if _, err := r.Fetch(t.Context(), segment(1, 3), io.Discard); !errors.Is(err, logarchive.ErrOutOfChain) {
 		t.Errorf("the segment after a replaced one gives %v", err)
+	}
+	group, err := r.Group(t.Context(), segment(1, 3).Stream, 1, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := r.FetchListed(t.Context(), group, segment(1, 3), io.Discard); !errors.Is(err, logarchive.ErrOutOfChain) {
+		t.Errorf("the segment after a replaced one, listed before, gives %v", err)
+	}
+	if _, err := r.FetchListed(t.Context(), group, segment(1, 2), io.Discard); err != nil {
+		t.Errorf("the segment that replaces one gives %v", err)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"holdfast/storage"
 )
@@ -22,26 +23,41 @@ var ErrCorrupt = errors.New("archived log segment is damaged")
 // ErrCorrupt; a segment that does not follow the one archived before it is
 // ErrOutOfChain.
 func (a *Archive) Fetch(ctx context.Context, s Segment, w io.Writer) (*Record, error) {
+	return a.fetch(ctx, s, w, a.before)
+}
+
+// FetchListed is Fetch for a segment of what Group has just returned, which
+// spares the store another listing.
+func (a *Archive) FetchListed(ctx context.Context, group []Segment, s Segment, w io.Writer) (*Record, error) {
+	return a.fetch(ctx, s, w, func(ctx context.Context, s Segment) ([]Segment, error) {
+		if s.Start == 0 || uint64(s.Start-1)>>32 != uint64(s.Start)>>32 {
+			return a.before(ctx, s) // it is in another group
+		}
+		return endingAt(slices.Clone(group), s.Start), nil
+	})
+}
+
+// fetch is Fetch with a way to find what ends where a segment begins.
+func (a *Archive) fetch(ctx context.Context, s Segment, w io.Writer, before func(context.Context, Segment) ([]Segment, error)) (*Record, error) {
 	r, err := a.Record(ctx, s)
 	if err != nil {
 		return nil, err
 	}
-	if err := a.checkChain(ctx, r); err != nil {
-		return nil, err
+	if r.Kind.covers() {
+		ends, err := before(ctx, r.Segment)
+		if err != nil {
+			return nil, err
+		}
+		if err := a.checkChain(ctx, r, ends); err != nil {
+			return nil, err
+		}
 	}
 	return r, a.read(ctx, r, w)
 }
 
-// checkChain makes sure that the record follows the one before it, if that
+// checkChain makes sure that a record follows one of those before it, if any
 // is archived.
-func (a *Archive) checkChain(ctx context.Context, r *Record) error {
-	if !r.Kind.covers() {
-		return nil
-	}
-	before, err := a.before(ctx, r.Segment)
-	if err != nil || len(before) == 0 {
-		return err
-	}
+func (a *Archive) checkChain(ctx context.Context, r *Record, before []Segment) error {
 	var found []*Record
 	for _, s := range before {
 		previous, err := a.Record(ctx, s)

@@ -54,7 +54,12 @@ func (a *Archive) before(ctx context.Context, s Segment) ([]Segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(found, func(f Segment) bool { return !f.Kind.covers() || f.End != s.Start }), nil
+	return endingAt(found, s.Start), nil
+}
+
+// endingAt leaves those of a line that end at a position.
+func endingAt(found []Segment, at Position) []Segment {
+	return slices.DeleteFunc(found, func(f Segment) bool { return !f.Kind.covers() || f.End != at })
 }
 
 // Group returns the archived segments of a line whose positions have the

@@ -98,7 +98,7 @@ func (o FetchOptions) fetch(ctx context.Context, f postgres.FileName, path strin
 		return s.Name == want && s.Kind != logarchive.Slice && s.Kind != logarchive.Lost
 	}); at >= 0 {
 		return writeWhole(path, func(w io.Writer) error {
-			_, err := o.Archive.Fetch(ctx, group[at], w)
+			_, err := o.Archive.FetchListed(ctx, group, group[at], w)
 			if errors.Is(err, storage.ErrNotFound) {
 				return fmt.Errorf("it went away while it was fetched: %w", ErrGap)
 			}
@@ -113,7 +113,7 @@ func (o FetchOptions) fetch(ctx context.Context, f postgres.FileName, path strin
 	}
 	slices := slicesOf(group, want)
 	if len(slices) > 0 {
-		return writeWhole(path, func(w io.Writer) error { return o.assemble(ctx, slices, w) })
+		return writeWhole(path, func(w io.Writer) error { return o.assemble(ctx, group, slices, w) })
 	}
 	return o.missing(ctx, f)
 }
@@ -153,11 +153,11 @@ func slicesOf(group []logarchive.Segment, name string) []logarchive.Segment {
 
 // assemble writes a segment that is not whole: its slices, then zeros, which
 // recovery takes for the end of the log.
-func (o FetchOptions) assemble(ctx context.Context, parts []logarchive.Segment, w io.Writer) error {
+func (o FetchOptions) assemble(ctx context.Context, group, parts []logarchive.Segment, w io.Writer) error {
 	var plain bytes.Buffer
 	for _, s := range parts {
 		plain.Truncate(int(s.Start - parts[0].Start)) // what overlaps is the same
-		if _, err := o.Archive.Fetch(ctx, s, &plain); err != nil {
+		if _, err := o.Archive.FetchListed(ctx, group, s, &plain); err != nil {
 			return err
 		}
 	}
