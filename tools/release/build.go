@@ -39,7 +39,12 @@ func (r *release) build(ctx context.Context, t target, path string) error {
 }
 
 func (r *release) git(ctx context.Context, args ...string) (string, error) {
-	cmd := exec.CommandContext(ctx, "git", args...)
+	return r.output(ctx, "git", args...)
+}
+
+// output runs a program in the checkout and returns what it prints.
+func (r *release) output(ctx context.Context, program string, args ...string) (string, error) {
+	cmd := exec.CommandContext(ctx, program, args...)
 	cmd.Dir = r.root
 	out, err := cmd.Output()
 	return strings.TrimSpace(string(out)), err

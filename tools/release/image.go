@@ -2,11 +2,11 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"time"
 )
@@ -16,10 +16,10 @@ const imageUser = 10001
 
 // image makes one image for all processors: an archive of an OCI layout, which
 // docker load reads as well.
-func (r *release) image(programs map[string]string, licenses []byte) error {
+func (r *release) image(ctx context.Context, programs map[string]string, licenses []byte) error {
 	im := image{files: tree{}, made: r.made}
 	for _, processor := range slices.Sorted(maps.Keys(programs)) {
-		root, err := r.rootOf(programs[processor], licenses)
+		root, err := r.rootOf(ctx, programs[processor], licenses)
 		if err != nil {
 			return err
 		}
@@ -46,7 +46,11 @@ func (r *release) image(programs map[string]string, licenses []byte) error {
 
 // rootOf is the root file system of the image: the program, what TLS and time
 // zones need, and folders it may write to.
-func (r *release) rootOf(program string, licenses []byte) (tree, error) {
+func (r *release) rootOf(ctx context.Context, program string, licenses []byte) (tree, error) {
+	goroot, err := r.output(ctx, "go", "env", "GOROOT")
+	if err != nil {
+		return nil, fmt.Errorf("find Go's time zones: %w", err)
+	}
 	root := tree{
 		"etc/holdfast":       {mode: 0o770, folder: true, gid: imageUser},
 		"var/lib/holdfast":   {mode: 0o700, folder: true, uid: imageUser, gid: imageUser},
@@ -62,7 +66,7 @@ func (r *release) rootOf(program string, licenses []byte) (tree, error) {
 	}{
 		{"usr/bin/holdfast", program, 0o755},
 		{"etc/ssl/certs/ca-certificates.crt", r.certificates, 0o644},
-		{"usr/share/zoneinfo.zip", filepath.Join(runtime.GOROOT(), "lib", "time", "zoneinfo.zip"), 0o644},
+		{"usr/share/zoneinfo.zip", filepath.Join(goroot, "lib", "time", "zoneinfo.zip"), 0o644},
 		{"usr/share/doc/holdfast/LICENSE", filepath.Join(r.root, "LICENSE"), 0o644},
 	} {
 		data, err := os.ReadFile(part.from)

@@ -134,7 +134,7 @@ func (r *release) packageLinux(ctx context.Context, programs map[string]string) 
 		}
 	}
 	if r.has("image") {
-		if err := r.image(programs, licenses); err != nil {
+		if err := r.image(ctx, programs, licenses); err != nil {
 			return fmt.Errorf("make the image: %w", err)
 		}
 	}
