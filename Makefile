@@ -32,7 +32,7 @@ SERVERS := minio azurite fake-gcs-server rest-server
 .PHONY: deps
 deps: ## install what the tests call: Debian packages, pinned restics, servers
 	tools/deps.sh test
-	go run ./test/tools/cmd/install restic
+	go run ./test/tools/cmd/install restic axe-core
 	if [[ $$(uname) == Linux ]]; then go run ./test/tools/cmd/install $(SERVERS); fi
 	if command -v apt-get >/dev/null; then go run ./test/tools/cmd/install restic-sid postgresql-17 debian-system; fi
 
@@ -59,7 +59,7 @@ generated: ## generated files are as their generators write them
 	tools/generated.sh
 
 # Tests of programs and figures, which the race detector does not see into.
-SERIAL := /test/(api|archive|buckets|compat|copies|pgdump|pitr|proof|protect|remote|restserver|scale|serve|startup)$$|/bench$$
+SERIAL := /test/(api|archive|browser|buckets|compat|copies|install|pgdump|pitr|proof|protect|remote|restserver|scale|serve|startup)$$|/bench$$
 
 .PHONY: race
 race: ## the tests again, under the race detector, without the longest
