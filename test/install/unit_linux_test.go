@@ -36,7 +36,7 @@ func TestServiceInstall(t *testing.T) {
 	m.checkPrivileges()
 
 	m.checkBesideRoot()
-	if got := m.run("holdfast", "dump", "latest", "/letters/secret"); got != "only for root" {
+	if got := m.run("holdfast", "dump", "latest", "/letters/secret", "--path", "/letters"); got != "only for root" {
 		t.Errorf("the secret came back as %q", got)
 	}
 	m.do("plans/letters/restore-test", "restore-test")
