@@ -53,7 +53,7 @@ type limits struct {
 }
 
 var usualLimits = limits{
-	keepFor: 5 * time.Minute, refreshAfter: 10 * time.Second, answerWithin: 8 * time.Second,
+	keepFor: 5 * time.Minute, refreshAfter: 2 * time.Second, answerWithin: 8 * time.Second,
 	patience: 5 * time.Second, askAgainAfter: 30 * time.Second,
 }
 
@@ -110,6 +110,18 @@ func (b *Browser) Close() error {
 		p.shut()
 	}
 	return nil
+}
+
+// Changed says that something changed in repositories, as a run that ended did:
+// whoever asks from now on sees it.
+func (b *Browser) Changed(repositories ...string) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, name := range repositories {
+		if p := b.places[name]; p != nil {
+			p.change()
+		}
+	}
 }
 
 // view returns what is seen of a repository; the caller releases it.

@@ -33,10 +33,11 @@ func (b *Browser) Holds(ctx context.Context, name string) ([]api.Hold, error) {
 
 // heldNow is what was held when it was last looked, for pages.
 type heldNow struct {
-	mu    sync.Mutex
-	at    time.Time
-	holds []hold.Hold
-	err   error
+	mu sync.Mutex
+	// asked is when the last look began, at when it ended.
+	asked, at time.Time
+	holds     []hold.Hold
+	err       error
 }
 
 // held returns what is held, as it was known a short while ago.
@@ -44,12 +45,13 @@ func (v *view) held(ctx context.Context) ([]hold.Hold, error) {
 	h := &v.place.held
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if time.Since(h.at) > v.place.b.limits.refreshAfter {
+	if time.Since(h.at) > v.place.b.limits.refreshAfter || v.place.changedSince(h.asked) {
+		asked := time.Now()
 		holds, err := hold.Active(ctx, v.repo)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
-		h.holds, h.err, h.at = holds, err, time.Now()
+		h.holds, h.err, h.asked, h.at = holds, err, asked, time.Now()
 	}
 	return h.holds, h.err
 }

@@ -32,14 +32,17 @@ type place struct {
 	failedAt time.Time
 	used     time.Time
 	idle     *time.Timer
+	// changed is when it was last told that the repository changed.
+	changed time.Time
 
 	held heldNow
 }
 
 // opening is an opening that goes on. err is set when done is closed.
 type opening struct {
-	done chan struct{}
-	err  error
+	began time.Time
+	done  chan struct{}
+	err   error
 }
 
 // view returns what is seen of the repository; the caller releases it. It waits
@@ -58,6 +61,9 @@ func (p *place) view(ctx context.Context, cfg config.Repository) (*view, error) 
 		select {
 		case <-wait.done:
 			switch {
+			case wait.err == nil && p.changedSince(wait.began): // it may have come too early
+				p.releaseIf(v)
+				continue
 			case v != nil: // what was seen before is better than nothing
 				return p.newest(v), nil
 			case wait.err != nil:
@@ -90,7 +96,7 @@ func (p *place) try(cfg config.Repository) (v *view, wait *opening, err error) {
 	}
 	if v = p.current; v != nil {
 		v.users++
-		if time.Since(v.checked) < p.b.limits.refreshAfter && !v.stale.Load() {
+		if time.Since(v.checked) < p.b.limits.refreshAfter && v.asked.After(p.changed) && !v.stale.Load() {
 			return v, nil, nil
 		}
 	}
@@ -109,7 +115,7 @@ func (p *place) try(cfg config.Repository) (v *view, wait *opening, err error) {
 // begin begins to open the repository, or to look what is new in it. p.mu is
 // held.
 func (p *place) begin(cfg config.Repository) {
-	o := &opening{done: make(chan struct{})}
+	o := &opening{began: time.Now(), done: make(chan struct{})}
 	p.opening, p.configured = o, cfg
 	last := p.current
 	if last != nil {
@@ -123,7 +129,7 @@ func (p *place) begin(cfg config.Repository) {
 		if err != nil {
 			o.err = p.b.unavailable(p.name, err)
 		}
-		p.finish(v, last, o.err)
+		p.finish(o, v, last)
 	})
 }
 
@@ -135,17 +141,20 @@ func (p *place) look(ctx context.Context, cfg config.Repository, last *view) (*v
 	return last.refresh(ctx)
 }
 
-// finish makes a view the current one.
-func (p *place) finish(v, last *view, err error) {
+// finish makes the view that an opening led to the current one.
+func (p *place) finish(o *opening, v, last *view) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.opening = nil
+	if v != nil {
+		v.asked, v.checked = o.began, time.Now()
+	}
 	switch {
-	case err != nil:
-		p.failure, p.failedAt = err, time.Now()
-		p.b.o.Log.Warn("look into a repository", "repository", p.name, "error", err)
+	case o.err != nil:
+		p.failure, p.failedAt = o.err, time.Now()
+		p.b.o.Log.Warn("look into a repository", "repository", p.name, "error", o.err)
 	case v == last:
-		p.failure, v.checked = nil, time.Now()
+		p.failure = nil
 	case last != nil && p.current != last: // retired meanwhile
 		p.failure = nil
 		v.retired = true
@@ -160,6 +169,19 @@ func (p *place) finish(v, last *view, err error) {
 		last.closeIfUnused()
 	}
 	p.touch()
+}
+
+// change notes that the repository changed: what was seen before is not fresh.
+func (p *place) change() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.changed, p.failure = time.Now(), nil
+}
+
+func (p *place) changedSince(t time.Time) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.changed.After(t)
 }
 
 // newest returns the current view in place of v, which the caller holds.

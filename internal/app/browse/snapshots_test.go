@@ -1,17 +1,22 @@
 package browse
 
 import (
+	"context"
 	"errors"
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"holdfast/internal/api"
+	"holdfast/internal/app"
 	"holdfast/internal/config"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
+	"holdfast/storage"
 )
 
 func TestSnapshotsAreChosenAndPaged(t *testing.T) {
@@ -158,4 +163,70 @@ func TestAChangedPlaceIsOpenedAnew(t *testing.T) {
 	if page, err := b.Snapshots(t.Context(), api.SnapshotQuery{Repository: "one"}); err != nil || page.Total != 2 {
 		t.Fatal(page, err)
 	}
+}
+
+// What a run did is seen by who asks after it ended, however fresh the last
+// look was; also if that goes on meanwhile.
+func TestWhatARunDidIsSeen(t *testing.T) {
+	o := newWorld(t)
+	m := o.repository("main")
+	m.snapshot(0, m.raw(m.file("f", "1")), nil)
+	l := quick
+	l.refreshAfter = time.Hour
+	b := o.browser(l)
+	gate, open := &gatedStore{}, b.open
+	b.open = func(ctx context.Context, url string, so app.StoreOptions) (_ storage.Store, err error) {
+		gate.Store, err = open(ctx, url, so)
+		return gate, err
+	}
+	see := func(want int) {
+		t.Helper()
+		if page, err := b.Snapshots(t.Context(), api.SnapshotQuery{Repository: "main"}); err != nil || page.Total != want {
+			t.Fatalf("got %+v, %v; want %d", page, err, want)
+		}
+	}
+	see(1)
+	m.begin()
+	m.snapshot(1, m.raw(m.file("f", "2")), nil)
+	see(1)
+	b.Changed("main", "never-opened")
+	see(2)
+
+	// A look has listed the snapshots, and is held up before it is done.
+	gate.listed, gate.held = make(chan struct{}), make(chan struct{})
+	gate.shut.Store(true)
+	b.Changed("main")
+	seen := make(chan int, 1)
+	go func() {
+		page, err := b.Snapshots(t.Context(), api.SnapshotQuery{Repository: "main"})
+		if err != nil {
+			t.Error(err)
+			page = &api.SnapshotPage{}
+		}
+		seen <- page.Total
+	}()
+	<-gate.listed
+	m.begin()
+	m.snapshot(2, m.raw(m.file("f", "3")), nil)
+	b.Changed("main")
+	close(gate.held)
+	if n := <-seen; n != 3 {
+		t.Errorf("a look that began too early counts: %d snapshots", n)
+	}
+}
+
+// gatedStore holds up one look at the index files while it is shut.
+type gatedStore struct {
+	storage.Store
+
+	shut         atomic.Bool
+	listed, held chan struct{}
+}
+
+func (s *gatedStore) List(ctx context.Context, prefix string, visit func(storage.Info) error) error {
+	if strings.HasPrefix(prefix, "index") && s.shut.CompareAndSwap(true, false) {
+		close(s.listed)
+		<-s.held
+	}
+	return s.Store.List(ctx, prefix, visit)
 }

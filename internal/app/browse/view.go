@@ -38,10 +38,11 @@ type view struct {
 	// seen are the snapshot and index files there were.
 	seen fileSet
 
-	// users, retired and checked belong to place.mu.
-	users   int
-	retired bool
-	checked time.Time
+	// These belong to place.mu. asked is when the last look at what there is
+	// began, checked when it ended.
+	users          int
+	retired        bool
+	asked, checked time.Time
 	// stale tells that the index led to something that is gone.
 	stale atomic.Bool
 
@@ -209,7 +210,6 @@ func (v *view) list(ctx context.Context, known []*snapshot.Snapshot) (err error)
 	}
 	v.snapshots = snapshot.Sorted(v.snapshots)
 	slices.Reverse(v.snapshots)
-	v.checked = time.Now()
 	v.store.views.Add(1)
 	return nil
 }
