@@ -36,6 +36,10 @@ func (c *Console) chooseTarget(q *api.RestoreRequest, r *recovery, p *api.Restor
 	if err != nil {
 		return err.Error(), nil //nolint:nilerr // it is why
 	}
+	if info, err := os.Stat(there); err != nil || !info.IsDir() {
+		// Not opened to find out: a pipe would wait for somebody to write to it.
+		return there + " is no folder", nil //nolint:nilerr // it is why
+	}
 	if err := writable(there); err != nil {
 		return fmt.Sprintf("the service cannot write to %s: %v", there, err), nil
 	}
@@ -136,21 +140,37 @@ func existing(path string) (string, error) {
 	}
 }
 
-// inUse tells whether a target is, holds or lies in a folder that holdfast
-// itself works in.
+// inUse tells whether a target is, holds or lies in what holdfast itself works
+// with: whoever may restore could otherwise put tokens, plans or packs of their
+// own there. Symlinks are resolved on both sides.
 func (c *Console) inUse(target string) string {
-	for _, dir := range []string{"ledger", "history", "events", "logs", "runs", "locks"} {
-		if own := filepath.Join(c.o.StateDir, dir); target == own || isIn(target, own) || isIn(own, target) {
-			return "the state of the service is in " + own
-		}
+	target = realPath(target)
+	state := realPath(c.o.StateDir)
+	if overlap(target, state) && !isIn(target, filepath.Join(state, restoresDir)) {
+		return "the state of the service is in " + c.o.StateDir
+	}
+	if overlap(target, realPath(c.o.ConfigPath)) {
+		return "the configuration is in " + c.o.ConfigPath
 	}
 	for name, r := range c.o.Config().Repositories {
 		place := strings.TrimPrefix(r.URL, "local:")
-		if filepath.IsAbs(place) && (target == place || isIn(target, place) || isIn(place, target)) {
+		if filepath.IsAbs(place) && overlap(target, realPath(place)) {
 			return "repository " + name + " is in " + place
 		}
 	}
 	return ""
+}
+
+func overlap(a, b string) bool { return a == b || isIn(a, b) || isIn(b, a) }
+
+// realPath is a path without symlinks as far as it exists, and as it is where
+// that cannot be found out.
+func realPath(path string) string {
+	path = filepath.Clean(path)
+	if real, err := resolved(path); err == nil {
+		return real
+	}
+	return path
 }
 
 // entries counts what is in a folder, as far as one; 0 if it is not there.

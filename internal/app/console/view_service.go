@@ -28,10 +28,13 @@ func (c *Console) Service(context.Context) (*api.Service, error) {
 	return s, nil
 }
 
+// restoresDir is where restores go below the state if nothing else is set.
+const restoresDir = "restores"
+
 // restoreDirs are the folders that restores may write below.
 func (c *Console) restoreDirs() []string {
 	if dirs := c.o.Config().Service.RestoreDirs; len(dirs) > 0 {
 		return slices.Clone(dirs)
 	}
-	return []string{filepath.Join(c.o.StateDir, "restores")}
+	return []string{filepath.Join(c.o.StateDir, restoresDir)}
 }
