@@ -2,6 +2,7 @@ package api
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/subtle"
 	"errors"
@@ -82,6 +83,14 @@ type Guard struct {
 	log        *slog.Logger
 	events     event.Sink
 	now        func() time.Time
+	show       func(w http.ResponseWriter, r *http.Request, p *Problem)
+}
+
+// ShowRefusals has show make the pages that tell browsers what the guard itself
+// refuses, with the status of the problem; programs get it in JSON. It is for
+// before the first request.
+func (g *Guard) ShowRefusals(show func(w http.ResponseWriter, r *http.Request, p *Problem)) {
+	g.show = show
 }
 
 // NewGuard opens what the state folder knows of tokens and sessions.
@@ -158,6 +167,16 @@ func Note(ctx context.Context, key, value string) {
 	}
 }
 
+// Act names what a request asks for in its entry of the audit log, in the words
+// of the API: see Operation.ID.
+func Act(ctx context.Context, name string) {
+	if a := askingOf(ctx); a != nil {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.act = name
+	}
+}
+
 // Middleware is for all that the service serves: it finds out who asks
 // (PrincipalOf), refuses what is too much, too long, forged or meant for somebody
 // else, sets the headers that protect pages, and writes down what was done. It lets
@@ -169,7 +188,7 @@ func (g *Guard) Middleware(next http.Handler) http.Handler {
 		a := &asking{}
 		err := g.admit(answer, r, a)
 		if err != nil {
-			refuse(answer, r, err)
+			refuseWith(answer, unread(r), err, g.show)
 			g.writeDown(answer, r, a)
 			return
 		}
@@ -184,6 +203,13 @@ func (g *Guard) Middleware(next http.Handler) http.Handler {
 		defer g.writeDown(answer, r, a)
 		next.ServeHTTP(answer, r.WithContext(ctx))
 	})
+}
+
+// unread is a request of whose body no more is read.
+func unread(r *http.Request) *http.Request {
+	r = r.WithContext(r.Context())
+	r.Body = http.NoBody
+	return r
 }
 
 // admit finds out who asks, and whether to listen.
@@ -299,7 +325,7 @@ func (g *Guard) writeDown(w *answerer, r *http.Request, a *asking) {
 	}
 	g.audit.write(AuditEntry{
 		Time: g.now(), By: a.principal.Name, Role: a.principal.Role, From: addressOf(r),
-		Act: a.act, Method: r.Method, Path: clip(r.URL.Path), Status: w.status, About: a.about,
+		Act: a.act, Method: r.Method, Path: clip(r.URL.Path), Status: cmp.Or(w.status, http.StatusOK), About: a.about,
 	})
 }
 
@@ -355,7 +381,8 @@ func (g *Guard) checkCSRF(r *http.Request, p Principal) error {
 
 // Login begins a session for who has a token, in place of the one that the
 // browser may have: its cookie has a new ID. It returns ErrUnauthenticated, a
-// *TooManyError or ErrForeign.
+// *TooManyError or ErrForeign. It belongs inside of Middleware, which writes it
+// down in the name of the token.
 func (g *Guard) Login(w http.ResponseWriter, r *http.Request, token string) error {
 	if err := g.origin.Check(r); err != nil {
 		return ErrForeign
@@ -368,12 +395,16 @@ func (g *Guard) Login(w http.ResponseWriter, r *http.Request, token string) erro
 		g.sessions.end(old.Value)
 	}
 	setCookie(w, r, g.sessions.begin(hash), 0)
-	g.audit.write(AuditEntry{Time: g.now(), By: info.Name, Role: info.Role, From: addressOf(r), Act: "login", Method: r.Method, Path: clip(r.URL.Path)})
+	Act(r.Context(), "login")
+	if a := askingOf(r.Context()); a != nil {
+		a.principal = Principal{Name: info.Name, Role: info.Role}
+	}
 	return nil
 }
 
 // Logout ends the session of a request.
 func (g *Guard) Logout(w http.ResponseWriter, r *http.Request) {
+	Act(r.Context(), "logout")
 	if cookie, err := r.Cookie(cookieName(r)); err == nil {
 		g.sessions.end(cookie.Value)
 	}

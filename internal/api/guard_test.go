@@ -563,14 +563,56 @@ func TestHeaders(t *testing.T) {
 	}
 }
 
-// A browser that asks for a page gets one, in which nothing is code.
-func TestRefusedPage(t *testing.T) {
-	answer := httptest.NewRecorder()
-	r := httptest.NewRequest("GET", "/runs", http.NoBody)
-	r.Header.Set("Accept", "text/html,*/*")
-	refuse(answer, r, fmt.Errorf("%w: <script>", ErrForbidden))
-	if body := answer.Body.String(); strings.Contains(body, "<script") || !strings.Contains(body, "&lt;script&gt;") || answer.Code != http.StatusForbidden {
-		t.Errorf("%d %s", answer.Code, body)
+// A browser that asks for a page is refused with one, and a program with JSON;
+// what is left of the body is not read for either.
+func TestRefusalsAreShown(t *testing.T) {
+	w := newWorld(t)
+	w.guard.ShowRefusals(func(rw http.ResponseWriter, r *http.Request, p *Problem) {
+		if left, err := io.ReadAll(r.Body); len(left) != 0 || err != nil {
+			t.Errorf("%d bytes are left, %v", len(left), err)
+		}
+		rw.WriteHeader(p.Status)
+		fmt.Fprint(rw, "a page: "+p.Title) //nolint:errcheck // a recorder
+	})
+	for _, c := range []struct {
+		host, accept, path string
+		page               bool
+	}{
+		{"evil.example", "text/html,*/*", "/runs", true},
+		{"127.0.0.1:9898", "text/html,*/*", "/runs", true},
+		{"evil.example", "*/*", "/assets/a.css", false},
+		{"evil.example", "text/html", Prefix + "/plans", false},
+	} {
+		r := request("POST", c.path, strings.Repeat("x", maxStranger+1000))
+		r.Host = c.host
+		r.Header.Set("Accept", c.accept)
+		answer := w.serve(r)
+		want := http.StatusMisdirectedRequest
+		if c.host != "evil.example" {
+			want = http.StatusRequestEntityTooLarge
+		}
+		if page := strings.HasPrefix(answer.Body.String(), "a page: "); answer.Code != want || page != c.page {
+			t.Errorf("%+v: %d %s", c, answer.Code, answer.Body)
+		}
+	}
+}
+
+// The audit log has who logged in and out, and how that was answered.
+func TestLoginsAreWrittenDown(t *testing.T) {
+	w := newWorld(t)
+	r := w.inSession(w.login(RoleOperator), "POST", "/me", "")
+	r.URL.Path = "/logout"
+	if answer := w.serve(r); answer.Code != http.StatusOK {
+		t.Fatal(answer.Code, answer.Body)
+	}
+	entries, err := w.guard.Audit(time.Time{}, 2)
+	if err != nil || len(entries) != 2 {
+		t.Fatal(entries, err)
+	}
+	for k, act := range []string{"logout", "login"} {
+		if e := entries[k]; e.Act != act || e.By != "operator" || e.Role != RoleOperator || e.Status != http.StatusOK || e.Path != "/"+act {
+			t.Errorf("%+v", e)
+		}
 	}
 }
 

@@ -4,8 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"html"
 	"net/http"
 	"strconv"
 	"strings"
@@ -71,8 +69,14 @@ func problemOf(err error) *Problem {
 	return p
 }
 
-// refuse answers with a problem: in JSON, or as a page for who asks for pages.
+// refuse answers with a problem.
 func refuse(w http.ResponseWriter, r *http.Request, err error) {
+	refuseWith(w, r, err, nil)
+}
+
+// refuseWith answers with a problem: in JSON, or for who asks for a page with
+// what show makes of it, if there is one.
+func refuseWith(w http.ResponseWriter, r *http.Request, err error, show func(http.ResponseWriter, *http.Request, *Problem)) {
 	p := problemOf(err)
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
@@ -86,11 +90,8 @@ func refuse(w http.ResponseWriter, r *http.Request, err error) {
 		}
 		h.Set("Retry-After", strconv.Itoa(wait))
 	}
-	if !strings.HasPrefix(r.URL.Path, Prefix) && strings.Contains(r.Header.Get("Accept"), "text/html") {
-		h.Set("Content-Type", "text/html; charset=utf-8")
-		w.WriteHeader(p.Status)
-		fmt.Fprintf(w, "<!doctype html><html lang=en><meta charset=utf-8><title>%s</title><h1>%s</h1><p>%s<p>%s\n",
-			html.EscapeString(p.Title), html.EscapeString(p.Title), html.EscapeString(p.Detail), html.EscapeString(p.Next))
+	if show != nil && !strings.HasPrefix(r.URL.Path, Prefix+"/") && strings.Contains(r.Header.Get("Accept"), "text/html") {
+		show(w, r, p)
 		return
 	}
 	h.Set("Content-Type", "application/problem+json")

@@ -39,7 +39,11 @@ func NewServer(b Backend, g *Guard, o Options) *Server {
 	s := &Server{backend: b, guard: g, log: o.Log, mux: http.NewServeMux(), hub: newHub(), streams: make(chan struct{}, maxStreams)}
 	methods := map[string][]string{}
 	for _, o := range Operations() {
-		s.mux.Handle(o.Method+" "+Prefix+o.Path, g.Require(o.Role, s.handler(o)))
+		serve := g.Require(o.Role, s.handler(o))
+		s.mux.HandleFunc(o.Method+" "+Prefix+o.Path, func(w http.ResponseWriter, r *http.Request) {
+			Act(r.Context(), o.ID) // also of who may not
+			serve.ServeHTTP(w, r)
+		})
 		methods[o.Path] = append(methods[o.Path], o.Method)
 	}
 	for path, known := range methods {
@@ -85,9 +89,6 @@ func (s *Server) handler(o Operation) http.Handler {
 }
 
 func (s *Server) serve(o *Operation, w http.ResponseWriter, r *http.Request) error {
-	if a := askingOf(r.Context()); a != nil {
-		a.act = o.ID
-	}
 	params, err := o.readParams(r)
 	if err != nil {
 		return err

@@ -186,10 +186,10 @@ func TestAuditLog(t *testing.T) {
 	want := []string{
 		" token-revoked   0 map[made_by:test role:viewer token:viewer]",
 		"admin - POST /api/v1/check-plans 403 map[]",
-		"admin login POST /login 0 map[]",
+		"admin login POST /login 200 map[]",
 		" refused GET /api/v1/plans 401 map[]",
 		"operator download GET /api/v1/repositories/main/snapshots/abc/download 200 map[path:/etc/passwd repository:main snapshot:abc]",
-		"viewer - POST /api/v1/plans/shop/pause 403 map[]",
+		"viewer pausePlan POST /api/v1/plans/shop/pause 403 map[]",
 		"operator startJob POST /api/v1/jobs/start 204 map[job:plans/shop/backup variant:full]",
 	}
 	if len(got) != len(want) {

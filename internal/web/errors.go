@@ -53,6 +53,28 @@ func (s *site) errorPage(r *http.Request, err error) *page {
 	return p
 }
 
+// refused shows what the guard refused. It asks nothing of the request: it may
+// be anybody's, and its body may be anything.
+func (s *site) refused(w http.ResponseWriter, r *http.Request, p *api.Problem) {
+	t := trouble{What: p.Detail + "."}
+	switch p.Status {
+	case http.StatusMisdirectedRequest:
+		t.Next = "Ask for the address of the machine, or have its admin add the name to service.hosts in holdfast.yaml."
+	case http.StatusTooManyRequests:
+		t.Next = "Wait " + w.Header().Get("Retry-After") + " seconds, then load the page again."
+	case http.StatusForbidden:
+		t.Next = "Nothing was done. Go back, load the page again, and send the form from there."
+	case http.StatusRequestEntityTooLarge:
+		t.Next = "Nothing was done. Go back and send less."
+	case http.StatusUnauthorized:
+		t.Next, t.To, t.ToName = "Log in with a token that is good.", "/login", "Log in"
+	default:
+		t.Next = "Go back, and load the page again."
+	}
+	t.What = strings.ToUpper(t.What[:1]) + t.What[1:]
+	s.render(w, r, &page{Status: p.Status, Title: strings.ToUpper(p.Title[:1]) + p.Title[1:], Template: "error.html", Data: t})
+}
+
 func (s *site) noSuchPage(*http.Request) (*page, error) {
 	return &page{Status: http.StatusNotFound, Title: "No such page", Template: "error.html", Data: trouble{
 		What: "There is no page of that name.", Next: "Check the address, or start from the overview.",

@@ -11,7 +11,18 @@ import (
 type route struct {
 	pattern string   // as http.ServeMux knows them
 	role    api.Role // the least that may ask
+	act     string   // what it does, as the audit log says it; "" for nothing
 	handler http.Handler
+}
+
+// sees is a route that shows something, does one that has something done, which
+// is called as the API calls it.
+func sees(pattern string, least api.Role, h http.Handler) route {
+	return route{pattern: pattern, role: least, handler: h}
+}
+
+func does(pattern string, least api.Role, act string, h http.Handler) route {
+	return route{pattern, least, act, h}
 }
 
 // routes are all of them.
@@ -22,37 +33,37 @@ func (s *site) routes() []route {
 // planRoutes are those of the frame and of plans, runs and events.
 func (s *site) planRoutes() []route {
 	return []route{
-		{"GET /{$}", api.RoleViewer, s.show(s.safe)},
-		{"GET /login", api.Nobody, http.HandlerFunc(s.loginPage)},
-		{"POST /login", api.Nobody, http.HandlerFunc(s.login)},
-		{"POST /logout", api.Nobody, http.HandlerFunc(s.logout)},
-		{"POST /theme", api.Nobody, http.HandlerFunc(s.setTheme)},
-		{"GET /help", api.RoleViewer, s.show(s.help)},
+		sees("GET /{$}", api.RoleViewer, s.show(s.safe)),
+		sees("GET /login", api.Nobody, http.HandlerFunc(s.loginPage)),
+		does("POST /login", api.Nobody, "login", http.HandlerFunc(s.login)),
+		does("POST /logout", api.Nobody, "logout", http.HandlerFunc(s.logout)),
+		does("POST /theme", api.Nobody, "setTheme", http.HandlerFunc(s.setTheme)),
+		sees("GET /help", api.RoleViewer, s.show(s.help)),
 
-		{"GET /welcome", api.RoleViewer, s.show(s.welcome)},
-		{"GET /protect", api.RoleAdmin, s.show(s.protectPage)},
-		{"POST /protect", api.RoleAdmin, s.do(s.protect)},
-		{"GET /plans/{name}", api.RoleViewer, s.show(s.plan)},
-		{"GET /plans/{name}/pause", api.RoleOperator, s.show(s.pausePage)},
-		{"POST /plans/{name}/pause", api.RoleOperator, s.do(s.pause)},
-		{"POST /plans/{name}/resume", api.RoleOperator, s.do(s.resume)},
-		{"POST /jobs", api.RoleOperator, s.do(s.startJob)},
+		sees("GET /welcome", api.RoleViewer, s.show(s.welcome)),
+		sees("GET /protect", api.RoleAdmin, s.show(s.protectPage)),
+		does("POST /protect", api.RoleAdmin, "protect", s.do(s.protect)),
+		sees("GET /plans/{name}", api.RoleViewer, s.show(s.plan)),
+		sees("GET /plans/{name}/pause", api.RoleOperator, s.show(s.pausePage)),
+		does("POST /plans/{name}/pause", api.RoleOperator, "pausePlan", s.do(s.pause)),
+		does("POST /plans/{name}/resume", api.RoleOperator, "resumePlan", s.do(s.resume)),
+		does("POST /jobs", api.RoleOperator, "startJob", s.do(s.startJob)),
 
-		{"GET /runs", api.RoleViewer, s.show(s.runs)},
-		{"GET /runs/{id}", api.RoleViewer, s.show(s.run)},
-		{"GET /runs/{id}/log", api.RoleViewer, http.HandlerFunc(s.runLog)},
-		{"GET /runs/{id}/stop", api.RoleOperator, s.show(s.stopPage)},
-		{"POST /runs/{id}/stop", api.RoleOperator, s.do(s.stop)},
-		{"GET /events", api.RoleViewer, s.show(s.events)},
+		sees("GET /runs", api.RoleViewer, s.show(s.runs)),
+		sees("GET /runs/{id}", api.RoleViewer, s.show(s.run)),
+		sees("GET /runs/{id}/log", api.RoleViewer, http.HandlerFunc(s.runLog)),
+		sees("GET /runs/{id}/stop", api.RoleOperator, s.show(s.stopPage)),
+		does("POST /runs/{id}/stop", api.RoleOperator, "stopRun", s.do(s.stop)),
+		sees("GET /events", api.RoleViewer, s.show(s.events)),
 
-		{"GET /settings", api.RoleViewer, s.show(s.settings)},
-		{"POST /settings/check", api.RoleOperator, s.do(s.checkPlans)},
-		{"POST /settings/channels", api.RoleOperator, s.do(s.testChannel)},
-		{"POST /settings/tokens", api.RoleAdmin, s.show(s.createToken)},
-		{"GET /settings/tokens/{name}", api.RoleAdmin, s.show(s.revokePage)},
-		{"POST /settings/tokens/{name}", api.RoleAdmin, s.do(s.revoke)},
-		{"GET /settings/audit", api.RoleAdmin, s.show(s.audit)},
-		{"/", api.RoleViewer, s.show(s.noSuchPage)},
+		sees("GET /settings", api.RoleViewer, s.show(s.settings)),
+		does("POST /settings/check", api.RoleOperator, "checkPlans", s.do(s.checkPlans)),
+		does("POST /settings/channels", api.RoleOperator, "testChannel", s.do(s.testChannel)),
+		does("POST /settings/tokens", api.RoleAdmin, "createToken", s.show(s.createToken)),
+		sees("GET /settings/tokens/{name}", api.RoleAdmin, s.show(s.revokePage)),
+		does("POST /settings/tokens/{name}", api.RoleAdmin, "revokeToken", s.do(s.revoke)),
+		sees("GET /settings/audit", api.RoleAdmin, s.show(s.audit)),
+		sees("/", api.RoleViewer, s.show(s.noSuchPage)),
 	}
 }
 
@@ -93,13 +104,15 @@ func (s *site) do(a act) http.Handler {
 	})
 }
 
-// allowed lets pass who has at least a role. Who is nobody yet and looks at a
-// page logs in and comes back to it.
-func (s *site) allowed(least api.Role, h http.Handler) http.Handler {
+// allowed lets pass who has at least the role of a route. Who is nobody yet and
+// looks at a page logs in and comes back to it.
+func (s *site) allowed(to route) http.Handler {
+	least := to.role
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		api.Act(r.Context(), to.act)
 		switch me, _ := api.PrincipalOf(r.Context()); {
 		case me.Role >= least:
-			h.ServeHTTP(w, r)
+			to.handler.ServeHTTP(w, r)
 		case me.Role == api.Nobody && r.Method == http.MethodGet:
 			http.Redirect(w, r, "/login?next="+url.QueryEscape(r.URL.RequestURI()), http.StatusSeeOther)
 		case me.Role == api.Nobody:

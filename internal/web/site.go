@@ -20,6 +20,8 @@ type Guard interface {
 	CreateToken(ctx context.Context, name string, role api.Role, lifetime time.Duration) (secret string, t api.TokenInfo, err error)
 	RevokeToken(ctx context.Context, name string) error
 	Audit(since time.Time, limit int) ([]api.AuditEntry, error)
+	// ShowRefusals has the guard's own refusals shown as pages.
+	ShowRefusals(show func(w http.ResponseWriter, r *http.Request, p *api.Problem))
 }
 
 var _ Guard = (*api.Guard)(nil)
@@ -54,9 +56,12 @@ func New(o Options) http.Handler {
 	s.pages = newTemplates(s.functions())
 	mux := http.NewServeMux()
 	for _, r := range s.routes() {
-		mux.Handle(r.pattern, s.allowed(r.role, r.handler))
+		mux.Handle(r.pattern, s.allowed(r))
 	}
 	mux.Handle("GET /assets/{name}", s.assets)
+	if o.Guard != nil { // without one nothing is refused
+		o.Guard.ShowRefusals(s.refused)
+	}
 	return mux
 }
 

@@ -396,3 +396,47 @@ func TestThemeIsWrittenIntoThePage(t *testing.T) {
 		t.Errorf("theme %q", got)
 	}
 }
+
+// What the guard refuses looks like the rest, and says what to do.
+func TestRefusalsAreShown(t *testing.T) {
+	server, token := behind(t, webtest.Usual(time.Now()))
+	browser := server.Client()
+	answer, err := browser.PostForm(server.URL+"/login", url.Values{"token": {token}})
+	page1(t, answer, err)
+	ask := func(method, target, host string) *html.Node {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, server.URL+target, http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if host != "" {
+			r.Host = host
+		}
+		r.Header.Set("Accept", "text/html,*/*;q=0.8")
+		answer, err := browser.Do(r)
+		return page1(t, answer, err)
+	}
+	doc := ask(http.MethodPost, "/runs/run-live/stop", "")
+	mustSay(t, doc, "Not from a page of this session", "Nothing was done")
+	if len(all(doc, "link")) == 0 {
+		t.Error("the page has no style")
+	}
+	mustSay(t, ask(http.MethodGet, "/", "evil.example"), "not known under the name", "service.hosts")
+}
+
+// The audit log names what forms do, whether they may or not.
+func TestFormsAreNamedInTheAuditLog(t *testing.T) {
+	for _, r := range new(site).routes() {
+		if form := strings.HasPrefix(r.pattern, "POST "); form != (r.act != "") {
+			t.Errorf("%s is called %q", r.pattern, r.act)
+		}
+	}
+	server, token := behind(t, webtest.Usual(time.Now()))
+	browser := server.Client()
+	answer, err := browser.PostForm(server.URL+"/login", url.Values{"token": {token}})
+	form := fieldsOf(formTo(t, page1(t, answer, err), "/logout"))
+	answer, err = browser.PostForm(server.URL+"/runs/run-live/stop", form)
+	page1(t, answer, err)
+	answer, err = browser.Get(server.URL + "/settings/audit")
+	mustSay(t, page1(t, answer, err), "stopRun POST /runs/run-live/stop", "login POST /login")
+}
