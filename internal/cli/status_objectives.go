@@ -238,10 +238,12 @@ type standingMessage struct {
 	Promised float64         `json:"promised_seconds,omitempty"`
 	Source   string          `json:"source,omitempty"`
 	Reason   string          `json:"reason"`
+	// Point is the recovery point that an RPO is measured from.
+	Point *time.Time `json:"point,omitempty"`
 }
 
 func newStandingMessage(s objective.Standing) standingMessage {
-	return standingMessage{s.State, s.Value.Seconds(), s.Promised.Seconds(), s.Source, s.Reason}
+	return standingMessage{s.State, s.Value.Seconds(), s.Promised.Seconds(), s.Source, s.Reason, instant(s.Point)}
 }
 
 // tellObjectives prints how the objectives of a plan stand.

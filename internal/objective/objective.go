@@ -97,6 +97,30 @@ type Standing struct {
 	Source string
 	// Reason is why, in words.
 	Reason string
+	// Point is the recovery point that an RPO is measured from, zero for none.
+	Point time.Time
+}
+
+// At is the standing at a later time, if nothing became known since: what would
+// be lost has grown.
+func (s Standing) At(now time.Time) Standing {
+	if s.Point.IsZero() || s.State == Unknown {
+		return s
+	}
+	s.Value = max(s.Value, now.Sub(s.Point))
+	return judged(s)
+}
+
+// Worsens is when the standing becomes a worse one by itself, zero for never.
+func (s Standing) Worsens() time.Time {
+	switch {
+	case s.Point.IsZero():
+	case s.State == Met:
+		return s.Point.Add(s.Promised / 100 * NearShare)
+	case s.State == Near:
+		return s.Point.Add(s.Promised + time.Nanosecond)
+	}
+	return time.Time{}
 }
 
 // Standings are those of a plan.
@@ -139,7 +163,7 @@ func (f *Facts) rpo(copies []Copy) Standing {
 		}
 		known = true
 		worst = Standing{
-			Value: age, Promised: f.RPO, Source: source,
+			Value: age, Promised: f.RPO, Source: source, Point: point.Time,
 			Reason: fmt.Sprintf("the newest point of %s that can be restored is of %s, in %s%s", source, point.Time.UTC().Format("2006-01-02 15:04:05 UTC"), from, because(why)),
 		}
 	}

@@ -163,3 +163,36 @@ func TestChanges(t *testing.T) {
 		t.Errorf("all is lost: %+v", events)
 	}
 }
+
+// What would be lost grows with the clock, and when that makes a standing worse
+// is known before.
+func TestStandingsGrowWorse(t *testing.T) {
+	point := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	looked := Judge(Facts{
+		Plan: "shop", Now: point.Add(10 * time.Minute), RPO: 100 * time.Minute, Sources: []string{"www:a"},
+		Copies: []Copy{{Name: "local", Points: map[string]Point{"www:a": {Time: point}}}},
+	}).RPO
+	for _, c := range []struct {
+		minutes float64
+		state   State
+		next    float64 // when it worsens, 0 for never
+	}{{10, Met, 80}, {79.9, Met, 80}, {80, Near, 100}, {100, Near, 100}, {100.1, Breached, 0}} {
+		s := looked.At(point.Add(time.Duration(c.minutes * float64(time.Minute))))
+		if s.State != c.state || s.Value != time.Duration(c.minutes*float64(time.Minute)) {
+			t.Errorf("after %v minutes: %+v", c.minutes, s)
+		}
+		if next := s.Worsens(); next.IsZero() != (c.next == 0) || c.next != 0 && next.Sub(point).Round(time.Second).Minutes() != c.next {
+			t.Errorf("after %v minutes: it worsens at %v", c.minutes, next)
+		}
+	}
+	if s := looked.At(point); s.Value != looked.Value { // the clock was set back
+		t.Errorf("got %+v", s)
+	}
+	unknown := Standing{State: Unknown, Promised: time.Hour, Point: point}
+	if s := unknown.At(point.Add(5 * time.Hour)); s != unknown || !s.Worsens().IsZero() {
+		t.Errorf("got %+v", s)
+	}
+	if s := (Standing{Point: point}).At(point.Add(time.Hour)); s.State != Unpromised || s.Value != time.Hour {
+		t.Errorf("got %+v", s)
+	}
+}

@@ -48,6 +48,8 @@ type Browsing interface {
 	// much is below some paths of a snapshot, or in all of it.
 	SnapshotAt(ctx context.Context, repository, plan, source string, at time.Time) (*api.Snapshot, error)
 	Extent(ctx context.Context, repository, snapshot string, paths []string) (browse.Extent, error)
+	// Changed says that runs may have changed repositories.
+	Changed(repositories ...string)
 }
 
 // Work makes the work of a run out of the arguments of a command, with what it

@@ -47,10 +47,22 @@ func (c *Console) Ended(r *history.Run) {
 	delete(c.live.runs, r.ID)
 	c.live.mu.Unlock()
 	c.forgetStatus()
+	c.Changed(c.usedBy(r)...)
 	c.noteGrowth(r)
 	told := c.runOf(r)
 	c.hub.publish(api.Update{Run: &told})
 	c.surveyAfter(r)
+}
+
+// usedBy returns the repositories that a run may have changed.
+func (c *Console) usedBy(r *history.Run) (repositories []string) {
+	if r.Repository != "" {
+		repositories = append(repositories, r.Repository)
+	}
+	if p, ok := c.o.Config().Plans[r.Plan]; ok {
+		repositories = append(repositories, places(p)...)
+	}
+	return repositories
 }
 
 // progressOf returns how far a run is; nil if it has not told.

@@ -67,18 +67,43 @@ type Standing struct {
 	Promised float64         `json:"promised_seconds"`
 	Source   string          `json:"source"`
 	Reason   string          `json:"reason"`
+	Point    time.Time       `json:"point"`
 }
 
 // Of is the standing as the rules have it.
 func (s Standing) Of() objective.Standing {
-	return objective.Standing{State: s.State, Value: seconds(s.Seconds), Promised: seconds(s.Promised), Source: s.Source, Reason: s.Reason}
+	return objective.Standing{State: s.State, Value: seconds(s.Seconds), Promised: seconds(s.Promised), Source: s.Source, Reason: s.Reason, Point: s.Point}
 }
 
-func (s Standing) seen() api.Standing {
+// seen is the standing now: what would be lost grows with the clock.
+func (s Standing) seen(now time.Time) api.Standing {
 	if s.State == "" {
 		s.State = objective.Unknown
 	}
-	return api.Standing{State: s.State, Measured: s.Seconds, Promised: s.Promised, Source: s.Source, Reason: s.Reason}
+	o := s.Of().At(now)
+	return api.Standing{State: o.State, Measured: o.Value.Seconds(), Promised: s.Promised, Source: s.Source, Reason: s.Reason}
+}
+
+// surveyLead is how long before a promise comes nearer to being broken it is
+// looked again: mostly a newer recovery point is there then.
+const surveyLead = 20 * time.Second
+
+// Worsening returns when a survey of which plan is due, because what its last
+// one found does not hold after; "" for none.
+func (c *Console) Worsening() (plan string, at time.Time) {
+	for name, p := range c.Surveys() {
+		worsens := p.RPO.Of().Worsens()
+		if worsens.IsZero() {
+			continue
+		}
+		if early := worsens.Add(-surveyLead); p.At.Before(early) {
+			worsens = early
+		}
+		if plan == "" || worsens.Before(at) {
+			plan, at = name, worsens
+		}
+	}
+	return plan, at
 }
 
 func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }

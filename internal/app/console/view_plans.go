@@ -10,6 +10,7 @@ import (
 	"holdfast/internal/api"
 	"holdfast/internal/config"
 	"holdfast/internal/controller"
+	"holdfast/internal/objective"
 	"holdfast/internal/standing"
 )
 
@@ -86,7 +87,7 @@ func planSeen(cfg *config.Config, name string, jobs []*controller.Status, s Plan
 	from := cfg.Plans[name]
 	p := api.Plan{
 		Name: name, Sources: []api.Source{}, Missing: []api.Missing{}, Places: []api.Place{}, Jobs: []api.Job{},
-		RPO: s.RPO.seen(), RTO: s.RTO.seen(), Newest: s.Newest,
+		RPO: s.RPO.seen(now), RTO: s.RTO.seen(now), Newest: s.Newest,
 		Score: s.Score, Copies: s.Copies, Media: s.Media, OffSite: s.OffSite, Immutable: s.Immutable, Errors: s.Errors,
 	}
 	if s.At.IsZero() { // what is promised is known all the same
@@ -98,8 +99,14 @@ func planSeen(cfg *config.Config, name string, jobs []*controller.Status, s Plan
 	for _, m := range s.Missing {
 		p.Missing = append(p.Missing, api.Missing(m))
 	}
+	if p.RPO.State == objective.Breached && s.RPO.State != objective.Breached { // since the survey
+		p.Missing = append(p.Missing, api.Missing{
+			Rule: "rpo", What: "more would be lost now than is promised: " + s.RPO.Reason,
+			Next: "see why nothing newer can be restored: holdfast verify --plan " + name,
+		})
+	}
 	for _, place := range places(from) {
-		p.Places = append(p.Places, placeSeen(cfg, place, s.Repositories))
+		p.Places = append(p.Places, placeSeen(cfg, place, s.Repositories, now))
 	}
 	for _, j := range jobs {
 		p.Jobs = append(p.Jobs, jobSeen(j))
@@ -115,10 +122,10 @@ func planSeen(cfg *config.Config, name string, jobs []*controller.Status, s Plan
 	return p
 }
 
-// factsOf are what the verdict goes by. The objectives are as old as the
-// survey; the age of the newest recovery point has grown since.
+// factsOf are what the verdict goes by. The rest is as old as the survey; what
+// would be lost has grown since.
 func factsOf(s PlanSurvey, now time.Time) standing.Facts {
-	f := standing.Facts{Now: now, Surveyed: s.At, Newest: s.Newest, RPO: s.RPO.Of(), RTO: s.RTO.Of()}
+	f := standing.Facts{Now: now, Surveyed: s.At, Newest: s.Newest, RPO: s.RPO.Of().At(now), RTO: s.RTO.Of()}
 	for _, m := range s.Missing {
 		if m.Rule != "rpo" && m.Rule != "rto" && !slices.Contains(f.Lacks, m.Rule) {
 			f.Lacks = append(f.Lacks, m.Rule)
@@ -165,12 +172,12 @@ func WithoutHost(key string) string {
 	return key
 }
 
-func placeSeen(cfg *config.Config, name string, surveyed []RepositorySurvey) api.Place {
-	p := api.Place{Repository: name, Media: cfg.Repositories[name].Media, Site: cfg.Repositories[name].Site, RPO: Standing{}.seen(), RTO: Standing{}.seen()}
+func placeSeen(cfg *config.Config, name string, surveyed []RepositorySurvey, now time.Time) api.Place {
+	p := api.Place{Repository: name, Media: cfg.Repositories[name].Media, Site: cfg.Repositories[name].Site, RPO: Standing{}.seen(now), RTO: Standing{}.seen(now)}
 	for k := range surveyed {
 		if r := &surveyed[k]; r.Name == name {
 			p.Down, p.Newest, p.Holds, p.BehindSeconds, p.ImmutableUntil = r.Down, r.Newest, r.Holds, r.BehindSeconds, r.Protected
-			p.ReadBack, p.LastError, p.RPO, p.RTO = r.ReadBack, r.Bad, r.RPO.seen(), r.RTO.seen()
+			p.ReadBack, p.LastError, p.RPO, p.RTO = r.ReadBack, r.Bad, r.RPO.seen(now), r.RTO.seen(now)
 		}
 	}
 	return p

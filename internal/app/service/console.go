@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ func (s *service) openConsole(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	s.surveyProblem = slices.ContainsFunc(open, func(e event.Event) bool { return e.Key == surveyKey })
 	s.browser = browse.New(browse.Options{Config: s.config.Load, CacheDir: s.CacheDir, Log: s.Log})
 	s.console = console.New(console.Options{
 		Version: s.Version, ConfigPath: s.ConfigPath, StateDir: string(s.dir), LogsDir: s.dir.LogsDir(),

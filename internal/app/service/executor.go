@@ -195,6 +195,9 @@ func (s *statusLine) progress() api.Progress {
 	if s.TotalBytes == 0 && s.PercentDone == 0 {
 		p.Percent = -1
 	}
+	if p.BytesTotal > 0 && p.BytesDone > p.BytesTotal { // more than was expected: how much is left nobody knows
+		p.Percent, p.Left = -1, 0
+	}
 	return p
 }
 

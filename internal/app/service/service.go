@@ -153,9 +153,12 @@ type service struct {
 	signals    *signals
 	happened   *history.Events
 	surveys    surveyWishes
-	browser    *browse.Browser
-	console    *console.Console
-	outlet     *outlet // nil where nothing listens
+	// surveyProblem tells that people were told, by the service before this
+	// one, that it is not known how plans stand.
+	surveyProblem bool
+	browser       *browse.Browser
+	console       *console.Console
+	outlet        *outlet // nil where nothing listens
 	// protected tells that a run of protect has written a plan.
 	protected chan struct{}
 }

@@ -27,16 +27,23 @@ const surveyNice = 5
 // before.
 const surveyLimit = time.Hour
 
+// surveyKey is that of the problem of how plans stand not being known.
+const surveyKey = "survey"
+
 // survey looks how all plans stand, again and again, for metrics and to tell
 // of objectives that are broken, about to be, or kept again; and how some of
 // them stand when they were asked for. What is found out is what `holdfast
 // status` prints, in a process of its own as all work is.
 func (s *service) survey(ctx context.Context) error {
 	// The first waits a little: what is due at the start goes first.
-	unknown, never := true, true
+	unknown, never := s.surveyProblem, true
 	next, rest := time.Now().Add(min(firstSurvey, s.surveyEvery())), time.Duration(0)
 	for {
-		plans, err := s.surveys.wait(ctx, next, rest, never)
+		worsening := s.console.Worsening
+		if unknown { // what fails is not tried more often for it
+			worsening = func() (string, time.Time) { return "", time.Time{} }
+		}
+		plans, err := s.surveys.wait(ctx, next, rest, never, worsening)
 		if err != nil {
 			return nil //nolint:nilerr // the service ends
 		}
@@ -49,7 +56,7 @@ func (s *service) survey(ctx context.Context) error {
 		if plans == nil {
 			next = time.Now().Add(s.surveyEvery())
 		}
-		e := event.Event{Time: time.Now(), Kind: event.SurveyFailed, Severity: event.Warning, Key: "survey"}
+		e := event.Event{Time: time.Now(), Kind: event.SurveyFailed, Severity: event.Warning, Key: surveyKey}
 		if err != nil {
 			s.console.SurveyFailed(err)
 			unknown, e.Summary = true, "how the plans stand is not known: "+err.Error()
@@ -100,15 +107,25 @@ func (w *surveyWishes) ask(plans ...string) {
 }
 
 // wait waits until a survey is due, or somebody wants one and there was none
-// for a while. It returns the plans to look at, nil for all.
-func (w *surveyWishes) wait(ctx context.Context, next time.Time, rest time.Duration, never bool) ([]string, error) {
+// for a while; also that of a plan whose promise comes nearer to being broken.
+// It returns the plans to look at, nil for all.
+func (w *surveyWishes) wait(ctx context.Context, next time.Time, rest time.Duration, never bool, worsening func() (string, time.Time)) ([]string, error) {
 	ended := time.Now()
 	due := time.NewTimer(time.Until(next))
 	defer due.Stop()
+	worse := make(<-chan time.Time)
+	plan, at := worsening()
+	if plan != "" {
+		worse = time.After(max(rest, time.Until(at)))
+	}
 	select {
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	case <-due.C:
+	case <-worse:
+		w.mu.Lock()
+		w.plans[plan] = true
+		w.mu.Unlock()
 	case <-w.wake:
 		soon := max(surveySoon, rest-time.Since(ended))
 		if never {
@@ -220,12 +237,12 @@ func (s *service) tellObjectives(ctx context.Context, found map[string]console.P
 
 // addSurveyed adds what a survey found to what metrics show.
 func addSurveyed(f *metrics.Facts, surveyed map[string]console.PlanSurvey, sizes map[string]uint64) {
-	plans := make([]metrics.Plan, len(f.Plans))
+	plans, now := make([]metrics.Plan, len(f.Plans)), time.Now()
 	repositories := make(map[string]metrics.Repository)
 	for i, p := range f.Plans {
 		found := surveyed[p.Plan]
 		if source := console.WithoutHost(found.RPO.Source); source == p.Source {
-			p.MeasuredRPO = seconds(found.RPO.Seconds)
+			p.MeasuredRPO = found.RPO.Of().At(now).Value
 		}
 		if source := console.WithoutHost(found.RTO.Source); source == p.Source {
 			p.MeasuredRTO = seconds(found.RTO.Seconds)

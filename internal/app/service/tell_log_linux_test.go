@@ -40,3 +40,22 @@ no JSON
 		t.Errorf("backups of %q begin", again)
 	}
 }
+
+// Where more is read than was expected, what is left is not known.
+func TestProgressBeyondWhatWasExpected(t *testing.T) {
+	for _, c := range []struct {
+		line    statusLine
+		percent float64
+		left    float64
+	}{
+		{statusLine{PercentDone: 0.5, BytesDone: 5, TotalBytes: 10, SecondsRemaining: 3}, 50, 3},
+		{statusLine{PercentDone: 1, BytesDone: 10, TotalBytes: 10}, 100, 0},
+		{statusLine{PercentDone: 1, BytesDone: 15, TotalBytes: 10, SecondsRemaining: 3}, -1, 0},
+		{statusLine{PercentDone: 1, BytesRestored: 8, BytesSkipped: 4, TotalBytes: 10}, -1, 0},
+		{statusLine{BytesDone: 5}, -1, 0},
+	} {
+		if p := c.line.progress(); p.Percent != c.percent || p.Left != c.left {
+			t.Errorf("%+v: %+v", c.line, p)
+		}
+	}
+}
