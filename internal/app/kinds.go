@@ -50,6 +50,18 @@ var openers = map[Kind]opener{
 	"sftp":  opening(sftp.Parse, sftp.Open, sftp.Create),
 }
 
+// LocalFolder returns the folder of this machine that a URL names, if it names
+// one: local:PATH, or a path.
+func LocalFolder(url string) (folder string, ok bool) {
+	if kind, err := KindOf(url); err != nil || kind != Local {
+		return "", false
+	}
+	return folderOf(url), true
+}
+
+// folderOf returns the folder that the URL of a local place names.
+func folderOf(url string) string { return filepath.Clean(strings.TrimPrefix(url, "local:")) }
+
 // KindOf tells what kind of place a URL names. What has no known scheme is a
 // path, unless it looks like a scheme and no such path exists.
 func KindOf(url string) (Kind, error) {
@@ -79,11 +91,10 @@ func openLocal(_ context.Context, url string, o StoreOptions) (storage.Store, er
 	for name := range o.Settings {
 		return nil, fmt.Errorf("a folder of this machine has no setting %q", name)
 	}
-	path, _ := strings.CutPrefix(url, "local:")
 	if o.Create {
-		return local.Create(filepath.Clean(path))
+		return local.Create(folderOf(url))
 	}
-	return local.Open(filepath.Clean(path))
+	return local.Open(folderOf(url))
 }
 
 // settable is a pointer to the options of one kind of store.

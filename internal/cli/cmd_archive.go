@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -35,9 +34,9 @@ Archives can be full, or hold what changed since an earlier one.`,
 
 // openShelf opens a place that archives lie in. The caller closes its store.
 func (c *command) openShelf(ctx context.Context, url string, create bool) (archive.Shelf, error) {
-	if kind, err := app.KindOf(url); err == nil && kind == app.Local && create {
+	if folder, local := app.LocalFolder(url); local && create {
 		// More than one missing folder is a disk that is not mounted.
-		above := filepath.Dir(filepath.Clean(strings.TrimPrefix(url, "local:")))
+		above := filepath.Dir(folder)
 		if _, err := os.Stat(above); err != nil {
 			return archive.Shelf{}, fmt.Errorf("there is no folder %s for the archives; if it is on another disk, mount that, else make the folder", above)
 		}
@@ -79,10 +78,13 @@ func (c *command) openShelves(ctx context.Context, urls []string) (open shelves,
 	return open, name, nil
 }
 
-// archiveFolder tells whether a path is the folder of an archive, and of
+// archiveFolder tells whether a place is the folder of an archive, and of
 // which.
-func archiveFolder(path string) (folder, name string, ok bool) {
-	path = filepath.Clean(strings.TrimPrefix(path, "local:"))
+func archiveFolder(url string) (folder, name string, ok bool) {
+	path, local := app.LocalFolder(url)
+	if !local {
+		return "", "", false
+	}
 	if _, err := os.Stat(filepath.Join(path, archive.SumsName)); err != nil {
 		return "", "", false
 	}

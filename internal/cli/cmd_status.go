@@ -213,10 +213,10 @@ func (r *statusRun) judge(ctx context.Context, p statusPlan) (*redundancy.Score,
 // onSourceDisk tells whether a repository lies on the disk of files that the
 // plan protects, as far as this machine can tell.
 func (r *statusRun) onSourceDisk(p statusPlan, at place) bool {
-	if kind, err := app.KindOf(at.url); err != nil || kind != app.Local {
+	folder, local := app.LocalFolder(at.url)
+	if !local {
 		return false
 	}
-	folder := strings.TrimPrefix(at.url, "local:")
 	for _, name := range p.sources {
 		files := r.cfg.Sources[name].Files
 		if files == nil {

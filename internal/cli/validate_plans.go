@@ -111,10 +111,7 @@ func (l *trialList) addPlan(name string, p config.Plan) {
 // addRepository opens a repository and writes to it.
 func (l *trialList) addRepository(name string) {
 	at := l.namedPlace(name, l.cfg.Repositories[name])
-	local := ""
-	if kind, err := app.KindOf(at.url); err == nil && kind == app.Local {
-		local, _ = strings.CutPrefix(at.url, "local:")
-	}
+	local, _ := app.LocalFolder(at.url)
 	l.add("repositories."+name, func(ctx context.Context, r *preflight.Report) {
 		if l.offline && local == "" {
 			return

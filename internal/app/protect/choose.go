@@ -134,7 +134,8 @@ func (s *Setup) knownRepository(cfg *config.Config, r Request) string {
 
 func repositoryAt(cfg *config.Config, place string) string {
 	for _, name := range slices.Sorted(maps.Keys(cfg.Repositories)) {
-		if url := cfg.Repositories[name].URL; url == place || url == "local:"+place {
+		url := cfg.Repositories[name].URL
+		if folder, local := app.LocalFolder(url); url == place || local && folder == place {
 			return name
 		}
 	}
@@ -173,17 +174,16 @@ func planOf(cfg *config.Config, source string, fits func(config.Plan) bool) stri
 // absolutePlace returns the place of a repository as holdfast.yaml has it.
 // Only paths are known so far: others are left for the store to refuse.
 func absolutePlace(to string) (string, error) {
-	kind, err := app.KindOf(to)
-	if err != nil {
+	if _, err := app.KindOf(to); err != nil {
 		return "", err
 	}
-	if kind.IsRemote() {
+	folder, local := app.LocalFolder(to)
+	if !local {
 		return to, nil
 	}
-	path, _ := strings.CutPrefix(to, "local:")
-	abs, err := filepath.Abs(path)
+	abs, err := filepath.Abs(folder)
 	if err != nil {
-		return "", fmt.Errorf("make %s absolute: %w", path, err)
+		return "", fmt.Errorf("make %s absolute: %w", folder, err)
 	}
 	return abs, nil
 }

@@ -6,8 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
 
+	"holdfast/internal/app"
 	"holdfast/internal/config"
 )
 
@@ -87,8 +87,8 @@ func (s *Setup) CheckPlace(r Request) error {
 // Folder returns the folder that the repository lies in, if it is one of
 // this machine.
 func (s *Setup) Folder() (string, bool) {
-	path, _ := strings.CutPrefix(s.Repository.URL, "local:")
-	return path, filepath.IsAbs(path)
+	folder, local := app.LocalFolder(s.Repository.URL)
+	return folder, local && filepath.IsAbs(folder)
 }
 
 // Exists tells whether there is a repository at the place on this machine:

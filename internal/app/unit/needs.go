@@ -43,12 +43,11 @@ func Folders(cfg *config.Config) []Folder {
 }
 
 func appendLocal(all []Folder, url, what string) []Folder {
-	kind, err := app.KindOf(url)
-	path, _ := strings.CutPrefix(url, "local:")
-	if err != nil || kind != app.Local || !filepath.IsAbs(path) {
+	folder, local := app.LocalFolder(url)
+	if !local || !filepath.IsAbs(folder) {
 		return all
 	}
-	return append(all, Folder{Path: filepath.Clean(path), For: what, Repository: true})
+	return append(all, Folder{Path: folder, For: what, Repository: true})
 }
 
 // needsSharedTemp tells whether something that is backed up, or written to,
