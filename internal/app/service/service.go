@@ -226,6 +226,7 @@ func (s *service) run(ctx context.Context) error {
 	part(func(ctx context.Context) error { return s.control.serve(ctx, s) })
 	part(s.watchConfig)
 	part(s.watchLedger)
+	part(func(ctx context.Context) error { return pet(ctx, watchdogLimit(), s.well, s.Log) })
 	part(s.clean)
 	if !s.Once {
 		part(s.survey)

@@ -150,6 +150,7 @@ func (s *Spec) serviceSection() []setting {
 		in("Restart", "on-failure"),
 		in("RestartSec", "5"),
 		in("TimeoutStartSec", "5min"),
+		in("WatchdogSec", "5min").because("Ended, and started again, when it says for so long no more that it is well."),
 		in("KillMode", "mixed").because("Runs are processes of their own. The service tells them to end, waits 30 s, and\nruns them again when it is back."),
 		in("TimeoutStopSec", "90"),
 		in("OOMPolicy", "continue").because("A run that takes too much memory ends alone."),
