@@ -20,6 +20,7 @@ import (
 // restoreFlags are the flags of `holdfast restore`.
 type restoreFlags struct {
 	target    string
+	below     string
 	includes  patternFlags
 	excludes  patternFlags
 	snapshots selectFlags
@@ -105,6 +106,7 @@ exit code is 1. Of a damaged file nothing is left that could be taken for it.`,
 	c.registerAsOf(fl)
 	c.registerFallback(fl)
 	fl.StringVarP(&f.target, "target", "t", "", "`folder` to restore to; it is made if it does not exist")
+	fl.StringVar(&f.below, "below", "", "end unless the target lies below this `folder`, with no symlink on the way from there")
 	f.includes.register(fl, "include", "i", "restore only")
 	f.excludes.register(fl, "exclude", "e", "do not restore")
 	f.snapshots.register(fl, "H")
@@ -158,7 +160,7 @@ func (f *restoreFlags) options(c *command) (o restore.Options, err error) {
 		return o, errors.New("restore where to? Name a folder with --target")
 	}
 	o = restore.Options{
-		Target: f.target, Delete: f.delete, Verify: f.verify, Sparse: f.sparse, DryRun: f.dryRun,
+		Target: f.target, Below: f.below, Delete: f.delete, Verify: f.verify, Sparse: f.sparse, DryRun: f.dryRun,
 	}
 	if o.Overwrite, err = restore.ParseOverwrite(f.overwrite); err != nil {
 		return o, err

@@ -35,6 +35,9 @@ func openRetry(at int, name string, flags int, perm uint32) (int, error) {
 	}
 }
 
+// asTarget is the same folder as the target.
+func (d dirHandle) asTarget() dirHandle { return d }
+
 func (d dirHandle) close() { unix.Close(int(d)) } //nolint:errcheck // folders have nothing to write out
 
 func (d dirHandle) state() (state, error) { return fileHandle(d).state() }

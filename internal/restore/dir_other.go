@@ -27,6 +27,9 @@ func openTarget(path string) (dirHandle, error) {
 	return dirHandle{root, root, "."}, err
 }
 
+// asTarget is the same folder as the target.
+func (d dirHandle) asTarget() dirHandle { return dirHandle{d.root, d.root, "."} }
+
 func (d dirHandle) close() { d.root.Close() } //nolint:errcheck // folders have nothing to write out
 
 func (d dirHandle) state() (state, error) { return d.lstat(".") }

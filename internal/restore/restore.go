@@ -57,6 +57,11 @@ type Options struct {
 	// Target is the folder to restore to; it is made if it does not exist.
 	// Its own metadata are left alone.
 	Target string
+	// Below is a folder that Target lies in, reached from there without any
+	// symlink, or the restore does not begin: for a target that was checked
+	// before, when something else may have been there. "" is for whoever names
+	// the target of their own.
+	Below string
 	// Subfolder is the folder of the snapshot whose content is restored; ""
 	// is all of it.
 	Subfolder string
@@ -192,12 +197,17 @@ func (r *restorer) openSnapshot(ctx context.Context, s *snapshot.Snapshot) (*tre
 func (r *restorer) openTarget() (*folder, error) {
 	f := &folder{made: true}
 	f.pending.Store(1)
-	if !r.options.DryRun {
+	if !r.options.DryRun && r.options.Below == "" {
 		if err := os.MkdirAll(r.options.Target, 0o700); err != nil {
 			return nil, err
 		}
 	}
-	d, err := r.folders.use(&f.slot, func() (dirHandle, error) { return openTarget(r.options.Target) })
+	d, err := r.folders.use(&f.slot, func() (dirHandle, error) {
+		if r.options.Below != "" {
+			return openBelow(r.options.Below, r.options.Target, !r.options.DryRun)
+		}
+		return openTarget(r.options.Target)
+	})
 	if r.options.DryRun && errors.Is(err, os.ErrNotExist) {
 		f.absent, f.fresh = true, true
 		return f, nil

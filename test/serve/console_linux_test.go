@@ -103,7 +103,7 @@ func TestARestoreThatIsAskedFor(t *testing.T) {
 	if text, err := readFile(filepath.Join(plan.Target, h.path("source/letter.txt"))); err != nil || text != "dear Ann" {
 		t.Errorf("restored: %q, %v", text, err)
 	}
-	if status, log := c.try(http.MethodGet, "/runs/"+id+"/log", nil); status != 200 || !strings.Contains(log, "restore") {
+	if status, log := c.try(http.MethodGet, "/runs/"+id+"/log", nil); status != 200 || !strings.Contains(log, "restore") || !strings.Contains(log, "--below "+h.path("state/restores")) {
 		t.Errorf("its log: %d %q", status, log)
 	}
 	// Again, what is there is named, and stays.

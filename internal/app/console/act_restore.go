@@ -38,10 +38,17 @@ func (c *Console) Restore(ctx context.Context, q api.RestoreRequest) (string, er
 	case !hmac.Equal([]byte(q.Confirm), []byte(p.Confirm)):
 		return "", fmt.Errorf("%w: what would be done is not what was shown; look at it again, and confirm that", api.ErrConflict)
 	}
-	if err := makeTarget(p.Target, c.restoreDirs()); err != nil {
+	if err := makeRestores(work.below); err != nil {
 		return "", err
 	}
-	return c.ask(ctx, *work)
+	return c.ask(ctx, work.asked)
+}
+
+// restoring is the work of a restore that writes below a folder for restores.
+type restoring struct {
+	asked
+
+	below string
 }
 
 // recovery is what is restored: a snapshot, or a database to a point in time.
@@ -57,7 +64,7 @@ type recovery struct {
 
 // planRestore finds out what a restore would do, and returns the work that
 // does it.
-func (c *Console) planRestore(ctx context.Context, q api.RestoreRequest) (*api.RestorePlan, *asked, error) {
+func (c *Console) planRestore(ctx context.Context, q api.RestoreRequest) (*api.RestorePlan, *restoring, error) {
 	q.Overwrite = cmp.Or(q.Overwrite, "never")
 	if !slices.Contains([]string{"always", "if-changed", "if-newer", "never"}, q.Overwrite) {
 		return nil, nil, fmt.Errorf("%w: overwrite is always, if-changed, if-newer or never", api.ErrInvalid)
@@ -74,11 +81,15 @@ func (c *Console) planRestore(ctx context.Context, q api.RestoreRequest) (*api.R
 		}
 		p.Files, p.Bytes = extent.Files, extent.Bytes
 	}
-	refused, err := c.chooseTarget(&q, r, p)
+	at, refused, err := c.chooseTarget(&q, r, p)
 	if err != nil {
 		return nil, nil, err
 	}
-	args, err := restoreArgs(&q, r)
+	shown, err := restoreArgs(&q, r, "--target", q.Target)
+	if err != nil {
+		return nil, nil, err
+	}
+	args, err := restoreArgs(&q, r, "--target", at.target, "--below", at.below)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -92,10 +103,10 @@ func (c *Console) planRestore(ctx context.Context, q api.RestoreRequest) (*api.R
 			refused = "it is not known what is in " + q.Target + ": " + err.Error()
 		}
 	}
-	p.Request, p.Command, p.Refused = q, c.command(args...), refused
+	p.Request, p.Command, p.Refused = q, c.command(shown...), refused
 	p.Seconds = c.forecast(r, p.Bytes)
 	p.Confirm = c.confirmation(p)
-	return p, &asked{kind: history.Restore, plan: r.plan, source: r.source, repository: r.repository, mode: controller.Reads, args: args}, nil
+	return p, &restoring{asked{kind: history.Restore, plan: r.plan, source: r.source, repository: r.repository, mode: controller.Reads, args: args}, at.below}, nil
 }
 
 // findRecovery finds what the request means, and writes it down in it, so that
@@ -179,8 +190,9 @@ func (c *Console) findDatabase(q *api.RestoreRequest) (*recovery, error) {
 	return r, nil
 }
 
-// restoreArgs are the arguments of the command that does it.
-func restoreArgs(q *api.RestoreRequest, r *recovery) ([]string, error) {
+// restoreArgs are the arguments of the command that does it, with those that
+// say where to.
+func restoreArgs(q *api.RestoreRequest, r *recovery, target ...string) ([]string, error) {
 	if r.database {
 		args := []string{"restore", "--repo", r.repository, "--plan", r.plan, "--source", r.source}
 		switch {
@@ -189,9 +201,9 @@ func restoreArgs(q *api.RestoreRequest, r *recovery) ([]string, error) {
 		case !q.Time.IsZero():
 			args = append(args, "--to-time", q.Time.UTC().Format("2006-01-02 15:04:05.999999-07:00"))
 		}
-		return append(args, "--target", q.Target), nil
+		return append(args, target...), nil
 	}
-	args := []string{"restore", r.snapshot.ID, "--repo", r.repository, "--target", q.Target, "--overwrite", q.Overwrite}
+	args := append([]string{"restore", r.snapshot.ID, "--repo", r.repository, "--overwrite", q.Overwrite}, target...)
 	for _, text := range q.Paths {
 		raw, err := api.PathOf(text)
 		if err != nil {

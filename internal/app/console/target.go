@@ -16,47 +16,48 @@ import (
 // chooseTarget decides where a restore writes to, notes it in the request, and
 // finds out what is there. It returns why the service does not do it, "" if it
 // does.
-func (c *Console) chooseTarget(q *api.RestoreRequest, r *recovery, p *api.RestorePlan) (refused string, err error) {
+func (c *Console) chooseTarget(q *api.RestoreRequest, r *recovery, p *api.RestorePlan) (at place, refused string, err error) {
 	dirs := c.restoreDirs()
 	if q.Target == "" {
 		q.Target = freeName(filepath.Join(dirs[0], nameOf(r)))
 	}
 	if !filepath.IsAbs(q.Target) || strings.ContainsRune(q.Target, 0) {
-		return "", fmt.Errorf("%w: write the whole path of the target, from / on", api.ErrInvalid)
+		return at, "", fmt.Errorf("%w: write the whole path of the target, from / on", api.ErrInvalid)
 	}
 	q.Target = filepath.Clean(q.Target)
 	p.Target = q.Target
-	if !below(q.Target, dirs) {
-		return "the service restores only below " + strings.Join(dirs, ", ") + " (service.restore_dirs of holdfast.yaml)", nil
+	at, ok := below(q.Target, dirs)
+	if !ok {
+		return at, "the service restores only below " + strings.Join(dirs, ", ") + " (service.restore_dirs of holdfast.yaml)", nil
 	}
-	if why := c.inUse(q.Target); why != "" {
-		return why, nil
+	if why := c.inUse(at.target); why != "" {
+		return at, why, nil
 	}
 	there, err := existing(q.Target)
 	if err != nil {
-		return err.Error(), nil //nolint:nilerr // it is why
+		return at, err.Error(), nil //nolint:nilerr // it is why
 	}
 	if info, err := os.Stat(there); err != nil || !info.IsDir() {
 		// Not opened to find out: a pipe would wait for somebody to write to it.
-		return there + " is no folder", nil //nolint:nilerr // it is why
+		return at, there + " is no folder", nil //nolint:nilerr // it is why
 	}
 	if err := writable(there); err != nil {
-		return fmt.Sprintf("the service cannot write to %s: %v", there, err), nil
+		return at, fmt.Sprintf("the service cannot write to %s: %v", there, err), nil
 	}
 	if p.FreeBytes, err = freeBytes(there); err != nil {
-		return "it is not known how much space is free: " + err.Error(), nil //nolint:nilerr // it is why
+		return at, "it is not known how much space is free: " + err.Error(), nil //nolint:nilerr // it is why
 	}
 	inside, err := entries(q.Target)
 	if err != nil {
-		return err.Error(), nil //nolint:nilerr // it is why
+		return at, err.Error(), nil //nolint:nilerr // it is why
 	}
 	switch {
 	case inside > 0 && r.database:
-		return "a database is restored into an empty folder, and there are files in " + q.Target, nil
+		return at, "a database is restored into an empty folder, and there are files in " + q.Target, nil
 	case inside == 0 && p.Bytes > p.FreeBytes:
-		return fmt.Sprintf("there is too little space: it takes %d bytes, and %d are free below %s", p.Bytes, p.FreeBytes, there), nil
+		return at, fmt.Sprintf("there is too little space: it takes %d bytes, and %d are free below %s", p.Bytes, p.FreeBytes, there), nil
 	}
-	return "", nil
+	return at, "", nil
 }
 
 // nameOf is what the folder of a restore is called.
@@ -89,9 +90,14 @@ func freeName(path string) string {
 	return name
 }
 
-// below tells whether a path is in one of some folders, also if what exists of
-// it is reached through symlinks.
-func below(path string, dirs []string) bool {
+// place is where a restore writes, without symlinks as things were when that was
+// looked at: in a folder for restores. The process that restores goes there
+// from that folder over no symlink, whatever is put in between meanwhile.
+type place struct{ target, below string }
+
+// below returns where a path lies if that is in one of some folders, also if
+// what exists of it is reached through symlinks.
+func below(path string, dirs []string) (p place, ok bool) {
 	for _, dir := range dirs {
 		dir = filepath.Clean(dir)
 		if !isIn(path, dir) {
@@ -99,13 +105,13 @@ func below(path string, dirs []string) bool {
 		}
 		real, err := resolved(path)
 		if err != nil {
-			return false
+			return place{}, false
 		}
 		if root, err := resolved(dir); err == nil && isIn(real, root) {
-			return true
+			return place{real, root}, true
 		}
 	}
-	return false
+	return place{}, false
 }
 
 func isIn(path, dir string) bool {
@@ -140,11 +146,10 @@ func existing(path string) (string, error) {
 	}
 }
 
-// inUse tells whether a target is, holds or lies in what holdfast itself works
-// with: whoever may restore could otherwise put tokens, plans or packs of their
-// own there. Symlinks are resolved on both sides.
+// inUse tells whether a target without symlinks is, holds or lies in what
+// holdfast itself works with: whoever may restore could otherwise put tokens,
+// plans or packs of their own there.
 func (c *Console) inUse(target string) string {
-	target = realPath(target)
 	state := realPath(c.o.StateDir)
 	if overlap(target, state) && !isIn(target, filepath.Join(state, restoresDir)) {
 		return "the state of the service is in " + c.o.StateDir
@@ -190,10 +195,11 @@ func entries(path string) (int, error) {
 	return len(names), nil
 }
 
-// makeTarget makes what lacks of the folder that a target lies in.
-func makeTarget(target string, dirs []string) error {
-	if err := os.MkdirAll(filepath.Dir(target), 0o700); err != nil {
-		return &api.HereError{Why: fmt.Sprintf("the service cannot write below %s: %v", strings.Join(dirs, ", "), err)}
+// makeRestores makes a folder for restores. What lies below it the restore
+// itself makes.
+func makeRestores(dir string) error {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return &api.HereError{Why: fmt.Sprintf("the service cannot write to %s: %v", dir, err)}
 	}
 	return nil
 }

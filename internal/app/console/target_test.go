@@ -44,7 +44,7 @@ func targetHost(t *testing.T) (c *Console, dir string) {
 
 func refusal(t *testing.T, c *Console, target string) string {
 	t.Helper()
-	refused, err := c.chooseTarget(&api.RestoreRequest{Target: target}, &recovery{}, &api.RestorePlan{})
+	_, refused, err := c.chooseTarget(&api.RestoreRequest{Target: target}, &recovery{}, &api.RestorePlan{})
 	if err != nil {
 		t.Fatalf("%s: %v", target, err)
 	}
