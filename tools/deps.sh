@@ -6,7 +6,7 @@ set -euo pipefail
 
 # A Debian package and a command that it brings. The command tells whether
 # the package is needed: people install tools in many ways.
-test_packages="postgresql-15:/usr/lib/postgresql/15/bin/initdb patchelf:patchelf age:age zstd:zstd acl:getfacl attr:setfattr fuse3:fusermount3 rsync:rsync git:git ncdu:ncdu minisign:minisign openssl:openssl prometheus:promtool mmdebstrap:mmdebstrap systemd-container:systemd-nspawn"
+test_packages="postgresql-15:/usr/lib/postgresql/15/bin/initdb patchelf:patchelf age:age zstd:zstd acl:getfacl attr:setfattr fuse3:fusermount3 rsync:rsync git:git ncdu:ncdu minisign:minisign openssl:openssl prometheus:promtool mmdebstrap:mmdebstrap systemd-container:systemd-nspawn chromium:chromium"
 check_packages="gcc:gcc git:git"   # gcc: the race detector needs cgo
 
 missing=()
@@ -19,6 +19,10 @@ done
 # cgo also needs the C library's headers, which bring no command.
 if [[ " $* " == *" check "* && $(uname) == Linux && ! -e /usr/include/stdio.h ]]; then
 	missing+=(libc6-dev)
+fi
+# Pages are shown with one font, which brings no command either.
+if [[ " ${*:-test} " == *" test "* && $(uname) == Linux && ! -e /usr/share/fonts/truetype/dejavu/DejaVuSans.ttf ]]; then
+	missing+=(fonts-dejavu-core)
 fi
 [[ ${#missing[@]} -eq 0 ]] && exit 0
 

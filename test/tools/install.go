@@ -50,6 +50,8 @@ func recipes() map[string]recipe {
 			path: "github.com/rclone/rclone", version: "v1.76.0", main: ".",
 			sum: "h1:Gabl7KmhxyOXyMtFNA/s6wZ3LZ/2x0NP7xZLNEW3Guo=",
 		}),
+		"axe-core": npmFile("axe-core", "4.14.1", "axe.min.js",
+			"29348999450cdf2849a8e70b7912fc2da85a849da39c0d0d5394f51d4a9ed95c"),
 		"azurite":       npmProgram("azurite", "3.37.0", "azurite-blob"),
 		"restic-sid":    debianProgram("sid", "usr/bin/restic", "restic"),
 		"age":           debianProgram("bookworm", "usr/bin/age", "age"),

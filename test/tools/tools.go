@@ -21,6 +21,10 @@ func Age(t testing.TB) string { t.Helper(); return require(t, "age") }
 // Zstd returns the path of zstd 1.5.
 func Zstd(t testing.TB) string { t.Helper(); return require(t, "zstd") }
 
+// AxeCore returns the path of axe.min.js, which finds in a page what keeps
+// people from using it.
+func AxeCore(t testing.TB) string { t.Helper(); return require(t, "axe-core") }
+
 // require installs a tool or ends the test. On Linux as root, which is what CI
 // is, a tool that cannot be had is a failure: a skipped interop test would look
 // like a passed one. Elsewhere the test is skipped.

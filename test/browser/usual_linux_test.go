@@ -1,0 +1,57 @@
+package browser
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	"holdfast/test/program"
+)
+
+// usual is a host where something of each kind was done: backups and copies, a
+// failure, a restore test, a hold, a pause, a token, and a run that goes on.
+func usual(t *testing.T) (*host, *service) {
+	t.Helper()
+	h := newHost(t)
+	h.configure("127.0.0.1:0", map[string]string{
+		"letters": ", copies: [{ to: offsite }], objectives: { rpo: 1d, rto: 1h }",
+		"orders":  `, hooks: { before: [{ command: [/bin/sh, -c, "echo the disk /mnt/orders is not there >&2; exit 1"] }] }`,
+		"photos":  ", limits: { upload: 20K }",
+	})
+	h.write("letters/letter to Ann.txt", "dear Ann")
+	h.write("letters/2026/letter to Bob.txt", "dear Bob")
+	h.write("orders/1.json", "{}")
+	h.write("photos/large.raw", random(8<<20))
+	h.init()
+	h.holdfast.Run(t, "plan", "run", "-q", "letters")
+	h.write("letters/letter to Ann.txt", "dear Ann, once more")
+	h.holdfast.Run(t, "plan", "run", "-q", "letters")
+	h.holdfast.Run(t, "verify", "-q", "--plan", "letters")
+	h.holdfast.Run(t, "hold", "place", "-q", "-r", "main", "--plan", "letters", "--reason", "the audit")
+	s := h.serve()
+	h.holdfast.Run(t, "token", "create", "--name", "reader", "--role", "viewer")
+	h.holdfast.Run(t, "run", "start", "plans/orders/backup")
+	h.ended("orders", "backup", "failed")
+	h.holdfast.Run(t, "run", "start", "plans/photos/backup")
+	return h, s
+}
+
+// run is a run of the history, as far as it is looked at.
+type run struct {
+	ID, Plan, Job, Outcome, Reason string
+}
+
+// ended waits for a run of a plan that ended in some way.
+func (h *host) ended(plan, job, outcome string) run {
+	h.t.Helper()
+	for end := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
+		for _, r := range program.JSON[run](h.t, h.holdfast, "run", "list", "-n", "0") {
+			if r.Plan == plan && r.Job == job && r.Outcome == outcome {
+				return r
+			}
+		}
+		if time.Now().After(end) {
+			h.t.Fatal(fmt.Errorf("no %s of %s has %s", job, plan, outcome))
+		}
+	}
+}
