@@ -189,8 +189,9 @@ type Report struct {
 	// Failures are the runs that did not succeed.
 	Failures []Run         `json:"failures"`
 	Tests    []RestoreTest `json:"tests"`
-	// WorstRPO is the longest time between recovery points, BrokenSeconds how
-	// long a promise was broken, as far as events tell.
+	// WorstRPO is the longest time between recovery points, 0 for not known;
+	// BrokenSeconds is how long a promise was broken, as far as events tell,
+	// from the first recovery point or restore test of the plan on.
 	WorstRPO         float64 `json:"worst_rpo_seconds"`
 	RPOBrokenSeconds float64 `json:"rpo_broken_seconds"`
 	RTOBrokenSeconds float64 `json:"rto_broken_seconds"`

@@ -2,6 +2,8 @@ package console
 
 import (
 	"context"
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -28,11 +30,14 @@ func (c *Console) Report(ctx context.Context, plan string, month api.Month) (*ap
 	if err != nil {
 		return nil, err
 	}
-	zone := c.zone(plan)
+	zone := c.Zone()
 	r := &api.Report{
 		Plan: *p, Month: month, Made: now,
 		From: time.Date(month.Year, month.Month, 1, 0, 0, 0, 0, zone), To: time.Date(month.Year, month.Month+1, 1, 0, 0, 0, 0, zone),
 		Runs: map[string]map[string]int{}, Failures: []api.Run{}, Tests: []api.RestoreTest{}, Changes: []api.Change{},
+	}
+	if !r.From.Before(now) {
+		return nil, fmt.Errorf("%w: %s has not begun", api.ErrInvalid, month)
 	}
 	lacks := &lacking{}
 	if now.Before(r.To) {
@@ -42,11 +47,14 @@ func (c *Console) Report(ctx context.Context, plan string, month api.Month) (*ap
 	if err := c.reportRuns(r, lacks); err != nil {
 		return nil, err
 	}
+	c.reportTests(ctx, r, lacks)
 	if err := c.reportEvents(r, lacks); err != nil {
 		return nil, err
 	}
-	c.reportTests(ctx, r, lacks)
 	c.reportChanges(r, lacks)
+	if len(r.Runs) == 0 && len(r.Tests) == 0 && len(r.Changes) == 0 {
+		lacks.add("nothing is on record of this month")
+	}
 	r.Incomplete = strings.Join(lacks.what, "; ")
 	return r, nil
 }
@@ -56,13 +64,11 @@ type lacking struct{ what []string }
 
 func (l *lacking) add(what string) { l.what = append(l.what, what) }
 
-// zone is that of a plan's schedules.
-func (c *Console) zone(plan string) *time.Location {
-	cfg := c.o.Config()
-	for _, name := range []string{cfg.Plans[plan].Timezone, cfg.Service.Timezone} {
-		if z, err := time.LoadLocation(name); err == nil && name != "" {
-			return z
-		}
+// Zone is that of the service: of its months, and of all times that it shows.
+func (c *Console) Zone() *time.Location {
+	name := c.o.Config().Service.Timezone
+	if z, err := time.LoadLocation(name); err == nil && name != "" {
+		return z
 	}
 	return time.Local
 }
@@ -79,9 +85,9 @@ func (c *Console) reportRuns(r *api.Report, lacks *lacking) error {
 	if oldest, ok := c.oldestRun(r.Plan.Name); !ok || oldest.After(r.From) {
 		lacks.add("the history begins after the month did")
 	}
-	newest := time.Time{} // backup before the one looked at; zero before the first
-	if earlier, err := c.o.History.Select(history.Filter{Plan: r.Plan.Name, Job: history.Backup, Outcome: history.Succeeded, Until: r.From, Limit: 1}); err == nil && len(earlier) == 1 {
-		newest = earlier[0].Started
+	newest, err := c.lastPoint(r) // recovery point before the one looked at; zero before the first
+	if err != nil {
+		return err
 	}
 	gap := func(until time.Time) {
 		if !newest.IsZero() {
@@ -97,7 +103,7 @@ func (c *Console) reportRuns(r *api.Report, lacks *lacking) error {
 		r.Runs[job][string(run.Outcome)]++
 		r.BytesRead += readBy(run)
 		r.BytesAdded += run.Added
-		if run.Job == history.Backup && run.Outcome.Good() {
+		if backsUp(run.Job) && run.Outcome.Good() {
 			gap(run.Ended)
 			newest = run.Started
 		}
@@ -106,16 +112,58 @@ func (c *Console) reportRuns(r *api.Report, lacks *lacking) error {
 		}
 	}
 	gap(r.To)
-	if len(r.Plan.Sources) > 0 && slices.ContainsFunc(r.Plan.Sources, func(s api.Source) bool { return !s.LogTo.IsZero() }) {
-		lacks.add("the longest time between recovery points counts backups; the archived log closes gaps between them")
+	if slices.ContainsFunc(r.Plan.Sources, func(s api.Source) bool { return !s.LogTo.IsZero() }) {
+		r.WorstRPO = 0 // the log has points between the backups
+		lacks.add("the longest time between recovery points is not known: the archived log closes the gaps between backups; when the promise was broken, events tell")
 	}
 	slices.Reverse(r.Failures)
 	return nil
 }
 
+// backsUp tells whether a job makes recovery points.
+func backsUp(job history.Job) bool { return job == history.Backup || job == history.Protect }
+
+// lastPoint is the last recovery point before a month, zero for none.
+func (c *Console) lastPoint(r *api.Report) (last time.Time, err error) {
+	err = c.eachGood(r.Plan.Name, r.From, 1, []history.Job{history.Backup, history.Protect}, func(run *history.Run) {
+		if run.Started.After(last) {
+			last = run.Started
+		}
+	})
+	return last, err
+}
+
+// firstOf is when the first run of some jobs that was good ended, as far as the
+// history goes back; zero for none.
+func (c *Console) firstOf(r *api.Report, jobs ...history.Job) (first time.Time, err error) {
+	err = c.eachGood(r.Plan.Name, r.To, 0, jobs, func(run *history.Run) {
+		if first.IsZero() || run.Ended.Before(first) {
+			first = run.Ended
+		}
+	})
+	return first, err
+}
+
+// eachGood calls found with the runs of some jobs that were good, at most limit
+// of each kind, the newest.
+func (c *Console) eachGood(plan string, until time.Time, limit int, jobs []history.Job, found func(*history.Run)) error {
+	for _, job := range jobs {
+		for _, outcome := range []history.Outcome{history.Succeeded, history.Partial} {
+			runs, err := c.o.History.Select(history.Filter{Plan: plan, Job: job, Outcome: outcome, Until: until, Limit: limit})
+			if err := c.passDamage(err); err != nil {
+				return err
+			}
+			for k := range runs {
+				found(&runs[k])
+			}
+		}
+	}
+	return nil
+}
+
 // readBy is what a backup read; other runs read the repository, not the source.
 func readBy(run *history.Run) uint64 {
-	if run.Job == history.Backup {
+	if backsUp(run.Job) {
 		return run.Bytes
 	}
 	return 0
@@ -138,9 +186,40 @@ func (c *Console) reportEvents(r *api.Report, lacks *lacking) error {
 	if len(events) == reportEvents && events[len(events)-1].Time.After(r.From) {
 		lacks.add("there are more events than are read for a report")
 	}
-	r.RPOBrokenSeconds = brokenFor(events, r.Plan.Name+"/objective/RPO", r.From, r.To)
-	r.RTOBrokenSeconds = brokenFor(events, r.Plan.Name+"/objective/RTO", r.From, r.To)
+	backed, err := c.firstOf(r, history.Backup, history.Protect)
+	if err != nil {
+		return err
+	}
+	tested, err := c.firstOf(r, history.RestoreTest, history.Protect)
+	if err != nil {
+		return err
+	}
+	for k := range r.Tests {
+		if at := r.Tests[k].Time; tested.IsZero() || at.Before(tested) {
+			tested = at
+		}
+	}
+	r.RPOBrokenSeconds = brokenSince(backed, events, r, "RPO")
+	r.RTOBrokenSeconds = brokenSince(tested, events, r, "RTO")
+	if backed.IsZero() {
+		lacks.add("there is no recovery point yet: promises count from the first one on")
+	}
+	if tested.IsZero() {
+		lacks.add("no restore was measured yet, so how long one takes is not known")
+	}
 	return nil
+}
+
+// brokenSince is how many seconds of a month a promise was broken from when it
+// could first be kept: with the first recovery point, or restore test.
+func brokenSince(first time.Time, events []event.Event, r *api.Report, name string) float64 {
+	if first.IsZero() {
+		return 0
+	}
+	if first.Before(r.From) {
+		first = r.From
+	}
+	return brokenFor(events, r.Plan.Name+"/objective/"+name, first, r.To)
 }
 
 // brokenFor is how many seconds a promise was broken between two times, by
@@ -228,7 +307,7 @@ func changeOf(e *api.AuditEntry, r *api.Report) (api.Change, bool) {
 		return api.Change{}, false
 	}
 	what := e.Act
-	for _, name := range sortedKeys(e.About) {
+	for _, name := range slices.Sorted(maps.Keys(e.About)) {
 		what += " " + name + "=" + e.About[name]
 	}
 	return api.Change{Time: e.Time, By: e.By, What: what}, true

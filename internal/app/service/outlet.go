@@ -102,7 +102,7 @@ func (o *outlet) url() string {
 func (s *service) routes(o *outlet) http.Handler {
 	guarded := http.NewServeMux()
 	guarded.Handle(api.Prefix+"/", o.api)
-	guarded.Handle("/", web.New(web.Options{Backend: s.console, Guard: o.guard, Log: s.Log}))
+	guarded.Handle("/", web.New(web.Options{Backend: s.console, Guard: o.guard, Log: s.Log, Zone: s.console.Zone()}))
 	mux := http.NewServeMux()
 	s.signals.metrics.Mount(mux, s.well)
 	mux.Handle("/", o.guard.Middleware(guarded))
