@@ -77,6 +77,7 @@ type Guard struct {
 	audit      *audit
 	origin     *http.CrossOriginProtection
 	principals *limiters
+	acts       *limiters
 	strangers  *limiters
 	failures   *limiters
 	alarms     *limiters
@@ -108,6 +109,7 @@ func NewGuard(o GuardOptions) (*Guard, error) {
 		audit:      &audit{dir: filepath.Join(o.StateDir, "audit"), log: o.Log},
 		origin:     http.NewCrossOriginProtection(),
 		principals: newLimiters(principalRate, principalBurst, o.Now),
+		acts:       newLimiters(actRate, actBurst, o.Now),
 		strangers:  newLimiters(strangerRate, strangerBurst, o.Now),
 		failures:   newLimiters(rate.Every(failureEvery), failureBurst, o.Now),
 		alarms:     newLimiters(rate.Every(time.Hour), 1, o.Now),
@@ -189,7 +191,9 @@ func (g *Guard) Middleware(next http.Handler) http.Handler {
 		err := g.admit(answer, r, a)
 		if err != nil {
 			refuseWith(answer, unread(r), err, g.show)
-			g.writeDown(answer, r, a)
+			if many := (*TooManyError)(nil); !errors.As(err, &many) { // what would push all else out of the log
+				g.writeDown(answer, r, a)
+			}
 			return
 		}
 		if followsLink(r, a) {
@@ -227,6 +231,11 @@ func (g *Guard) admit(w http.ResponseWriter, r *http.Request, a *asking) error {
 	}
 	if wait := who.take(name); wait > 0 {
 		return &TooManyError{wait}
+	}
+	if a.principal.Role != Nobody && !isSafe(r.Method) {
+		if wait := g.acts.take(name); wait > 0 {
+			return &TooManyError{wait}
+		}
 	}
 	if err := readBody(w, r, limit); err != nil {
 		return err

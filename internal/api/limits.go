@@ -16,6 +16,11 @@ const (
 	// many times what a dashboard or a program that watches sends.
 	principalRate  = 300
 	principalBurst = 600
+	// The same for requests that may change something. Each is in the audit log,
+	// of which only the newest part is kept: nobody can push out of it within
+	// hours what they did.
+	actRate  = 1
+	actBurst = 300
 	// The same for one address that shows nothing that is known: for the page
 	// to log in with what belongs to it.
 	strangerRate  = 20

@@ -20,6 +20,14 @@ func (s *Server) serveLog(w http.ResponseWriter, r *http.Request, p ofLog) error
 	if p.Offset < 0 {
 		return fmt.Errorf("%w: offset=%d: write 0 or more", ErrInvalid, p.Offset)
 	}
+	if p.Follow { // and takes as much as who listens to updates
+		who, _ := PrincipalOf(r.Context())
+		l, _, _, err := s.hub.listen(who.Name, "")
+		if err != nil {
+			return err
+		}
+		defer s.hub.leave(l)
+	}
 	out := &textAnswer{w: w}
 	next, err := s.writeLog(r, p, out)
 	if err == nil {

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
@@ -13,7 +14,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 	"time"
 )
@@ -23,7 +23,8 @@ const (
 	// long one lasts at all.
 	sessionIdle = 12 * time.Hour
 	sessionAge  = 7 * 24 * time.Hour
-	// maxSessions bounds how many there are: those not used for longest go.
+	// maxSessions bounds how many there are. Of the token that began most, the
+	// one not used for longest goes: nobody logs others out.
 	maxSessions = 1000
 	// noteUse is how old what is on disk of the last use may be.
 	noteUse = 5 * time.Minute
@@ -96,12 +97,26 @@ func (s *sessions) begin(token sessionKey) string {
 	now := s.now()
 	maps.DeleteFunc(s.all, func(_ sessionKey, one *session) bool { return one.ended(now) })
 	if len(s.all) >= maxSessions {
-		oldest := slices.MinFunc(slices.Collect(maps.Keys(s.all)), func(a, b sessionKey) int { return s.all[a].Used.Compare(s.all[b].Used) })
-		delete(s.all, oldest)
+		delete(s.all, s.spare())
 	}
 	s.all[keyOf(id)] = &session{Token: token, Created: now, Used: now}
 	s.save()
 	return id
+}
+
+// spare is the session that goes when there are too many.
+func (s *sessions) spare() (spare sessionKey) {
+	began := make(map[sessionKey]int)
+	for _, one := range s.all {
+		began[one.Token]++
+	}
+	var last *session
+	for id, one := range s.all {
+		if last == nil || cmp.Or(cmp.Compare(began[last.Token], began[one.Token]), one.Used.Compare(last.Used)) < 0 {
+			spare, last = id, one
+		}
+	}
+	return spare
 }
 
 // find returns the token of a session that lasts, and notes its use.

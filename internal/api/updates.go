@@ -18,8 +18,8 @@ const (
 	keptUpdates = 1024
 	// queuedUpdates is how far a listener may lag before it loses some.
 	queuedUpdates = 256
-	// maxListeners bounds who listens, and listenersEach who does with the
-	// same token.
+	// maxListeners bounds who listens to updates or follows a log, and
+	// listenersEach who does with the same token.
 	maxListeners  = 256
 	listenersEach = 64
 	// heartbeat keeps connections open through whatever lies between, and is
