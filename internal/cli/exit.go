@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"holdfast/repository"
 	"holdfast/storage"
@@ -45,6 +46,8 @@ func (c *command) exit(ctx context.Context, err error) int {
 	}
 	if code == exitInterrupted {
 		err = fmt.Errorf("interrupted; run the command again to finish (%w)", err)
+	} else if c.reporter != nil && errors.Is(err, syscall.EROFS) {
+		err = fmt.Errorf("%w; %s", err, unitStep)
 	} else if step := nextStep(err); step != "" {
 		err = fmt.Errorf("%w; %s", err, step)
 	}
@@ -55,6 +58,11 @@ func (c *command) exit(ctx context.Context, err error) int {
 	c.ui.fail(code, err)
 	return code
 }
+
+// unitStep is what to do where a run of the service meets what is read-only to
+// it.
+const unitStep = "a service that systemd runs writes only where its unit says, which `holdfast service install --now` makes follow holdfast.yaml; " +
+	"or run the command that the log begins with, as root"
 
 func exitCode(ctx context.Context, err error) int {
 	var coded *codeError

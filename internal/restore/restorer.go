@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -93,7 +94,10 @@ func (e *fatalError) Unwrap() error { return e.err }
 
 // judge returns a *fatalError for what all other files would meet too.
 func judge(err error) error {
-	if isFull(err) {
+	switch {
+	case errors.Is(err, syscall.EROFS): // there is no room to be made
+		return &fatalError{err}
+	case isFull(err):
 		return &fatalError{fmt.Errorf("%w; make room and run the restore again: it goes on from here", err)}
 	}
 	return nil

@@ -196,6 +196,8 @@ func options(o Options) map[string]string {
 		"max_logical_replication_workers": "0",
 		"shared_preload_libraries":        "",
 		"session_preload_libraries":       "",
+		// Code made while it runs is what the service's unit forbids.
+		"jit": "off",
 		// It would change what is looked into.
 		"autovacuum": "off",
 		// It cannot refuse to recover because the original had more of these.
