@@ -35,13 +35,13 @@ func TestStatus(t *testing.T) {
 	t.Setenv("HOLDFAST_REPOSITORY", "")
 
 	m := s.status(exitFailed)
-	if m.Plan != "docs" || m.Score != "2-1-0-0-2" || missingRules(m.Missing) != "copies immutable errors errors" {
+	if m.Plan != "docs" || m.Score != "2-1-0-0-2" || missingRules(m.Missing) != "copies disk immutable errors errors" {
 		t.Errorf("before any copy: %+v", m)
 	}
 	s.run(exitOK, "copy", "--plan", "docs", "--read-back")
 	s.run(exitOK, "check", "--read-data", "-r", "main")
 	m = s.status(exitFailed)
-	if m.Score != "3-2-1-0-0" || missingRules(m.Missing) != "immutable" || m.Repositories[0].Share != 1 {
+	if m.Score != "3-2-1-0-0" || missingRules(m.Missing) != "disk immutable" || m.Repositories[0].Share != 1 {
 		t.Errorf("with a copy that was read: %+v", m)
 	}
 	s.wants(s.run(exitFailed, "status"), "plan docs: 3-2-1-0-0", "tape", "next: ", "immutable")

@@ -25,6 +25,7 @@ package redundancy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -87,7 +88,7 @@ type Score struct {
 
 // Missing is one thing that falls short, and the next step.
 type Missing struct {
-	// Rule is "disk", "copies", "media", "off-site", "immutable" or "errors".
+	// Rule is "copies", "disk", "media", "off-site", "immutable" or "errors".
 	Rule string `json:"rule"`
 	What string `json:"what"`
 	Next string `json:"next"`
@@ -119,8 +120,8 @@ func Judge(f Facts) *Score {
 			holders = append(holders, *c)
 		}
 	}
-	s.judgeDisk(&f, holders)
 	s.judgeCopies(&f, len(holders))
+	s.judgeDisk(&f, holders)
 	s.judgeMedia(&f, holders)
 	s.judgeSites(&f, holders)
 	s.judgeProtection(&f, holders)
@@ -161,19 +162,6 @@ func (c *Copy) compare(newest map[string]time.Time) (holds bool, behind time.Dur
 
 func (s *Score) miss(rule, next, what string, args ...any) {
 	s.Missing = append(s.Missing, Missing{Rule: rule, What: fmt.Sprintf(what, args...), Next: next})
-}
-
-// judgeDisk says so if losing one disk loses everything: copies on it count as
-// copies, but not for that day.
-func (s *Score) judgeDisk(f *Facts, holders []Copy) {
-	for n := range holders {
-		if !holders[n].SameDisk {
-			return
-		}
-	}
-	if len(holders) > 0 {
-		s.miss("disk", addCopy(f.Plan)+", on another disk", "%s lies on the disk of what it protects: losing that disk loses both", holders[0].Name)
-	}
 }
 
 func (s *Score) judgeCopies(f *Facts, holders int) {
@@ -230,6 +218,16 @@ func (s *Score) later(f *Facts, rule string, met bool) bool {
 	}
 	s.miss(rule, "holdfast copy --plan "+f.Plan, "not without %s, where the newest recovery point is not known to be", strings.Join(names, ", "))
 	return true
+}
+
+// judgeDisk says so if losing one disk loses everything: copies on it count as
+// copies, but not for that day.
+func (s *Score) judgeDisk(f *Facts, holders []Copy) {
+	elsewhere := func(c Copy) bool { return !c.SameDisk }
+	if len(holders) == 0 || slices.ContainsFunc(holders, elsewhere) || s.later(f, "disk", slices.ContainsFunc(f.Copies, elsewhere)) {
+		return
+	}
+	s.miss("disk", addCopy(f.Plan)+", on another disk", "%s lies on the disk of what it protects: losing that disk loses both", holders[0].Name)
 }
 
 func (s *Score) judgeMedia(f *Facts, holders []Copy) {

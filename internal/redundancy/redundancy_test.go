@@ -51,7 +51,7 @@ func TestEachNumberFallsForItself(t *testing.T) {
 		{"only the copy can be reached", func(f *Facts) { f.Copies[0].Down = "gone" }, "2-1-1-1-1", []string{"copies", "errors"}},
 		{"one of two is on the disk of its source", func(f *Facts) { f.Copies[0].SameDisk = true }, "3-2-1-1-0", nil},
 		{"both are", func(f *Facts) { f.Copies[0].SameDisk, f.Copies[1].SameDisk = true, true }, "3-2-1-1-0", []string{"disk"}},
-		{"the one that is not is down", func(f *Facts) { f.Copies[0].SameDisk, f.Copies[1].Down = true, "no route" }, "2-1-0-0-1", []string{"disk", "copies", "errors"}},
+		{"the one that is not is down", func(f *Facts) { f.Copies[0].SameDisk, f.Copies[1].Down = true, "no route" }, "2-1-0-0-1", []string{"copies", "errors"}},
 		{"same medium", func(f *Facts) { f.Copies[1].Media = "disk" }, "3-1-1-1-0", []string{"media"}},
 		{"medium not named", func(f *Facts) { f.Copies[1].Media = "" }, "3-1-1-1-0", []string{"media"}},
 		{"same site", func(f *Facts) { f.Copies[1].Site = "dc1" }, "3-2-0-1-0", []string{"off-site"}},
