@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -171,20 +172,12 @@ func (c *command) policyOfPlan(f *forgetFlags, args []string) (*config.Config, e
 	if !ok {
 		return nil, fmt.Errorf("there is no plan %q in %s", f.plan, cfg.Path)
 	}
-	found := cfg.Repositories[plan.Repository].URL == p.url
-	f.policy = plan.Keep
-	for _, copied := range plan.Copies {
-		if cfg.Repositories[copied.To].URL == p.url {
-			found = true
-			if !copied.Keep.Empty() {
-				f.policy = copied.Keep
-			}
-		}
-	}
-	switch {
-	case !found:
+	names := plan.Repositories()
+	k := slices.IndexFunc(names, func(name string) bool { return cfg.Repositories[name].URL == p.url })
+	if k < 0 {
 		return nil, fmt.Errorf("plan %q brings nothing to the repository at %s; name one of its repositories with -r", f.plan, p.url)
-	case f.policy.Empty():
+	}
+	if f.policy = plan.KeepIn(names[k]); f.policy.Empty() {
 		return nil, fmt.Errorf("plan %q does not say what to keep there: everything stays", f.plan)
 	}
 	return cfg, nil

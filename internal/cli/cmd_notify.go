@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -49,7 +51,7 @@ func (c *command) testChannels(ctx context.Context, names []string) error {
 	if err != nil {
 		return err
 	}
-	known := sortedKeys(told.Channels)
+	known := slices.Sorted(maps.Keys(told.Channels))
 	if len(known) == 0 {
 		return fmt.Errorf("%s has no channels: add some under notify", cfg.Path)
 	}

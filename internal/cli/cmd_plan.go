@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -57,7 +58,7 @@ func (c *command) listPlans() error {
 	}
 	messages := []planMessage{}
 	var rows [][]string
-	for _, name := range sortedKeys(cfg.Plans) {
+	for _, name := range slices.Sorted(maps.Keys(cfg.Plans)) {
 		p := cfg.Plans[name]
 		m := planMessage{Name: name, Sources: p.Sources, Repository: p.Repository, Copies: []string{}}
 		for _, to := range p.Copies {
@@ -78,15 +79,6 @@ func (c *command) listPlans() error {
 	}
 	c.ui.table([]string{"Plan", "Sources", "Repository", "Copies", "RPO", "RTO"}, rows)
 	return nil
-}
-
-func sortedKeys[T any](m map[string]T) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 func newPlanRun(c *command) *cobra.Command {
@@ -138,7 +130,7 @@ func (c *command) runPlan(ctx context.Context, name, kind string, noCopy bool) e
 	}
 	plan, ok := cfg.Plans[name]
 	if !ok {
-		return fmt.Errorf("%s has no plan %q; it has %s", cfg.Path, name, strings.Join(sortedKeys(cfg.Plans), ", "))
+		return fmt.Errorf("%s has no plan %q; it has %s", cfg.Path, name, strings.Join(slices.Sorted(maps.Keys(cfg.Plans)), ", "))
 	}
 	run := &planRun{command: c, cfg: cfg, name: name, plan: plan, kind: kind}
 	if err := run.alone(ctx, func(ctx context.Context) error { return run.hooked(ctx, run.backUp) }); err != nil {

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"os/user"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,7 +85,7 @@ func (c *command) setPause(ctx context.Context, state stateFlag, plan string, p 
 	}
 	configured, ok := cfg.Plans[plan]
 	if !ok {
-		return fmt.Errorf("%s has no plan %q; it has %s", cfg.Path, plan, strings.Join(sortedKeys(cfg.Plans), ", "))
+		return fmt.Errorf("%s has no plan %q; it has %s", cfg.Path, plan, strings.Join(slices.Sorted(maps.Keys(cfg.Plans)), ", "))
 	}
 	dir, err := state.state(c)
 	if err != nil {

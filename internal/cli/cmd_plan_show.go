@@ -2,8 +2,10 @@ package cli
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -99,5 +101,5 @@ func checkPlan(cfg *config.Config, name string) error {
 	if len(cfg.Plans) == 0 {
 		return fmt.Errorf("%s has no plans", cfg.Path)
 	}
-	return fmt.Errorf("%s has no plan %q; it has %s", cfg.Path, name, strings.Join(sortedKeys(cfg.Plans), ", "))
+	return fmt.Errorf("%s has no plan %q; it has %s", cfg.Path, name, strings.Join(slices.Sorted(maps.Keys(cfg.Plans)), ", "))
 }

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -71,7 +73,7 @@ func (c *command) validatePlans(ctx context.Context, args []string, offline bool
 	for _, p := range cfg.Warnings() {
 		v.problem(preflight.Warning, p)
 	}
-	v.sum.Plans = sortedKeys(cfg.Plans)
+	v.sum.Plans = append(v.sum.Plans, slices.Sorted(maps.Keys(cfg.Plans))...)
 	if len(args) > 0 {
 		if err := checkPlan(cfg.Config, args[0]); err != nil {
 			return err

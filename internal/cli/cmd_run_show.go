@@ -5,8 +5,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -77,7 +79,7 @@ func (c *command) showRun(r *history.Run) {
 	for _, p := range r.Phases {
 		line("phase", fmt.Sprintf("%s: %s %s", p.Name, spent(p.Took), p.Error))
 	}
-	for _, name := range sortedKeys(r.Figures) {
+	for _, name := range slices.Sorted(maps.Keys(r.Figures)) {
 		line("figure", fmt.Sprintf("%s %g", name, r.Figures[name]))
 	}
 }

@@ -163,11 +163,7 @@ func (r *statusRun) planOf(name string, plan config.Plan) statusPlan {
 	p := statusPlan{
 		name: name, rpo: time.Duration(plan.Objectives.RPO), rto: time.Duration(plan.Objectives.RTO), sources: plan.Sources,
 	}
-	repositories := []string{plan.Repository}
-	for _, copied := range plan.Copies {
-		repositories = append(repositories, copied.To)
-	}
-	for _, repo := range repositories {
+	for _, repo := range plan.Repositories() {
 		p.copies = append(p.copies, statusCopy{repo, r.namedPlace(repo, r.cfg.Repositories[repo])})
 	}
 	return p

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 
@@ -177,13 +179,13 @@ func planToVerify(cfg *config.Config, f *verifyFlags) (string, config.Plan, erro
 	name := f.plan
 	if name == "" {
 		if len(cfg.Plans) != 1 {
-			return "", config.Plan{}, fmt.Errorf("%s has several plans (%s): name one with --plan", cfg.Path, strings.Join(sortedKeys(cfg.Plans), ", "))
+			return "", config.Plan{}, fmt.Errorf("%s has several plans (%s): name one with --plan", cfg.Path, strings.Join(slices.Sorted(maps.Keys(cfg.Plans)), ", "))
 		}
-		name = sortedKeys(cfg.Plans)[0]
+		name = slices.Sorted(maps.Keys(cfg.Plans))[0]
 	}
 	plan, ok := cfg.Plans[name]
 	if !ok {
-		return "", plan, fmt.Errorf("%s has no plan %q; it has %s", cfg.Path, name, strings.Join(sortedKeys(cfg.Plans), ", "))
+		return "", plan, fmt.Errorf("%s has no plan %q; it has %s", cfg.Path, name, strings.Join(slices.Sorted(maps.Keys(cfg.Plans)), ", "))
 	}
 	return name, plan, nil
 }

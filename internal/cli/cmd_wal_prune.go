@@ -9,7 +9,6 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"holdfast/internal/config"
 	"holdfast/internal/logarchive"
 	"holdfast/internal/pitr"
 	"holdfast/internal/postgres"
@@ -62,22 +61,12 @@ func (c *command) runWALPrune(ctx context.Context, f walFlags, dryRun bool) erro
 	}
 	var failures []error
 	for _, l := range s.repositories {
-		p := &logPrune{command: c, at: l, source: s.name, within: windowOf(plan, l.name), dryRun: dryRun}
+		p := &logPrune{command: c, at: l, source: s.name, within: plan.KeepIn(l.name).Within, dryRun: dryRun}
 		if err := p.inSlices(ctx); err != nil {
 			failures = append(failures, fmt.Errorf("log archive of %s: %w", l.name, err))
 		}
 	}
 	return errors.Join(failures...)
-}
-
-// windowOf returns keep.within of a plan in one of its repositories.
-func windowOf(plan config.Plan, repository string) retention.Duration {
-	for _, copied := range plan.Copies {
-		if copied.To == repository && !copied.Keep.Empty() {
-			return copied.Keep.Within
-		}
-	}
-	return plan.Keep.Within
 }
 
 // logPrune prunes the log archive in one repository.

@@ -169,7 +169,7 @@ func (c *command) baseBackups(ctx context.Context, l logRepository, archive *log
 	facts.Points = pitr.Points(snapshots, source)
 	if cfg, err := c.loadConfig(); err == nil {
 		if _, plan, err := logPlan(cfg, f); err == nil {
-			facts.Window = windowFrom(windowOf(plan, l.name))
+			facts.Window = windowFrom(plan.KeepIn(l.name).Within)
 		}
 	}
 	return pitr.PlanPrune(facts), nil

@@ -167,7 +167,7 @@ func (r *copyRun) windowAt(to place) func(end time.Time) time.Time {
 	if !ok {
 		return func(end time.Time) time.Time { return end }
 	}
-	return windowFrom(windowOf(plan, to.name))
+	return windowFrom(plan.KeepIn(to.name).Within)
 }
 
 // tellLackingLog warns of base backups that lack log in a place all the same:

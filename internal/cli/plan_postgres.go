@@ -138,9 +138,9 @@ func (p *planRun) logArchives(ctx context.Context, name string, source config.Po
 	if source.WAL == "" || source.WAL == "none" {
 		return nil, nil
 	}
-	all := []logRepository{p.logRepository(p.cfg, p.plan.Repository)}
-	for _, to := range p.plan.Copies {
-		all = append(all, p.logRepository(p.cfg, to.To))
+	var all []logRepository
+	for _, name := range p.plan.Repositories() {
+		all = append(all, p.logRepository(p.cfg, name))
 	}
 	archive, err := p.openLogToAppend(ctx, all[0], name, signers(ctx, all))
 	if err != nil {

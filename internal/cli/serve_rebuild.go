@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"time"
 
 	"holdfast/internal/app"
@@ -24,7 +25,7 @@ func (c *command) gatherRebuild(ctx context.Context) (*service.Rebuild, error) {
 		return nil, err
 	}
 	known := &service.Rebuild{Pauses: make(map[string]controller.Pause), Backups: make(map[string]map[string]time.Time)}
-	for _, name := range sortedKeys(cfg.Repositories) {
+	for _, name := range slices.Sorted(maps.Keys(cfg.Repositories)) {
 		err := c.gatherFrom(ctx, cfg, name, known)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -23,7 +24,7 @@ func (r *statusRun) lookAtLogs(ctx context.Context, repo *repository.Repository,
 	if r.cfg == nil {
 		return nil
 	}
-	for _, name := range sortedKeys(r.cfg.Plans) {
+	for _, name := range slices.Sorted(maps.Keys(r.cfg.Plans)) {
 		at := slices.IndexFunc(r.planOf(name, r.cfg.Plans[name]).copies, func(c statusCopy) bool { return c.place.url == p.url })
 		if at < 0 {
 			continue
@@ -66,10 +67,11 @@ func (r *statusRun) lookAtLog(ctx context.Context, repo *repository.Repository, 
 	if err != nil {
 		return status.Log{Problem: err.Error()}, nil
 	}
+	spans := facts.Spans()
 	newest := facts.Points[len(facts.Points)-1]
 	choice, err := pitr.Choose(facts, pitr.Wish{Immediate: newest.Held})
 	if err != nil {
-		return status.Log{Problem: strings.Join(strings.Fields(err.Error()), " ")}, nil
+		return status.Log{Spans: spans, Problem: strings.Join(strings.Fields(err.Error()), " ")}, nil
 	}
 	to := choice.EndTime
 	if newest.Held || to.IsZero() {
@@ -78,7 +80,7 @@ func (r *statusRun) lookAtLog(ctx context.Context, repo *repository.Repository, 
 	if choice.Point.Snapshot == newest.Snapshot && !newest.Held && r.nothingSince(ctx, source, choice) {
 		to = r.now
 	}
-	return status.Log{To: to}, nil
+	return status.Log{To: to, Spans: spans}, nil
 }
 
 // idleAfter is how old the end of a log is before the server is asked whether

@@ -85,15 +85,11 @@ func (l *trialList) add(key string, try func(ctx context.Context, r *preflight.R
 }
 
 func (l *trialList) addPlan(name string, p config.Plan) {
-	repositories := []string{p.Repository}
-	for _, copied := range p.Copies {
-		repositories = append(repositories, copied.To)
-	}
-	for _, repository := range repositories {
+	for _, repository := range p.Repositories() {
 		l.addRepository(repository)
 	}
 	for _, source := range p.Sources {
-		l.addSource(source, p, repositories)
+		l.addSource(source, p, p.Repositories())
 	}
 	key := "plans." + name
 	l.addHooks(key+".hooks", p.Hooks)

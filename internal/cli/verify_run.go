@@ -249,7 +249,7 @@ func (t *restoreTest) keep(ctx context.Context, r *repository.Repository) (key, 
 		}
 		errs = append(errs, err)
 	}
-	for _, name := range t.repositories() {
+	for _, name := range t.plan.Repositories() {
 		if name == t.from.name {
 			continue
 		}
@@ -277,15 +277,6 @@ func (t *restoreTest) keepElsewhere(ctx context.Context, name string, rec eviden
 	return key, errors.Join(err, r.Close())
 }
 
-// repositories are the plan's own and its copies.
-func (v *verifyRun) repositories() []string {
-	names := []string{v.plan.Repository}
-	for _, to := range v.plan.Copies {
-		names = append(names, to.To)
-	}
-	return names
-}
-
 // settingsHash tells one version of the plan from another.
 func (v *verifyRun) settingsHash() string {
 	text, err := json.Marshal(struct {
@@ -304,14 +295,14 @@ func (v *verifyRun) settingsHash() string {
 func (v *verifyRun) next(ctx context.Context, source string) (from string, point testPoint, err error) {
 	places, points := v.settings().From, v.settings().Points
 	if len(places) == 0 {
-		places = v.repositories()
+		places = v.plan.Repositories()
 	}
 	if len(points) == 0 {
 		points = []string{pointNewest}
 	}
 	if v.f.from != "" && v.f.from != "rotate" {
-		if !slices.Contains(v.repositories(), v.f.from) {
-			return "", point, fmt.Errorf("plan %s has no repository %q; it has %v", v.planName, v.f.from, v.repositories())
+		if !slices.Contains(v.plan.Repositories(), v.f.from) {
+			return "", point, fmt.Errorf("plan %s has no repository %q; it has %v", v.planName, v.f.from, v.plan.Repositories())
 		}
 		places = []string{v.f.from}
 	}
@@ -336,7 +327,7 @@ func (v *verifyRun) next(ctx context.Context, source string) (from string, point
 // of the last test, as the evidence has it: every place gets each point.
 func (v *verifyRun) turn(ctx context.Context, source string, places, points []string) (int, error) {
 	var last *evidence.Record
-	for _, name := range v.repositories() {
+	for _, name := range v.plan.Repositories() {
 		record, err := v.lastTest(ctx, name, source)
 		if ctx.Err() != nil {
 			return 0, context.Cause(ctx)

@@ -82,13 +82,9 @@ func (c *command) logSource(f walFlags) (*logSource, error) {
 	}
 	s.rpo = plan.Objectives.RPO
 	s.stateDir = cfg.Service.StateDir
-	names := []string{plan.Repository}
-	for _, to := range plan.Copies {
-		names = append(names, to.To)
-	}
-	for _, name := range names {
+	for _, name := range plan.Repositories() {
 		l := c.logRepository(cfg, name)
-		l.window = windowFrom(windowOf(plan, name))
+		l.window = windowFrom(plan.KeepIn(name).Within)
 		s.repositories = append(s.repositories, l)
 	}
 	return s, nil

@@ -44,10 +44,7 @@ func (p Plan) checkNames(k *checker, c *Config) {
 
 // checkNames checks that a restore test is of what the plan has.
 func (t RestoreTest) checkNames(k *checker, p Plan, c *Config) {
-	places := []string{p.Repository}
-	for _, copied := range p.Copies {
-		places = append(places, copied.To)
-	}
+	places := p.Repositories()
 	for i, from := range t.From {
 		checkMember(k.key("from").item(i), from, places, "the plan has no snapshots there")
 	}

@@ -43,11 +43,7 @@ func (i *Inspection) Settings(plan string) []Setting {
 	p := i.Plans[plan]
 	c.add(reflect.ValueOf(p), "plans."+plan, "")
 	addEach(c, "sources", i.Sources, p.Sources)
-	repositories := []string{p.Repository}
-	for _, copied := range p.Copies {
-		repositories = append(repositories, copied.To)
-	}
-	addEach(c, "repositories", i.Repositories, repositories)
+	addEach(c, "repositories", i.Repositories, p.Repositories())
 	addEach(c, "notify", i.Notify, p.Notify)
 	return c.settings
 }

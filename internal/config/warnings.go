@@ -97,10 +97,7 @@ func (c *Config) warnOfUnused(root *checker) {
 	}
 	for _, p := range c.Plans {
 		use("sources", p.Sources...)
-		use("repositories", p.Repository)
-		for _, copied := range p.Copies {
-			use("repositories", copied.To)
-		}
+		use("repositories", p.Repositories()...)
 		use("notify", p.Notify...)
 	}
 	use("notify", c.Service.Notify...)

@@ -60,7 +60,7 @@ func (c *Console) usedBy(r *history.Run) (repositories []string) {
 		repositories = append(repositories, r.Repository)
 	}
 	if p, ok := c.o.Config().Plans[r.Plan]; ok {
-		repositories = append(repositories, places(p)...)
+		repositories = append(repositories, p.Repositories()...)
 	}
 	return repositories
 }

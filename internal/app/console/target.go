@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast/internal/api"
+	"holdfast/internal/app"
 )
 
 // chooseTarget decides where a restore writes to, notes it in the request, and
@@ -158,9 +159,9 @@ func (c *Console) inUse(target string) string {
 		return "the configuration is in " + c.o.ConfigPath
 	}
 	for name, r := range c.o.Config().Repositories {
-		place := strings.TrimPrefix(r.URL, "local:")
-		if filepath.IsAbs(place) && overlap(target, realPath(place)) {
-			return "repository " + name + " is in " + place
+		folder, local := app.LocalFolder(r.URL)
+		if local && filepath.IsAbs(folder) && overlap(target, realPath(folder)) {
+			return "repository " + name + " is in " + folder
 		}
 	}
 	return ""

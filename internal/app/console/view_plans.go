@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -30,7 +31,7 @@ func (c *Console) Plans(ctx context.Context) ([]api.Plan, error) {
 	}
 	surveys, now := c.Surveys(), time.Now()
 	plans := make([]api.Plan, 0, len(cfg.Plans))
-	for _, name := range sortedKeys(cfg.Plans) {
+	for _, name := range slices.Sorted(maps.Keys(cfg.Plans)) {
 		plans = append(plans, planSeen(cfg, name, byPlan[name], surveys[name], now))
 	}
 	return plans, nil
@@ -105,7 +106,7 @@ func planSeen(cfg *config.Config, name string, jobs []*controller.Status, s Plan
 			Next: "see why nothing newer can be restored: holdfast verify --plan " + name,
 		})
 	}
-	for _, place := range places(from) {
+	for _, place := range from.Repositories() {
 		p.Places = append(p.Places, placeSeen(cfg, place, s.Repositories, now))
 	}
 	for _, j := range jobs {
@@ -183,21 +184,12 @@ func placeSeen(cfg *config.Config, name string, surveyed []RepositorySurvey, now
 	return p
 }
 
-// places are the repository of a plan and those of its copies.
-func places(p config.Plan) []string {
-	all := []string{p.Repository}
-	for _, copied := range p.Copies {
-		all = append(all, copied.To)
-	}
-	return all
-}
-
 // plansOf returns the plans that use a repository.
 func (c *Console) plansOf(repository string) []string {
 	cfg := c.o.Config()
 	var plans []string
-	for _, name := range sortedKeys(cfg.Plans) {
-		if slices.Contains(places(cfg.Plans[name]), repository) {
+	for _, name := range slices.Sorted(maps.Keys(cfg.Plans)) {
+		if slices.Contains(cfg.Plans[name].Repositories(), repository) {
 			plans = append(plans, name)
 		}
 	}
@@ -216,13 +208,4 @@ func (c *Console) configOf(plan string) string {
 		fmt.Fprintf(&text, "%s: %s  # %s\n", s.Key, s.Value, s.SetBy())
 	}
 	return text.String()
-}
-
-func sortedKeys[T any](m map[string]T) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }

@@ -3,6 +3,7 @@ package console
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 
 	"holdfast/internal/api"
@@ -21,7 +22,7 @@ func (c *Console) Repositories(ctx context.Context) ([]api.Repository, error) {
 	c.surveyIfNever(cfg)
 	surveys := c.Surveys()
 	all := make([]api.Repository, 0, len(cfg.Repositories))
-	for _, name := range sortedKeys(cfg.Repositories) {
+	for _, name := range slices.Sorted(maps.Keys(cfg.Repositories)) {
 		all = append(all, c.repositorySeen(cfg, name, jobs, surveys))
 	}
 	return all, nil

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -53,7 +54,7 @@ type Work struct {
 // Jobs returns what a configuration says is to be done, and when.
 func Jobs(c *config.Config) ([]controller.Job, controller.Limits, error) {
 	b := &builder{c: c}
-	for _, name := range sortedKeys(c.Plans) {
+	for _, name := range slices.Sorted(maps.Keys(c.Plans)) {
 		b.plan(name, c.Plans[name])
 	}
 	b.upkeep()
@@ -140,7 +141,7 @@ func (b *builder) restoreTest(name string, p config.Plan, j controller.Job) {
 	j.Timeout = time.Duration(p.RestoreTest.Limits.Timeout)
 	j.Variants = []controller.Variant{{Rule: b.rule(name, p.RestoreTest.Schedule, j.Hours.Zone, time.Duration(p.Jitter), j.ID)}}
 	j.After = []string{JobID(name, "", history.Backup)}
-	for _, repository := range repositoriesOf(p) {
+	for _, repository := range p.Repositories() {
 		j.Uses = append(j.Uses, controller.Use{Repository: repository})
 		if repository != p.Repository {
 			j.After = append(j.After, JobID(name, "", history.Copy, repository))
@@ -157,14 +158,8 @@ func (b *builder) retention(name string, p config.Plan, base controller.Job) {
 	if text == config.Off {
 		return
 	}
-	for _, repository := range repositoriesOf(p) {
-		keep := p.Keep
-		for _, c := range p.Copies {
-			if c.To == repository && !c.Keep.Empty() {
-				keep = c.Keep
-			}
-		}
-		if keep.Empty() {
+	for _, repository := range p.Repositories() {
+		if p.KeepIn(repository).Empty() {
 			continue
 		}
 		j := b.upkeepJob(base, JobID(name, "", history.Retention, repository), history.Retention, text)
@@ -191,7 +186,7 @@ func (b *builder) log(name string, p config.Plan, base controller.Job) {
 		b.jobs = append(b.jobs, j)
 		if text := b.c.Service.Upkeep.LogPrune.Schedule; text != config.Off {
 			j := b.upkeepJob(base, JobID(name, "", history.LogPrune, source), history.LogPrune, text)
-			for _, repository := range repositoriesOf(p) {
+			for _, repository := range p.Repositories() {
 				j.Uses = append(j.Uses, controller.Use{Repository: repository, Mode: controller.Alone})
 			}
 			j.Work = b.work(config.Limits{}, "wal", "prune", "--plan", name, "--source", source)
@@ -204,13 +199,13 @@ func (b *builder) log(name string, p config.Plan, base controller.Job) {
 func (b *builder) upkeep() {
 	used := map[string]bool{}
 	for _, p := range b.c.Plans {
-		for _, r := range repositoriesOf(p) {
+		for _, r := range p.Repositories() {
 			used[r] = true
 		}
 	}
 	u := b.c.Service.Upkeep
 	base := controller.Job{Attempts: upkeepAttempts, Backoff: upkeepBackoff, Hours: schedule.Hours{Zone: b.zone("")}}
-	for _, name := range sortedKeys(b.c.Repositories) {
+	for _, name := range slices.Sorted(maps.Keys(b.c.Repositories)) {
 		if !used[name] {
 			continue
 		}
@@ -301,22 +296,4 @@ func (b *builder) zone(name string) *time.Location {
 		return time.UTC
 	}
 	return z
-}
-
-// repositoriesOf returns the repository of a plan and those of its copies.
-func repositoriesOf(p config.Plan) []string {
-	all := []string{p.Repository}
-	for _, c := range p.Copies {
-		all = append(all, c.To)
-	}
-	return all
-}
-
-func sortedKeys[T any](m map[string]T) []string {
-	keys := make([]string, 0, len(m))
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
