@@ -42,12 +42,9 @@ func TestServiceInstall(t *testing.T) {
 	m.do("plans/letters/restore-test", "restore-test")
 	m.do("repositories/backups/check", "check")
 	m.checkReach()
+	m.checkRestores()
 	m.checkUpdates()
-
-	before := m.process()
-	m.run("systemctl", "kill", "--kill-whom=main", "--signal=KILL", "holdfast")
-	wait(t, "the service is back after a crash", func() bool { pid := m.process(); return pid != 0 && pid != before })
-	m.waitActive()
+	m.checkReturns()
 
 	m.run("holdfast", "service", "uninstall")
 	has(t, m.run("holdfast", "service", "uninstall"), "nothing to do")
@@ -117,6 +114,8 @@ func (m *machine) checkReach() {
 	must(m.t, os.Chmod(m.path("/elsewhere"), 0o777)) // permissions alone would allow it
 	out := m.refused(m.inService("holdfast", "restore", "latest", "--target", "/elsewhere/restored")...)
 	has(m.t, out, "read-only file system")
+	out = m.refused(m.inService("env", "HOLDFAST_RUN_REPORT=/var/lib/holdfast/report-of-a-test", "holdfast", "restore", "latest", "--target", "/elsewhere/restored")...)
+	has(m.t, out, "holdfast service install --now") // as a run of the service tells it
 	m.refused(m.inService("touch", "/letters/new")...)
 	m.refused(m.inService("touch", "/root/new")...)
 	m.run(m.inService("touch", "/srv/backups/tmp-of-a-test")...)
@@ -138,6 +137,27 @@ func (m *machine) checkUpdates() {
 	if nice := m.unitProperty("Nice"); nice != "5" {
 		m.t.Errorf("the administrator's drop-in counts no more: Nice=%s", nice)
 	}
+}
+
+// checkReturns has the service crash, and stand still: systemd starts it again.
+func (m *machine) checkReturns() {
+	m.t.Helper()
+	if limit := m.unitProperty("WatchdogUSec"); limit != "5min" {
+		m.t.Errorf("the watchdog waits %q", limit)
+	}
+	m.write("/etc/systemd/system/holdfast.service.d/quick.conf", 0o644, "[Service]\nWatchdogSec=6\nRestartSec=1\n")
+	m.run("systemctl", "daemon-reload")
+	m.run("systemctl", "restart", "holdfast")
+	told := m.unitProperty("WatchdogTimestampMonotonic")
+	wait(m.t, "the service tells that it is well", func() bool { return m.unitProperty("WatchdogTimestampMonotonic") != told })
+	for signal, what := range map[string]string{"KILL": "a crash", "STOP": "standing still"} {
+		m.waitActive()
+		before := m.process()
+		m.run("systemctl", "kill", "--kill-whom=main", "--signal="+signal, "holdfast")
+		wait(m.t, "the service is back after "+what, func() bool { pid := m.process(); return pid != 0 && pid != before })
+	}
+	m.waitActive()
+	has(m.t, m.run("journalctl", "--no-pager", "--unit=holdfast"), "Watchdog timeout")
 }
 
 // A user without root has a unit, too.
