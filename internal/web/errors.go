@@ -28,6 +28,10 @@ func (s *site) errorPage(r *http.Request, err error) *page {
 	case errors.As(err, &elsewhere):
 		p.Status, p.Title = http.StatusConflict, "Not from here"
 		t.What, t.Next, t.Command = elsewhere.Why, "This command does it where holdfast runs:", shellLine(elsewhere.Command)
+	case errors.Is(err, api.ErrForeign):
+		p.Status, p.Title = http.StatusForbidden, "From another site"
+		t.Next = "Log in on the page of this service itself. A proxy before it has to pass on the name that it was asked under (the header Host)."
+		t.To, t.ToName = "/login", "Log in"
 	case errors.Is(err, api.ErrNotFound):
 		p.Status, p.Title = http.StatusNotFound, "Not found"
 		t.Next = "It may have been removed or renamed. Go back, or look at all plans."
