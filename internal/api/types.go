@@ -86,6 +86,15 @@ type Source struct {
 	Newest time.Time `json:"newest,omitzero"`
 	LogTo  time.Time `json:"log_to,omitzero"`
 	Bytes  uint64    `json:"bytes,omitempty"`
+	// LogRanges are the times of which every instant can be restored to, the
+	// oldest first; between two of them the log has a gap. None is not known.
+	LogRanges []Range `json:"log_ranges,omitempty"`
+}
+
+// Range is a time with its ends.
+type Range struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
 }
 
 // Standing is a promise beside what is measured; seconds.

@@ -37,6 +37,8 @@ type SourceSurvey struct {
 	Newest time.Time `json:"newest"`
 	LogTo  time.Time `json:"log_to"`
 	Bytes  uint64    `json:"bytes"`
+	// LogRanges are the times of which every instant can be restored to.
+	LogRanges []api.Range `json:"log_ranges"`
 }
 
 // RepositorySurvey is what is known of a repository of a plan.
@@ -54,6 +56,7 @@ type RepositorySurvey struct {
 	ReadBack      time.Time     `json:"last_read_back"`
 	Bad           time.Time     `json:"last_error"`
 	Snapshots     int           `json:"snapshots"`
+	Restored      uint64        `json:"restored_bytes"`
 	Held          []status.Key  `json:"held"`
 	Tests         []status.Test `json:"restore_tests"`
 	RPO           Standing      `json:"rpo"`

@@ -68,7 +68,7 @@ func (c *Console) repositorySeen(cfg *config.Config, name string, jobs []control
 				held[api.Hold{Plan: key.Plan, Source: key.Source}] = true
 			}
 			if !s.Seen.Before(r.Seen) {
-				r.Seen, r.Down, r.Snapshots = s.Seen, s.Down, s.Snapshots
+				r.Seen, r.Down, r.Snapshots, r.Restored = s.Seen, s.Down, s.Snapshots, s.Restored
 				r.ImmutableMode, r.ImmutableUntil, r.ReadBack, r.LastError = s.Mode, s.Protected, s.ReadBack, s.Bad
 			}
 		}

@@ -12,6 +12,7 @@ import (
 
 	"holdfast/internal/evidence"
 	"holdfast/internal/hold"
+	"holdfast/internal/pitr"
 	"holdfast/repository"
 	"holdfast/repository/blob"
 	"holdfast/repository/snapshot"
@@ -40,8 +41,10 @@ type Survey struct {
 	Held []Key `json:"held,omitempty"`
 	// Tests are the newest restore tests.
 	Tests []Test `json:"tests,omitempty"`
-	// Snapshots counts all there are.
-	Snapshots int `json:"snapshots"`
+	// Snapshots counts all there are, Bytes what they hold by what each says; 0
+	// if one does not.
+	Snapshots int    `json:"snapshots"`
+	Bytes     uint64 `json:"bytes,omitempty"`
 	// Mode and Until are the weakest protection among the objects looked at:
 	// the newest snapshot, and the packs with its root folder. Mode is "" for
 	// none.
@@ -56,6 +59,9 @@ type Survey struct {
 type Log struct {
 	// To is the newest instant that it can be restored to.
 	To time.Time `json:"to,omitzero"`
+	// Spans are the times of which every instant can be restored to, the oldest
+	// first.
+	Spans []pitr.Span `json:"spans,omitempty"`
 	// Problem tells why it cannot be restored at all, "" if it can.
 	Problem string `json:"problem,omitempty"`
 }
@@ -112,6 +118,17 @@ type Key struct {
 	Source string `json:"source"`
 }
 
+// held is what snapshots hold, as each says; 0 if one does not.
+func held(list []*snapshot.Snapshot) (sum uint64) {
+	for _, one := range list {
+		if one.Summary == nil {
+			return 0
+		}
+		sum += one.Summary.TotalBytesProcessed
+	}
+	return sum
+}
+
 // Look surveys a repository. keys tells what a snapshot counts for. Damaged
 // snapshots and records are told to warn and left out.
 func Look(ctx context.Context, r *repository.Repository, now time.Time, keys func(*snapshot.Snapshot) []Key, warn func(error)) (*Survey, error) {
@@ -121,7 +138,7 @@ func Look(ctx context.Context, r *repository.Repository, now time.Time, keys fun
 		return nil, err
 	}
 	warn(err)
-	s.Snapshots = len(list)
+	s.Snapshots, s.Bytes = len(list), held(list)
 	var newest *snapshot.Snapshot
 	for _, one := range list {
 		if one.Time.After(now.Add(futureSlack)) {
