@@ -525,6 +525,12 @@ type ProtectRequest struct {
 	What []string `json:"what"`
 }
 
+// Range Range is a time with its ends.
+type Range struct {
+	From time.Time `json:"from"`
+	To   time.Time `json:"to"`
+}
+
 // Report Report is how a plan did in a month.
 type Report struct {
 	BytesAdded int64 `json:"bytes_added"`
@@ -552,7 +558,7 @@ type Report struct {
 	Tests []RestoreTest             `json:"tests"`
 	To    time.Time                 `json:"to"`
 
-	// WorstRpoSeconds worst_rpo_seconds is the longest time between recovery points, BrokenSeconds how long a promise was broken, as far as events tell.
+	// WorstRpoSeconds worst_rpo_seconds is the longest time between recovery points, 0 for not known; BrokenSeconds is how long a promise was broken, as far as events tell, from the first recovery point or restore test of the plan on.
 	WorstRpoSeconds float64 `json:"worst_rpo_seconds"`
 	WorstRtoSeconds float64 `json:"worst_rto_seconds"`
 }
@@ -809,6 +815,9 @@ type Source struct {
 
 	// Kind kind is files, postgres and so on; what is a line for people: paths, or the server and database without a password.
 	Kind string `json:"kind"`
+
+	// LogRanges log_ranges are the times of which every instant can be restored to, the oldest first; between two of them the log has a gap. None is not known.
+	LogRanges *[]Range `json:"log_ranges,omitempty"`
 
 	// LogTo newest is the newest recovery point, log_to how far its log leads, bytes its size when it was last backed up.
 	LogTo *time.Time `json:"log_to,omitempty"`
