@@ -8,7 +8,6 @@ import (
 
 	"holdfast/internal/app/status"
 	"holdfast/internal/objective"
-	"holdfast/internal/pitr"
 	"holdfast/internal/redundancy"
 )
 
@@ -39,10 +38,7 @@ type statusSource struct {
 	Newest time.Time `json:"newest"`
 	// LogTo is how far the log of a database leads.
 	LogTo *time.Time `json:"log_to,omitempty"`
-	// LogRanges are the times of which every instant can be restored to from
-	// one of the repositories, the oldest first.
-	LogRanges []pitr.Span `json:"log_ranges,omitempty"`
-	Bytes     uint64      `json:"bytes,omitempty"`
+	Bytes uint64     `json:"bytes,omitempty"`
 }
 
 // statusRepository is what is known of one repository.
@@ -62,8 +58,6 @@ type statusRepository struct {
 	Share         float64    `json:"read_back_share,omitempty"`
 	Bad           *time.Time `json:"last_error,omitempty"`
 	Snapshots     int        `json:"snapshots,omitempty"`
-	// Restored is what they hold when restored, as each says; 0 if one does not.
-	Restored uint64 `json:"restored_bytes,omitempty"`
 	// Held says of whose snapshots none may be removed.
 	Held []status.Key `json:"held,omitempty"`
 	// Tests are the newest restore tests of the plan from this repository.
@@ -128,7 +122,7 @@ func (r *statusRun) addSurveyed(m *statusRepository, plan, name string) {
 				}
 			}
 			if one.name == name {
-				m.Snapshots, m.Restored, m.Held = found.Snapshots, found.Bytes, found.Held
+				m.Snapshots, m.Held = found.Snapshots, found.Held
 			}
 		}
 	}
@@ -148,11 +142,9 @@ func (r *statusRun) sourcesNow(plan string) (all []statusSource) {
 				if s.Source = key; at.After(s.Newest) {
 					s.Newest, s.Bytes = at, found.Sizes[plan][key]
 				}
-				log := found.Logs[plan][withoutHost(key)]
-				if to := log.To; !to.IsZero() && (s.LogTo == nil || to.After(*s.LogTo)) {
+				if to := found.Logs[plan][withoutHost(key)].To; !to.IsZero() && (s.LogTo == nil || to.After(*s.LogTo)) {
 					s.LogTo = &to
 				}
-				s.LogRanges = pitr.Join(append(s.LogRanges, log.Spans...))
 				newest[key] = s
 			}
 		}
