@@ -247,11 +247,20 @@ func timelineOf(points []time.Time, covered []span, chosen time.Time) *timeline 
 		return nil
 	}
 	s := scale{from: points[len(points)-1], to: points[0]}
+	var shown []span // as far as the snapshots go back
 	for _, c := range covered {
+		if c.to.Before(s.from) {
+			continue
+		}
+		if c.from.Before(s.from) {
+			c.from = s.from
+		}
 		if c.to.After(s.to) {
 			s.to = c.to
 		}
+		shown = append(shown, c)
 	}
+	covered = shown
 	t := &timeline{XLabels: timeLabels(s.from, s.to)}
 	tick := func(at time.Time, class string) {
 		t.Ticks = append(t.Ticks, chartDot{"M" + num(s.x(at)) + " 0V40", class})

@@ -139,3 +139,13 @@ func TestRoundNumbers(t *testing.T) {
 		}
 	}
 }
+
+// What the log covers before the oldest snapshot of the page is not drawn.
+func TestTimelineWithGaps(t *testing.T) {
+	noon := time.Date(2026, 5, 1, 12, 0, 0, 0, time.UTC)
+	hour := func(n int) time.Time { return noon.Add(time.Duration(n) * time.Hour) }
+	line := timelineOf([]time.Time{hour(3), noon}, []span{{hour(-9), hour(-8)}, {hour(-7), hour(1)}, {hour(2), hour(4)}}, time.Time{})
+	if len(line.Spans) != 2 || line.Spans[0].X != "0" {
+		t.Errorf("spans: %+v", line.Spans)
+	}
+}

@@ -32,9 +32,17 @@ type restoreData struct {
 	Command  string
 	// Trouble is why it could not be found out what would be done.
 	Trouble string
+	// Nearest are instants that can be restored to instead.
+	Nearest []nearInstant
 	// TroubleCommand does it on the command line.
 	TroubleCommand string
 	Zone           string
+}
+
+// nearInstant is an instant that can be restored to, and where that is chosen.
+type nearInstant struct {
+	Time time.Time
+	URL  string
 }
 
 // pointsOfPage is how many recovery points the wizard offers.
@@ -115,16 +123,58 @@ func (s *site) recoveryPoints(r *http.Request, d *restoreData) error {
 	}
 	d.Points = found.Snapshots
 	times := snapshotTimes(found.Snapshots, s.Zone)
-	var covered []span
-	if n := len(times); n > 0 && d.Source != nil && d.Source.LogTo.After(times[n-1]) {
-		covered = []span{{times[n-1], d.Source.LogTo.In(s.Zone)}}
-	}
-	d.Line = timelineOf(times, covered, time.Time{})
+	d.Line = timelineOf(times, s.covered(d.Source, times), time.Time{})
 	if found.Total > len(found.Snapshots) {
 		v := url.Values{"repository": {q.Repository}, "plan": {q.Plan}, "source": {q.Source}}
 		d.More = "/snapshots?" + v.Encode()
 	}
 	return nil
+}
+
+// covered are the times that the log of a source covers; where it is not known
+// from when on, from the oldest of the snapshots on.
+func (s *site) covered(source *api.Source, snapshots []time.Time) (all []span) {
+	if source == nil {
+		return nil
+	}
+	for _, r := range source.LogRanges {
+		all = append(all, span{r.From.In(s.Zone), r.To.In(s.Zone)})
+	}
+	if n := len(snapshots); len(all) == 0 && n > 0 && source.LogTo.After(snapshots[n-1]) {
+		all = append(all, span{snapshots[n-1], source.LogTo.In(s.Zone)})
+	}
+	return all
+}
+
+// nearest are the instants next to one that nothing leads to; none if something
+// does, or that is not known. A log that goes on may lead there meanwhile.
+func nearest(source *api.Source, at time.Time) (all []time.Time) {
+	if source == nil {
+		return nil
+	}
+	for k, r := range source.LogRanges {
+		switch {
+		case !at.After(r.To) && !at.Before(r.From):
+			return nil
+		case at.Before(r.From) && k == 0:
+			return []time.Time{r.From}
+		case at.Before(r.From):
+			return []time.Time{source.LogRanges[k-1].To, r.From}
+		}
+	}
+	return nil
+}
+
+// offer says that nothing leads to the instant that was asked for, and what is
+// next to it.
+func (d *restoreData) offer(instants []time.Time) {
+	d.Trouble = "The log has a gap at that instant. These are the nearest that can be restored to:"
+	if len(instants) == 1 {
+		d.Trouble = "That instant is before the first that can be restored to:"
+	}
+	for _, at := range instants {
+		d.Nearest = append(d.Nearest, nearInstant{at, d.Without("time") + "&time=" + url.QueryEscape(at.Format(time.RFC3339Nano))})
+	}
 }
 
 // planRestore finds out what would be done. A plan that cannot be made is told
@@ -135,6 +185,12 @@ func (s *site) planRestore(r *http.Request, d *restoreData) error {
 		return err
 	}
 	d.Dirs = service.RestoreDirs
+	if q := d.Request; !q.Time.IsZero() {
+		if instants := nearest(d.Source, q.Time); len(instants) > 0 {
+			d.offer(instants)
+			return nil
+		}
+	}
 	plan, err := s.Backend.PlanRestore(r.Context(), d.Request)
 	var elsewhere *api.HereError
 	switch {

@@ -280,3 +280,43 @@ func TestSnapshotsOfOtherPrograms(t *testing.T) {
 		t.Error("it offers other times")
 	}
 }
+
+// An instant in a gap of the log is refused, with the nearest that work.
+func TestAnInstantInAGap(t *testing.T) {
+	b := webtest.Usual(time.Now())
+	at := func(hour int) time.Time { return time.Date(2026, 11, 1, hour, 0, 0, 0, time.UTC) }
+	for k := range b.AllPlans {
+		if b.AllPlans[k].Name == "shop" {
+			b.AllPlans[k].Sources[0].LogRanges = []api.Range{{From: at(2), To: at(5)}, {From: at(8), To: at(12)}}
+		}
+	}
+	d := &deciding{Backend: b}
+	s := sideOf(t, d)
+	ask := func(when string) *html.Node {
+		return s.see("/restore?" + url.Values{"plan": {"shop"}, "source": {"shop"}, "time": {when}}.Encode())
+	}
+	doc := ask("2026-11-01T06:30:00")
+	mustSay(t, doc, "gap")
+	if len(d.planned) != 0 {
+		t.Errorf("planned are %+v", d.planned)
+	}
+	var offered []string
+	for _, a := range all(doc, "a") {
+		if to, err := url.Parse(attribute(a, "href")); err == nil && to.Path == "/restore" && to.Query().Get("time") != "" {
+			offered = append(offered, to.Query().Get("time"))
+			if to.Query().Get("source") != "shop" || to.Query().Get("plan") != "shop" {
+				t.Errorf("offered is %s", to)
+			}
+		}
+	}
+	if got := strings.Join(offered, " "); got != "2026-11-01T05:00:00Z 2026-11-01T08:00:00Z" {
+		t.Errorf("offered are %s", got)
+	}
+	mustSay(t, ask("2026-11-01T01:00:00"), "before the first")
+	for n, when := range []string{"2026-11-01T05:00:00", "2026-11-01T09:30:00", "2026-11-01T12:30:00"} {
+		ask(when)
+		if len(d.planned) != n+1 {
+			t.Errorf("%s is not planned", when)
+		}
+	}
+}
