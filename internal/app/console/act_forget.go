@@ -16,6 +16,11 @@ func (c *Console) PlanForget(ctx context.Context, q api.ForgetRequest) (*api.For
 	if err != nil || plan.Refused != "" {
 		return plan, err
 	}
+	leave, err := c.looking.take(ctx)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, foretellLimit)
 	defer cancel()
 	err = c.o.Try(ctx, append(forgetArgs(q.Repository, plan), "--dry-run", "--json"), func([]byte) {})

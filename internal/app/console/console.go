@@ -107,6 +107,7 @@ type Console struct {
 	board   board
 	surveys surveys
 	growth  growth
+	looking looking
 
 	statusMu sync.Mutex
 	status   []controller.Status

@@ -27,11 +27,16 @@ func (c *Console) findExisting(ctx context.Context, args []string, p *api.Restor
 	if inside, err := entries(p.Target); err != nil || inside == 0 {
 		return err
 	}
+	leave, err := c.looking.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, stop := context.WithCancelCause(ctx)
 	defer stop(nil)
 	ctx, cancel := context.WithTimeoutCause(ctx, existingLimit, errEnough)
 	defer cancel()
-	err := c.o.Try(ctx, append(args, "--dry-run", "--verbose", "--json"), func(line []byte) {
+	err = c.o.Try(ctx, append(args, "--dry-run", "--verbose", "--json"), func(line []byte) {
 		var item struct {
 			MessageType string `json:"message_type"`
 			Action      string `json:"action"`

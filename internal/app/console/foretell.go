@@ -17,9 +17,14 @@ const foretellLimit = time.Minute
 // for, and how much that is: the command itself reads which backup and which
 // log lead there. The error says what is missing, and wraps api.ErrConflict.
 func (c *Console) foretell(ctx context.Context, args []string, p *api.RestorePlan) error {
+	leave, err := c.looking.take(ctx)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	ctx, cancel := context.WithTimeout(ctx, foretellLimit)
 	defer cancel()
-	err := c.o.Try(ctx, append(slices.Clone(args), "--dry-run", "--json"), func(line []byte) {
+	err = c.o.Try(ctx, append(slices.Clone(args), "--dry-run", "--json"), func(line []byte) {
 		var m struct {
 			MessageType string `json:"message_type"`
 			Files       uint64 `json:"total_files"`
