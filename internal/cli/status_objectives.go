@@ -67,10 +67,11 @@ func (r *statusRun) lookAtLog(ctx context.Context, repo *repository.Repository, 
 	if err != nil {
 		return status.Log{Problem: err.Error()}, nil
 	}
+	spans := facts.Spans()
 	newest := facts.Points[len(facts.Points)-1]
 	choice, err := pitr.Choose(facts, pitr.Wish{Immediate: newest.Held})
 	if err != nil {
-		return status.Log{Problem: strings.Join(strings.Fields(err.Error()), " ")}, nil
+		return status.Log{Spans: spans, Problem: strings.Join(strings.Fields(err.Error()), " ")}, nil
 	}
 	to := choice.EndTime
 	if newest.Held || to.IsZero() {
@@ -79,7 +80,7 @@ func (r *statusRun) lookAtLog(ctx context.Context, repo *repository.Repository, 
 	if choice.Point.Snapshot == newest.Snapshot && !newest.Held && r.nothingSince(ctx, source, choice) {
 		to = r.now
 	}
-	return status.Log{To: to}, nil
+	return status.Log{To: to, Spans: spans}, nil
 }
 
 // idleAfter is how old the end of a log is before the server is asked whether

@@ -8,6 +8,7 @@ import (
 
 	"holdfast/internal/app/status"
 	"holdfast/internal/objective"
+	"holdfast/internal/pitr"
 	"holdfast/internal/redundancy"
 )
 
@@ -38,7 +39,10 @@ type statusSource struct {
 	Newest time.Time `json:"newest"`
 	// LogTo is how far the log of a database leads.
 	LogTo *time.Time `json:"log_to,omitempty"`
-	Bytes uint64     `json:"bytes,omitempty"`
+	// LogRanges are the times of which every instant can be restored to from
+	// one of the repositories, the oldest first.
+	LogRanges []pitr.Span `json:"log_ranges,omitempty"`
+	Bytes     uint64      `json:"bytes,omitempty"`
 }
 
 // statusRepository is what is known of one repository.
@@ -58,6 +62,8 @@ type statusRepository struct {
 	Share         float64    `json:"read_back_share,omitempty"`
 	Bad           *time.Time `json:"last_error,omitempty"`
 	Snapshots     int        `json:"snapshots,omitempty"`
+	// Restored is what they hold when restored, as each says; 0 if one does not.
+	Restored uint64 `json:"restored_bytes,omitempty"`
 	// Held says of whose snapshots none may be removed.
 	Held []status.Key `json:"held,omitempty"`
 	// Tests are the newest restore tests of the plan from this repository.
@@ -122,7 +128,7 @@ func (r *statusRun) addSurveyed(m *statusRepository, plan, name string) {
 				}
 			}
 			if one.name == name {
-				m.Snapshots, m.Held = found.Snapshots, found.Held
+				m.Snapshots, m.Restored, m.Held = found.Snapshots, found.Bytes, found.Held
 			}
 		}
 	}
@@ -142,9 +148,11 @@ func (r *statusRun) sourcesNow(plan string) (all []statusSource) {
 				if s.Source = key; at.After(s.Newest) {
 					s.Newest, s.Bytes = at, found.Sizes[plan][key]
 				}
-				if to := found.Logs[plan][withoutHost(key)].To; !to.IsZero() && (s.LogTo == nil || to.After(*s.LogTo)) {
+				log := found.Logs[plan][withoutHost(key)]
+				if to := log.To; !to.IsZero() && (s.LogTo == nil || to.After(*s.LogTo)) {
 					s.LogTo = &to
 				}
+				s.LogRanges = pitr.Join(append(s.LogRanges, log.Spans...))
 				newest[key] = s
 			}
 		}
