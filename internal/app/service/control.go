@@ -46,9 +46,13 @@ func listen(path string) (*control, error) {
 	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return nil, fmt.Errorf("listen for commands: %w", err)
 	}
-	l, err := net.Listen("unix", path) // its folder is for this user only
+	l, err := net.Listen("unix", path)
 	if err != nil {
 		return nil, fmt.Errorf("listen for commands: %w", err)
+	}
+	// Its folder is for this user only, unless somebody else made it.
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, fmt.Errorf("listen for commands: %w", errors.Join(err, l.Close()))
 	}
 	return &control{l}, nil
 }
