@@ -48,6 +48,15 @@ type planRow struct {
 	// Backup and Test are its backup and its restore test, nil for none; Next is
 	// its next backup, or else the job that is due first.
 	Backup, Test, Next *api.Job
+	// Failed are the jobs that did not end well when they last ran.
+	Failed []failedJob
+}
+
+// failedJob is a job that did not end well, and why.
+type failedJob struct {
+	api.Job
+
+	Reason string
 }
 
 // problem is an open problem and the page that tells more.
@@ -85,7 +94,14 @@ func (s *site) safe(r *http.Request) (*page, error) {
 	d.Found = len(found)
 	d.Pages = pagesOf(r, d.Found, plansPerPage)
 	for _, p := range found[d.Pages.from:d.Pages.to] {
-		d.Plans = append(d.Plans, planRowOf(p))
+		row := planRowOf(p)
+		for k := range row.Failed {
+			// Where the run cannot be read, the link leads to why.
+			if run, err := s.Backend.Run(r.Context(), row.Failed[k].LastRun); err == nil {
+				row.Failed[k].Reason = run.Reason
+			}
+		}
+		d.Plans = append(d.Plans, row)
 	}
 	return &page{Title: "Am I safe?", Area: "/", Template: "safe.html", Data: d, Refresh: 60}, nil
 }
@@ -238,6 +254,9 @@ func planRowOf(p api.Plan) planRow {
 		case j.Kind == "restore-test" && row.Test == nil:
 			row.Test = j
 		}
+		if j.LastRun != "" && (j.LastOutcome == "failed" || j.LastOutcome == "interrupted" || j.LastOutcome == "partial") {
+			row.Failed = append(row.Failed, failedJob{Job: *j})
+		}
 		if !j.Next.IsZero() && (row.Next == nil || j.Next.Before(row.Next.Next)) {
 			row.Next = j
 		}
@@ -255,17 +274,6 @@ func (p planRow) Sourced() string {
 		names[k] = cmp.Or(s.What, s.Name)
 	}
 	return strings.Join(names, " · ")
-}
-
-// Failed are the jobs that did not end well when they last ran.
-func (p planRow) Failed() []api.Job {
-	var found []api.Job
-	for _, j := range p.Jobs {
-		if j.LastRun != "" && (j.LastOutcome == "failed" || j.LastOutcome == "interrupted" || j.LastOutcome == "partial") {
-			found = append(found, j)
-		}
-	}
-	return found
 }
 
 // jobRank puts jobs in the order in which people ask for them.

@@ -34,7 +34,8 @@
 	// A region somebody works in stays as it is: what they type, open or mark is not lost.
 	function inUse(e) {
 		const at = document.activeElement, marked = getSelection();
-		return (e.contains(at) && at.matches("input, select, textarea")) || e.querySelector("details[open]") ||
+		// :active is what is pressed just now: the click would be lost.
+		return e.matches(":active") || (e.contains(at) && at.matches("input, select, textarea")) || e.querySelector("details[open]") ||
 			(marked && !marked.isCollapsed && marked.rangeCount > 0 && marked.getRangeAt(0).intersectsNode(e));
 	}
 
