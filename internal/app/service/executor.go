@@ -3,6 +3,7 @@ package service
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,7 @@ import (
 	"holdfast/internal/event"
 	"holdfast/internal/history"
 	"holdfast/internal/size"
+	"holdfast/repository/snapshot"
 )
 
 // The exit codes of a run's process that mean more than failure.
@@ -132,13 +134,17 @@ func (e *executor) tell(r *Report, t controller.Task) {
 	}
 }
 
+// usualType is the type of a backup that nobody names: one of a plan without a
+// schedule.
+const usualType = string(snapshot.Incremental)
+
 // arguments returns those of a run's process.
 func (e *executor) arguments(t controller.Task, w Work) []string {
 	args := slices.Clone(w.Args)
 	for k, arg := range args {
 		switch arg {
 		case "{variant}":
-			args[k] = t.Variant
+			args[k] = cmp.Or(t.Variant, usualType)
 		case "{round}":
 			args[k] = fmt.Sprintf("%d/%d", t.Round%w.Groups+1, w.Groups)
 		case "{budget}":

@@ -59,3 +59,14 @@ func TestProgressBeyondWhatWasExpected(t *testing.T) {
 		}
 	}
 }
+
+// A plan without a schedule has backups when they are asked for.
+func TestABackupOfNoNamedType(t *testing.T) {
+	e := &executor{configPath: "holdfast.yaml"}
+	for variant, want := range map[string]string{"": "incremental", "full": "full"} {
+		got := strings.Join(e.arguments(controller.Task{Run: controller.Run{Variant: variant}}, Work{Args: []string{"plan", "run", "shop", "--type", "{variant}"}}), " ")
+		if got != "plan run shop --type "+want+" --json --config holdfast.yaml" {
+			t.Errorf("%q: %s", variant, got)
+		}
+	}
+}
