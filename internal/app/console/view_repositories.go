@@ -84,6 +84,7 @@ func (c *Console) repositorySeen(cfg *config.Config, name string, jobs []control
 	}
 	slices.SortFunc(r.Jobs, func(a, b api.Job) int { return dueFirst(&a, &b) })
 	r.Bytes = c.growth.size(name)
+	r.Cost = costOf(from.URL, r.Bytes)
 	return r
 }
 
