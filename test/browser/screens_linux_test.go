@@ -48,7 +48,7 @@ func TestEveryScreen(t *testing.T) {
 	t.Parallel()
 	h, s := usual(t)
 	b := open(t, s.url)
-	w := &walk{tab: b, seen: make(map[string]string), mux: http.NewServeMux()}
+	w := &walk{tab: b, seen: make(map[string]string), kept: make(map[string]float64), mux: http.NewServeMux()}
 	for _, route := range routesOf(t) {
 		w.mux.Handle(route, http.NotFoundHandler())
 	}
@@ -58,6 +58,7 @@ func TestEveryScreen(t *testing.T) {
 	}
 	w.axe = string(axe)
 	w.visit("/login")
+	weight(w.loaded(), w.kept)
 	w.check("/login")
 	b.login(h.token)
 	snapshots := program.JSON[struct{ ID string }](t, h.holdfast, "snapshots", "-r", "main")
@@ -84,7 +85,7 @@ func TestEveryScreen(t *testing.T) {
 			t.Errorf("no link leads to %s", route)
 		}
 	}
-	t.Logf("%d screens", w.screens)
+	t.Logf("%d screens, the heaviest has %.0f bytes with all that it loads", w.screens, w.heaviest)
 }
 
 // walk goes to one page of each kind.
@@ -96,6 +97,9 @@ type walk struct {
 	queue   []string
 	seen    map[string]string // by pattern, the first address
 	screens int
+	// kept are the assets that the browser keeps, by path, with their sizes.
+	kept     map[string]float64
+	heaviest float64
 }
 
 // see checks a page and notes where its links lead.
@@ -106,8 +110,14 @@ func (w *walk) see(address string) {
 		want = 404
 	}
 	w.faults()
+	w.loaded()
 	if status := w.visit(address); status != want {
 		t.Errorf("%s: status %d\n%s", address, status, w.text())
+	}
+	heavy := weight(w.loaded(), w.kept)
+	w.heaviest = max(w.heaviest, heavy)
+	if heavy > maxPage {
+		t.Errorf("%s weighs %.0f bytes", address, heavy)
 	}
 	w.check(address)
 	for _, link := range eval[[]string](w.tab, `[...document.links].map((a) => a.getAttribute("href"))`) {

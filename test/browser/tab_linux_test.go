@@ -5,11 +5,13 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	cdpbrowser "github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/input"
@@ -25,7 +27,7 @@ import (
 
 // patience bounds every wait for something that happens in seconds on a
 // machine that has nothing else to do.
-const patience = 20 * time.Second
+const patience = 3 * time.Minute
 
 func TestMain(m *testing.M) {
 	code := program.Main(m)
@@ -82,10 +84,8 @@ type tab struct {
 
 // answer is what the browser got for a request.
 type answer struct {
-	URL    string
-	Status int64
-	Bytes  float64 // as they came over the network, with headers
-	cached bool
+	URL   string
+	Bytes float64 // as they came over the network, with headers
 }
 
 // open makes a window as large as that of a notebook, in light colours.
@@ -142,10 +142,6 @@ func (b *tab) heard(event any) {
 			b.wrong = append(b.wrong, "asked elsewhere: "+e.Request.URL)
 		}
 		b.traffic[e.RequestID] = &answer{URL: e.Request.URL}
-	case *network.EventResponseReceived:
-		if a := b.traffic[e.RequestID]; a != nil {
-			a.Status, a.cached = e.Response.Status, e.Response.FromDiskCache
-		}
 	case *network.EventLoadingFinished:
 		if a := b.traffic[e.RequestID]; a != nil {
 			a.Bytes = e.EncodedDataLength
@@ -279,8 +275,9 @@ type at struct {
 const finder = `(kinds, name) => {
 	const say = (e) => (e.getAttribute("aria-label") || e.textContent).replace(/\s+/g, " ").trim();
 	const all = [...document.querySelectorAll(kinds)].filter((e) => e.checkVisibility());
-	const found = all.find((e) => say(e) === name) || all.find((e) => say(e).startsWith(name));
+	let found = all.find((e) => say(e) === name) || all.find((e) => say(e).startsWith(name));
 	if (!found) return null;
+	found = found.control || found; // a label leads to its field
 	found.scrollIntoView({ block: "center", inline: "center", behavior: "instant" });
 	const r = found.getClientRects()[0], x = r.x + r.width / 2, y = r.y + r.height / 2;
 	const top = document.elementFromPoint(x, y);
@@ -323,4 +320,36 @@ func (b *tab) enter() {
 	b.t.Helper()
 	b.steps++
 	b.run("press Enter", chromedp.KeyEvent(kb.Enter))
+}
+
+// stays marks the page, and reports whether it is the one that was marked: it
+// has neither been loaded again nor left.
+func (b *tab) stays() (same func() bool) {
+	b.t.Helper()
+	b.run("mark the page", chromedp.Evaluate("window.marked = true; 0", nil))
+	return func() bool { return eval[bool](b, "window.marked === true") }
+}
+
+// downloads has what the page downloads written to a new folder, and returns
+// a function that waits for one file there and returns its content.
+func (b *tab) downloads() (content func() string) {
+	b.t.Helper()
+	dir := b.t.TempDir()
+	b.run("set the folder of downloads", chromedp.ActionFunc(func(ctx context.Context) error {
+		ctx = cdp.WithExecutor(ctx, chromedp.FromContext(ctx).Browser)
+		return cdpbrowser.SetDownloadBehavior(cdpbrowser.SetDownloadBehaviorBehaviorAllow).WithBrowserContextID(b.window).WithDownloadPath(dir).Do(ctx)
+	}))
+	return func() string {
+		b.t.Helper()
+		var got []byte
+		b.waitFor("something was downloaded", func() bool {
+			found, err := os.ReadDir(dir)
+			if err != nil || len(found) != 1 || strings.HasSuffix(found[0].Name(), ".crdownload") || strings.HasPrefix(found[0].Name(), ".") {
+				return false
+			}
+			got, err = os.ReadFile(filepath.Join(dir, found[0].Name()))
+			return err == nil
+		})
+		return string(got)
+	}
 }

@@ -14,14 +14,17 @@ func usual(t *testing.T) (*host, *service) {
 	t.Helper()
 	h := newHost(t)
 	h.configure("127.0.0.1:0", map[string]string{
-		"letters": ", copies: [{ to: offsite }], objectives: { rpo: 1d, rto: 1h }",
+		"letters": ", copies: [{ to: offsite }], objectives: { rpo: 1d, rto: 1h }, restore_test: { schedule: \"0 4 1 1 *\" }",
 		"orders":  `, hooks: { before: [{ command: [/bin/sh, -c, "echo the disk /mnt/orders is not there >&2; exit 1"] }] }`,
-		"photos":  ", limits: { upload: 20K }",
+		"photos":  ", limits: { upload: 100K }",
+		"films":   ", limits: { upload: 16M }",
 	})
 	h.write("letters/letter to Ann.txt", "dear Ann")
 	h.write("letters/2026/letter to Bob.txt", "dear Bob")
 	h.write("orders/1.json", "{}")
-	h.write("photos/large.raw", random(8<<20))
+	h.write("photos/large.raw", random(64<<20))
+	// More than is read ahead of what is written.
+	h.write("films/large.raw", random(256<<20))
 	h.init()
 	h.holdfast.Run(t, "plan", "run", "-q", "letters")
 	h.write("letters/letter to Ann.txt", "dear Ann, once more")
