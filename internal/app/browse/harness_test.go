@@ -170,8 +170,9 @@ func (o *world) browser(l limits) *Browser {
 		defer o.mu.Unlock()
 		f := fault.New(s, 1)
 		if before := o.faults[url]; before != nil {
-			f = before
-			f.Store = s
+			if f = before; f.Store == nil { // a store that is used stays: an old view may still read it
+				f.Store = s
+			}
 		}
 		o.faults[url] = f
 		return f, nil
