@@ -15,7 +15,7 @@ BENCHFLAGS ?=
 
 .PHONY: help
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
 build: ## build bin/holdfast: one static binary
@@ -82,6 +82,10 @@ bench: ## compare with the peers on this machine (BENCHFLAGS='-quick -runs 1')
 bench-postgres: ## compare base backups and the archiving of WAL with pgbackrest
 	go run ./bench base
 	go run ./bench wal
+
+.PHONY: screenshots
+screenshots: ## take the pictures of docs/images anew
+	HOLDFAST_SCREENSHOTS=docs/images go test -count=1 -run TestScreenshots ./test/browser
 
 .PHONY: soak
 soak: ## fuzz every parser and stretch every law (FUZZTIME=1m CHECKS=2000)

@@ -231,6 +231,9 @@ func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithA
 
 // text is all that the page says, also where it is folded.
 func (b *tab) text() string {
+	if b.ctx == nil {
+		return "" // there is no window yet
+	}
 	var got string
 	// While one page follows another there is none.
 	if b.try(chromedp.Evaluate(`location.pathname + "\n" + (document.body?.textContent || "").replace(/\s+/g, " ")`, &got)) != nil {
