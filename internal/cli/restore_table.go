@@ -15,11 +15,8 @@ import (
 	"holdfast/internal/config"
 	"holdfast/internal/pitr"
 	"holdfast/internal/postgres"
-	"holdfast/internal/restore"
 	"holdfast/internal/restore/pgdump"
-	"holdfast/internal/size"
 	"holdfast/internal/verify/cluster"
-	"holdfast/internal/verify/proof"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
 )
@@ -146,7 +143,7 @@ func (t *tableRestore) fromBackup(ctx context.Context, r *repository.Repository,
 		}
 	}
 	data := filepath.Join(scratch, "data")
-	if err := t.restoreData(ctx, r, choice, data, wish); err != nil {
+	if err := t.restoreScratchCluster(ctx, r, t.source.name, choice, wish, data); err != nil {
 		return err
 	}
 	major, err := postgres.VersionOf(data)
@@ -171,25 +168,6 @@ func (t *tableRestore) fromBackup(ctx context.Context, r *repository.Repository,
 		return at, err
 	}
 	return errors.Join(t.serve(ctx, s, o), stop())
-}
-
-// restoreData restores the data directory of a base backup.
-func (t *tableRestore) restoreData(ctx context.Context, r *repository.Repository, choice *pitr.Choice, data string, wish pitr.Wish) error {
-	spaces, err := tablespacesOf(ctx, r, choice.Point.Snapshot, t.source.name, nil)
-	if err != nil {
-		return err
-	}
-	if err := t.restore(ctx, r, choice.Point.Snapshot, restore.Options{Target: data, Subfolder: "/" + t.source.name}); err != nil {
-		return err
-	}
-	if err := pitr.WriteTablespaceMap(data, nil); err != nil {
-		return err
-	}
-	settings := pitr.Recovery{Wish: wish, Timeline: choice.Timeline, TablespacesInside: len(spaces.inside) > 0}
-	if err := settings.Write(data); err != nil {
-		return err
-	}
-	return ownDataDirectory(data)
 }
 
 // fromDumps restores the tables' database into an empty server, the chosen
@@ -282,32 +260,4 @@ func (t *tableRestore) tell(s *snapshot.Snapshot, moved []pgdump.MovedTable) {
 		t.ui.infof("would bring %s of database %s into %s", strings.Join(t.move.Tables, ", "), t.database, into)
 	}
 	t.ui.message(m)
-}
-
-// roomFor makes sure that so many bytes have room in a folder.
-func roomFor(folder string, need uint64) error {
-	scratch, err := proof.NewScratch(folder)
-	if err != nil {
-		return err
-	}
-	free, err := scratch.Room()
-	if err == nil && need > free {
-		err = fmt.Errorf("the backup takes %s of scratch space, and %s has %s; name a folder with more room by TMPDIR", size.FormatBytes(need), folder, size.FormatBytes(free))
-	}
-	return err
-}
-
-// makeEmptyCluster makes a cluster with nothing in it for a private server.
-func makeEmptyCluster(ctx context.Context, o cluster.Options) error {
-	if err := os.Mkdir(o.Data, 0o700); err != nil {
-		return fmt.Errorf("make scratch folder: %w", err)
-	}
-	if err := ownDataDirectory(o.Data); err != nil {
-		return err
-	}
-	out, err := (&postgres.Server{Bin: o.Bin, Data: o.Data}).Run(ctx, "initdb", "-D", o.Data, "-U", o.User, "-A", "trust", "-E", "UTF8", "--no-locale", "--data-checksums", "--no-sync")
-	if err != nil {
-		return fmt.Errorf("make a private server: %w\n%s", err, strings.TrimSpace(string(out)))
-	}
-	return nil
 }

@@ -5,12 +5,17 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"holdfast/internal/logarchive"
 	"holdfast/internal/pitr"
 	"holdfast/internal/postgres"
+	"holdfast/internal/restore"
+	"holdfast/internal/size"
 	"holdfast/internal/verify/cluster"
+	"holdfast/internal/verify/proof"
 	"holdfast/internal/wal"
+	"holdfast/repository"
 )
 
 // deliverLog is how a private server gets its log: from this process, since
@@ -46,4 +51,52 @@ func newServerScratch() (string, error) {
 		return "", fmt.Errorf("make scratch folder: %w", err)
 	}
 	return scratch, ownDataDirectory(scratch)
+}
+
+// roomFor makes sure that so many bytes have room in a folder.
+func roomFor(folder string, need uint64) error {
+	scratch, err := proof.NewScratch(folder)
+	if err != nil {
+		return err
+	}
+	free, err := scratch.Room()
+	if err == nil && need > free {
+		err = fmt.Errorf("the backup takes %s of scratch space, and %s has %s; name a folder with more room by TMPDIR", size.FormatBytes(need), folder, size.FormatBytes(free))
+	}
+	return err
+}
+
+// restoreScratchCluster restores the data directory of a base backup, ready to
+// be recovered by a private server.
+func (c *command) restoreScratchCluster(ctx context.Context, r *repository.Repository, source string, choice *pitr.Choice, wish pitr.Wish, data string) error {
+	spaces, err := tablespacesOf(ctx, r, choice.Point.Snapshot, source, nil)
+	if err != nil {
+		return err
+	}
+	if err := c.restore(ctx, r, choice.Point.Snapshot, restore.Options{Target: data, Subfolder: "/" + source}); err != nil {
+		return err
+	}
+	if err := pitr.WriteTablespaceMap(data, nil); err != nil {
+		return err
+	}
+	settings := pitr.Recovery{Wish: wish, Timeline: choice.Timeline, TablespacesInside: len(spaces.inside) > 0}
+	if err := settings.Write(data); err != nil {
+		return err
+	}
+	return ownDataDirectory(data)
+}
+
+// makeEmptyCluster makes a cluster with nothing in it for a private server.
+func makeEmptyCluster(ctx context.Context, o cluster.Options) error {
+	if err := os.Mkdir(o.Data, 0o700); err != nil {
+		return fmt.Errorf("make scratch folder: %w", err)
+	}
+	if err := ownDataDirectory(o.Data); err != nil {
+		return err
+	}
+	out, err := (&postgres.Server{Bin: o.Bin, Data: o.Data}).Run(ctx, "initdb", "-D", o.Data, "-U", o.User, "-A", "trust", "-E", "UTF8", "--no-locale", "--data-checksums", "--no-sync")
+	if err != nil {
+		return fmt.Errorf("make a private server: %w\n%s", err, strings.TrimSpace(string(out)))
+	}
+	return nil
 }

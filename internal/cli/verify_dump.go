@@ -4,10 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 
 	"holdfast/internal/postgres"
 	"holdfast/internal/restore/pgdump"
@@ -40,11 +38,10 @@ func (t *restoreTest) dumps(ctx context.Context, r *repository.Repository, snaps
 	if err := ownDataDirectory(t.scratch.Path()); err != nil {
 		return notJudged(err)
 	}
-	data, err := t.emptyCluster(ctx, bin, t.scratch.Path())
-	if err != nil {
+	o := t.clusterOptions(bin, filepath.Join(t.scratch.Path(), "data"))
+	if err := makeEmptyCluster(ctx, o); err != nil {
 		return notJudged(err)
 	}
-	o := t.clusterOptions(bin, data)
 	o.Database, o.Counts, o.FromDumps = t.dumpedDatabase(at.dump), counts, true
 	o.Recover = func(ctx context.Context, s *postgres.Server) (*postgres.Recovered, error) {
 		if err := s.Start(ctx); err != nil {
@@ -70,22 +67,6 @@ func (t *restoreTest) dumps(ctx context.Context, r *repository.Repository, snaps
 		t.test.RPO.Measured = max(0, t.test.Began.Sub(newest.dump.Started)).Seconds()
 	}
 	return errors.Join(err, derr)
-}
-
-// emptyCluster makes a cluster with nothing in it.
-func (t *restoreTest) emptyCluster(ctx context.Context, bin, scratch string) (string, error) {
-	data := filepath.Join(scratch, "data")
-	if err := os.Mkdir(data, 0o700); err != nil {
-		return "", fmt.Errorf("make scratch folder: %w", err)
-	}
-	if err := ownDataDirectory(data); err != nil {
-		return "", err
-	}
-	out, err := (&postgres.Server{Bin: bin, Data: data}).Run(ctx, "initdb", "-D", data, "-U", t.f.user, "-A", "trust", "-E", "UTF8", "--no-locale", "--data-checksums", "--no-sync")
-	if err != nil {
-		return "", fmt.Errorf("make a private server: %w\n%s", err, strings.TrimSpace(string(out)))
-	}
-	return data, nil
 }
 
 // restoreDumpsTo restores all databases, and returns what went wrong.

@@ -16,7 +16,6 @@ import (
 	"holdfast/internal/pitr"
 	"holdfast/internal/postgres"
 	"holdfast/internal/postgres/rowcount"
-	"holdfast/internal/restore"
 	"holdfast/internal/verify/cluster"
 	"holdfast/internal/verify/restoretest"
 	"holdfast/internal/wal"
@@ -53,7 +52,7 @@ func (t *restoreTest) cluster(ctx context.Context, r *repository.Repository) err
 		return notJudged(err)
 	}
 	data := filepath.Join(t.scratch.Path(), "data")
-	if err := t.test.Step("restore", func() error { return t.restoreData(ctx, r, choice, data, wish) }); err != nil {
+	if err := t.test.Step("restore", func() error { return t.restoreScratchCluster(ctx, r, t.name, choice, wish, data) }); err != nil {
 		return err
 	}
 	result, err := t.prove(ctx, t.scratch.Path(), data, choice, wish, archive, counts)
@@ -187,25 +186,6 @@ func (t *restoreTest) wish(facts pitr.Facts) (w pitr.Wish, err error) {
 		w.Immediate = true
 	}
 	return w, err
-}
-
-func (t *restoreTest) restoreData(ctx context.Context, r *repository.Repository, choice *pitr.Choice, data string, wish pitr.Wish) error {
-	o := restore.Options{Target: data, Subfolder: "/" + t.name}
-	spaces, err := tablespacesOf(ctx, r, choice.Point.Snapshot, t.name, nil)
-	if err != nil {
-		return err
-	}
-	if err := t.restore(ctx, r, choice.Point.Snapshot, o); err != nil {
-		return err
-	}
-	if err := pitr.WriteTablespaceMap(data, nil); err != nil {
-		return err
-	}
-	settings := pitr.Recovery{Wish: wish, Timeline: choice.Timeline, TablespacesInside: len(spaces.inside) > 0}
-	if err := settings.Write(data); err != nil {
-		return err
-	}
-	return ownDataDirectory(data)
 }
 
 // prove starts a private server. Its log is delivered by this process: the
