@@ -149,7 +149,7 @@ type certificate struct {
 
 	mu      sync.Mutex
 	loaded  *tls.Certificate
-	changed time.Time // of the files, when they were read
+	changed [2]time.Time // the times of the files, as they were read
 	looked  time.Time
 }
 
@@ -165,7 +165,7 @@ func newCertificate(files config.TLS) (*certificate, error) {
 }
 
 func (c *certificate) load() error {
-	changed, err := c.lastChange()
+	changed, err := c.changes()
 	if err != nil {
 		return err
 	}
@@ -177,16 +177,15 @@ func (c *certificate) load() error {
 	return nil
 }
 
-// lastChange is when either file changed last.
-func (c *certificate) lastChange() (at time.Time, err error) {
-	for _, path := range []string{c.files.Cert, c.files.Key} {
+// changes are when the files changed. One that replaces another may be older:
+// it is enough that it is a different time.
+func (c *certificate) changes() (at [2]time.Time, err error) {
+	for n, path := range []string{c.files.Cert, c.files.Key} {
 		info, err := os.Stat(path)
 		if err != nil {
 			return at, err
 		}
-		if info.ModTime().After(at) {
-			at = info.ModTime()
-		}
+		at[n] = info.ModTime()
 	}
 	return at, nil
 }
@@ -198,7 +197,7 @@ func (c *certificate) get(*tls.ClientHelloInfo) (*tls.Certificate, error) {
 	defer c.mu.Unlock()
 	if time.Since(c.looked) > certificateLook {
 		c.looked = time.Now()
-		if changed, err := c.lastChange(); err == nil && changed.After(c.changed) {
+		if changed, err := c.changes(); err == nil && changed != c.changed {
 			c.load() //nolint:errcheck // see above
 		}
 	}
