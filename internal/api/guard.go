@@ -9,11 +9,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
-	"net"
 	"net/http"
 	"path/filepath"
 	"strings"
-	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
@@ -47,7 +45,7 @@ const (
 	idleLimit = 2 * time.Minute
 	maxHead   = 32 << 10
 
-	// csrfField and csrfHeader carry what CheckCSRF asks for.
+	// csrfField and csrfHeader carry what checkCSRF asks for.
 	csrfField  = "csrf"
 	csrfHeader = "X-CSRF-Token"
 )
@@ -135,47 +133,6 @@ func NewHTTPServer(h http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
 		Handler: h, ReadHeaderTimeout: headLimit, IdleTimeout: idleLimit, MaxHeaderBytes: maxHead,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelDebug),
-	}
-}
-
-// asking is what is known of one request.
-type asking struct {
-	principal Principal
-	token     sessionKey // hash of the token
-	session   string     // ID of the session, "" for a token
-
-	mu    sync.Mutex
-	act   string
-	about map[string]string // nil unless somebody noted something
-}
-
-type askingKey struct{}
-
-func askingOf(ctx context.Context) *asking {
-	a, _ := ctx.Value(askingKey{}).(*asking)
-	return a
-}
-
-// Note puts what a request is about into its entry of the audit log, which it
-// has in any case then: requests that only read have none else. No secrets.
-func Note(ctx context.Context, key, value string) {
-	if a := askingOf(ctx); a != nil && value != "" {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		if a.about == nil {
-			a.about = make(map[string]string)
-		}
-		a.about[key] = clip(value)
-	}
-}
-
-// Act names what a request asks for in its entry of the audit log, in the words
-// of the API: see Operation.ID.
-func Act(ctx context.Context, name string) {
-	if a := askingOf(ctx); a != nil {
-		a.mu.Lock()
-		defer a.mu.Unlock()
-		a.act = name
 	}
 }
 
@@ -386,114 +343,4 @@ func (g *Guard) checkCSRF(r *http.Request, p Principal) error {
 		return ErrForeign
 	}
 	return nil
-}
-
-// Login begins a session for who has a token, in place of the one that the
-// browser may have: its cookie has a new ID. It returns ErrUnauthenticated, a
-// *TooManyError or ErrForeign. It belongs inside of Middleware, which writes it
-// down in the name of the token.
-func (g *Guard) Login(w http.ResponseWriter, r *http.Request, token string) error {
-	if err := g.origin.Check(r); err != nil {
-		return ErrForeign
-	}
-	hash, info, err := g.check(r, strings.TrimSpace(token))
-	if err != nil {
-		return err
-	}
-	if old, err := r.Cookie(cookieName(r)); err == nil {
-		g.sessions.end(old.Value)
-	}
-	setCookie(w, r, g.sessions.begin(hash), 0)
-	Act(r.Context(), "login")
-	if a := askingOf(r.Context()); a != nil {
-		a.principal = Principal{Name: info.Name, Role: info.Role}
-	}
-	return nil
-}
-
-// Logout ends the session of a request.
-func (g *Guard) Logout(w http.ResponseWriter, r *http.Request) {
-	Act(r.Context(), "logout")
-	if cookie, err := r.Cookie(cookieName(r)); err == nil {
-		g.sessions.end(cookie.Value)
-	}
-	setCookie(w, r, "", -1)
-}
-
-// lasts tells whether what a request showed at its beginning still counts.
-func (g *Guard) lasts(ctx context.Context) bool {
-	a := askingOf(ctx)
-	if a == nil || a.session != "" && !g.sessions.lasts(a.session) {
-		return false
-	}
-	info, err := g.tokens.byID(a.token)
-	return err == nil && info.Role >= a.principal.Role
-}
-
-// setCookie gives the browser the ID of a session. It ends with the browser or
-// with the session, whichever comes first; no script reads it, and no other
-// site sends it.
-func setCookie(w http.ResponseWriter, r *http.Request, id string, maxAge int) {
-	http.SetCookie(w, &http.Cookie{
-		Name: cookieName(r), Value: id, Path: "/", MaxAge: maxAge,
-		HttpOnly: true, Secure: r.TLS != nil, SameSite: http.SameSiteStrictMode,
-	})
-}
-
-// cookieName has the port in it: browsers keep the cookies of all ports of a
-// host together, and tunnels lead to several services at one host.
-func cookieName(r *http.Request) string {
-	name := "holdfast"
-	if _, port, err := net.SplitHostPort(r.Host); err == nil && strings.Trim(port, "0123456789") == "" {
-		name += "_" + port
-	}
-	if r.TLS != nil {
-		name = "__Host-" + name // browsers take it over TLS only, from this host alone
-	}
-	return name
-}
-
-// AllTokens, CreateToken and RevokeToken are for pages and requests of admins.
-func (g *Guard) AllTokens() ([]TokenInfo, error) { return g.tokens.List() }
-
-// CreateToken makes a token for whoever the context says; see Tokens.Create.
-func (g *Guard) CreateToken(ctx context.Context, name string, role Role, lifetime time.Duration) (string, TokenInfo, error) {
-	p, _ := PrincipalOf(ctx)
-	secret, info, err := g.tokens.Create(name, role, lifetime, p.Name)
-	if err == nil {
-		err = g.tokens.refresh()
-	}
-	return secret, info, err
-}
-
-// RevokeToken ends a token and all sessions that it began; see Tokens.Revoke.
-func (g *Guard) RevokeToken(_ context.Context, name string) error {
-	if err := g.tokens.Revoke(name); err != nil {
-		return err
-	}
-	return g.tokens.refresh()
-}
-
-// tellTokens tells of tokens that came and went, whoever saw to it: here, or on
-// the command line.
-func (g *Guard) tellTokens(made, gone []TokenInfo) {
-	for _, info := range made {
-		g.tellToken("token-made", fmt.Sprintf("token %s with the role %s was made by %s", info.Name, info.Role, info.By), info)
-	}
-	for _, info := range gone {
-		g.tellToken("token-revoked", fmt.Sprintf("token %s with the role %s was revoked", info.Name, info.Role), info)
-	}
-}
-
-func (g *Guard) tellToken(act, what string, info TokenInfo) {
-	g.audit.write(AuditEntry{Time: g.now(), Act: act, About: map[string]string{"token": info.Name, "role": info.Role.String(), "made_by": info.By}})
-	g.events.Emit(event.Event{
-		Time: g.now(), Kind: event.TokenChanged, Severity: event.Info, Summary: what, Details: map[string]string{"token": info.Name},
-	})
-}
-
-// Audit returns at most limit entries of the audit log since an instant, the
-// newest first.
-func (g *Guard) Audit(since time.Time, limit int) ([]AuditEntry, error) {
-	return g.audit.newest(since, limit)
 }
