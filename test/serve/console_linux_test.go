@@ -20,6 +20,7 @@ import (
 	"time"
 
 	"holdfast/internal/api"
+	"holdfast/internal/app/protect"
 	"holdfast/internal/event"
 )
 
@@ -222,6 +223,7 @@ func TestHowPlansStand(t *testing.T) {
 	h.configure(rarely("www", ", objectives: { rpo: 25h }, restore_test: { schedule: \"0 0 1 1 *\" }"), `  listen: 127.0.0.1:0
   survey: 1h
   upkeep: { retention: { schedule: off }, prune: { schedule: off }, check: { schedule: "0 0 1 1 *" } }`)
+	h.onAnotherDisk("local")
 	h.init()
 	s := h.serve()
 	c := s.api()
@@ -274,6 +276,23 @@ func (h *host) report(c *caller) {
 	}
 }
 
+// onAnotherDisk has a folder that is not there yet lie on another disk than the
+// rest of the host: in memory.
+func (h *host) onAnotherDisk(name string) {
+	h.t.Helper()
+	elsewhere, err := os.MkdirTemp("/dev/shm", "holdfast-serve-")
+	if err != nil {
+		h.t.Fatal(err)
+	}
+	h.t.Cleanup(func() { os.RemoveAll(elsewhere) }) //nolint:errcheck // it is in memory
+	if same, err := protect.SameDisk(elsewhere, h.dir); err != nil || same {
+		h.t.Fatalf("/dev/shm is no disk of its own: %v", err)
+	}
+	if err := os.Symlink(elsewhere, h.path(name)); err != nil {
+		h.t.Fatal(err)
+	}
+}
+
 // Where nothing is configured the dashboard leads to the first plan.
 func TestFromNothingByTheAPI(t *testing.T) {
 	h := newHost(t)
@@ -281,20 +300,24 @@ func TestFromNothingByTheAPI(t *testing.T) {
 	l := freePort(t)
 	s := h.serve() // at the usual address, if that is free
 	s.logged("service-started")
+	var earlier []*caller // who listened has shown the token
+	if token := tokenOf.FindString(s.log.String()); token != "" {
+		earlier = append(earlier, &caller{token: token})
+	}
 	if err := s.signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 	h.write("config/holdfast/holdfast.yaml", "service: { listen: \""+l+"\" }\n")
 	s = h.serve()
-	c := s.api()
+	c := s.api(earlier...)
 	id := c.begin("/protect", api.ProtectRequest{What: []string{h.path("source")}, Name: "letters"})
 	if r := c.ended(h, id); r.Outcome != "succeeded" || r.Plan != "letters" {
 		_, log := c.try(http.MethodGet, "/runs/"+id+"/log", nil)
 		t.Fatalf("it ended as %+v\n%s", r, log)
 	}
-	h.until("the plan is safe", func() bool {
+	h.until("the plan is proven, and only its disk is a risk", func() bool {
 		plans := seen[[]api.Plan](c, "/plans")
-		return len(plans) == 1 && plans[0].Name == "letters" && plans[0].Verdict == api.Safe
+		return len(plans) == 1 && plans[0].Name == "letters" && !plans[0].Proven.IsZero() && plans[0].Verdict == api.AtRisk && strings.Contains(plans[0].Why, "Losing one disk")
 	})
 	for _, wrong := range []api.ProtectRequest{{}, {What: []string{"letters"}}, {What: []string{"/a", "postgres://db/shop"}}, {What: []string{"/a"}, To: "--help"}, {What: []string{"/a"}, To: "rest:http://me:secret@host/"}} {
 		if status, answer := c.try(http.MethodPost, "/protect", wrong); status != http.StatusBadRequest {

@@ -4,6 +4,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"holdfast/internal/api"
 )
 
 // An objective that is broken on purpose is told of, and so is that it is kept
@@ -14,10 +16,12 @@ func TestObjectives(t *testing.T) {
     sources: [www]
     repository: local
     schedule: { full: "0 0 1 1 *" }
-    objectives: { rpo: 15s }`, `  survey: 1s
+    objectives: { rpo: 15s }`, `  listen: 127.0.0.1:0
+  survey: 1s
   upkeep: { retention: { schedule: off }, prune: { schedule: off }, check: { schedule: off } }`)
 	h.init()
 	s := h.serve()
+	c := s.api()
 	s.logged("RPO of plan www is not known")
 	h.holdfast.Run(t, "run", "start", "plans/www/backup")
 	s.logged("RPO of plan www is kept again")
@@ -27,7 +31,8 @@ func TestObjectives(t *testing.T) {
 	}
 
 	s = h.serve()
-	s.logged("how the plans stand is known")
+	c = s.api(c)
+	h.until("it was looked how the plans stand", func() bool { return !seen[api.Service](c, "/service").Surveyed.IsZero() })
 	h.holdfast.Run(t, "run", "start", "plans/www/backup")
 	s.logged("RPO of plan www is kept again")
 	if before, _, _ := strings.Cut(s.log.String(), "RPO of plan www is kept again"); strings.Contains(before, "is breached") {
