@@ -9,16 +9,17 @@ import (
 )
 
 // recover reads the journal, and deals with the runs of an earlier process:
-// those that came to their end get it, the others were interrupted.
+// those that came to their end get it, the others were interrupted. The journal
+// is read also when ctx has ended: to be stopped at once is no failure.
 func (c *Controller) recover(ctx context.Context) error {
-	states, err := c.Journal.States(ctx)
+	states, err := c.Journal.States(c.ctx)
 	if err != nil {
 		return fmt.Errorf("read the journal of runs: %w", err)
 	}
-	if c.pauses, err = c.Journal.Pauses(ctx); err != nil {
+	if c.pauses, err = c.Journal.Pauses(c.ctx); err != nil {
 		return fmt.Errorf("read which plans are paused: %w", err)
 	}
-	if c.seen, err = c.Journal.Seen(ctx); err != nil {
+	if c.seen, err = c.Journal.Seen(c.ctx); err != nil {
 		return fmt.Errorf("read when jobs were seen first: %w", err)
 	}
 	for id, state := range states {

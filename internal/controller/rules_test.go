@@ -96,6 +96,17 @@ func TestBackupsGoFirst(t *testing.T) {
 	})
 }
 
+// A service that is told to end before it has begun ends well.
+func TestStoppedAtOnce(t *testing.T) {
+	w := newWorld(t, 1, may)
+	ctx, stop := context.WithCancel(t.Context())
+	stop()
+	c := controller.New(controller.Options{Journal: w, History: w, Executor: w, Now: w.now, NewID: w.newID})
+	if err := c.Run(ctx); err != nil {
+		t.Errorf("it ended with %v", err)
+	}
+}
+
 // A repository that is never free does not keep upkeep away forever.
 func TestUpkeepHasItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

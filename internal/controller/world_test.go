@@ -91,7 +91,10 @@ func (w *world) write(do func()) error {
 	return nil
 }
 
-func (w *world) States(context.Context) (map[string]controller.State, error) {
+func (w *world) States(ctx context.Context) (map[string]controller.State, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.states), nil
@@ -105,7 +108,10 @@ func (w *world) Forget(_ context.Context, job string) error {
 	return w.write(func() { delete(w.states, job) })
 }
 
-func (w *world) Seen(context.Context) (map[string]time.Time, error) {
+func (w *world) Seen(ctx context.Context) (map[string]time.Time, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.seen), nil
@@ -115,7 +121,10 @@ func (w *world) SaveSeen(_ context.Context, seen map[string]time.Time) error {
 	return w.write(func() { w.seen = maps.Clone(seen) })
 }
 
-func (w *world) Pauses(context.Context) (map[string]controller.Pause, error) {
+func (w *world) Pauses(ctx context.Context) (map[string]controller.Pause, error) {
+	if err := ctx.Err(); err != nil {
+		return nil, err
+	}
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return maps.Clone(w.pauses), nil
