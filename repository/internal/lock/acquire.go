@@ -41,26 +41,37 @@ func (o *Options) warn(err error) {
 	}
 }
 
-// The waits between attempts while a conflicting lock is there.
+// The waits between attempts while a conflicting lock is there: short enough
+// for the pauses that work in slices makes for others, and long enough not to
+// cost much where each look is a request.
 const (
-	retryWaitStart = 5 * time.Second
-	retryWaitMax   = time.Minute
+	retryWaitStart = 500 * time.Millisecond
+	retryWaitMax   = 5 * time.Second
 )
 
 // Acquire takes a lock. The returned context ends with the lock: when it is
 // released, or, with the cause ErrLost, when it could not be kept. The lock
-// must be released by Unlock, however its context ends.
+// must be released by Unlock, however its context ends. Locks that processes of
+// this machine left when they died stand in nobody's way: they are removed.
 func Acquire(ctx context.Context, f Files, o Options) (*Lock, context.Context, error) {
 	deadline := time.Now().Add(o.Retry)
 	wait := retryWaitStart
+	buried := 0
 	for told := false; ; {
 		l, err := tryAcquire(ctx, f, o)
 		if err == nil {
 			return l, l.keep(ctx), nil
 		}
 		var conflict *ConflictError
+		if errors.As(err, &conflict) && conflict.Other.isDead() && buried < maxBurials {
+			buried++
+			if err := removeDead(ctx, f); err != nil {
+				return nil, ctx, err
+			}
+			continue
+		}
 		left := time.Until(deadline)
-		if !errors.As(err, &conflict) || left <= 0 {
+		if conflict == nil || left <= 0 {
 			return nil, ctx, err
 		}
 		if !told && o.Waiting != nil {

@@ -50,6 +50,9 @@ type Info struct {
 	PID       int       `json:"pid"`
 	UID       uint32    `json:"uid,omitempty"`
 	GID       uint32    `json:"gid,omitempty"`
+	// Process tells the holder apart from all that have its PID elsewhere,
+	// before or after it. Other programs neither write nor read it.
+	Process Process `json:"process,omitzero"`
 }
 
 // Decode reads the plaintext of a lock file.
@@ -63,7 +66,7 @@ func Decode(plain []byte) (Info, error) {
 
 // newInfo describes this process.
 func newInfo(exclusive bool) Info {
-	i := Info{Exclusive: exclusive, PID: os.Getpid()}
+	i := Info{Exclusive: exclusive, PID: os.Getpid(), Process: thisProcess()}
 	i.Hostname, _ = os.Hostname() // restic leaves it empty too
 	u, err := user.Current()
 	if err != nil {
@@ -86,7 +89,7 @@ func numericID(s string) uint32 {
 // IsStale tells whether the holder is certainly gone: the lock is older than
 // StaleAfter, or its process on this host does not live any more.
 func (i Info) IsStale(now time.Time) bool {
-	if now.Round(0).Sub(i.Time) > StaleAfter {
+	if now.Round(0).Sub(i.Time) > StaleAfter || i.isDead() {
 		return true
 	}
 	host, err := os.Hostname()
