@@ -201,6 +201,16 @@ func (w *Writer) finishPack(ctx context.Context, k *openPack) error {
 	return errors.Join(err, k.spool.Discard())
 }
 
+// dataBytes returns how much data blobs hold.
+func dataBytes(blobs []blob.Blob) (sum uint64) {
+	for k := range blobs {
+		if blobs[k].Type == blob.Data {
+			sum += uint64(blobs[k].DataLength())
+		}
+	}
+	return sum
+}
+
 func (k *openPack) finish(key sealKey) (id.ID, []blob.Blob, error) {
 	packID, blobs, err := k.builder.Finish(key.Seal)
 	if err == nil {

@@ -63,6 +63,9 @@ type WriterOptions struct {
 	// Distrusted are packs that do not count: blobs that only they hold are
 	// stored again.
 	Distrusted id.Set
+	// Durable, if set, is told of each pack that the store has: the bytes of
+	// data in it, before they were compressed. Packs are stored side by side.
+	Durable func(dataBytes uint64)
 }
 
 // Saved tells what Save did.
@@ -316,6 +319,9 @@ func (w *Writer) packDurable(ctx context.Context, p PackContent) error {
 	w.blobs += len(p.Blobs)
 	w.r.warn(w.journal.add(p))
 	w.mu.Unlock()
+	if w.options.Durable != nil {
+		w.options.Durable(dataBytes(p.Blobs))
+	}
 	return w.saveIndex(ctx, false)
 }
 

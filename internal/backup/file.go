@@ -287,6 +287,9 @@ func (a *archiver) storeChunk(ctx context.Context, chunk []byte) (repository.Sav
 		return saved, err
 	}
 	if !saved.Known {
+		if a.target.writer != nil {
+			a.progress.underWay.Add(int64(len(chunk)))
+		}
 		a.progress.DataBlobs.Add(1)
 		a.progress.Added.Add(uint64(len(chunk)))
 		a.progress.Stored.Add(uint64(saved.StoredBytes)) //nolint:gosec // never negative

@@ -13,7 +13,8 @@ type Progress struct {
 	FilesNew, FilesChanged, FilesUnmodified atomic.Uint64
 	DirsNew, DirsChanged, DirsUnmodified    atomic.Uint64
 	// Bytes counts the content of all files done and of large ones as far as
-	// they are, BytesRead what was read from the source for it.
+	// they are, BytesRead what was read from the source for it. Some of both is
+	// still on its way to the store: see Durable.
 	Bytes, BytesRead atomic.Uint64
 	// ReadBack counts the stored bytes of an earlier snapshot that were read to
 	// compose files of it and of what has changed.
@@ -24,6 +25,27 @@ type Progress struct {
 	Added, Stored        atomic.Uint64
 	// Errors counts the parts of the source that could not be read.
 	Errors atomic.Uint64
+
+	// underWay counts the bytes of data that are in packs which the store does
+	// not have yet, durable the most that Durable has returned.
+	underWay atomic.Int64
+	durable  atomic.Uint64
+}
+
+// Durable returns how much of the source is done and in the store: what is in
+// packs that are not there yet is not. It never goes back.
+func (p *Progress) Durable() uint64 {
+	done := max(p.Bytes.Load(), p.BytesRead.Load())                   // whole files, unchanged ones too; or parts of large ones
+	now := uint64(max(0, int64(done)-max(0, p.underWay.Load()))) //nolint:gosec // no source is larger
+	for {
+		most := p.durable.Load()
+		if now <= most {
+			return most
+		}
+		if p.durable.CompareAndSwap(most, now) {
+			return now
+		}
+	}
 }
 
 // Files returns the number of files done.

@@ -54,6 +54,7 @@ func newTarget(ctx context.Context, r *repository.Repository, o Options, receipt
 	}
 	wo := o.Writer
 	wo.Distrusted = t.distrusted
+	wo.Durable = func(dataBytes uint64) { o.Progress.underWay.Add(-int64(dataBytes)) } //nolint:gosec // a pack
 	t.ctx, t.release = outlasting(ctx)
 	var err error
 	if t.writer, err = r.NewWriter(t.ctx, wo); err != nil {

@@ -58,7 +58,7 @@ func (c *command) watchBackup(ctx context.Context, scan source.Source, o *backup
 		w.startScan(ctx, scan)
 	}
 	done := func() work {
-		return work{items: p.Files(), bytes: p.Bytes.Load(), errors: p.Errors.Load()}
+		return work{items: p.Files(), bytes: p.Durable(), errors: p.Errors.Load()}
 	}
 	w.progress = c.startProgressOf("backup", func() work { return *w.total.Load() }, done, func(elapsed time.Duration) any {
 		return done().status(*w.total.Load(), elapsed)
