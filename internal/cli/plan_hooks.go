@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"time"
@@ -60,7 +61,7 @@ func (p *planRun) hooks(ctx context.Context, moment string, list []config.Hook, 
 }
 
 // hook runs one command. What it prints goes to standard error: standard
-// output is for the result.
+// output is for the result. The end of it is part of why it failed.
 func (p *planRun) hook(ctx context.Context, moment string, hook config.Hook, outcome error) error {
 	timeout := time.Duration(hook.Timeout)
 	if moment != "before" && ctx.Err() != nil {
@@ -70,7 +71,9 @@ func (p *planRun) hook(ctx context.Context, moment string, hook config.Hook, out
 	defer cancel()
 	cmd := exec.CommandContext(ctx, hook.Command[0], hook.Command[1:]...)
 	cmd.WaitDelay = hookGrace
-	cmd.Stdout, cmd.Stderr = p.streams.Err, p.streams.Err
+	said := &lastLines{}
+	cmd.Stdout = io.MultiWriter(p.streams.Err, said)
+	cmd.Stderr = cmd.Stdout
 	cmd.Env = append(os.Environ(), "HOLDFAST_HOOK="+moment, "HOLDFAST_PLAN="+p.name, "HOLDFAST_TYPE="+p.kind, "HOLDFAST_OUTCOME="+hookOutcome(moment, outcome))
 	if outcome != nil {
 		cmd.Env = append(cmd.Env, "HOLDFAST_ERROR="+outcome.Error())
@@ -80,7 +83,10 @@ func (p *planRun) hook(ctx context.Context, moment string, hook config.Hook, out
 	}
 	err := cmd.Run()
 	if errors.Is(ctx.Err(), context.DeadlineExceeded) {
-		return fmt.Errorf("it took longer than %v, and was ended", timeout)
+		err = fmt.Errorf("it took longer than %v, and was ended", timeout)
+	}
+	if text := said.String(); err != nil && text != "" {
+		return fmt.Errorf("%w: %s", err, text)
 	}
 	return err
 }
