@@ -2,6 +2,8 @@ package api
 
 import (
 	"net/http"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 )
@@ -53,4 +55,35 @@ func TestTheAuditLogIsNotFlooded(t *testing.T) {
 	wantStatus(t, w.ask(RoleViewer, "POST", "/restore", "{}"), http.StatusTooManyRequests)
 	wantStatus(t, w.ask(RoleViewer, "GET", "/me", ""), http.StatusOK)
 	wantStatus(t, w.ask(RoleOperator, "POST", "/check-plans", ""), http.StatusAccepted)
+}
+
+// Nor by downloading, which nobody is kept from: what comes too fast is told
+// as one.
+func TestDownloadsDoNotFloodTheAuditLog(t *testing.T) {
+	w := newWorld(t)
+	const many = actBurst + 250
+	for range many {
+		wantStatus(t, w.ask(RoleOperator, "GET", "/repositories/main/snapshots/latest/download?path=/a", ""), http.StatusOK)
+	}
+	entries := func() []AuditEntry {
+		all, err := w.guard.Audit(time.Time{}, 10*many)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return slices.DeleteFunc(all, func(e AuditEntry) bool { return e.Act != "download" })
+	}
+	written := len(entries())
+	if written > actBurst+20 {
+		t.Errorf("%d entries for %d downloads", written, many)
+	}
+	w.guard.seen.flush() // as it is after a minute, and at the end
+	last := entries()[0]
+	if last.Act != "download" || last.About["requests"] != strconv.Itoa(many-written) || last.By == "" || last.Path != "" {
+		t.Errorf("what was left out is told as %+v", last)
+	}
+	w.now.add(2 * time.Second)
+	w.ask(RoleOperator, "GET", "/repositories/main/snapshots/latest/download?path=/b", "")
+	if last := entries()[0]; last.About["path"] != "/b" {
+		t.Errorf("a download later on is told as %+v", last)
+	}
 }

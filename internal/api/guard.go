@@ -73,6 +73,7 @@ type Guard struct {
 	sessions   *sessions
 	hosts      hosts
 	audit      *audit
+	seen       *folded
 	origin     *http.CrossOriginProtection
 	principals *limiters
 	acts       *limiters
@@ -113,6 +114,7 @@ func NewGuard(o GuardOptions) (*Guard, error) {
 		alarms:     newLimiters(rate.Every(time.Hour), 1, o.Now),
 		log:        o.Log, events: o.Events, now: o.Now,
 	}
+	g.seen = newFolded(g.audit, o.Now)
 	g.tokens.log, g.tokens.now, g.tokens.changed = o.Log, o.Now, g.tellTokens
 	if err := g.tokens.refresh(); err != nil {
 		return nil, err
@@ -121,7 +123,10 @@ func NewGuard(o GuardOptions) (*Guard, error) {
 }
 
 // Close ends it.
-func (g *Guard) Close() error { return g.audit.close() }
+func (g *Guard) Close() error {
+	g.seen.flush()
+	return g.audit.close()
+}
 
 // FirstToken makes the token of an administrator on the first run and returns
 // its secret, to be shown once; "" on all others.
@@ -166,6 +171,18 @@ func (g *Guard) Middleware(next http.Handler) http.Handler {
 	})
 }
 
+// OfThisService lets a handler serve requests to a name that the service is
+// known under, from whomever they are: see GuardOptions.Hosts.
+func (g *Guard) OfThisService(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := g.hosts.check(r); err != nil {
+			refuse(w, r, err)
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
 // unread is a request of whose body no more is read.
 func unread(r *http.Request) *http.Request {
 	r = r.WithContext(r.Context())
@@ -175,8 +192,8 @@ func unread(r *http.Request) *http.Request {
 
 // admit finds out who asks, and whether to listen.
 func (g *Guard) admit(w http.ResponseWriter, r *http.Request, a *asking) error {
-	if !g.hosts.knows(r) {
-		return fmt.Errorf("%w: ask for an address, for localhost, or add the name to service.hosts", errHost)
+	if err := g.hosts.check(r); err != nil {
+		return err
 	}
 	if err := g.identify(r, a); err != nil {
 		return err
@@ -289,7 +306,11 @@ func (g *Guard) writeDown(w *answerer, r *http.Request, a *asking) {
 	if a.about == nil && (isSafe(r.Method) || a.principal.Role == Nobody) {
 		return
 	}
-	g.audit.write(AuditEntry{
+	write := g.audit.write
+	if isSafe(r.Method) || a.act == actLogin { // of which admit lets through many
+		write = g.seen.write
+	}
+	write(AuditEntry{
 		Time: g.now(), By: a.principal.Name, Role: a.principal.Role, From: addressOf(r),
 		Act: a.act, Method: r.Method, Path: clip(r.URL.Path), Status: cmp.Or(w.status, http.StatusOK), About: a.about,
 	})

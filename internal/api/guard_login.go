@@ -7,6 +7,9 @@ import (
 	"strings"
 )
 
+// actLogin is what the audit log calls it.
+const actLogin = "login"
+
 // Login begins a session for who has a token, in place of the one that the
 // browser may have: its cookie has a new ID. It returns ErrUnauthenticated, a
 // *TooManyError or ErrForeign. It belongs inside of Middleware, which writes it
@@ -23,7 +26,7 @@ func (g *Guard) Login(w http.ResponseWriter, r *http.Request, token string) erro
 		g.sessions.end(old.Value)
 	}
 	setCookie(w, r, g.sessions.begin(hash), 0)
-	Act(r.Context(), "login")
+	Act(r.Context(), actLogin)
 	if a := askingOf(r.Context()); a != nil {
 		a.principal = Principal{Name: info.Name, Role: info.Role}
 	}

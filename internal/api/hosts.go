@@ -1,6 +1,7 @@
 package api
 
 import (
+	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
@@ -36,6 +37,14 @@ func (h hosts) add(name string) {
 }
 
 func canonical(name string) string { return strings.ToLower(strings.TrimSuffix(name, ".")) }
+
+// check refuses a request under a name that may not be asked.
+func (h hosts) check(r *http.Request) error {
+	if h.knows(r) {
+		return nil
+	}
+	return fmt.Errorf("%w: ask for an address, for localhost, or add the name to service.hosts", errHost)
+}
 
 // knows tells whether a request asks under a name that may be asked.
 func (h hosts) knows(r *http.Request) bool {

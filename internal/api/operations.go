@@ -304,11 +304,14 @@ func limitOr(n, otherwise int) int {
 }
 
 // seconds reads a number of seconds; what is more than a duration holds is
-// the longest one.
+// the longest one, and what is less than it tells apart is not nothing.
 func seconds(n float64) time.Duration {
 	const most = float64(1<<63-1) / float64(time.Second)
-	if n >= most {
+	switch {
+	case n >= most:
 		return 1<<63 - 1
+	case n > 0:
+		return max(1, time.Duration(n*float64(time.Second)))
 	}
 	return time.Duration(n * float64(time.Second))
 }

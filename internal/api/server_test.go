@@ -78,6 +78,8 @@ func TestRequestsThatMakeNoSense(t *testing.T) {
 		{"POST", "/jobs/start", ` `, 400, "cannot be read as JSON"},
 		{"POST", "/tokens", `{"name":"a","role":"root"}`, 400, "there are viewer, operator and admin"},
 		{"POST", "/tokens", `{"name":"a","role":"viewer","expires_seconds":-1}`, 400, "expired before"},
+		{"POST", "/tokens", `{"name":"a","role":"viewer","expires_seconds":0.5}`, 400, "lasts a second at least"},
+		{"POST", "/tokens", `{"name":"a","role":"viewer","expires_seconds":1e-300}`, 400, "lasts a second at least"},
 	} {
 		answer := w.ask(RoleAdmin, c.method, c.target, c.body)
 		if answer.Code != c.status || !strings.Contains(answer.Body.String(), c.says) {

@@ -104,6 +104,8 @@ func (t *Tokens) Create(name string, role Role, lifetime time.Duration, by strin
 		return "", TokenInfo{}, fmt.Errorf("%w: a token needs a role: viewer, operator or admin", ErrInvalid)
 	case lifetime < 0:
 		return "", TokenInfo{}, fmt.Errorf("%w: a token cannot have expired before it is made", ErrInvalid)
+	case lifetime > 0 && lifetime < time.Second:
+		return "", TokenInfo{}, fmt.Errorf("%w: a token lasts a second at least, or 0 for until it is revoked", ErrInvalid)
 	}
 	if all, err := t.List(); err != nil {
 		return "", TokenInfo{}, err
@@ -116,7 +118,7 @@ func (t *Tokens) Create(name string, role Role, lifetime time.Duration, by strin
 	hash := sha256.Sum256([]byte(secret))
 	stored := storedToken{TokenInfo{Name: name, Role: role, Created: t.now().UTC().Truncate(time.Second), By: by}, hex.EncodeToString(hash[:])}
 	if lifetime > 0 {
-		stored.Expires = stored.Created.Add(lifetime)
+		stored.Expires = t.now().UTC().Add(lifetime)
 	}
 	if err := t.write(stored); err != nil {
 		return "", TokenInfo{}, fmt.Errorf("make token %s: %w", name, err)

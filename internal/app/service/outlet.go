@@ -97,14 +97,18 @@ func (o *outlet) url() string {
 	return scheme + "://" + o.listener.Addr().String() + "/"
 }
 
-// routes are all that is served. Metrics and health have no guard: they are for
-// programs that know no token, and say nothing that is secret.
+// routes are all that is served. Metrics and health are for programs that know
+// no token. Metrics tell names and sizes, so they are kept from the pages of
+// others, which a browser would read them for; health tells nothing.
 func (s *service) routes(o *outlet) http.Handler {
 	guarded := http.NewServeMux()
 	guarded.Handle(api.Prefix+"/", o.api)
 	guarded.Handle("/", web.New(web.Options{Backend: s.console, Guard: o.guard, Log: s.Log, Zone: s.console.Zone()}))
+	signals := http.NewServeMux()
+	s.signals.metrics.Mount(signals, s.well)
 	mux := http.NewServeMux()
-	s.signals.metrics.Mount(mux, s.well)
+	mux.Handle("/metrics", o.guard.OfThisService(signals))
+	mux.Handle("/healthz", signals)
 	mux.Handle("/", o.guard.Middleware(guarded))
 	return mux
 }
