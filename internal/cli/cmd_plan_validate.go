@@ -5,12 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"os"
 	"slices"
 	"time"
 
 	"github.com/spf13/cobra"
 
+	"holdfast/internal/app/console"
 	"holdfast/internal/app/preflight"
+	"holdfast/internal/app/service"
 	"holdfast/internal/config"
 )
 
@@ -73,6 +76,9 @@ func (c *command) validatePlans(ctx context.Context, args []string, offline bool
 	for _, p := range cfg.Warnings() {
 		v.problem(preflight.Warning, p)
 	}
+	if err := v.restoreDirs(cfg.Config); err != nil {
+		return err
+	}
 	v.sum.Plans = append(v.sum.Plans, slices.Sorted(maps.Keys(cfg.Plans))...)
 	if len(args) > 0 {
 		if err := checkPlan(cfg.Config, args[0]); err != nil {
@@ -87,6 +93,20 @@ func (c *command) validatePlans(ctx context.Context, args []string, offline bool
 		return err
 	}
 	return v.end()
+}
+
+// restoreDirs tells of what restores by the service could be aimed at.
+func (v *validation) restoreDirs(cfg *config.Config) error {
+	state, err := service.FindStateDir("", cfg.Service.StateDir, os.Getenv)
+	if err != nil {
+		return err
+	}
+	r := preflight.Report{Key: "service.restore_dirs"}
+	for _, problem := range console.RestoreDirProblems(cfg, console.Own{ConfigPath: cfg.Path, StateDir: state}) {
+		r.Warn(problem, "name a folder that is for restores alone")
+	}
+	v.found(r.Findings)
+	return nil
 }
 
 // validatePatience is how long a place that does not answer is asked.

@@ -62,6 +62,7 @@ type Options struct {
 	Version    string
 	ConfigPath string
 	StateDir   string
+	CacheDir   string // "" for none
 	// LogsDir is where runs leave what they printed.
 	LogsDir string
 	// Config returns the configuration as it is now.

@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"holdfast/internal/api"
-	"holdfast/internal/app"
 )
 
 // chooseTarget decides where a restore writes to, notes it in the request, and
@@ -33,6 +32,9 @@ func (c *Console) chooseTarget(q *api.RestoreRequest, r *recovery, p *api.Restor
 	}
 	if why := c.inUse(at.target); why != "" {
 		return at, why, nil
+	}
+	if mount := privateTemp(at.target); mount != "" {
+		return at, "the service has a " + mount + " of its own, in which nobody else would find what is restored; `holdfast service install --now` gives it that of everybody", nil
 	}
 	there, err := existing(q.Target)
 	if err != nil {
@@ -148,20 +150,11 @@ func existing(path string) (string, error) {
 }
 
 // inUse tells whether a target without symlinks is, holds or lies in what
-// holdfast itself works with: whoever may restore could otherwise put tokens,
-// plans or packs of their own there.
+// holdfast itself works with.
 func (c *Console) inUse(target string) string {
-	state := realPath(c.o.StateDir)
-	if overlap(target, state) && !isIn(target, filepath.Join(state, restoresDir)) {
-		return "the state of the service is in " + c.o.StateDir
-	}
-	if overlap(target, realPath(c.o.ConfigPath)) {
-		return "the configuration is in " + c.o.ConfigPath
-	}
-	for name, r := range c.o.Config().Repositories {
-		folder, local := app.LocalFolder(r.URL)
-		if local && filepath.IsAbs(folder) && overlap(target, realPath(folder)) {
-			return "repository " + name + " is in " + folder
+	for _, r := range reliedOn(c.o.Config(), Own{c.o.ConfigPath, c.o.StateDir, c.o.CacheDir}) {
+		if r.hit(target) {
+			return r.String()
 		}
 	}
 	return ""

@@ -5,11 +5,13 @@ package console
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 
 	"holdfast/internal/api"
 	"holdfast/internal/config"
+	"holdfast/internal/secret"
 )
 
 // targetHost is a machine where restores may write below a folder that has
@@ -64,6 +66,77 @@ func TestNothingIsRestoredOverWhatHoldfastWorksWith(t *testing.T) {
 		if why := refusal(t, c, filepath.Join(dir, path)); (why != "") != taken {
 			t.Errorf("%s: %q", path, why)
 		}
+	}
+}
+
+// What else a service relies on is no target either, and whoever has folders for
+// restores around it is told.
+func TestRestoreDirsAroundWhatIsReliedOn(t *testing.T) {
+	c, dir := targetHost(t)
+	cfg := c.o.Config()
+	at := func(path string) string { return filepath.Join(dir, path) }
+	for _, path := range []string{"keys", "hooks", "tls", "bin"} {
+		if err := os.Mkdir(at(path), 0o700); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(at("hooks/script"), nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	local := cfg.Repositories["local"]
+	local.Password = secret.Ref{File: at("keys/password")}
+	local.Options = map[string]string{"identity-file": at("keys/ssh"), "region": "eu"}
+	cfg.Repositories["local"] = local
+	cfg.Service.TLS = config.TLS{Cert: at("tls/cert"), Key: at("tls/key")}
+	cfg.Notify = map[string]config.Channel{"ops": {URL: secret.Ref{Command: []string{at("bin/vault"), "--of", "ops"}}}}
+	cfg.Plans = map[string]config.Plan{"letters": {Hooks: config.Hooks{Before: []config.Hook{{Command: []string{"/bin/sh", at("hooks/script"), at("free")}}}}}}
+	for path, taken := range map[string]bool{
+		"keys": true, "hooks": true, "tls": true, "bin": true, "keys/password": true,
+		"keys/new": false, "free": false, "free/new": false,
+	} {
+		if why := refusal(t, c, at(path)); (why != "") != taken {
+			t.Errorf("%s: %q", path, why)
+		}
+	}
+	own := Own{c.o.ConfigPath, c.o.StateDir, at("cache")}
+	told := strings.Join(RestoreDirProblems(cfg, own), "\n")
+	for _, want := range []string{
+		"the state of the service is in", "the configuration is in", "the cache is in", "repository local is in", "the password of repository local is in", "identity-file of repository local is in",
+		"the key of the certificate is in", "the URL of channel ops is in " + at("bin/vault"), "a hook of plan letters is in " + at("hooks/script"),
+	} {
+		if !strings.Contains(told, want) {
+			t.Errorf("it is not told that %s:\n%s", want, told)
+		}
+	}
+	for _, dirs := range [][]string{nil, {at("free")}, {at("state/restores")}, {at("keys/new")}} {
+		cfg.Service.RestoreDirs = dirs
+		if told := RestoreDirProblems(cfg, own); len(told) > 0 {
+			t.Errorf("with restores in %q: %q", dirs, told)
+		}
+	}
+	for _, dir := range []string{at("state"), at("state/tokens"), at("repo/data")} {
+		cfg.Service.RestoreDirs = []string{dir}
+		if told := RestoreDirProblems(cfg, own); len(told) != 1 {
+			t.Errorf("with restores in %s: %q", dir, told)
+		}
+	}
+}
+
+// systemd can give a service a /tmp that nobody else sees: see the unit's
+// PrivateTmp.
+func TestPrivateTemp(t *testing.T) {
+	mounts := []byte(`22 1 8:1 / / rw,relatime shared:1 - ext4 /dev/sda1 rw
+310 22 8:1 /tmp/systemd-private-0f2c-holdfast.service-Xb1/tmp /tmp rw - ext4 /dev/sda1 rw
+311 22 8:1 /var/tmp/systemd-private-0f2c-holdfast.service-Yc2/tmp /var/tmp rw - ext4 /dev/sda1 rw
+312 22 0:40 / /srv rw - tmpfs tmpfs rw
+`)
+	for target, want := range map[string]string{"/tmp/x": "/tmp", "/tmp": "/tmp", "/var/tmp/x/y": "/var/tmp", "/srv/tmp/x": "", "/tmpx": ""} {
+		if got := privateMount(mounts, target); got != want {
+			t.Errorf("%s: %q", target, got)
+		}
+	}
+	if got := privateMount([]byte("310 22 8:1 / /tmp rw - ext4 /dev/sda1 rw\n"), "/tmp/x"); got != "" {
+		t.Errorf("with everybody's: %q", got)
 	}
 }
 

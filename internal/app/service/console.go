@@ -32,7 +32,7 @@ func (s *service) openConsole(ctx context.Context) error {
 	s.surveyProblem = slices.ContainsFunc(open, func(e event.Event) bool { return e.Key == surveyKey })
 	s.browser = browse.New(browse.Options{Config: s.config.Load, CacheDir: s.CacheDir, Log: s.Log})
 	s.console = console.New(console.Options{
-		Version: s.Version, ConfigPath: s.ConfigPath, StateDir: string(s.dir), LogsDir: s.dir.LogsDir(),
+		Version: s.Version, ConfigPath: s.ConfigPath, StateDir: string(s.dir), CacheDir: s.CacheDir, LogsDir: s.dir.LogsDir(),
 		Config: s.config.Load, Controller: s.controller, History: s.history, Events: s.happened, Open: open,
 		Growth: growthDrawer{s.ledger}, Browsing: s.browser, Log: s.Log,
 		Work:        func(args []string, input []byte) any { return Work{Args: args, Input: input} },
@@ -42,6 +42,9 @@ func (s *service) openConsole(ctx context.Context) error {
 		Audit:       s.audit,
 		KeepPause:   s.keepPause,
 	})
+	for _, problem := range console.RestoreDirProblems(s.config.Load(), console.Own{ConfigPath: s.ConfigPath, StateDir: string(s.dir), CacheDir: s.CacheDir}) {
+		s.Log.Warn("restores could be aimed at it: name a folder that is for restores alone", "problem", problem)
+	}
 	return nil
 }
 
