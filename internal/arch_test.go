@@ -96,6 +96,7 @@ var placed = map[string]ring{
 	"internal/proc":     basic,
 	"internal/secret":   basic,
 	"internal/size":     basic,
+	"internal/trace":    basic,
 }
 
 // shortcuts are the imports allowed between families of one ring. A family
