@@ -76,16 +76,13 @@ func (r *Repository) PlanReindex(drop func(pack id.ID) bool, damaged []id.ID) *R
 // All blobs of a pack are listed in one file, and a file lists at most 50,000
 // blobs unless a single pack has more. It needs the exclusive lock.
 func (p *Reindex) Execute(ctx context.Context) error {
-	if err := p.r.writable(); err != nil {
+	if err := p.Save(ctx); err != nil {
 		return err
 	}
 	if len(p.Replaced) == 0 {
 		return nil
 	}
-	if err := p.save(ctx); err != nil {
-		return err
-	}
-	if err := p.r.RemoveFiles(ctx, IndexFile, p.Replaced, nil); err != nil {
+	if err := p.Remove(ctx, nil); err != nil {
 		return err
 	}
 	// Under the exclusive lock nobody else changes what is there.
@@ -98,13 +95,40 @@ func (p *Reindex) Execute(ctx context.Context) error {
 	return nil
 }
 
-// save stores what the replaced files list, but for the dropped packs.
-func (p *Reindex) save(ctx context.Context) error {
+// Save does the part of Execute that only adds: it stores the new index files.
+// A shared lock will do.
+func (p *Reindex) Save(ctx context.Context) error {
+	if err := p.r.writable(); err != nil {
+		return err
+	}
+	if len(p.Replaced) == 0 {
+		return nil
+	}
 	packs := p.packs()
-	wanted := func(i id.ID) bool {
+	return p.save(ctx, func(i id.ID) bool {
 		_, found := slices.BinarySearchFunc(packs, i, id.ID.Compare)
 		return found
+	})
+}
+
+// Remove does the rest after Save: it deletes the replaced files, all of which
+// must still be there, for somebody may have replaced the new ones otherwise.
+// Packs in again, if not nil, were left out by Save and are listed after all.
+// It needs the exclusive lock. The loaded index is not brought in line.
+func (p *Reindex) Remove(ctx context.Context, again id.Set) error {
+	if err := p.r.writable(); err != nil {
+		return err
 	}
+	if len(again) > 0 {
+		if err := p.save(ctx, again.Has); err != nil {
+			return err
+		}
+	}
+	return p.r.RemoveFiles(ctx, IndexFile, p.Replaced, nil)
+}
+
+// save stores what is listed of some packs.
+func (p *Reindex) save(ctx context.Context, wanted func(id.ID) bool) error {
 	var batch []PackContent
 	size := 0
 	flush := func() error {

@@ -148,7 +148,7 @@ func IsPermanent(err error) bool {
 // no objects, such as half-written temporary files.
 type Cleaner interface {
 	// Clean removes what is left behind and old enough to belong to nobody.
-	// Prune calls it under the exclusive lock; objects are never touched.
+	// Prune calls it while others may work; objects are never touched.
 	Clean(ctx context.Context) error
 }
 

@@ -11,6 +11,15 @@ type bitset []atomic.Uint64
 
 func newBitset(positions int) bitset { return make(bitset, (positions+63)/64) }
 
+// clone returns a set of its own with the same positions.
+func (b bitset) clone() bitset {
+	c := make(bitset, len(b))
+	for i := range b {
+		c[i].Store(b[i].Load())
+	}
+	return c
+}
+
 // add puts a position into the set and tells whether it is new there.
 func (b bitset) add(i int) bool {
 	bit := uint64(1) << (i % 64)

@@ -52,19 +52,20 @@ func (s *shop) backUp(ctx context.Context, rng *rand.Rand, day int, content file
 	})
 }
 
-// prune forgets one snapshot and prunes.
+// prune forgets one snapshot and prunes, in turns with the others.
 func (s *shop) prune(ctx context.Context, rng *rand.Rand) error {
 	pause(rng)
-	return s.locked(ctx, repository.Exclusive, func(ctx context.Context, r *repository.Repository) error {
-		if err := PlanForgetThese(s.oldest()).Execute(ctx, r); err != nil {
-			return err
-		}
-		pause(rng)
-		p, err := PlanPrune(ctx, r, PruneOptions{})
-		if err != nil {
-			return err
-		}
-		return p.Execute(ctx)
+	err := s.locked(ctx, repository.Exclusive, func(ctx context.Context, r *repository.Repository) error {
+		return PlanForgetThese(s.oldest()).Execute(ctx, r)
+	})
+	if err != nil {
+		return err
+	}
+	return with(ctx, s.store, func(r *repository.Repository) error {
+		o := turns(r, func(context.Context, int) error { pause(rng); return nil })
+		o.Planned = func(context.Context, *PrunePlan) (bool, error) { pause(rng); return true, nil }
+		_, err := Prune(ctx, r, PruneOptions{}, o)
+		return err
 	})
 }
 
@@ -88,9 +89,9 @@ func (s *shop) oldest() []*snapshot.Snapshot {
 
 func pause(rng *rand.Rand) { time.Sleep(time.Duration(rng.IntN(30_000)) * time.Millisecond) }
 
-// TestTwoWritersAndAPruner lets two backups and a prune run at random times
+// TestWritersAndPruners lets three backups and two prunes run at random times
 // of a clock that costs nothing.
-func TestTwoWritersAndAPruner(t *testing.T) {
+func TestWritersAndPruners(t *testing.T) {
 	runs := 5 * replays()
 	for seed := range uint64(runs) {
 		synctest.Test(t, func(t *testing.T) {
@@ -104,7 +105,7 @@ func TestTwoWritersAndAPruner(t *testing.T) {
 					for day := range 4 {
 						content = changed(rng, content)
 						err := s.backUp(t.Context(), rng, day, content)
-						if n == 2 {
+						if n > 0 {
 							err = errors.Join(err, s.prune(t.Context(), rng))
 						}
 						if err != nil {

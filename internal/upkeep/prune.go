@@ -39,10 +39,12 @@ type PruneOptions struct {
 	// value treats all classes alike, but for packs that cannot be read: those
 	// are never rewritten.
 	Cold ColdRules
-	// MaxTime bounds how long Execute rewrites and deletes packs, so that others
-	// get to the repository in between: what is under way then is ended, and the
-	// rest is for another prune. 0 is no bound.
+	// MaxTime bounds how long packs are rewritten, and then deleted: what is
+	// under way then is ended, and the rest is for another prune. 0 is no bound.
 	MaxTime time.Duration
+	// Slice bounds how long one call of Execute deletes packs, so that others
+	// get to the repository in between; see PrunePlan.Left. 0 is no bound.
+	Slice time.Duration
 	// Writer tells how the new packs are written.
 	Writer repository.WriterOptions
 	// Without are snapshots that count as gone: for dry runs.
@@ -68,6 +70,9 @@ var (
 	// need. Prune then deletes nothing: what looks useless may be what a
 	// repair needs.
 	ErrIncomplete = errors.New("the repository lacks data that its snapshots need; nothing was deleted; `holdfast check` tells what is wrong")
+	// ErrOutdated says that somebody else removed from the repository since the
+	// plan was made. Nothing was deleted by it; another plan has to be made.
+	ErrOutdated = errors.New("somebody else has pruned or repaired the repository meanwhile")
 	// errExecuted says that a plan no longer describes the repository.
 	errExecuted = errors.New("the plan was executed already")
 	// errPointless says that packs would be rewritten for nothing, every time.
@@ -117,6 +122,9 @@ type PruneStats struct {
 	LockedUntil time.Time `json:"locked_until,omitzero"`
 	// LockedStay tells that the locked packs stay.
 	LockedStay bool `json:"locked_stay,omitempty"`
+
+	// Alone is for how long, at the longest, Prune had the repository for itself.
+	Alone time.Duration `json:"-"`
 }
 
 // Freed returns how many bytes the repository gets smaller by, about.
@@ -136,6 +144,16 @@ func (s *PruneStats) toMove() Amount {
 
 // PrunePlan is what prune will do to a repository. It is good as long as the
 // lock is held under which it was made, and for one execution.
+//
+// The lock may be a shared one, so that nobody waits for what takes long:
+//
+//	p := PlanPrune   // shared lock: finds out what snapshots need
+//	p.Prepare        // shared lock: stores new packs and index files
+//	p.CatchUp        // exclusive lock: looks at what others did meanwhile
+//	p.Execute        // exclusive lock: deletes
+//
+// Whatever arrived between the locks stays, and so does all that it needs.
+// Prune does all of this.
 type PrunePlan struct {
 	Stats PruneStats
 
@@ -145,6 +163,14 @@ type PrunePlan struct {
 	// blobs that snapshots need.
 	index *repository.Index
 	used  bitset
+	// looked are the snapshots whose needs are in used, and files the index
+	// files that must be there for the plan to hold.
+	looked id.Set
+	files  []id.ID
+	// reindex replaces index files, once Prepare has made it. Packs in rescued
+	// are needed since.
+	reindex *repository.Reindex
+	rescued id.Set
 	// packs are all packs in the index, by their IDs.
 	packs []packState
 	// unindexed are packs in no index file.
@@ -152,8 +178,12 @@ type PrunePlan struct {
 	// damaged are index files that cannot be used. All that is needed is
 	// listed elsewhere.
 	damaged  []id.ID
+	prepared bool
 	executed bool
-	// began is when Execute did, and cut tells that it ended before its time.
+	// left are packs in no index file any more that are to be deleted.
+	left []id.ID
+	// began is when the rewriting and deleting did, and cut tells that it ended
+	// before all was done.
 	began time.Time
 	cut   bool
 	// indexLocked says that no index file may be replaced.
@@ -174,7 +204,7 @@ func PlanPrune(ctx context.Context, r *repository.Repository, o PruneOptions) (*
 		}
 		o.Writer.CompressAll = true
 	}
-	p := &PrunePlan{repo: r, o: o}
+	p := &PrunePlan{repo: r, o: o, looked: make(id.Set), rescued: make(id.Set)}
 	snapshots, err := r.Snapshots(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("load all snapshots, to find out what they need; nothing was deleted: %w", err)
@@ -214,7 +244,7 @@ func (p *PrunePlan) loadIndex(ctx context.Context) error {
 		p.warn("index", err)
 	}
 	p.damaged = damaged
-	p.index = p.repo.Index().Frozen()
+	p.index, p.files = p.repo.Index().Frozen(), p.repo.Index().Files()
 	if p.index.Len() > math.MaxUint32 {
 		return fmt.Errorf("the index lists %d blobs: more than this program can prune", p.index.Len())
 	}
@@ -228,6 +258,7 @@ func (p *PrunePlan) findUsed(ctx context.Context, snapshots []*snapshot.Snapshot
 	p.used = newBitset(p.index.Len())
 	var roots []id.ID
 	for _, s := range snapshots {
+		p.looked.Add(s.ID)
 		if !p.o.Without.Has(s.ID) {
 			roots = append(roots, s.Tree)
 		}
@@ -247,9 +278,18 @@ func (p *PrunePlan) NothingToDo() bool {
 	return s.PacksRepack == 0 && s.PacksRemove == 0 && s.PacksMissing == 0 && s.IndexFiles == 0 && len(p.unindexed) == 0
 }
 
-// Cut tells whether Execute left something of the plan for another prune, as
+// Cut tells whether something of the plan is left for another prune, as
 // PruneOptions.MaxTime says.
-func (p *PrunePlan) Cut() bool { return p.cut }
+func (p *PrunePlan) Cut() bool { return p.cut || len(p.left) > 0 }
+
+// Left returns how many packs another call of Execute would delete, after
+// CatchUp and under the exclusive lock, as PruneOptions.Slice says.
+func (p *PrunePlan) Left() int {
+	if p.timeIsUp() {
+		return 0
+	}
+	return len(p.left)
+}
 
 // Unindexed returns the packs in no index file, which are deleted first.
 func (p *PrunePlan) Unindexed() []id.ID { return p.unindexed }

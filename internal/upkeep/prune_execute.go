@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -14,42 +15,91 @@ import (
 	"holdfast/storage"
 )
 
-// Execute does what the plan says, in the order that a crash cannot hurt:
-// new packs, the index that lists them, old index files, old packs. Packs
-// that cannot be deleted are reported and left: the next prune finds them.
-func (p *PrunePlan) Execute(ctx context.Context) error {
-	if p.executed {
+// Prepare does what the plan says as far as it only adds: it stores the packs
+// that take in what is of use in others, and the index files that take the
+// place of others. A shared lock will do. It may be cut off anywhere: what is
+// there twice does no harm, and the next prune ends that.
+func (p *PrunePlan) Prepare(ctx context.Context) error {
+	if p.prepared {
 		return fmt.Errorf("prune: %w", errExecuted)
 	}
 	if p.repo.Config().Version < 2 {
 		return fmt.Errorf("prune: %w", repository.ErrVersion1)
 	}
-	p.executed, p.began = true, time.Now()
-	if err := p.removePacks(ctx, "delete unindexed packs", p.unindexed); err != nil {
+	p.prepared = true
+	if p.began.IsZero() {
+		p.began = time.Now()
+	}
+	if p.Stats.PacksRepack > 0 {
+		if err := p.repack(ctx); err != nil {
+			return err
+		}
+	}
+	if p.indexLocked {
+		return nil
+	}
+	_, done := p.o.Watch.start("rewrite index", Amount{})
+	defer done()
+	p.reindex = p.repo.PlanReindex(p.isForgotten, p.damaged)
+	if err := p.reindex.Save(ctx); err != nil {
+		return fmt.Errorf("rewrite index; no pack was deleted: %w", err)
+	}
+	p.files = p.repo.Index().Files()
+	return nil
+}
+
+// Execute deletes, in the order that a crash cannot hurt: when the index that
+// lists what stays is there, old index files go, then old packs. Packs that
+// cannot be deleted are reported and left: the next prune finds them. It needs
+// the exclusive lock, held since the plan was made or with CatchUp before it.
+// While Left returns more than 0 it may be called again.
+//
+// Without Prepare before it, it does that, too.
+func (p *PrunePlan) Execute(ctx context.Context) error {
+	switch {
+	case p.executed && len(p.left) == 0:
+		return fmt.Errorf("prune: %w", errExecuted)
+	case p.executed:
+		return p.removePacks(ctx)
+	case !p.prepared:
+		return p.executeAll(ctx)
+	}
+	p.executed = true
+	if p.reindex != nil {
+		if err := p.reindex.Remove(ctx, p.rescued); err != nil {
+			return fmt.Errorf("rewrite index; no pack was deleted: %w", err)
+		}
+	}
+	p.left = slices.Concat(p.unindexed, p.Remove(), p.Repack())
+	return p.removePacks(ctx)
+}
+
+// executeAll does all that the plan says under one lock. What is of no use to
+// anybody goes first, and may make room for what is written.
+func (p *PrunePlan) executeAll(ctx context.Context) error {
+	if p.repo.Config().Version < 2 {
+		return fmt.Errorf("prune: %w", repository.ErrVersion1)
+	}
+	p.began = time.Now()
+	p.left, p.unindexed = p.unindexed, nil
+	if err := p.removePacks(ctx); err != nil {
 		return err
 	}
-	if p.cut {
-		return p.clean(ctx)
+	if len(p.left) == 0 {
+		if err := p.Prepare(ctx); err != nil {
+			return err
+		}
+		if err := p.Execute(ctx); err != nil {
+			return err
+		}
 	}
-	if err := p.repack(ctx); err != nil {
-		return err
-	}
-	if err := p.reindex(ctx); err != nil {
-		return err
-	}
-	old := append(p.Remove(), p.Repack()...)
-	if err := p.removePacks(ctx, "delete packs", old); err != nil {
-		return err
-	}
-	return p.clean(ctx)
+	return p.Clean(ctx)
 }
 
 // repack moves the used blobs out of the packs that will go.
 func (p *PrunePlan) repack(ctx context.Context) error {
-	if p.Stats.PacksRepack == 0 {
-		return nil
-	}
-	if err := p.leaveKept(ctx); err != nil {
+	moving, err := p.notKept(ctx)
+	if err != nil {
 		return err
 	}
 	counter, done := p.o.Watch.start("rewrite packs", p.Stats.toMove())
@@ -58,26 +108,27 @@ func (p *PrunePlan) repack(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	err = p.move(ctx, w, counter)
+	err = p.move(ctx, moving, w, counter)
 	if err == nil {
 		err = w.Flush(ctx)
 	}
 	if err := errors.Join(err, w.Close()); err != nil {
 		return fmt.Errorf("rewrite packs: %w", err)
 	}
-	if n := p.used.len(); n > 0 {
+	if n := moving.len(); n > 0 {
 		return fmt.Errorf("%d blobs are neither in packs that stay nor in new ones; no pack was deleted; please report this", n)
 	}
 	return nil
 }
 
-// leaveKept takes those blobs out of p.used that packs hold which stay: what
-// is left must move.
-func (p *PrunePlan) leaveKept(ctx context.Context) error {
+// notKept returns the used blobs that no pack holds which stays: those that
+// must move.
+func (p *PrunePlan) notKept(ctx context.Context) (bitset, error) {
+	moving := p.used.clone()
 	kept := func(i id.ID) bool { return p.find(i).action == keepPack }
-	return p.index.ByPack(ctx, kept, func(_ id.ID, blobs []blob.Blob) error {
+	return moving, p.index.ByPack(ctx, kept, func(_ id.ID, blobs []blob.Blob) error {
 		for _, b := range blobs {
-			p.used.remove(p.position(b.Handle))
+			moving.remove(p.position(b.Handle))
 		}
 		return nil
 	})
@@ -87,8 +138,8 @@ func (p *PrunePlan) leaveKept(ctx context.Context) error {
 // second one of the repository's readers, for a copy of a damaged blob.
 const packsAtOnce = 3
 
-// move stores what is left in p.used in new packs.
-func (p *PrunePlan) move(ctx context.Context, w *repository.Writer, counter *Counter) error {
+// move stores what moves in new packs.
+func (p *PrunePlan) move(ctx context.Context, moving bitset, w *repository.Writer, counter *Counter) error {
 	m := mover{from: p.repo, save: into(w), counter: counter}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(packsAtOnce)
@@ -98,12 +149,12 @@ func (p *PrunePlan) move(ctx context.Context, w *repository.Writer, counter *Cou
 		// Each prune gets somewhere: it frees something, or makes one pack of two
 		// small ones, of which three have two of a kind.
 		if (frees || moved >= 3) && p.timeIsUp() {
-			p.leave(pack, blobs)
+			p.leave(moving, pack, blobs)
 			return gctx.Err()
 		}
 		var needed []blob.Blob
 		for _, b := range blobs {
-			if p.used.remove(p.position(b.Handle)) {
+			if moving.remove(p.position(b.Handle)) {
 				needed = append(needed, b)
 			}
 		}
@@ -118,14 +169,14 @@ func (p *PrunePlan) move(ctx context.Context, w *repository.Writer, counter *Cou
 	return err
 }
 
-// timeIsUp tells whether Execute should come to its end.
+// timeIsUp tells whether the work should come to its end.
 func (p *PrunePlan) timeIsUp() bool {
 	return p.o.MaxTime > 0 && time.Since(p.began) >= p.o.MaxTime
 }
 
 // leave keeps a pack that was to be rewritten: what is needed of it stays
 // where it is.
-func (p *PrunePlan) leave(pack id.ID, blobs []blob.Blob) {
+func (p *PrunePlan) leave(moving bitset, pack id.ID, blobs []blob.Blob) {
 	p.cut = true
 	p.find(pack).action = keepPack
 	p.Stats.PacksRepack--
@@ -133,56 +184,50 @@ func (p *PrunePlan) leave(pack id.ID, blobs []blob.Blob) {
 	for _, b := range blobs {
 		p.Stats.Repack.Count--
 		p.Stats.Repack.Bytes -= uint64(b.Length)
-		if !p.used.remove(p.position(b.Handle)) {
+		if !moving.remove(p.position(b.Handle)) {
 			p.Stats.RepackRemoved.Count--
 			p.Stats.RepackRemoved.Bytes -= uint64(b.Length)
 		}
 	}
 }
 
-// reindex makes the index list what will be there after the end. After it,
-// nothing refers to the packs that go.
-func (p *PrunePlan) reindex(ctx context.Context) error {
-	if p.indexLocked {
-		return nil
+// removePacks deletes the packs that are left until the time of the slice is
+// up, or that of the work.
+func (p *PrunePlan) removePacks(ctx context.Context) error {
+	if len(p.left) > 0 {
+		_, done := p.o.Watch.start("delete packs", Amount{Count: uint64(len(p.left))})
+		defer done()
 	}
-	_, done := p.o.Watch.start("rewrite index", Amount{})
-	defer done()
-	if err := p.repo.PlanReindex(p.isForgotten, p.damaged).Execute(ctx); err != nil {
-		return fmt.Errorf("rewrite index; no pack was deleted: %w", err)
-	}
-	return nil
-}
-
-func (p *PrunePlan) removePacks(ctx context.Context, phase string, packs []id.ID) error {
-	if len(packs) == 0 {
-		return nil
-	}
-	_, done := p.o.Watch.start(phase, Amount{Count: uint64(len(packs))})
-	defer done()
-	for len(packs) > 0 {
-		batch := packs[:min(removedAtOnce, len(packs))]
-		packs = packs[len(batch):]
+	for began := time.Now(); len(p.left) > 0; {
+		batch := p.left[:min(p.removedAtOnce(), len(p.left))]
 		err := p.repo.RemoveFiles(ctx, repository.PackFile, batch, func(i id.ID, err error) {
 			p.warn(i.String(), err)
 		})
 		if err != nil {
 			return err
 		}
-		if len(packs) > 0 && p.timeIsUp() {
-			p.cut = true // they are in no index now: the next prune begins with them
-			return nil
+		// They are in no index: if this prune does not delete them, the next one does.
+		p.left = p.left[len(batch):]
+		if p.timeIsUp() || p.o.Slice > 0 && time.Since(began) >= p.o.Slice {
+			break
 		}
 	}
-	return nil
+	return context.Cause(ctx)
 }
 
-// removedAtOnce is how many packs are deleted before it is asked whether the
-// time is up: stores that take many keys in one request take 1000.
-const removedAtOnce = 1000
+// removedAtOnce is how many packs are deleted before the time is looked at: as
+// many as stores take in one request that take many, else some rounds of those
+// that are deleted at once.
+func (p *PrunePlan) removedAtOnce() int {
+	if _, ok := storage.As[storage.BatchDeleter](p.repo.Store()); ok {
+		return 1000
+	}
+	return 64
+}
 
-// clean removes what killed processes left in the store that is no object.
-func (p *PrunePlan) clean(ctx context.Context) error {
+// Clean removes what killed processes left in the store that is no object. Any
+// lock will do.
+func (p *PrunePlan) Clean(ctx context.Context) error {
 	if c, ok := storage.As[storage.Cleaner](p.repo.Store()); ok {
 		if err := c.Clean(ctx); err != nil {
 			p.warn(p.repo.Location(), err)

@@ -40,6 +40,9 @@ type reach struct {
 	index *repository.Index
 	// found holds the positions of the blobs found so far.
 	found bitset
+	// before, if set, tells of blobs that were found by an earlier walk, with
+	// all that is below them.
+	before func(h blob.Handle) bool
 	// each, if set, is told of every blob found, once, from several
 	// goroutines.
 	each func(ctx context.Context, h blob.Handle, position int) error
@@ -124,6 +127,9 @@ const known = -1
 
 // find notes a blob, and returns its position if it is new.
 func (w *reach) find(ctx context.Context, h blob.Handle, in id.ID, name string) (int, error) {
+	if w.before != nil && w.before(h) {
+		return known, nil
+	}
 	p, ok := w.index.Position(h)
 	if !ok {
 		return known, &MissingError{Blob: h, Tree: in, Name: name}

@@ -1,0 +1,138 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"holdfast/internal/size"
+	"holdfast/repository"
+	"holdfast/storage"
+)
+
+const (
+	// pruneSlice bounds how long packs are deleted before others get to the
+	// repository, and turnPause how long they have for that: they look for its
+	// lock every few seconds.
+	pruneSlice = 10 * time.Second
+	turnPause  = 10 * time.Second
+	// plansAtMost bounds how often a plan is made anew because others removed
+	// something meanwhile.
+	plansAtMost = 4
+)
+
+// Turns tells how work on a repository takes turns with that of others.
+type Turns struct {
+	// Locked does some work under a lock. The lock is free between two calls.
+	Locked func(ctx context.Context, mode repository.LockMode, do func(ctx context.Context) error) error
+	// Planned is told of each plan, under a shared lock, and says whether to go
+	// on with it.
+	Planned func(ctx context.Context, p *PrunePlan) (goOn bool, err error)
+	// Allowed is asked under the exclusive lock, before anything is deleted; an
+	// error keeps it from that.
+	Allowed func(ctx context.Context) error
+}
+
+// Prune prunes a repository while others work in it. Under a shared lock it
+// finds out what snapshots need and stores what takes the place of what goes;
+// for itself it has the repository only to look at what arrived meanwhile and
+// to delete, for a few seconds at a time.
+//
+// It returns the plan it followed last, also beside an error.
+func Prune(ctx context.Context, r *repository.Repository, o PruneOptions, t Turns) (p *PrunePlan, err error) {
+	if o.Slice == 0 {
+		o.Slice = pruneSlice
+	}
+	for range plansAtMost {
+		p, err = pruneOnce(ctx, r, o, t)
+		if errors.Is(err, storage.ErrFull) {
+			return pruneFull(ctx, r, o, t, err)
+		}
+		if !errors.Is(err, ErrOutdated) {
+			break
+		}
+	}
+	return p, err
+}
+
+// pruneFull prunes where there is no room to store what takes the place of
+// packs: only what goes as a whole goes, and what is of no use to anybody goes
+// before anything is written.
+func pruneFull(ctx context.Context, r *repository.Repository, o PruneOptions, t Turns, full error) (p *PrunePlan, err error) {
+	if o.Warn != nil {
+		o.Warn(r.Location(), full)
+	}
+	o.MaxRepack = new(size.Bytes)
+	err = t.Locked(ctx, repository.Exclusive, func(ctx context.Context) error {
+		if p, err = PlanPrune(ctx, r, o); err != nil {
+			return err
+		}
+		goOn, err := t.Planned(ctx, p)
+		if err != nil || !goOn {
+			return err
+		}
+		if err := t.Allowed(ctx); err != nil {
+			return err
+		}
+		return p.Execute(ctx)
+	})
+	return p, err
+}
+
+func pruneOnce(ctx context.Context, r *repository.Repository, o PruneOptions, t Turns) (p *PrunePlan, err error) {
+	goOn := false
+	err = t.Locked(ctx, repository.Shared, func(ctx context.Context) error {
+		if p, err = PlanPrune(ctx, r, o); err != nil {
+			return err
+		}
+		if goOn, err = t.Planned(ctx, p); err != nil || !goOn {
+			return err
+		}
+		if p.NothingToDo() {
+			goOn = false
+			return p.Clean(ctx)
+		}
+		if err := p.Prepare(ctx); err != nil {
+			return err
+		}
+		return p.CatchUp(ctx) // now, not while others wait
+	})
+	if err != nil || !goOn {
+		return p, err
+	}
+	for {
+		if err := t.Locked(ctx, repository.Exclusive, func(ctx context.Context) error { return p.turn(ctx, t) }); err != nil {
+			return p, err
+		}
+		if p.Left() == 0 {
+			break
+		}
+		if err := rest(ctx, turnPause); err != nil {
+			return p, err
+		}
+	}
+	return p, t.Locked(ctx, repository.Shared, p.Clean)
+}
+
+// turn does what needs the repository for itself, and notes how long it did.
+func (p *PrunePlan) turn(ctx context.Context, t Turns) error {
+	began := time.Now()
+	defer func() { p.Stats.Alone = max(p.Stats.Alone, time.Since(began)) }()
+	if err := p.CatchUp(ctx); err != nil {
+		return err
+	}
+	if err := t.Allowed(ctx); err != nil {
+		return err
+	}
+	return p.Execute(ctx)
+}
+
+// rest waits for d or until ctx ends.
+func rest(ctx context.Context, d time.Duration) error {
+	select {
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	case <-time.After(d):
+		return nil
+	}
+}
