@@ -93,8 +93,8 @@ soak: ## fuzz every parser and stretch every law (FUZZTIME=1m CHECKS=2000)
 	tools/soak.sh $(PACKAGES)
 
 .PHONY: release
-release: ## cross-build every system into dist/, with checksums
-	go run ./tools/release -version $(VERSION)
+release: ## cross-build every system into dist/, with checksums; signed with SIGN_KEY=FILE
+	go run ./tools/release -version $(VERSION) $(if $(SIGN_KEY),-sign-key $(SIGN_KEY)) $(if $(MAINTAINER),-maintainer "$(MAINTAINER)")
 
 .PHONY: hooks
 hooks: ## let git run .githooks/pre-commit

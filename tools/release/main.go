@@ -1,10 +1,11 @@
 // Command release makes what is handed out, in dist/, with a file of checksums:
 //
-//	go run ./tools/release [-version V] [-out dist] [-systems linux/amd64,...]
+//	go run ./tools/release [-version V] [-out dist] [-systems linux/amd64,...] [-sign-key FILE]
 //
 // For every supported system it builds the program; for Linux also Debian
 // packages, one container image for all processors, which `docker load` and
-// `podman load` read, and a list of the modules that went in (CycloneDX).
+// `podman load` read, and a list of the modules that went in (CycloneDX). With a key of
+// minisign the checksums are signed.
 //
 // The builds are static, without paths of this machine, and the same wherever
 // they are made of the same commit with the same Go version; the image also
@@ -29,6 +30,10 @@ import (
 // systems are those that are built for, in Go's names.
 const systems = "linux/amd64,linux/arm64,darwin/amd64,darwin/arm64,freebsd/amd64,windows/amd64"
 
+// maintainer is who answers for the packages, unless -maintainer says otherwise.
+// The address is of nobody: whoever publishes packages gives their own.
+const maintainer = "holdfast maintainers <maintainers@holdfast.example>"
+
 // target is a system to build for.
 type target struct{ system, processor string }
 
@@ -41,6 +46,7 @@ type release struct {
 	maintainer   string
 	certificates string
 	program      string // one that is built already
+	key          string // of minisign, "" for no signature
 	parts        string // what is made besides programs
 	made         time.Time
 	targets      []target
@@ -63,10 +69,11 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	flags.StringVar(&r.root, "root", ".", "the checkout")
 	flags.StringVar(&r.version, "version", "", "the version to stamp in; that of the git checkout when empty")
 	flags.StringVar(&r.folder, "out", "dist", "the folder to write to")
-	flags.StringVar(&r.maintainer, "maintainer", "holdfast maintainers <maintainers@holdfast.example>", "who answers for the Debian packages")
+	flags.StringVar(&r.maintainer, "maintainer", maintainer, "who answers for the Debian packages")
 	flags.StringVar(&r.certificates, "certificates", "/etc/ssl/certs/ca-certificates.crt", "the certificate authorities in the image")
 	flags.StringVar(&r.program, "program", "", "package this program, for a single system, in place of building one")
 	flags.StringVar(&r.parts, "parts", "deb,image,modules", "what to make besides programs")
+	flags.StringVar(&r.key, "sign-key", "", "the secret key of minisign to sign the checksums with")
 	wanted := flags.String("systems", systems, "the systems to build for")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -117,7 +124,10 @@ func (r *release) make(ctx context.Context) error {
 			return err
 		}
 	}
-	return r.writeSums()
+	if err := r.writeSums(); err != nil {
+		return err
+	}
+	return r.sign(ctx)
 }
 
 func (r *release) packageLinux(ctx context.Context, programs map[string]string) error {
@@ -192,7 +202,7 @@ func (r *release) writeSums() error {
 		}
 		fmt.Fprintf(&sums, "%s  %s\n", sum, filepath.Base(path))
 	}
-	return os.WriteFile(filepath.Join(r.folder, "SHA256SUMS"), []byte(sums.String()), 0o644)
+	return os.WriteFile(filepath.Join(r.folder, sumsFile), []byte(sums.String()), 0o644)
 }
 
 // sumOf returns the SHA-256 of a file, in hex.

@@ -16,7 +16,7 @@ import (
 )
 
 // made makes a release of a program and returns its folder.
-func made(t *testing.T, program, parts string) string {
+func made(t *testing.T, program, parts string, more ...string) string {
 	t.Helper()
 	t.Setenv("SOURCE_DATE_EPOCH", "1760000000")
 	folder := t.TempDir()
@@ -26,7 +26,7 @@ func made(t *testing.T, program, parts string) string {
 		"-root", "../..", "-systems", "linux/arm64", "-version", "v1.2.0-rc1", "-program", program,
 		"-certificates", certificates, "-parts", parts, "-out", filepath.Join(folder, "out"),
 	}
-	must(t, run(t.Context(), args, io.Discard))
+	must(t, run(t.Context(), append(args, more...), io.Discard))
 	return filepath.Join(folder, "out")
 }
 
@@ -52,6 +52,36 @@ func TestReproducible(t *testing.T) {
 	cmd.Dir = first
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Errorf("sha256sum: %v\n%s", err, out)
+	}
+}
+
+// minisign finds a release good that was signed, and one bad that was changed.
+func TestSigned(t *testing.T) {
+	dir := t.TempDir()
+	public, key := filepath.Join(dir, "holdfast.pub"), filepath.Join(dir, "holdfast.key")
+	if out, err := exec.Command("minisign", "-G", "-W", "-p", public, "-s", key).CombinedOutput(); err != nil {
+		t.Fatalf("make a key: %v\n%s", err, out)
+	}
+	sums := filepath.Join(made(t, fakeProgram(t), "", "-sign-key", key), sumsFile)
+	verify := func() (string, error) {
+		out, err := exec.Command("minisign", "-V", "-p", public, "-m", sums).CombinedOutput()
+		return string(out), err
+	}
+	if out, err := verify(); err != nil || !strings.Contains(out, "holdfast v1.2.0-rc1") {
+		t.Errorf("what was signed is not good: %v\n%s", err, out)
+	}
+	text, err := os.ReadFile(sums)
+	must(t, err)
+	must(t, os.WriteFile(sums, append(text, "0000  holdfast_other\n"...), 0o600))
+	if out, err := verify(); err == nil {
+		t.Errorf("what was changed is good:\n%s", out)
+	}
+	err = run(t.Context(), []string{
+		"-root", "../..", "-systems", "linux/arm64", "-version", "v1", "-program", fakeProgram(t), "-parts", "",
+		"-out", t.TempDir(), "-sign-key", filepath.Join(dir, "none"),
+	}, io.Discard)
+	if err == nil || !strings.Contains(err.Error(), "sign SHA256SUMS") {
+		t.Errorf("a key that is not there: %v", err)
 	}
 }
 
