@@ -62,7 +62,8 @@ databases. The mirror opens with the same passwords. Its snapshots have the
 same IDs, so that ` + "`holdfast repair --from`" + ` can heal either with the other. Two
 repositories of one ID then exist: back up to one of them only. Every file is
 compared with its name on the way, and what is damaged at the source is told
-and left out. Nothing is ever removed from a mirror, unless --delete says so: a
+and left out. Several mirrors are written side by side, each read for by itself,
+so that a slow one holds up none of the others. Nothing is ever removed from a mirror, unless --delete says so: a
 password that was removed at the source still opens the mirror until then.`,
 		Example: `  holdfast copy -r /srv/backup --to /mnt/usb/backup
   holdfast copy --to offsite --to-password-file ~/.offsite latest

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
 
 	"holdfast/internal/evidence"
 	"holdfast/internal/hold"
@@ -57,80 +58,102 @@ type mirrorSummary struct {
 	TotalDuration float64 `json:"total_duration"` // seconds
 }
 
-// mirrorTo brings one mirror after the other in line. One that fails does not
-// stop the others.
+// mirrorsAtOnce bounds the mirrors that are written side by side, and so the
+// memory and the room for spools: see upkeep.PlanMirror.
+const mirrorsAtOnce = 4
+
+// mirrorTo brings mirrors in line, several at once: each reads the repository
+// by itself, so that a slow one holds up none of the others. One that fails
+// does not stop them either.
 func (c *command) mirrorTo(ctx context.Context, src *repository.Repository, to []place, f *copyFlags) error {
 	err := src.LoadIndex(ctx)
 	if _, onlyDamage := repository.DamagedIndexFiles(err); !onlyDamage {
 		return err
 	}
 	// Damaged index files are told when their turn comes; all else is copied.
-	var failed []error
-	for _, p := range to {
-		if ctx.Err() != nil {
-			return errors.Join(append(failed, context.Cause(ctx))...)
-		}
-		if err := c.mirrorOne(ctx, src, p, f); err != nil {
-			failed = append(failed, fmt.Errorf("mirror to %s: %w", p.url, err))
-		}
+	run := &mirrorRun{command: c, flags: f, src: src, progress: jointProgress{c: c}}
+	defer run.progress.stop()
+	failed := make([]error, len(to))
+	var g errgroup.Group // no context: none stops the others
+	g.SetLimit(mirrorsAtOnce)
+	for n, p := range to {
+		g.Go(func() error {
+			err := context.Cause(ctx)
+			if err == nil {
+				err = run.mirror(ctx, p)
+			}
+			if err != nil {
+				failed[n] = fmt.Errorf("mirror to %s: %w", p.url, err)
+			}
+			return nil
+		})
 	}
+	g.Wait() //nolint:errcheck // failed has them all
 	return errors.Join(failed...)
 }
 
-func (c *command) mirrorOne(ctx context.Context, src *repository.Repository, to place, f *copyFlags) error {
-	m, err := c.openMirror(ctx, src, to, f.mirror.init && !f.dryRun)
+// mirrorRun brings mirrors of one repository in line.
+type mirrorRun struct {
+	*command
+	flags    *copyFlags
+	src      *repository.Repository
+	progress jointProgress
+}
+
+// mirror brings one mirror in line.
+func (r *mirrorRun) mirror(ctx context.Context, to place) error {
+	m, err := r.open(ctx, to)
 	if err != nil {
 		return err
 	}
 	mode := repository.Shared
-	if f.mirror.delete && !f.dryRun {
+	if r.flags.mirror.delete && !r.flags.dryRun {
 		mode = repository.Exclusive
 	}
-	writing := *c
+	writing := *r.command
 	writing.global.noLock = false
-	err = writing.locked(ctx, m, mode, func(ctx context.Context, m *repository.Repository) error {
-		return c.fillMirror(ctx, src, m, f)
-	})
+	err = writing.locked(ctx, m, mode, r.fill)
 	return errors.Join(err, m.Close())
 }
 
-// openMirror opens a mirror, or begins it.
-func (c *command) openMirror(ctx context.Context, src *repository.Repository, to place, begin bool) (*repository.Repository, error) {
-	store, err := c.openStore(ctx, to, begin)
+// open opens a mirror, or begins it.
+func (r *mirrorRun) open(ctx context.Context, to place) (*repository.Repository, error) {
+	begin := r.flags.mirror.init && !r.flags.dryRun
+	store, err := r.openStore(ctx, to, begin)
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil, fmt.Errorf("%w: %w; to begin a mirror there, add --init", repository.ErrNoRepository, err)
 	}
 	if err != nil {
 		return nil, err
 	}
-	dir, err := c.cacheDir()
+	dir, err := r.cacheDir()
 	if err != nil {
 		return nil, err
 	}
-	o := repository.Options{CacheDir: dir, Warn: func(err error) { c.ui.warn("cache", "", err) }}
+	o := repository.Options{CacheDir: dir, Warn: func(err error) { r.ui.warn("cache", "", err) }}
 	if begin {
-		return upkeep.BeginMirror(ctx, src, store, o)
+		return upkeep.BeginMirror(ctx, r.src, store, o)
 	}
-	m, err := src.OpenMirror(ctx, store, o)
+	m, err := r.src.OpenMirror(ctx, store, o)
 	if errors.Is(err, repository.ErrNoRepository) {
 		err = fmt.Errorf("%w; to begin a mirror there, add --init", err)
 	}
 	return m, err
 }
 
-// fillMirror copies what the mirror lacks, and tells.
-func (c *command) fillMirror(ctx context.Context, src, m *repository.Repository, f *copyFlags) error {
+// fill copies what a mirror lacks, and tells.
+func (r *mirrorRun) fill(ctx context.Context, m *repository.Repository) error {
 	start := time.Now()
 	var findings []string
-	f, heldBack, err := mayDelete(ctx, src, m, f)
+	f, heldBack, err := mayDelete(ctx, r.src, m, r.flags)
 	if err != nil {
 		return err
 	}
-	plan, err := upkeep.PlanMirror(ctx, src, m, upkeep.MirrorOptions{
-		Delete: f.mirror.delete, ReadBack: f.readBack, Watch: c.watchUpkeep,
+	plan, err := upkeep.PlanMirror(ctx, r.src, m, upkeep.MirrorOptions{
+		Delete: f.mirror.delete, ReadBack: f.readBack, Watch: r.progress.watch,
 		OnProblem: func(key string, err error) {
 			findings = append(findings, err.Error())
-			c.ui.warn("mirror", key, err)
+			r.ui.warn("mirror", key, err)
 		},
 	})
 	if err != nil {
@@ -139,37 +162,37 @@ func (c *command) fillMirror(ctx context.Context, src, m *repository.Repository,
 	s := mirrorSummary{MessageType: "summary", Repository: m.Location(), Surplus: plan.Surplus()}
 	if f.dryRun {
 		s.DryRun, s.Files, s.Bytes = true, plan.Missing().Count, plan.Missing().Bytes
-		c.ui.message(s)
-		c.ui.infof("would copy %d files (%s) to %s", s.Files, size.FormatBytes(s.Bytes), s.Repository)
+		r.ui.message(s)
+		r.ui.infof("would copy %d files (%s) to %s", s.Files, size.FormatBytes(s.Bytes), s.Repository)
 		if f.mirror.delete {
-			c.ui.infof("would delete %d files there", s.Surplus)
+			r.ui.infof("would delete %d files there", s.Surplus)
 		}
 		return nil
 	}
-	r, err := plan.Execute(ctx)
+	done, err := plan.Execute(ctx)
 	if err != nil {
 		return err
 	}
-	s.Files, s.Bytes, s.Replaced, s.Present = r.Copied.Count, r.Copied.Bytes, r.Replaced, r.Present.Count
-	s.FilesReadBack, s.BytesReadBack, s.Deleted, s.Problems = r.ReadBack.Count, r.ReadBack.Bytes, r.Deleted, r.Problems
+	s.Files, s.Bytes, s.Replaced, s.Present = done.Copied.Count, done.Copied.Bytes, done.Replaced, done.Present.Count
+	s.FilesReadBack, s.BytesReadBack, s.Deleted, s.Problems = done.ReadBack.Count, done.ReadBack.Bytes, done.Deleted, done.Problems
 	s.Surplus -= s.Deleted
 	s.TotalDuration = time.Since(start).Seconds()
-	c.tellMirror(s, f)
+	r.tell(s, f)
 	if _, ok := storage.As[*immutable.Store](m.Store()); ok {
-		if _, err := c.loadAll(ctx, m); err != nil {
+		if _, err := r.loadAll(ctx, m); err != nil {
 			return err
 		}
-		c.keepLocked(ctx, m)
+		r.keepLocked(ctx, m)
 	}
-	if f.readBack && (r.ReadBack.Count > 0 || r.Problems > 0) {
-		c.keepEvidence(ctx, m, evidence.Record{
-			Kind: evidence.ReadBack, Read: evidence.Part, Seconds: s.TotalDuration, Packs: countPacks(src),
-			PacksRead: r.PacksReadBack, BytesRead: r.ReadBack.Bytes, Problems: r.Problems, Findings: findings,
+	if f.readBack && (done.ReadBack.Count > 0 || done.Problems > 0) {
+		r.keepEvidence(ctx, m, evidence.Record{
+			Kind: evidence.ReadBack, Read: evidence.Part, Seconds: s.TotalDuration, Packs: countPacks(r.src),
+			PacksRead: done.PacksReadBack, BytesRead: done.ReadBack.Bytes, Problems: done.Problems, Findings: findings,
 		})
 	}
-	if r.Problems > 0 {
+	if done.Problems > 0 {
 		return fmt.Errorf("%s could not be copied as they should be, each named above; the rest is there. "+
-			"`holdfast check --read-data` tells what the damage hits, `holdfast repair --from` heals it", countOf(r.Problems, "file"))
+			"`holdfast check --read-data` tells what the damage hits, `holdfast repair --from` heals it", countOf(done.Problems, "file"))
 	}
 	if plan.Surplus() > 0 {
 		return heldBack
@@ -195,19 +218,21 @@ func mayDelete(ctx context.Context, src, m *repository.Repository, f *copyFlags)
 		h.Of(), upkeep.ErrHeld, h.Time.Local().Format(time.DateTime), h.Reason, h.ID), nil
 }
 
-func (c *command) tellMirror(s mirrorSummary, f *copyFlags) {
-	c.ui.message(s)
-	c.ui.infof("copied %d files (%s) to %s; %d were there already", s.Files, size.FormatBytes(s.Bytes), s.Repository, s.Present)
+// tell tells what was done to one mirror.
+func (r *mirrorRun) tell(s mirrorSummary, f *copyFlags) {
+	r.progress.clear()
+	r.ui.message(s)
+	r.ui.infof("copied %d files (%s) to %s; %d were there already", s.Files, size.FormatBytes(s.Bytes), s.Repository, s.Present)
 	if s.Replaced > 0 {
-		c.ui.infof("%s there was damaged, and was replaced", countOf(s.Replaced, "file"))
+		r.ui.infof("%s there was damaged, and was replaced", countOf(s.Replaced, "file"))
 	}
 	if f.readBack {
-		c.ui.infof("read back from there, as they were written: %d files (%s)", s.FilesReadBack, size.FormatBytes(s.BytesReadBack))
+		r.ui.infof("read back from there, as they were written: %d files (%s)", s.FilesReadBack, size.FormatBytes(s.BytesReadBack))
 	}
 	switch {
 	case s.Deleted > 0:
-		c.ui.infof("deleted %s there", countOf(s.Deleted, "file"))
+		r.ui.infof("deleted %s there", countOf(s.Deleted, "file"))
 	case s.Surplus > 0:
-		c.ui.infof("it keeps %s that the repository does not have; --delete would remove them", countOf(s.Surplus, "file"))
+		r.ui.infof("it keeps %s that the repository does not have; --delete would remove them", countOf(s.Surplus, "file"))
 	}
 }

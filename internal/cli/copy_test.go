@@ -2,10 +2,18 @@ package cli
 
 import (
 	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
+	"time"
+
+	"holdfast/internal/app"
+	"holdfast/internal/restserver"
 )
 
 // damage flips a bit of one file in a folder of a repository, and returns the
@@ -126,6 +134,40 @@ func TestMirror(t *testing.T) {
 	t.Setenv("HOLDFAST_CACHE_DIR", s.path("another-cache"))
 	s.wants(s.run(exitFailed, "copy", "--mirror", "--init", "--to", s.path("fresher")), "2 files could not be copied")
 	s.wants(s.run(exitOK, "copy", "--mirror", "--to", at), "copied 0 files") // it has them, and sound
+}
+
+// A mirror that is slow to answer holds up none of the others: here it answers
+// once the other one is done.
+func TestASlowMirrorHoldsUpNoOther(t *testing.T) {
+	s := newShell(t)
+	s.backups()
+	server, err := restserver.New(t.Context(), restserver.Config{Path: s.path("served"), Open: app.LocalStores(false), NoAuth: true, Log: slog.New(slog.DiscardHandler)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	quick := s.path("quick")
+	waitForOther := sync.OnceValue(func() bool {
+		for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(10 * time.Millisecond) {
+			if found, _ := filepath.Glob(filepath.Join(quick, "snapshots", "*")); len(found) == 3 {
+				return true
+			}
+		}
+		return false
+	})
+	slow := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !waitForOther() {
+			t.Error("the other mirror waits for this one")
+		}
+		server.ServeHTTP(w, r)
+	}))
+	defer slow.Close()
+	at := "rest:" + slow.URL + "/slow/"
+	s.wants(s.run(exitOK, "copy", "--mirror", "--init", "--to", at, "--to", quick), "to "+at, "to "+quick)
+	for _, mirror := range []string{at, quick} {
+		s.run(exitOK, "check", "--read-data", "-r", mirror)
+	}
+	s.wants(s.run(exitNoRepository, "copy", "--mirror", "--to", s.path("nowhere"), "--to", quick), "nowhere", "copied 0 files")
 }
 
 func TestForgetOfAPlan(t *testing.T) {
