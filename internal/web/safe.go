@@ -23,6 +23,9 @@ const (
 type safeData struct {
 	Answer   sign // Word is the answer in a sentence
 	Service  *api.Service
+	// To is the repository where more goes that is protected from here; "" for
+	// who may not protect.
+	To       string
 	Problems []problem
 	More     int // problems that are not shown
 	// Filters choose plans by their verdict, Query by a part of their name.
@@ -90,6 +93,9 @@ func (s *site) safe(r *http.Request) (*page, error) {
 		d.Problems, d.More = d.Problems[:problemsShown], more
 	}
 	d.Filters = filtersOf(plans)
+	if err := s.chooseWhereTo(r, d); err != nil {
+		return nil, err
+	}
 	found := d.chosen(plans)
 	d.Found = len(found)
 	d.Pages = pagesOf(r, d.Found, plansPerPage)
@@ -104,6 +110,19 @@ func (s *site) safe(r *http.Request) (*page, error) {
 		d.Plans = append(d.Plans, row)
 	}
 	return &page{Title: "Am I safe?", Area: "/", Template: "safe.html", Data: d, Refresh: 60}, nil
+}
+
+// chooseWhereTo has an admin protect more from here, to where the page that asks
+// for all of it would.
+func (s *site) chooseWhereTo(r *http.Request, d *safeData) error {
+	if me, _ := api.PrincipalOf(r.Context()); me.Role < api.RoleAdmin {
+		return nil
+	}
+	repositories, err := s.Backend.Repositories(r.Context())
+	if err == nil && len(repositories) > 0 {
+		d.To = repositories[0].Name
+	}
+	return err
 }
 
 // chosen are the plans that the filter and the search let through, the worst

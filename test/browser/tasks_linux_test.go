@@ -3,6 +3,7 @@ package browser
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -49,6 +50,7 @@ func TestTasks(t *testing.T) {
 	t.Run("why a backup failed", w.in((*visitor).why))
 	t.Run("download a file", w.in((*visitor).download))
 	t.Run("restore a file", w.in((*visitor).restore))
+	t.Run("protect one more", w.in((*visitor).protect))
 	t.Run("back up now", w.in((*visitor).backUp))
 	t.Run("test a restore", w.in((*visitor).testRestore))
 	t.Run("pause and resume", w.in((*visitor).pause))
@@ -129,18 +131,31 @@ func (v *visitor) restore() {
 	}
 }
 
+func (v *visitor) protect() {
+	v.h.write("more/one more.txt", "dear Eve")
+	v.fill("Protect one more folder or database", v.h.path("more"))
+	v.enter()
+	v.took(2)
+	v.says("It began.")
+	v.says("It is protected, and a restore was proven")
+}
+
+// oldest is how old the progress of a run may be on the page when it is
+// replaced, in milliseconds.
+const oldest = 1000
+
 // backUp watches how far a backup is. It must move while one looks, without
-// the page being loaded again.
+// the page being loaded again. On a busy machine now and then it is late: the
+// usual run asks of half of what is shown that it is not, `make soak` of all.
 func (v *visitor) backUp() {
 	const watch = `(() => {
-		window.told = []; window.longest = 0;
-		let last = performance.now();
+		window.told = []; window.ages = [];
+		let shown = 0;
 		new MutationObserver(() => {
-			const now = performance.now();
-			window.longest = Math.max(window.longest, now - last);
-			last = now;
-			const bar = document.querySelector("#head .bar")?.textContent.replace(/\s+/g, " ");
-			if (bar && window.told.at(-1) !== bar) window.told.push(bar);
+			if (shown) window.ages.push(Date.now() - shown);
+			const bar = document.querySelector("#head .bar"), text = bar?.textContent.replace(/\s+/g, " ");
+			shown = Number(bar?.dataset.at);
+			if (text && window.told.at(-1) !== text) window.told.push(text);
 		}).observe(document.getElementById("main"), { childList: true });
 	})()`
 	v.visit("/plans/films")
@@ -155,7 +170,17 @@ func (v *visitor) backUp() {
 	if !same() {
 		v.t.Error("the page was loaded again")
 	}
-	v.t.Logf("at most %.0f ms from one state to the next: %q", eval[float64](v.tab, "window.longest"), eval[[]string](v.tab, "window.told"))
+	v.until("it was replaced ten times", `window.ages.length >= 10`)
+	ages := eval[[]float64](v.tab, "window.ages")
+	slices.Sort(ages)
+	v.t.Logf("how old it was when it was replaced, in ms: %.0f; it was %q", ages, eval[[]string](v.tab, "window.told"))
+	asked := len(ages) / 2
+	if os.Getenv("HOLDFAST_SOAK") != "" {
+		asked = len(ages) - 1
+	}
+	if ages[asked] > oldest {
+		v.t.Errorf("the progress that is shown is up to %.0f ms old", ages[asked])
+	}
 	v.click("Stop")
 	v.until("it is asked whether to stop", `location.pathname.endsWith("/stop")`)
 	v.click("Stop")
