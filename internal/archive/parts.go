@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"hash"
+	"slices"
 	"time"
 
 	"holdfast/storage"
@@ -21,8 +22,12 @@ const MinSplit = 64 << 10
 // removeTimeout bounds how long a failed export takes to remove its parts.
 const removeTimeout = 30 * time.Second
 
-// partWriter divides a stream into parts and puts them into a store: one
-// travels while the next is spooled.
+// travelBytes bounds the parts that travel at once, but for one of any size:
+// small ones would leave a line idle for the round trips between them.
+const travelBytes = 64 << 20
+
+// partWriter divides a stream into parts and puts them into a store: some
+// travel while the next is spooled.
 type partWriter struct {
 	ctx   context.Context //nolint:containedctx // io.Writer takes none
 	shelf Shelf
@@ -32,10 +37,17 @@ type partWriter struct {
 	spool storage.Spool
 	hash  hash.Hash
 	parts []Part
-	// put are the keys that this writer has stored.
+	// put are the keys that this writer has stored, or may have.
 	put []string
-	// travelling receives the result of the Put under way; nil for none.
-	travelling chan error
+	// travelling are the parts under way, in their order.
+	travelling []travelling
+}
+
+// travelling is a part that is being stored.
+type travelling struct {
+	part Part
+	key  string
+	done chan error
 }
 
 func newPartWriter(ctx context.Context, shelf Shelf, name string, split int64) *partWriter {
@@ -82,7 +94,7 @@ func (w *partWriter) begin() error {
 // finishPart sends the spooled part on its way. Only the last knows whether
 // it is the only one.
 func (w *partWriter) finishPart(last bool) error {
-	if err := w.wait(); err != nil {
+	if err := w.makeRoom(w.spool.Size()); err != nil {
 		return err
 	}
 	n, parts := len(w.parts), len(w.parts)+1
@@ -90,33 +102,57 @@ func (w *partWriter) finishPart(last bool) error {
 		parts++
 	}
 	part := Part{PartName(w.name, n, parts), Digest{Bytes: w.spool.Size(), SHA256: Sum(w.hash.Sum(nil))}}
-	key := w.shelf.key(w.name, part.Name)
-	w.parts, w.put = append(w.parts, part), append(w.put, key)
-	spool, done := w.spool, make(chan error, 1)
-	w.spool, w.travelling = nil, done
-	go func() {
+	t := travelling{part: part, key: w.shelf.key(w.name, part.Name), done: make(chan error, 1)}
+	w.parts, w.put, w.travelling = append(w.parts, part), append(w.put, t.key), append(w.travelling, t)
+	spool := w.spool
+	w.spool = nil
+	go func() { // wait waits for it
 		sum := [32]byte(part.SHA256)
-		err := w.shelf.Store.Put(w.ctx, key, spool, storage.PutOptions{SHA256: &sum, Bulk: true})
-		done <- errors.Join(err, spool.Discard())
+		err := w.shelf.Store.Put(w.ctx, t.key, spool, storage.PutOptions{SHA256: &sum, Bulk: true})
+		t.done <- errors.Join(err, spool.Discard())
 	}()
 	return nil
 }
 
-// wait waits for the part under way.
-func (w *partWriter) wait() error {
-	if w.travelling == nil {
-		return nil
+// makeRoom waits until one more part of a size may travel. The first travels
+// alone: of two exports to one name it tells which is too late, before that
+// one has stored what the other still has to.
+func (w *partWriter) makeRoom(sizeBytes int64) error {
+	for _, t := range w.travelling {
+		sizeBytes += t.part.Bytes
 	}
-	err := <-w.travelling
-	w.travelling = nil
-	if err != nil {
-		part := w.parts[len(w.parts)-1]
-		if errors.Is(err, storage.ErrExists) || errors.Is(err, storage.ErrConflict) {
-			w.put = w.put[:len(w.put)-1] // it is somebody else's
+	for len(w.travelling) > 0 && (sizeBytes > travelBytes || len(w.parts) == 1) {
+		sizeBytes -= w.travelling[0].part.Bytes
+		if err := w.waitForOne(); err != nil {
+			return err
 		}
-		return fmt.Errorf("store %s: %w", part.Name, err)
 	}
 	return nil
+}
+
+// waitForOne waits for the part that has travelled longest.
+func (w *partWriter) waitForOne() error {
+	t := w.travelling[0]
+	w.travelling = w.travelling[1:]
+	err := <-t.done
+	if err == nil {
+		return nil
+	}
+	if errors.Is(err, storage.ErrExists) || errors.Is(err, storage.ErrConflict) { // it is somebody else's
+		w.put = slices.DeleteFunc(w.put, func(key string) bool { return key == t.key })
+	}
+	return fmt.Errorf("store %s: %w", t.part.Name, err)
+}
+
+// wait waits for all parts under way, and returns the first failure.
+func (w *partWriter) wait() error {
+	var first error
+	for len(w.travelling) > 0 {
+		if err := w.waitForOne(); first == nil {
+			first = err
+		}
+	}
+	return first
 }
 
 // finish stores the last part.

@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"context"
 	"fmt"
+	"sync"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -18,9 +19,9 @@ const (
 	// tar has come to them, in bytes: three of the largest of common
 	// repositories, or a link of 1 Gbit/s and 150 ms kept busy.
 	contentAhead = 24 << 20
-	// piecesAhead bounds the headers and blobs in the queue: a few thousand
-	// small files' worth would be no faster.
-	piecesAhead = 512
+	// piecesAhead bounds the headers and blobs in the queue: so many small
+	// files that what is asked for together is worth a request.
+	piecesAhead = 4096
 )
 
 // piece is a part of the tar: a header, a short content, or a blob that is
@@ -30,6 +31,7 @@ type piece struct {
 	inline []byte
 	loaded chan []byte
 	weight int64
+	turn   int // of the blob, among all of them, from 1 on
 }
 
 // pipeline takes the pieces of a tar in order, loads blobs in parallel, and
@@ -39,16 +41,30 @@ type pipeline struct {
 	group   *errgroup.Group
 	room    *semaphore.Weighted
 	queue   chan piece
+	reading chan struct{} // a place for each read under way
 	buffers buffers
+
+	mu sync.Mutex
+	// batch are the blobs that are not asked for yet, batched their bytes.
+	batch   []wanted
+	batched int
+	// gathered counts the blobs so far, asked those that were asked for.
+	gathered, asked int
 }
 
 // run calls produce, which sends pieces, while it writes them to tw.
 func runPipeline(ctx context.Context, r *repository.Repository, tw *tar.Writer, produce func(ctx context.Context, p *pipeline) error) error {
 	g, gctx := errgroup.WithContext(ctx)
-	p := &pipeline{repo: r, group: g, room: semaphore.NewWeighted(contentAhead), queue: make(chan piece, piecesAhead)}
+	p := &pipeline{
+		repo: r, group: g, room: semaphore.NewWeighted(contentAhead),
+		queue: make(chan piece, piecesAhead), reading: make(chan struct{}, readsAtOnce),
+	}
 	g.Go(func() error {
 		defer close(p.queue)
-		return produce(gctx, p)
+		if err := produce(gctx, p); err != nil {
+			return err
+		}
+		return p.ask(gctx, 0)
 	})
 	g.Go(func() error { return p.write(gctx, tw) })
 	return g.Wait()
@@ -63,9 +79,8 @@ func (p *pipeline) send(ctx context.Context, next piece) error {
 	}
 }
 
-// content sends the blobs of a file. Each begins to load as soon as there is
-// room, in the order in which they are needed: so the one needed next always
-// has room.
+// content sends the blobs of a file. Room for them is taken in the order in
+// which they are needed: so the one needed next always has room.
 func (p *pipeline) content(ctx context.Context, blobs []id.ID) error {
 	for _, i := range blobs {
 		h := blob.Handle{ID: i, Type: blob.Data}
@@ -78,15 +93,12 @@ func (p *pipeline) content(ctx context.Context, blobs []id.ID) error {
 		if err := p.room.Acquire(ctx, weight); err != nil {
 			return context.Cause(ctx)
 		}
-		loaded := make(chan []byte, 1)
-		p.group.Go(func() error {
-			plain, err := p.repo.LoadBlob(ctx, h, p.buffers.Get(length))
-			if err == nil {
-				loaded <- plain
-			}
-			return err
-		})
-		if err := p.send(ctx, piece{loaded: loaded, weight: weight}); err != nil {
+		w := wanted{blob.Blob{Handle: h, Location: at}, make(chan []byte, 1)}
+		turn, err := p.gather(ctx, w)
+		if err == nil {
+			err = p.send(ctx, piece{loaded: w.loaded, weight: weight, turn: turn})
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -109,6 +121,9 @@ func (p *pipeline) writePiece(ctx context.Context, tw *tar.Writer, next piece) e
 		return tw.WriteHeader(next.header)
 	case next.inline != nil:
 		_, err := tw.Write(next.inline)
+		return err
+	}
+	if err := p.ask(ctx, next.turn); err != nil { // it may wait for more to gather
 		return err
 	}
 	var plain []byte
