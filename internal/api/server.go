@@ -42,6 +42,8 @@ func NewServer(b Backend, g *Guard, o Options) *Server {
 		serve := g.Require(o.Role, s.handler(o))
 		s.mux.HandleFunc(o.Method+" "+Prefix+o.Path, func(w http.ResponseWriter, r *http.Request) {
 			Act(r.Context(), o.ID) // also of who may not
+			r, end := traced(&o, w, r)
+			defer end()
 			serve.ServeHTTP(w, r)
 		})
 		methods[o.Path] = append(methods[o.Path], o.Method)

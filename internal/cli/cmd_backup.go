@@ -11,6 +11,7 @@ import (
 	"holdfast/internal/backup"
 	"holdfast/internal/size"
 	"holdfast/internal/source"
+	"holdfast/internal/trace"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
 )
@@ -138,7 +139,9 @@ func (c *command) backup(ctx context.Context, r *repository.Repository, src *ope
 		}
 	}
 	watch := c.watchBackup(ctx, src.scan, &o)
-	receipt, err := backup.Run(ctx, r, src.source, o)
+	inner, span := trace.Start(ctx, "back up files")
+	receipt, err := backup.Run(inner, r, src.source, o)
+	span.End(err)
 	watch.stop()
 	if err := errors.Join(src.failure(), err); err != nil {
 		return err

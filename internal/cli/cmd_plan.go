@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"os"
 	"slices"
@@ -14,6 +15,7 @@ import (
 
 	"holdfast/internal/app/service"
 	"holdfast/internal/config"
+	"holdfast/internal/trace"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
 )
@@ -207,7 +209,9 @@ func joined(ctx context.Context, failures []error) error {
 	return err
 }
 
-func (p *planRun) source(ctx context.Context, r *repository.Repository, name string) error {
+func (p *planRun) source(ctx context.Context, r *repository.Repository, name string) (err error) {
+	ctx, span := trace.Start(ctx, "back up source", slog.String("plan", p.name), slog.String("source", name), slog.String("type", p.kind))
+	defer func() { span.End(err) }()
 	source := p.cfg.Sources[name]
 	switch {
 	case source.Files != nil:

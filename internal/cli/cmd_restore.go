@@ -4,12 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
 	"holdfast/internal/restore"
 	"holdfast/internal/size"
+	"holdfast/internal/trace"
 	"holdfast/internal/upkeep"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
@@ -181,7 +183,9 @@ func (c *command) restore(ctx context.Context, r *repository.Repository, s *snap
 	c.ui.infof("restoring %s of %s to %s", s.ID.Short(), s.Time.Format("2006-01-02 15:04:05"), o.Target)
 	watch := c.watchRestore(&o, s)
 	lacks := noteMissing(&o)
-	receipt, err := restore.Run(ctx, r, s, o)
+	inner, span := trace.Start(ctx, "restore files", slog.String("snapshot", s.ID.String()))
+	receipt, err := restore.Run(inner, r, s, o)
+	span.End(err)
 	watch.stop()
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"maps"
 	"os"
 	"os/exec"
@@ -18,6 +19,7 @@ import (
 
 	"holdfast/internal/app"
 	"holdfast/internal/config"
+	"holdfast/internal/trace"
 	"holdfast/repository"
 	"holdfast/storage"
 	"holdfast/storage/throttle"
@@ -348,7 +350,9 @@ func (c *command) openPlace(ctx context.Context, p place) (*repository.Repositor
 }
 
 // openPlaceWith is openPlace with options that are changed before.
-func (c *command) openPlaceWith(ctx context.Context, p place, change func(*repository.Options)) (*repository.Repository, error) {
+func (c *command) openPlaceWith(ctx context.Context, p place, change func(*repository.Options)) (_ *repository.Repository, err error) {
+	ctx, span := trace.Start(ctx, "open repository", slog.String("repository", p.name))
+	defer func() { span.End(err) }()
 	store, err := c.openStore(ctx, p, false)
 	if err != nil {
 		return nil, noRepository(err)

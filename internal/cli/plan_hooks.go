@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"os/exec"
 	"time"
 
 	"holdfast/internal/config"
+	"holdfast/internal/trace"
 )
 
 const (
@@ -47,7 +49,9 @@ func (p *planRun) hooks(ctx context.Context, moment string, list []config.Hook, 
 	var failures []error
 	for _, hook := range list {
 		started := time.Now()
-		err := p.hook(ctx, moment, hook, outcome)
+		inner, span := trace.Start(ctx, "hook", slog.String("moment", moment), slog.String("command", hook.Command[0]))
+		err := p.hook(inner, moment, hook, outcome)
+		span.End(err)
 		p.reporter.Phase(moment+" "+hook.Command[0], started, err)
 		if err == nil {
 			continue
@@ -75,6 +79,7 @@ func (p *planRun) hook(ctx context.Context, moment string, hook config.Hook, out
 	cmd.Stdout = io.MultiWriter(p.streams.Err, said)
 	cmd.Stderr = cmd.Stdout
 	cmd.Env = append(os.Environ(), "HOLDFAST_HOOK="+moment, "HOLDFAST_PLAN="+p.name, "HOLDFAST_TYPE="+p.kind, "HOLDFAST_OUTCOME="+hookOutcome(moment, outcome))
+	cmd.Env = append(cmd.Env, trace.Environment(ctx)...)
 	if outcome != nil {
 		cmd.Env = append(cmd.Env, "HOLDFAST_ERROR="+outcome.Error())
 	}

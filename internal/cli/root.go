@@ -60,6 +60,9 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	if err := c.reporter.End(code, c.failure); err != nil {
 		c.ui.warn("report", "", err)
 	}
+	if c.endTrace != nil {
+		c.endTrace(code)
+	}
 	return code
 }
 
@@ -90,6 +93,7 @@ type command struct {
 	failure  string
 
 	stopProfiles func() error
+	endTrace     func(code int)
 }
 
 const rootLong = `holdfast backs up, proves that backups come back, and recovers from disasters.
@@ -115,12 +119,13 @@ func (c *command) root(args []string) *cobra.Command {
 		Example:       "  holdfast protect ~/Documents\n  holdfast snapshots\n  holdfast restore latest --target /tmp/back",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		PersistentPreRunE: func(*cobra.Command, []string) (err error) {
+		PersistentPreRunE: func(cmd *cobra.Command, _ []string) (err error) {
 			c.ui = newUI(c.streams, c.global)
 			c.ui.reporter = c.reporter
 			if !c.global.asOf.IsZero() { // the past takes no locks, and the cache knows the present
 				c.global.noLock, c.global.noCache = true, true
 			}
+			c.beginTrace(cmd)
 			c.stopProfiles, err = c.global.startProfiles()
 			return err
 		},

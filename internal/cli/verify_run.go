@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"runtime"
 	"slices"
@@ -15,6 +16,7 @@ import (
 
 	"holdfast/internal/config"
 	"holdfast/internal/evidence"
+	"holdfast/internal/trace"
 	"holdfast/internal/verify/restoretest"
 	"holdfast/repository"
 	"holdfast/repository/id"
@@ -95,7 +97,9 @@ func notJudged(err error) error {
 }
 
 // test tests one source and keeps the record of it.
-func (v *verifyRun) test(ctx context.Context, source string) error {
+func (v *verifyRun) test(ctx context.Context, source string) (err error) {
+	ctx, span := trace.Start(ctx, "restore test", slog.String("plan", v.planName), slog.String("source", source))
+	defer func() { span.End(err) }()
 	from, point, err := v.next(ctx, source)
 	if err != nil {
 		return err
@@ -201,7 +205,17 @@ func (t *restoreTest) end(ctx context.Context, r *repository.Repository, err err
 	}
 	m.RTO, m.RPO, m.PromisedRTO, m.PromisedRPO = t.test.RTO.Measured, t.test.RPO.Measured, t.test.RTO.Promised, t.test.RPO.Promised
 	t.tell(m)
+	t.trace(ctx)
 	return errors.Join(t.verdict(err), closed(r))
+}
+
+// trace tells of the test and its steps, as the evidence has them.
+func (t *restoreTest) trace(ctx context.Context) {
+	trace.Say(ctx, slog.String("repository", t.from.name), slog.String("point", t.point.asked), slog.String("snapshot", t.test.Point.Snapshot),
+		slog.String("verdict", string(t.test.Verdict)), slog.Float64("rto_seconds", t.test.RTO.Measured), slog.Float64("rpo_seconds", t.test.RPO.Measured))
+	for _, step := range t.test.Steps {
+		trace.Record(ctx, step.Name, step.Began, time.Duration(step.Seconds*float64(time.Second)), step.Error)
+	}
 }
 
 // verdict is the error that a test ends with.

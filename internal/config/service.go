@@ -2,9 +2,11 @@ package config
 
 import (
 	"net"
+	"net/url"
 	"path/filepath"
 	"slices"
 
+	"holdfast/internal/secret"
 	"holdfast/internal/size"
 )
 
@@ -40,6 +42,36 @@ type Service struct {
 	// Ping is called every minute while the service is well, so that somebody
 	// notices when it is not.
 	Ping *Ping `yaml:"ping,omitempty,flow"`
+	// Traces go to a collector of OpenTelemetry, unless the variables of that
+	// (OTEL_EXPORTER_OTLP_ENDPOINT and others) say where to; to nobody if it is
+	// empty. It is read at the start.
+	Traces Traces `yaml:"traces,omitempty,flow"`
+}
+
+// Traces is a collector of OpenTelemetry. Its URL may be written alone.
+type Traces struct {
+	// Endpoint is the URL of a collector that takes OTLP over HTTP, such as
+	// http://127.0.0.1:4318.
+	Endpoint string `yaml:"endpoint,omitempty"`
+	// Headers is a secret that is sent along: name=value,name=value.
+	Headers secret.Ref `yaml:"headers,omitempty,flow"`
+}
+
+func (t *Traces) setShort(endpoint string) { *t = Traces{Endpoint: endpoint} }
+
+func (t Traces) check(k *checker) {
+	if t.Endpoint != "" || !t.Headers.IsZero() {
+		u, err := url.Parse(t.Endpoint)
+		good := err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+		if !good {
+			k.key("endpoint").report("is not the URL of a collector", "such as http://127.0.0.1:4318")
+		} else if u.User != nil {
+			k.key("endpoint").report("holds a password, which anybody who reads the file sees", "take it out, and set headers: { env: ... } to authorization=Basic%20...")
+		}
+	}
+	if !t.Headers.IsZero() {
+		checkSecret(k.key("headers"), t.Headers)
+	}
 }
 
 // DefaultListen is where the service listens if nothing else is said.
@@ -148,6 +180,7 @@ func (s Service) check(k *checker) {
 	if s.Ping != nil {
 		s.Ping.check(k.key("ping"))
 	}
+	s.Traces.check(k.key("traces"))
 	for i, dir := range s.RestoreDirs {
 		at := k.key("restore_dirs").item(i)
 		if checkPath(at, dir); slices.Contains(systemDirs[:], filepath.Clean(dir)) {

@@ -40,6 +40,11 @@ func Record(ctx context.Context, name string, began time.Time, took time.Duratio
 	s.span.End(trace.WithTimestamp(began.Add(took)))
 }
 
+// Say says more of what is under way in ctx.
+func Say(ctx context.Context, about ...slog.Attr) {
+	Span{trace.SpanFromContext(ctx)}.Set(about...)
+}
+
 // Set says more of it.
 func (s Span) Set(about ...slog.Attr) {
 	if s.span != nil {

@@ -112,7 +112,7 @@ func (g *schemaMaker) of(t reflect.Type, tag reflect.StructTag) *schema {
 		}
 		s := &schema{Ref: "#/definitions/" + t.Name()}
 		switch t {
-		case reflect.TypeFor[config.Copy]():
+		case reflect.TypeFor[config.Copy](), reflect.TypeFor[config.Traces]():
 			return &schema{AnyOf: []*schema{{Type: "string"}, s}}
 		case reflect.TypeFor[config.TLS]():
 			return &schema{AnyOf: []*schema{{Type: []string{"string", "boolean"}, Examples: []string{config.Off}}, s}}

@@ -23,6 +23,7 @@ import (
 	"holdfast/internal/event"
 	"holdfast/internal/history"
 	"holdfast/internal/size"
+	"holdfast/internal/trace"
 	"holdfast/repository/snapshot"
 )
 
@@ -51,6 +52,13 @@ type executor struct {
 
 // Execute implements controller.Executor.
 func (e *executor) Execute(ctx context.Context, t controller.Task) controller.Result {
+	ctx, span := traceRun(ctx, t)
+	result := e.executeLogged(ctx, t)
+	endRun(span, result)
+	return result
+}
+
+func (e *executor) executeLogged(ctx context.Context, t controller.Task) controller.Result {
 	log, err := openRunLog(e.dir.path("logs", t.ID+".log"))
 	if err != nil {
 		return failed(err)
@@ -71,6 +79,7 @@ func (e *executor) execute(ctx context.Context, t controller.Task, log *runLog) 
 	work := t.Job.Work.(Work) //nolint:errcheck // every job of this package has it
 	cmd := exec.Command(e.program, e.arguments(t, work)...)
 	cmd.Env = append(os.Environ(), EnvRun+"="+t.ID, EnvReport+"="+e.reportPath(t.ID), EnvStateDir+"="+string(e.dir))
+	cmd.Env = append(cmd.Env, trace.Environment(ctx)...)
 	if work.MemoryBytes > 0 {
 		cmd.Env = append(cmd.Env, "GOMEMLIMIT="+strconv.FormatInt(work.MemoryBytes*9/10, 10))
 	}

@@ -72,6 +72,9 @@ func Serve(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	tracer := openTracer(ctx, &o, cfg)
+	defer tracer.Close()
+	ctx = tracer.Attach(ctx)
 	s := &service{Options: o, watcher: watcher, protected: make(chan struct{}, 1), surveys: surveyWishes{plans: make(map[string]bool), wake: make(chan struct{}, 1)}}
 	s.config.Store(cfg)
 	if s.ConfigPath, err = filepath.Abs(o.ConfigPath); err != nil {
