@@ -196,8 +196,10 @@ func answer(plans []api.Plan) sign {
 		return sign{"near", "near", "Nearly. " + nameOf(plans, api.AtRisk) + " is at risk."}
 	case count[api.AtRisk] > 0:
 		return sign{"near", "near", "Nearly. " + formatCount(count[api.AtRisk]) + " of " + plural(all, "plan", "plans") + " are at risk."}
+	case count[api.Unknown] == 1:
+		return sign{"unknown", "unknown", "Not known yet. " + nameOf(plans, api.Unknown) + " was not looked at."}
 	case count[api.Unknown] > 0:
-		return sign{"unknown", "unknown", "Not known yet: " + formatCount(count[api.Unknown]) + " of " + plural(all, "plan", "plans") + pick(count[api.Unknown], " was", " were") + " not looked at."}
+		return sign{"unknown", "unknown", "Not known yet: " + formatCount(count[api.Unknown]) + " of " + plural(all, "plan", "plans") + " were not looked at."}
 	case all == 1:
 		return sign{"good", "good", "Yes. " + plans[0].Name + " is safe."}
 	}
@@ -226,13 +228,6 @@ func broken(p *api.Plan) string {
 		return p.Name + " would take " + formatSpan(seconds(rto.Measured)) + " to restore: its promise is " + formatSpan(seconds(rto.Promised)) + "."
 	}
 	return p.Name + " is not safe."
-}
-
-func pick(n int, one, many string) string {
-	if n == 1 {
-		return one
-	}
-	return many
 }
 
 // problemsOf finds for each problem the page that tells more: the run that

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"holdfast/internal/app"
 	"holdfast/internal/config"
@@ -35,19 +36,29 @@ func (r relied) hit(target string) bool {
 
 func (r relied) String() string { return r.what + " is in " + r.path }
 
-// RestoreDirProblems tells what of a service lies in its folders for restores,
-// or around them: restores to there are refused.
+// mostTold bounds how many things one folder is told of.
+const mostTold = 4
+
+// RestoreDirProblems tells, for each folder for restores, what of a service lies
+// in it or around it: restores over that are refused.
 func RestoreDirProblems(cfg *config.Config, own Own) []string {
-	var all []string
-	for _, r := range reliedOn(cfg, own) {
-		for _, dir := range cfg.Service.RestoreDirs {
-			real := realPath(dir)
-			if isIn(realPath(r.path), real) || r.hit(filepath.Join(real, "any")) {
-				all = append(all, fmt.Sprintf("%s, and service.restore_dirs has %s: restores over it are refused", r, dir))
+	all := reliedOn(cfg, own)
+	var problems []string
+	for _, dir := range cfg.Service.RestoreDirs {
+		var there []string
+		for _, r := range all {
+			if real := realPath(dir); isIn(realPath(r.path), real) || r.hit(filepath.Join(real, "any")) {
+				there = append(there, r.String())
 			}
 		}
+		if more := len(there) - mostTold; more > 0 {
+			there = append(there[:mostTold], fmt.Sprintf("and %d more", more))
+		}
+		if len(there) > 0 {
+			problems = append(problems, fmt.Sprintf("restores below %s are refused where holdfast has its own: %s", dir, strings.Join(there, ", ")))
+		}
 	}
-	return all
+	return problems
 }
 
 // reliedOn lists what a service works with: its own places, repositories on

@@ -3,6 +3,7 @@
 package console
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -99,14 +100,18 @@ func TestRestoreDirsAroundWhatIsReliedOn(t *testing.T) {
 		}
 	}
 	own := Own{c.o.ConfigPath, c.o.StateDir, at("cache")}
-	told := strings.Join(RestoreDirProblems(cfg, own), "\n")
+	all := fmt.Sprint(reliedOn(cfg, own))
 	for _, want := range []string{
 		"the state of the service is in", "the configuration is in", "the cache is in", "repository local is in", "the password of repository local is in", "identity-file of repository local is in",
 		"the key of the certificate is in", "the URL of channel ops is in " + at("bin/vault"), "a hook of plan letters is in " + at("hooks/script"),
 	} {
-		if !strings.Contains(told, want) {
-			t.Errorf("it is not told that %s:\n%s", want, told)
+		if !strings.Contains(all, want) {
+			t.Errorf("it is not among what is relied on that %s:\n%s", want, all)
 		}
+	}
+	told := RestoreDirProblems(cfg, own)
+	if len(told) != 1 || !strings.Contains(told[0], "the state of the service is in") || !strings.Contains(told[0], "more") {
+		t.Errorf("of a folder that has everything in it is told %q", told)
 	}
 	for _, dirs := range [][]string{nil, {at("free")}, {at("state/restores")}, {at("keys/new")}} {
 		cfg.Service.RestoreDirs = dirs

@@ -43,7 +43,7 @@ func (s *service) openConsole(ctx context.Context) error {
 		KeepPause:   s.keepPause,
 	})
 	for _, problem := range console.RestoreDirProblems(s.config.Load(), console.Own{ConfigPath: s.ConfigPath, StateDir: string(s.dir), CacheDir: s.CacheDir}) {
-		s.Log.Warn("restores could be aimed at it: name a folder that is for restores alone", "problem", problem)
+		s.Log.Warn("name folders for restores that are for nothing else (service.restore_dirs)", "problem", problem)
 	}
 	return nil
 }
