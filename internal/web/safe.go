@@ -21,8 +21,8 @@ const (
 
 // safeData is what the first page shows.
 type safeData struct {
-	Answer   sign // Word is the answer in a sentence
-	Service  *api.Service
+	Answer  sign // Word is the answer in a sentence
+	Service *api.Service
 	// To is the repository where more goes that is protected from here; "" for
 	// who may not protect.
 	To       string
