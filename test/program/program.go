@@ -26,7 +26,7 @@ func New(t testing.TB, path string) Program {
 	home := t.TempDir()
 	p := Program{path: path}
 	for _, v := range os.Environ() {
-		if !strings.HasPrefix(v, "RESTIC_") && !strings.HasPrefix(v, "HOLDFAST_") && !strings.HasPrefix(v, "XDG_") {
+		if !strings.HasPrefix(v, "RESTIC_") && !strings.HasPrefix(v, "HOLDFAST_") && !strings.HasPrefix(v, "XDG_") && !strings.HasPrefix(v, "OTEL_") {
 			p.env = append(p.env, v)
 		}
 	}
