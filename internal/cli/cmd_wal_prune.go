@@ -166,7 +166,12 @@ func (p *logPrune) run(ctx context.Context, r *repository.Repository) error {
 	for k, removal := range plan.Remove {
 		segments[k] = removal.Segment
 	}
-	left, err := p.remove(ctx, archive, segments)
+	may, err := wal.Unmark(ctx, archive, survey.Segments, segments)
+	if err != nil {
+		return err
+	}
+	m.keep(lackingFrom(may, segments), survey)
+	left, err := p.remove(ctx, archive, may)
 	m.leave(left, survey)
 	if locked := (*logarchive.LockedError)(nil); errors.As(err, &locked) {
 		p.ui.warn("prune the log", p.at.name, fmt.Errorf("%w; run the command again then", locked))
@@ -179,6 +184,11 @@ func (p *logPrune) run(ctx context.Context, r *repository.Repository) error {
 	}
 	p.ui.message(m)
 	return nil
+}
+
+// lackingFrom returns those of all segments that are not among some.
+func lackingFrom(some, all []logarchive.Segment) []logarchive.Segment {
+	return slices.DeleteFunc(slices.Clone(all), func(s logarchive.Segment) bool { return slices.Contains(some, s) })
 }
 
 // windowFrom returns where a window begins; nil for no window.

@@ -177,7 +177,7 @@ func (c *command) baseBackups(ctx context.Context, l logRepository, archive *log
 
 // logFacts takes from the state of the log what a recovery has to know.
 func logFacts(status *wal.Status) pitr.Facts {
-	facts := pitr.Facts{Histories: status.Histories}
+	facts := pitr.Facts{Histories: status.Histories, Gaps: status.Gaps}
 	for _, part := range status.Parts {
 		facts.Log = append(facts.Log, pitr.LogPart{Range: part.Range, To: part.To})
 	}
@@ -270,6 +270,9 @@ func (c *command) printLogStatus(m *logStatusMessage, status *wal.Status) {
 	}
 	for _, gap := range m.Gaps {
 		c.ui.printf("  GAP  %s\n", gap)
+	}
+	for _, err := range status.Unproven {
+		c.ui.warn("look at the log", m.Location, fmt.Errorf("%w; whether newer log was lost is not known", err))
 	}
 	for _, loss := range status.Lost {
 		c.ui.printf("  let go %s: timeline %d, %s to %s: %s\n", loss.Time.Local().Format(time.DateTime), loss.Timeline, loss.Start, loss.End, loss.Why)

@@ -237,14 +237,19 @@ func (run *recovery) restoreCommand(choice *pitr.Choice) (string, error) {
 	return strings.Join(append(words, `"%f"`, `"%p"`), " "), nil
 }
 
-// untilOf returns where the log ends for a server that recovers to the end of
-// its backup and no further: it reads ahead, and what comes after may have
-// been pruned.
+// untilOf returns where the log may end: for a server that recovers to the end
+// of its backup there, as it reads ahead, and what comes after may have been
+// pruned; for one with another target where it was found to reach, as the
+// server itself fails when it does not get to its target. For one that is to
+// recover all there is, nothing may be missing.
 func untilOf(choice *pitr.Choice, wish pitr.Wish) string {
-	if !wish.Immediate {
-		return ""
+	switch {
+	case wish.Immediate:
+		return choice.Point.End.String()
+	case wish.HasTarget():
+		return choice.End.String()
 	}
-	return choice.Point.End.String()
+	return ""
 }
 
 // checkTarget refuses a target that holds something else, or a cluster that

@@ -15,7 +15,8 @@ import (
 
 // Appender appends the segments of one stream. Their payloads and records go
 // up side by side, but an append is done only when all that was appended to
-// the line before it is archived.
+// the line before it is archived, and the archive says so: in the record of a
+// later segment, or in a mark.
 type Appender struct {
 	archive *Archive
 	uploads *semaphore.Weighted
@@ -32,6 +33,12 @@ type lineEnd struct {
 	recent []*Ticket
 	// durable is where the part ends that is archived without a hole.
 	durable Position
+	// failed is where the first append begins that failed and was not done
+	// again; nil if there is none. What comes after must wait, unless the log
+	// goes on from gone or later.
+	failed *Position
+	gone   Position
+	marking
 	// twin tells that another archiver may be ahead of this one: the newest
 	// segment was there already.
 	twin bool
@@ -68,14 +75,18 @@ type Ticket struct {
 	// known, or the append has failed before that.
 	sealed chan struct{}
 	record *Record
-	done   chan struct{}
-	// archived and err are valid once done is closed.
-	archived *Record
-	err      error
+	// stored is closed when the segment and all before it are archived, or
+	// failed says why not; done when the archive says so as well, or err why
+	// not.
+	stored, done chan struct{}
+	archived     *Record
+	failed, err  error
+	// first tells that it is the first one of its line.
+	first bool
 }
 
-// Wait returns when the segment and all before it are archived, or the error
-// that says why not.
+// Wait returns when the segment and all before it are archived for certain, or
+// the error that says why not.
 func (t *Ticket) Wait(ctx context.Context) (*Record, error) {
 	select {
 	case <-t.done:
@@ -85,11 +96,21 @@ func (t *Ticket) Wait(ctx context.Context) (*Record, error) {
 	}
 }
 
-// over tells whether the append has ended, and with what.
+// waitStored returns when the segment and all before it are archived.
+func (t *Ticket) waitStored(ctx context.Context) error {
+	select {
+	case <-t.stored:
+		return t.failed
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// over tells whether the segment is archived, or why not.
 func (t *Ticket) over() (bool, error) {
 	select {
-	case <-t.done:
-		return true, t.err
+	case <-t.stored:
+		return true, t.failed
 	default:
 		return false, nil
 	}
@@ -108,13 +129,24 @@ func (ap *Appender) Append(ctx context.Context, s Segment, body storage.Body) (*
 	if err := ap.uploads.Acquire(ctx, 1); err != nil {
 		return nil, err
 	}
-	t := &Ticket{segment: s, sealed: make(chan struct{}), done: make(chan struct{})}
-	previous, before := ap.enter(t)
+	t := &Ticket{segment: s, sealed: make(chan struct{}), stored: make(chan struct{}), done: make(chan struct{})}
+	previous, before, err := ap.enter(t)
+	if err != nil {
+		ap.uploads.Release(1)
+		return nil, err
+	}
 	go func() {
-		defer ap.uploads.Release(1)
-		t.err = ap.run(ctx, t, body, previous, before)
-		if t.err == nil {
-			ap.leave(t)
+		if t.first {
+			looked := make(chan struct{})
+			defer func() { <-looked }()
+			go func() { defer close(looked); ap.look(ctx, s) }()
+		}
+		t.failed = ap.run(ctx, t, body, previous, before)
+		ap.leave(t)
+		close(t.stored)
+		ap.uploads.Release(1)
+		if t.err = t.failed; t.err == nil {
+			t.err = ap.tell(ctx, t)
 		}
 		close(t.done)
 	}()
@@ -124,25 +156,31 @@ func (ap *Appender) Append(ctx context.Context, s Segment, body storage.Body) (*
 // enter puts a ticket behind those of its line. It returns the one that was
 // appended before it, if that is not over in vain, and the one that ends where
 // it begins.
-func (ap *Appender) enter(t *Ticket) (previous, before *Ticket) {
+func (ap *Appender) enter(t *Ticket) (previous, before *Ticket, err error) {
 	if !t.segment.Kind.covers() {
-		return nil, nil
+		return nil, nil, nil
 	}
 	ap.mu.Lock()
 	defer ap.mu.Unlock()
 	line := ap.lines[t.segment.Line]
-	if line == nil {
-		line = &lineEnd{twin: true}
+	if t.first = line == nil; t.first {
+		line = &lineEnd{twin: true, marking: newMarking()}
 		ap.lines[t.segment.Line] = line
 	}
 	line.recent = slices.DeleteFunc(line.recent, func(r *Ticket) bool {
 		over, err := r.over()
 		return over && err != nil // whoever appends again begins after what is archived
 	})
+	if line.failed != nil {
+		if t.segment.Start > *line.failed {
+			return nil, nil, fmt.Errorf("archive %s: %w", t.segment.Name, errBefore)
+		}
+		line.failed = nil
+	}
 	if n := len(line.recent); n > 0 {
 		previous = line.recent[n-1]
 	} else {
-		line.durable = t.segment.Start
+		line.durable = max(line.durable, t.segment.Start)
 	}
 	for _, r := range line.recent {
 		if r.segment.End == t.segment.Start && (before == nil || r.segment.Kind == Whole) {
@@ -152,10 +190,10 @@ func (ap *Appender) enter(t *Ticket) (previous, before *Ticket) {
 	line.recent = append(line.recent, t)
 	// A segment and the slice before it may both end where the next begins.
 	line.recent = line.recent[max(0, len(line.recent)-2*ap.atOnce-2):]
-	return previous, before
+	return previous, before, nil
 }
 
-// leave notes that a ticket and all before it are archived.
+// leave notes that a ticket and all before it are archived, or that it failed.
 func (ap *Appender) leave(t *Ticket) {
 	if !t.segment.Kind.covers() {
 		return
@@ -163,7 +201,28 @@ func (ap *Appender) leave(t *Ticket) {
 	ap.mu.Lock()
 	defer ap.mu.Unlock()
 	line := ap.lines[t.segment.Line]
-	line.durable = max(line.durable, t.segment.End)
+	switch {
+	case t.failed == nil:
+		line.durable = max(line.durable, t.segment.End)
+	case t.segment.Start >= line.gone && (line.failed == nil || t.segment.Start < *line.failed):
+		line.failed = &t.segment.Start
+	}
+}
+
+// GoOn says that the log of a line before a position is archived as far as it
+// ever will be, or elsewhere: what is missing of it here is a gap. An append
+// that failed before it need not be done again.
+func (ap *Appender) GoOn(line uint32, from Position) {
+	ap.mu.Lock()
+	defer ap.mu.Unlock()
+	l := ap.lines[line]
+	if l == nil {
+		return
+	}
+	l.gone = max(l.gone, from)
+	if l.failed != nil && *l.failed < from {
+		l.failed = nil
+	}
 }
 
 // metTwin notes whether a segment was there already.
@@ -202,7 +261,7 @@ func (ap *Appender) durable(s Segment) Position {
 func (ap *Appender) run(ctx context.Context, t *Ticket, body storage.Body, previous, before *Ticket) error {
 	err := ap.archiveOne(ctx, t, body, previous, before)
 	if err == nil && previous != nil {
-		if _, failed := previous.Wait(ctx); failed != nil {
+		if failed := previous.waitStored(ctx); failed != nil {
 			err = fmt.Errorf("%w: %w", errBefore, failed)
 		}
 	}
@@ -349,6 +408,7 @@ func (ap *Appender) upload(ctx context.Context, t *Ticket, spool storage.Spool, 
 	if err == nil {
 		t.archived = &signed
 		ap.metTwin(t.segment, false)
+		ap.hasTold(t.segment, signed.Durable)
 	}
 	return err
 }

@@ -39,9 +39,13 @@ func recordKey(source string, s Segment) string {
 // newPayloadName returns a name that no other upload of the segment has: a
 // payload that was cut off from its record must not stand in the way.
 func newPayloadName(s Segment) string {
+	return stem(s) + "." + newNonce() + payloadSuffix
+}
+
+func newNonce() string {
 	var nonce [8]byte
 	rand.Read(nonce[:]) //nolint:errcheck // never fails
-	return stem(s) + "." + hex.EncodeToString(nonce[:]) + payloadSuffix
+	return hex.EncodeToString(nonce[:])
 }
 
 // parseRecordKey reads what a key says of a segment; false means that the
@@ -61,16 +65,17 @@ func parseRecordKey(source, key string) (Segment, bool) {
 		return Segment{}, false
 	}
 	s := Segment{Stream: parts[0], Kind: Kind(fields[1]), Name: fields[2]}
-	line, err := strconv.ParseUint(parts[1], 16, 32)
-	if err != nil {
-		return Segment{}, false
-	}
-	s.Line = uint32(line)
 	start, end, ok := strings.Cut(fields[0], "-")
-	if !ok || !parsePosition(start, &s.Start) || !parsePosition(end, &s.End) {
+	if !ok || !parseLine(parts[1], &s.Line) || !parsePosition(start, &s.Start) || !parsePosition(end, &s.End) {
 		return Segment{}, false
 	}
 	return s, s.check() == nil && recordKey(source, s) == key
+}
+
+func parseLine(text string, line *uint32) bool {
+	v, err := strconv.ParseUint(text, 16, 32)
+	*line = uint32(v)
+	return err == nil
 }
 
 func parsePosition(text string, p *Position) bool {

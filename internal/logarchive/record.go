@@ -1,10 +1,8 @@
 package logarchive
 
 import (
-	"bytes"
 	"crypto/ed25519"
 	"crypto/sha256"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
@@ -130,32 +128,15 @@ func (r *Record) sign(key ed25519.PrivateKey) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("encode record of %s: %w", r.Name, err)
 	}
-	signed := fmt.Appendf(nil, "%s\n%s\n", preamble, line)
-	return fmt.Appendf(signed, "%s\n", base64.StdEncoding.EncodeToString(ed25519.Sign(key, signed))), nil
+	return sealText(preamble, line, key), nil
 }
 
 // ParseRecord reads the stored form of a record. Only keys of trusted may
 // have signed it; anything else is an ErrForged.
 func ParseRecord(stored []byte, trusted []ed25519.PublicKey) (*Record, error) {
-	if len(stored) > maxRecordBytes {
-		return nil, fmt.Errorf("log record of %d bytes: %w", len(stored), ErrForged)
-	}
-	body, signature, err := splitRecord(stored)
-	if err != nil {
-		return nil, err
-	}
-	line, ok := bytes.CutPrefix(body, []byte(preamble+"\n"))
-	if !ok {
-		return nil, fmt.Errorf("log record does not begin with %q: %w", preamble, ErrForged)
-	}
 	var w wireRecord
-	decoder := json.NewDecoder(bytes.NewReader(line))
-	decoder.DisallowUnknownFields()
-	if err := decoder.Decode(&w); err != nil {
-		return nil, fmt.Errorf("log record: %w: %w", ErrForged, err)
-	}
-	if !isTrusted(w.Key, trusted) || !ed25519.Verify(w.Key, body, signature) {
-		return nil, fmt.Errorf("record of %s, key %x: %w", w.Name, w.Key, ErrForged)
+	if err := openText(preamble, stored, &w, func() []byte { return w.Key }, trusted); err != nil {
+		return nil, fmt.Errorf("log record %s: %w", w.Name, err)
 	}
 	r := &Record{
 		Segment: Segment{Stream: w.Stream, Line: w.Line, Kind: w.Kind, Name: w.Name, Start: w.Start, End: w.End},
@@ -167,27 +148,4 @@ func ParseRecord(stored []byte, trusted []ed25519.PublicKey) (*Record, error) {
 		r.Durable = *w.Durable
 	}
 	return r, r.check()
-}
-
-// splitRecord cuts the last line, the signature, off a stored record.
-func splitRecord(stored []byte) (body, signature []byte, err error) {
-	text, ok := bytes.CutSuffix(stored, []byte("\n"))
-	at := bytes.LastIndexByte(text, '\n')
-	if !ok || at < 0 {
-		return nil, nil, fmt.Errorf("log record is cut short: %w", ErrForged)
-	}
-	signature, err = base64.StdEncoding.Strict().DecodeString(string(text[at+1:]))
-	if err != nil {
-		return nil, nil, fmt.Errorf("signature of a log record: %w: %w", ErrForged, err)
-	}
-	return stored[:at+1], signature, nil
-}
-
-func isTrusted(key ed25519.PublicKey, trusted []ed25519.PublicKey) bool {
-	for _, t := range trusted {
-		if len(t) == ed25519.PublicKeySize && t.Equal(key) {
-			return true
-		}
-	}
-	return false
 }

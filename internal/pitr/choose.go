@@ -17,6 +17,8 @@ type Facts struct {
 	Points []Point
 	// Log is what the log archive has.
 	Log []LogPart
+	// Gaps are what it had and has no more, or never had, on the way.
+	Gaps []logarchive.Gap
 	// Histories are the ancestors of each timeline, oldest first.
 	Histories map[uint32][]postgres.Branch
 }
@@ -94,7 +96,7 @@ func (f Facts) try(p Point, w Wish) (*Choice, string) {
 	if why != "" {
 		return nil, why
 	}
-	c.explain(w)
+	c.explain(f, w)
 	return c, ""
 }
 
@@ -211,7 +213,18 @@ func (c *Choice) short(w Wish) string {
 	return ""
 }
 
-func (c *Choice) explain(w Wish) {
+// lostAfter returns up to where a timeline had log that is missing after a
+// position; 0 if none is.
+func (f Facts) lostAfter(system string, line uint32, at postgres.LSN) postgres.LSN {
+	for _, g := range f.Gaps {
+		if g.Stream == system && g.Line == line && g.Start == logarchive.Position(at) {
+			return postgres.LSN(g.End)
+		}
+	}
+	return 0
+}
+
+func (c *Choice) explain(f Facts, w Wish) {
 	c.Why = append(c.Why,
 		fmt.Sprintf("stop at %s", w),
 		fmt.Sprintf("begin with base backup %s, complete at %s (%s on timeline %d)",
@@ -221,5 +234,8 @@ func (c *Choice) explain(w Wish) {
 	}
 	if c.End != 0 {
 		c.Why = append(c.Why, fmt.Sprintf("the log reaches to %s on timeline %d, archived %s", c.End, c.Timeline, c.EndTime.Local().Format(time.DateTime)))
+		if lost := f.lostAfter(c.Point.System, c.Timeline, c.End); lost != 0 && !w.HasTarget() {
+			c.Why = append(c.Why, fmt.Sprintf("the log from there to %s is missing, and recovery will stop there with an error; to recover what there is, name %s as the target", lost, c.End))
+		}
 	}
 }

@@ -327,9 +327,9 @@ func (f PruneFacts) state(p Point, floor postgres.LSN) PointState {
 	return s
 }
 
-// goesOn tells whether a timeline has log after a position.
+// goesOn tells whether a timeline has log after a position, or had.
 func (f PruneFacts) goesOn(system string, line uint32, at postgres.LSN) bool {
 	return slices.ContainsFunc(f.Log, func(part LogPart) bool {
 		return part.Stream == system && part.Line == line && part.Start > logarchive.Position(at)
-	})
+	}) || f.lostAfter(system, line, at) != 0
 }

@@ -45,6 +45,11 @@ func (w Wish) String() string {
 	return "the end of the log"
 }
 
+// HasTarget tells whether recovery stops before the end of the log.
+func (w Wish) HasTarget() bool {
+	return !w.Time.IsZero() || w.LSN != 0 || w.Name != "" || w.Transaction != "" || w.Immediate
+}
+
 // Validate refuses a wish with several targets.
 func (w Wish) Validate() error {
 	n := 0

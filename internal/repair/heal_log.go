@@ -51,7 +51,7 @@ func HealLog(ctx context.Context, to *logarchive.Archive, o LogOptions) (*LogRep
 		}
 		h.held = append(h.held, setOf(held.Sound()))
 	}
-	if err := h.damaged(ctx); err != nil {
+	if err := errors.Join(h.damaged(ctx), h.marks(ctx)); err != nil {
 		return &h.report, err
 	}
 	for _, held := range h.held {
@@ -111,6 +111,22 @@ func (h *logHealer) damaged(ctx context.Context) error {
 	return nil
 }
 
+// marks removes those that cannot be proven: nobody can say where a log ends
+// while they are there. What they said is lost with them.
+func (h *logHealer) marks(ctx context.Context) error {
+	for l := range oldestOf(h.found.Segments) {
+		removed, err := h.to.RemoveUnproven(ctx, l.stream, l.number)
+		for _, why := range removed {
+			h.report.Damaged++
+			h.lose("mark of the log", why)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 var errNoCopyHasIt = errors.New("no copy has it whole")
 
 // isLoss tells whether a segment cannot be healed, rather than a place not be
@@ -164,17 +180,15 @@ func (h *logHealer) missing(ctx context.Context, held segments) error {
 
 // gaps finds out what is missing in the end.
 func (h *logHealer) gaps(ctx context.Context) error {
-	now, err := h.to.List(ctx, "")
-	if err != nil {
+	extent, err := h.to.Extent(ctx, "")
+	if err == nil {
+		h.report.Gaps = extent.Gaps
+	}
+	if !logarchive.IsDamage(err) {
 		return err
 	}
-	extent, err := h.to.Extent(ctx, now)
-	switch {
-	case err == nil:
-		h.report.Gaps = extent.Gaps
-	case logarchive.IsDamage(err): // what was lost cannot be asked
-		h.report.Gaps, err = logarchive.Gaps(logarchive.Coverage(now)), nil
-	}
+	now, err := h.to.List(ctx, "") // what was lost cannot be asked
+	h.report.Gaps = logarchive.Gaps(logarchive.Coverage(now))
 	return err
 }
 

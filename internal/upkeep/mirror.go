@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"holdfast/internal/logarchive"
 	"holdfast/repository"
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
@@ -202,8 +203,8 @@ func (p *MirrorPlan) compareRecords(ctx context.Context) error {
 		return fmt.Errorf("mirror: list %s: %w", foreignFolder, err)
 	}
 	err = p.from.Store().List(ctx, foreignFolder, func(info storage.Info) error {
-		if _, ok := had[info.Key]; ok {
-			return nil
+		if _, ok := had[info.Key]; ok || logarchive.IsMark(info.Key) {
+			return nil // a mark speaks of the log in one place
 		}
 		f := mirrorFile{key: info.Key, kind: repository.RecordFile, sizeBytes: info.SizeBytes}
 		if i, ok := repository.RecordID(info.Key); ok {

@@ -32,6 +32,7 @@ func (a Archives) needed() int {
 // so that one that is slow or down holds up no other.
 type appenders struct {
 	archives Archives
+	each     []*logarchive.Appender
 	lanes    []chan laneJob
 }
 
@@ -71,7 +72,7 @@ func (a Archives) newAppenders(uploads int) (*appenders, error) {
 			return nil, err
 		}
 		lane := make(chan laneJob, laneWaits)
-		ap.lanes = append(ap.lanes, lane)
+		ap.each, ap.lanes = append(ap.each, one), append(ap.lanes, lane)
 		go func() { // until close
 			for j := range lane {
 				ticket, err := one.Append(j.ctx, j.segment, j.body)
@@ -89,9 +90,18 @@ func (ap *appenders) close() {
 	}
 }
 
+// goOn tells all archives that the log of a timeline goes on at a position:
+// what one of them lacks before it is in the others, or was let go.
+func (ap *appenders) goOn(timeline uint32, from logarchive.Position) {
+	for _, one := range ap.each {
+		one.GoOn(timeline, from)
+	}
+}
+
 // pending is an append to all archives.
 type pending struct {
 	archives Archives
+	done     func() // enough of them have it
 	each     []*oneAppend
 }
 
@@ -124,7 +134,7 @@ func (a Archives) lagging(k int) func(error) {
 // begin starts the append everywhere. It returns when as many archives as
 // must have the segment have room for it; segments are begun in their order.
 func (ap *appenders) begin(ctx context.Context, s logarchive.Segment, body storage.Body) *pending {
-	p := &pending{archives: ap.archives}
+	p := &pending{archives: ap.archives, done: func() { ap.goOn(s.Line, s.End) }}
 	var full []func() // what waits for room
 	accepted := make(chan struct{}, len(ap.lanes))
 	waiting, enough := context.WithCancel(ctx)
@@ -199,6 +209,7 @@ func (p *pending) wait(ctx context.Context) error {
 			failed = append(failed, fmt.Errorf("%s: %w", p.archives.All[k].Location(), err))
 		}
 		if confirmed >= p.archives.needed() {
+			p.done()
 			return nil
 		}
 	}

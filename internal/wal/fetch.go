@@ -2,6 +2,7 @@ package wal
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -111,11 +112,28 @@ func (o FetchOptions) fetch(ctx context.Context, f postgres.FileName, path strin
 	if f.Kind != postgres.SegmentFile {
 		return ErrEnd
 	}
-	slices := slicesOf(group, want)
-	if len(slices) > 0 {
-		return writeWhole(path, func(w io.Writer) error { return o.assemble(ctx, group, slices, w) })
+	return o.fetchUnfinished(ctx, f, path)
+}
+
+// fetchUnfinished fetches the segment that was being written when the log
+// ended, or says why there is none: the end of the log, or a gap.
+func (o FetchOptions) fetchUnfinished(ctx context.Context, f postgres.FileName, path string) error {
+	line, err := o.Archive.LineExtent(ctx, o.Stream, f.Timeline)
+	if err != nil {
+		return err
 	}
-	return o.missing(ctx, f)
+	if len(line.Unproven) > 0 { // nobody can say that the log ends
+		return errors.Join(line.Unproven...)
+	}
+	want := f.String()
+	if slices.ContainsFunc(line.Segments, func(s logarchive.Segment) bool { return s.Name == want && s.Kind == logarchive.Whole }) {
+		return o.fetch(ctx, f, path, false) // it has become whole
+	}
+	parts := slicesOf(line.Segments, want)
+	if len(parts) == 0 {
+		return o.missing(ctx, f, line)
+	}
+	return writeWhole(path, func(w io.Writer) error { return o.assemble(ctx, line, parts, w) })
 }
 
 // slicesOf returns slices of a segment that together reach from its first one
@@ -153,59 +171,109 @@ func slicesOf(group []logarchive.Segment, name string) []logarchive.Segment {
 
 // assemble writes a segment that is not whole: its slices, then zeros, which
 // recovery takes for the end of the log.
-func (o FetchOptions) assemble(ctx context.Context, group, parts []logarchive.Segment, w io.Writer) error {
+func (o FetchOptions) assemble(ctx context.Context, line *logarchive.Extent, parts []logarchive.Segment, w io.Writer) error {
 	var plain bytes.Buffer
 	for _, s := range parts {
 		plain.Truncate(int(s.Start - parts[0].Start)) // what overlaps is the same
-		if _, err := o.Archive.FetchListed(ctx, group, s, &plain); err != nil {
+		if _, err := o.Archive.FetchListed(ctx, line.Segments, s, &plain); err != nil {
 			return err
 		}
 	}
 	h, err := postgres.ParseSegmentHeader(plain.Bytes())
-	if err != nil {
-		return err
+	if err != nil { // the first slices may be missing
+		return cmp.Or(o.lost(line, parts[0].Start-1, parts[0].Start), err)
 	}
 	if h.Start != postgres.LSN(parts[0].Start) || int64(plain.Len()) > h.SegmentBytes {
 		return fmt.Errorf("%w: its slices do not make a segment", logarchive.ErrCorrupt)
+	}
+	end := parts[0].Start + logarchive.Position(plain.Len())
+	if lost := o.lost(line, end, parts[0].Start+logarchive.Position(h.SegmentBytes)); lost != nil {
+		return lost
 	}
 	plain.Write(make([]byte, h.SegmentBytes-int64(plain.Len())))
 	_, err = w.Write(plain.Bytes())
 	return err
 }
 
+// lost returns an error when some of a part of a line was archived once, as far
+// as it is wanted, and is missing now.
+func (o FetchOptions) lost(line *logarchive.Extent, start, end logarchive.Position) error {
+	if o.Until != 0 {
+		end = min(end, logarchive.Position(o.Until))
+	}
+	for _, gap := range line.Gaps {
+		if gap.Start < end && start < gap.End {
+			return fmt.Errorf("%w: %s", ErrGap, gap)
+		}
+	}
+	return nil
+}
+
 // missing says why a segment is not there: the end of the log, or a gap.
-func (o FetchOptions) missing(ctx context.Context, f postgres.FileName) error {
-	line, err := o.Archive.Line(ctx, o.Stream, f.Timeline)
+func (o FetchOptions) missing(ctx context.Context, f postgres.FileName, line *logarchive.Extent) error {
+	whole, err := o.anyWhole(ctx, line)
 	if err != nil {
 		return err
 	}
-	name := f.String()
-	later := slices.IndexFunc(line, func(s logarchive.Segment) bool { return s.Kind == logarchive.Whole && s.Name > name })
-	if later < 0 {
-		return o.beyond(ctx, f)
+	if whole == nil { // nothing tells how long segments are
+		return cmp.Or(o.lost(line, 0, ^logarchive.Position(0)), ErrEnd)
 	}
-	if size := int64(line[later].End - line[later].Start); o.Until != 0 && f.Start(size) >= o.Until {
+	size := int64(whole.End - whole.Start)
+	start := f.Start(size)
+	if o.Until != 0 && start >= o.Until {
 		return ErrEnd
 	}
-	extent, err := o.Archive.Extent(ctx, line)
-	if err != nil {
-		return err
+	lost := o.lost(line, logarchive.Position(start), logarchive.Position(start)+logarchive.Position(size))
+	later := laterThan(f, line)
+	if lost == nil && later == "" {
+		return o.beyond(ctx, f)
 	}
-	if slices.ContainsFunc(extent.Loose, func(r logarchive.Range) bool { return r.Start <= line[later].Start && line[later].End <= r.End }) {
-		return o.beyond(ctx, f) // a crash left it beyond the end
+	if older, err := o.older(ctx, f, line, size); older || err != nil {
+		return cmp.Or(err, ErrEnd)
 	}
-	earlier := slices.ContainsFunc(line, func(s logarchive.Segment) bool { return s.Kind == logarchive.Whole && s.Name < name })
-	if !earlier && f.Timeline > 1 {
-		branches, err := o.history(ctx, f.Timeline)
-		if err != nil {
-			return err
+	if later != "" {
+		return fmt.Errorf("%w: it is missing, and %s is there", ErrGap, later)
+	}
+	return lost
+}
+
+// anyWhole returns a whole segment of a line, or else of its cluster; nil if
+// there is none.
+func (o FetchOptions) anyWhole(ctx context.Context, line *logarchive.Extent) (*logarchive.Segment, error) {
+	isWhole := func(s logarchive.Segment) bool { return s.Kind == logarchive.Whole }
+	if at := slices.IndexFunc(line.Segments, isWhole); at >= 0 {
+		return &line.Segments[at], nil
+	}
+	all, err := o.Archive.List(ctx, o.Stream)
+	if at := slices.IndexFunc(all, isWhole); at >= 0 {
+		return &all[at], nil
+	}
+	return nil, err
+}
+
+// laterThan names a segment of a line after one that is missing; none for those
+// that a crash left beyond the end.
+func laterThan(f postgres.FileName, line *logarchive.Extent) string {
+	name := f.String()
+	for _, s := range line.Segments {
+		part := logarchive.Range{Stream: s.Stream, Line: s.Line, Start: s.Start, End: s.End}
+		if s.Kind == logarchive.Whole && s.Name > name && !logarchive.Covers(line.Loose, part) {
+			return s.Name
 		}
-		size := int64(line[later].End - line[later].Start)
-		if len(branches) > 0 && f.Start(size)+postgres.LSN(size) <= branches[len(branches)-1].At {
-			return ErrEnd // older than the timeline: a parent has it
-		}
 	}
-	return fmt.Errorf("%w: it is missing, and %s is there", ErrGap, line[later].Name)
+	return ""
+}
+
+// older tells whether a segment is older than its timeline: then a parent has
+// it.
+func (o FetchOptions) older(ctx context.Context, f postgres.FileName, line *logarchive.Extent, size int64) (bool, error) {
+	name := f.String()
+	earlier := slices.ContainsFunc(line.Segments, func(s logarchive.Segment) bool { return s.Kind == logarchive.Whole && s.Name < name })
+	if earlier || f.Timeline == 1 {
+		return false, nil
+	}
+	branches, err := o.history(ctx, f.Timeline)
+	return err == nil && len(branches) > 0 && f.Start(size)+postgres.LSN(size) <= branches[len(branches)-1].At, err
 }
 
 // beyond judges a segment after all that its timeline has: nothing follows

@@ -16,6 +16,8 @@ import (
 type Status struct {
 	Parts []Part
 	Gaps  []logarchive.Gap
+	// Unproven are marks that are damaged: lost log may not be noticed.
+	Unproven []error
 	// Lost says what was let go, and why; of which some may have come later.
 	Lost []Loss
 	// Histories are the ancestors of each timeline but the first.
@@ -31,17 +33,13 @@ type Part struct {
 // Inspect finds out what an archive has. It reads the records at both ends of
 // every part, and proves them.
 func Inspect(ctx context.Context, a *logarchive.Archive) (*Status, error) {
-	segments, err := a.List(ctx, "")
+	extent, err := a.Extent(ctx, "")
 	if err != nil {
 		return nil, err
 	}
-	extent, err := a.Extent(ctx, segments)
-	if err != nil {
-		return nil, err
-	}
-	status := &Status{Gaps: extent.Gaps, Histories: map[uint32][]postgres.Branch{}}
+	status := &Status{Gaps: extent.Gaps, Unproven: extent.Unproven, Histories: map[uint32][]postgres.Branch{}}
 	for _, r := range extent.Ranges {
-		first, last := ends(segments, r)
+		first, last := ends(extent.Segments, r)
 		from, err := a.Record(ctx, first)
 		if err != nil {
 			return nil, err
@@ -56,7 +54,7 @@ func Inspect(ctx context.Context, a *logarchive.Archive) (*Status, error) {
 			return nil, err
 		}
 	}
-	status.Lost, err = lost(ctx, a, segments)
+	status.Lost, err = lost(ctx, a, extent.Segments)
 	return status, err
 }
 

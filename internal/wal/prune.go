@@ -3,6 +3,7 @@ package wal
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"holdfast/internal/logarchive"
@@ -74,6 +75,45 @@ func namedBy(ctx context.Context, a *logarchive.Archive, slice logarchive.Segmen
 		}
 	}
 	return false, nil
+}
+
+// Unmark has an archive say of each line no more than what stays when segments
+// are removed, and returns those of them that may be: where a mark is locked,
+// the line stays as it is. Marks that others have outrun go as well.
+func Unmark(ctx context.Context, a *logarchive.Archive, all, remove []logarchive.Segment) (may []logarchive.Segment, err error) {
+	gone := make(map[logarchive.Segment]bool, len(remove))
+	for _, s := range remove {
+		gone[s] = true
+	}
+	left := map[edge]logarchive.Position{} // where what stays of a line ends
+	for _, s := range all {
+		line := edge{stream: s.Stream, line: s.Line}
+		left[line] = max(left[line], 0)
+		if (s.Kind == logarchive.Whole || s.Kind == logarchive.Slice) && !gone[s] {
+			left[line] = max(left[line], s.End)
+		}
+	}
+	locked := map[edge]bool{}
+	for _, s := range remove {
+		line := edge{stream: s.Stream, line: s.Line}
+		if s.End <= left[line] || locked[line] {
+			continue
+		}
+		err := a.Unmark(ctx, s.Stream, s.Line, left[line])
+		switch {
+		case errors.Is(err, storage.ErrImmutable):
+			locked[line] = true
+		case err != nil:
+			return nil, err
+		}
+		left[line] = max(left[line], s.End) // done
+	}
+	for line := range left {
+		if err := a.TidyMarks(ctx, line.stream, line.line); err != nil {
+			return nil, err
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(remove), func(s logarchive.Segment) bool { return locked[edge{stream: s.Stream, line: s.Line}] }), nil
 }
 
 // OldStrays returns the payloads without a record that may be removed.

@@ -71,6 +71,9 @@ func (a Archives) archived(ctx context.Context, path string) (bool, error) {
 		if r.SHA256 != digest {
 			return false, nil // the append refuses, with the reason
 		}
+		if told, err := archive.Told(ctx, f.segment); err != nil || !told {
+			return false, nil //nolint:nilerr // as above
+		}
 	}
 	return f.Unchanged() == nil, nil
 }

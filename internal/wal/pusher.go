@@ -45,7 +45,7 @@ func newPusher(ctx context.Context, o PushOptions) (*pusher, error) {
 
 // push returns when the file is archived, or let go.
 func (p *pusher) push(ctx context.Context, path string) error {
-	f, err := p.begin(path)
+	f, err := p.begin(path, true)
 	if err != nil {
 		return err
 	}
@@ -73,8 +73,9 @@ func (p *pusher) saveLosses(f *pushed) {
 	}
 }
 
-// begin begins to archive a file, unless that was begun before.
-func (p *pusher) begin(path string) (*pushed, error) {
+// begin begins to archive a file, unless that was begun before. asked tells that
+// the server wants it archived, and so that it is done with all before it.
+func (p *pusher) begin(path string, asked bool) (*pushed, error) {
 	if f := p.known(path); f != nil {
 		return f, nil
 	}
@@ -91,6 +92,9 @@ func (p *pusher) begin(path string) (*pushed, error) {
 	if err != nil {
 		file.Close()
 		return nil, fmt.Errorf("push: %w", err)
+	}
+	if asked {
+		p.ap.goOn(file.segment.Line, file.segment.Start)
 	}
 	f := &pushed{info: info, segment: file.segment, begun: time.Now(), done: make(chan struct{})}
 	f.pending = p.ap.begin(p.ctx, file.segment, file)
@@ -158,7 +162,7 @@ func (p *pusher) goAhead(path string, f *pushed) {
 		return // each is pushed when its turn comes, and then it tells
 	}
 	for _, name := range waiting {
-		if _, err := p.begin(filepath.Join(filepath.Dir(path), name)); err != nil || p.ctx.Err() != nil {
+		if _, err := p.begin(filepath.Join(filepath.Dir(path), name), false); err != nil || p.ctx.Err() != nil {
 			return
 		}
 	}

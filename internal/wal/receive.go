@@ -59,7 +59,7 @@ var ErrRemoved = errors.New("the server has removed WAL that is not archived yet
 // connection, until ctx ends or the connection does. Called again, it goes on
 // exactly where the archive ends.
 func Receive(ctx context.Context, o ReceiveOptions) error {
-	err := o.receive(ctx, false)
+	err := untilFree(ctx, func() error { return o.receive(ctx, false) })
 	if errors.Is(err, ErrRemoved) && o.LetGo != nil { // go on with what the server has
 		err = untilFree(ctx, func() error { return o.receive(ctx, true) })
 	}

@@ -46,19 +46,18 @@ func (r *receiver) resume(ctx context.Context) error {
 func (r *receiver) onStandby() bool { return r.conn.ParameterStatus("in_hot_standby") == "on" }
 
 // archiveEnds returns with what each archive that has something ends, the
-// least first. As many must answer as must have each segment.
+// least first, and where gaps begin in it that the server can still fill. As
+// many must answer as must have each segment.
 func (r *receiver) archiveEnds(ctx context.Context) ([]logarchive.Range, error) {
 	var ends []logarchive.Range
 	var failures []error
 	for _, archive := range r.o.All {
-		extent, err := r.extent(ctx, archive)
+		extent, err := archive.Extent(ctx, r.stream)
 		if err != nil {
 			failures = append(failures, fmt.Errorf("%s: %w", archive.Location(), err))
 			continue
 		}
-		if n := len(extent.Ranges); n > 0 {
-			ends = append(ends, extent.Ranges[n-1])
-		}
+		ends = append(ends, r.endsOf(extent.Ranges)...)
 	}
 	if len(r.o.All)-len(failures) < r.o.needed() {
 		return nil, archiveError{errors.Join(failures...)}
@@ -69,12 +68,16 @@ func (r *receiver) archiveEnds(ctx context.Context) ([]logarchive.Range, error) 
 	return ends, nil
 }
 
-func (r *receiver) extent(ctx context.Context, a *logarchive.Archive) (*logarchive.Extent, error) {
-	archived, err := a.List(ctx, r.stream)
-	if err != nil {
-		return nil, err
+// endsOf returns the last of the ranges of an archive, and those before it on
+// the same timeline after which the server still has all that is missing.
+func (r *receiver) endsOf(ranges []logarchive.Range) []logarchive.Range {
+	if len(ranges) == 0 {
+		return nil
 	}
-	return a.Extent(ctx, archived)
+	last := ranges[len(ranges)-1]
+	return slices.DeleteFunc(slices.Clone(ranges), func(a logarchive.Range) bool {
+		return a != last && (a.Line != last.Line || r.kept == 0 || postgres.LSN(a.End) < r.kept)
+	})
 }
 
 func (r *receiver) floor(at postgres.LSN) postgres.LSN {

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -46,11 +47,7 @@ func (w *GapWatch) Run(ctx context.Context) {
 
 // look tells of gaps in one archive that were not there before.
 func (w *GapWatch) look(ctx context.Context, k int, a *logarchive.Archive) error {
-	segments, err := a.List(ctx, "")
-	if err != nil {
-		return err
-	}
-	extent, err := a.Extent(ctx, segments)
+	extent, err := a.Extent(ctx, "")
 	if err != nil {
 		return err
 	}
@@ -60,21 +57,28 @@ func (w *GapWatch) look(ctx context.Context, k int, a *logarchive.Archive) error
 		if known[gap] {
 			continue
 		}
-		after, err := a.Record(ctx, beginning(segments, gap))
+		wanted, err := w.wanted(ctx, k, a, extent.Segments, gap)
 		if err != nil {
 			return err
 		}
-		if after.Time.After(w.From(k, time.Now())) {
+		if wanted {
 			w.Found(a.Location(), gap)
 		}
 	}
 	w.known[a.Location()] = now
-	return nil
+	return errors.Join(extent.Unproven...)
 }
 
-// beginning returns a segment that begins where a gap ends.
-func beginning(segments []logarchive.Segment, gap logarchive.Gap) logarchive.Segment {
-	return segments[slices.IndexFunc(segments, func(s logarchive.Segment) bool {
+// wanted tells whether a gap lies in the point-in-time window: what begins
+// where it ends was archived after that began. What nothing follows was the
+// newest of its line.
+func (w *GapWatch) wanted(ctx context.Context, k int, a *logarchive.Archive, segments []logarchive.Segment, gap logarchive.Gap) (bool, error) {
+	at := slices.IndexFunc(segments, func(s logarchive.Segment) bool {
 		return s.Stream == gap.Stream && s.Line == gap.Line && s.Start == gap.End && (s.Kind == logarchive.Whole || s.Kind == logarchive.Slice)
-	})]
+	})
+	if at < 0 {
+		return true, nil
+	}
+	after, err := a.Record(ctx, segments[at])
+	return err == nil && after.Time.After(w.From(k, time.Now())), err
 }

@@ -1,0 +1,141 @@
+package wal_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"holdfast/internal/logarchive"
+	"holdfast/internal/postgres"
+	"holdfast/internal/wal"
+	"holdfast/storage"
+	"holdfast/storage/mem"
+	"holdfast/test/pgcluster"
+)
+
+// without returns a copy of a store that lacks some objects.
+func without(t *testing.T, s storage.Store, gone func(key string) bool) storage.Store {
+	t.Helper()
+	left := mem.New()
+	err := s.List(t.Context(), "", func(i storage.Info) error {
+		if gone(i.Key) {
+			return nil
+		}
+		data, err := storage.ReadAll(t.Context(), s, i.Key)
+		if err == nil {
+			err = left.Put(t.Context(), i.Key, storage.Bytes(data), storage.PutOptions{})
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return left
+}
+
+// wantLoss checks that recovery stops where a file is missing, and that the
+// gap is told.
+func wantLoss(t *testing.T, c *pgcluster.Cluster, a *logarchive.Archive, name, what string) {
+	t.Helper()
+	if err := wal.Fetch(t.Context(), name, walPath(c, "RECOVERYXLOG"), wal.FetchOptions{Archive: a}); !errors.Is(err, wal.ErrGap) {
+		t.Errorf("%s: fetch of %s gives %v", what, name, err)
+	}
+	status, err := wal.Inspect(t.Context(), a)
+	if err != nil || len(status.Gaps) == 0 {
+		t.Errorf("%s: the status has gaps %v, %v", what, status.Gaps, err)
+	}
+	var found []logarchive.Gap
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	watch := wal.GapWatch{
+		Archives: one(a), From: func(int, time.Time) time.Time { return time.Time{} },
+		Found:  func(_ string, gap logarchive.Gap) { found = append(found, gap); cancel() },
+		Failed: func(_ string, err error) { t.Error(err); cancel() },
+	}
+	watch.Run(ctx)
+	if !slices.Equal(found, status.Gaps[:1]) {
+		t.Errorf("%s: the watch tells of %v, and the status of %v", what, found, status.Gaps)
+	}
+}
+
+// Any of the newest segments that was pushed is missed when it is lost, the
+// last one included: recovery does not end early as if that were all.
+func TestPushedLost(t *testing.T) {
+	eachVersion(t, func(t *testing.T, c *pgcluster.Cluster) {
+		keys, store := newArchiver(t), mem.New()
+		names := fillSegments(t, c, 17)
+		for _, name := range names {
+			if err := wal.Push(t.Context(), walPath(c, name), wal.PushOptions{Archives: one(keys.open(t, store)), Ahead: 16, Uploads: 16}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, name := range names[1:] {
+			left := without(t, store, func(key string) bool { return strings.Contains(key, name) })
+			wantLoss(t, c, keys.open(t, left), name, "without "+name)
+		}
+		for _, name := range names[1:] {
+			left := without(t, store, func(key string) bool { return strings.Contains(key, name) && strings.HasSuffix(key, ".record") })
+			wantLoss(t, c, keys.open(t, left), name, "without the record of "+name)
+		}
+	})
+}
+
+// What a receiver has confirmed is missed when it is lost, in the middle of a
+// segment, too; a target before it is reached all the same.
+func TestReceivedLost(t *testing.T) {
+	eachVersion(t, func(t *testing.T, c *pgcluster.Cluster) {
+		keys, store := newArchiver(t), mem.New()
+		r := receive(t, c.DSN(), one(keys.open(t, store)))
+		c.Exec("CREATE TABLE numbers (n bigint)")
+		r.wantArchived(t, c)
+		c.Exec("INSERT INTO numbers SELECT generate_series(1, 400000); CHECKPOINT; SELECT pg_switch_wal()")
+		for range 3 {
+			c.Exec("INSERT INTO numbers SELECT generate_series(1, 100)")
+			r.wantArchived(t, c)
+		}
+		r.end(t)
+		confirmed := confirmedOf(t, c)
+		extent, err := keys.open(t, store).Extent(t.Context(), "")
+		if err != nil || len(extent.Gaps) > 0 || len(extent.Ranges) != 1 || postgres.LSN(extent.Ranges[0].End) < confirmed {
+			t.Fatalf("confirmed up to %s, archived %+v, %v", confirmed, extent, err)
+		}
+		missed := 0
+		for k, lost := range extent.Segments {
+			name := fmt.Sprintf("%016X-%016X.slice", uint64(lost.Start), uint64(lost.End))
+			left := without(t, store, func(key string) bool { return strings.Contains(key, name) })
+			if k == 0 || lost.Kind != logarchive.Slice || coveredWithout(extent.Segments, lost) {
+				continue
+			}
+			missed++
+			wantLoss(t, c, keys.open(t, left), lost.Name, "without the slice at "+lost.Start.LSN())
+			before := wal.FetchOptions{Archive: keys.open(t, left), Until: postgres.LSN(lost.Start)}
+			if err := wal.Fetch(t.Context(), lost.Name, walPath(c, "RECOVERYXLOG"), before); lost.Start%postgres.DefaultSegmentBytes != 0 && err != nil {
+				t.Errorf("a target before the slice that is lost gives %v", err)
+			}
+		}
+		if missed < 3 {
+			t.Errorf("%d slices were tried: %+v", missed, extent.Segments)
+		}
+	})
+}
+
+// coveredWithout tells whether the others hold all that one of the segments
+// holds.
+func coveredWithout(all []logarchive.Segment, one logarchive.Segment) bool {
+	others := slices.DeleteFunc(slices.Clone(all), func(s logarchive.Segment) bool { return s == one })
+	return logarchive.Covers(logarchive.Coverage(others), logarchive.Range{Stream: one.Stream, Line: one.Line, Start: one.Start, End: one.End})
+}
+
+// confirmedOf returns up to where the server was told that its log is archived.
+func confirmedOf(t *testing.T, c *pgcluster.Cluster) postgres.LSN {
+	t.Helper()
+	at, err := postgres.ParseLSN(c.Query("SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'holdfast'"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at
+}
