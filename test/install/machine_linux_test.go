@@ -37,7 +37,13 @@ type machine struct {
 // boot starts a machine. It is off at the end of the test.
 func boot(t *testing.T) *machine {
 	t.Helper()
-	m := unpack(t)
+	return bootFrom(t, tools.DebianSystem(t))
+}
+
+// bootFrom is boot for another system, which is an archive.
+func bootFrom(t *testing.T, system string) *machine {
+	t.Helper()
+	m := unpack(t, system)
 	log, err := os.Create(filepath.Join(t.TempDir(), "console"))
 	must(t, err)
 	cmd := exec.Command("systemd-nspawn", "--quiet", "--boot", "--directory="+m.root, "--register=no", "--keep-unit",
@@ -79,9 +85,8 @@ func boot(t *testing.T) *machine {
 }
 
 // unpack lays out a machine without starting it.
-func unpack(t *testing.T) *machine {
+func unpack(t *testing.T, system string) *machine {
 	t.Helper()
-	system := tools.DebianSystem(t)
 	m := &machine{t: t, root: filepath.Join(t.TempDir(), "root")}
 	must(t, os.Mkdir(m.root, 0o755))
 	if out, err := exec.Command("tar", "--extract", "--numeric-owner", "--exclude=./dev/*", "--file="+system, "--directory="+m.root).CombinedOutput(); err != nil {

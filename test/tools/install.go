@@ -59,6 +59,8 @@ func recipes() map[string]recipe {
 		"borg":          borg(),
 		"postgresql-17": postgresql("trixie", "17"),
 		"debian-system": debianSystem("bookworm", "systemd-sysv,adduser"),
+		// Its own recipe: most machines boot without.
+		"debian-postgresql": debianSystem("bookworm", "systemd-sysv,adduser,postgresql-15"),
 	}
 }
 

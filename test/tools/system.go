@@ -12,6 +12,10 @@ import (
 // systemd starts: what packages and units are tried in.
 func DebianSystem(t testing.TB) string { t.Helper(); return require(t, "debian-system") }
 
+// DebianDatabase is DebianSystem with a server of PostgreSQL 15, as Debian's
+// packages set one up.
+func DebianDatabase(t testing.TB) string { t.Helper(); return require(t, "debian-postgresql") }
+
 // debianSystem is the recipe of a root file system.
 func debianSystem(suite string, packages string) recipe {
 	return recipe{
