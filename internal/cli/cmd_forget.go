@@ -13,6 +13,7 @@ import (
 
 	"holdfast/internal/app"
 	"holdfast/internal/config"
+	"holdfast/internal/hold"
 	"holdfast/internal/retention"
 	"holdfast/internal/upkeep"
 	"holdfast/repository"
@@ -131,23 +132,21 @@ func (c *command) runForget(ctx context.Context, f *forgetFlags, args []string) 
 	if err != nil {
 		return err
 	}
-	return c.work(ctx, changing(f.dryRun), func(ctx context.Context, r *repository.Repository) error {
-		all, err := c.snapshots(ctx, r)
-		if err != nil {
-			return err
+	if !f.dryRun && c.global.noLock {
+		return errNeedsLock
+	}
+	return c.opened(ctx, func(ctx context.Context, r *repository.Repository) error {
+		decide := func(ctx context.Context, all []*snapshot.Snapshot) (*upkeep.ForgetPlan, error) {
+			if cfg != nil {
+				all = app.SnapshotsOf(cfg, f.plan, all)
+			}
+			guards, err := c.guards(ctx, r, f, all)
+			if err != nil {
+				return nil, err
+			}
+			return f.decide(all, groupBy, guards, args)
 		}
-		if cfg != nil {
-			all = app.SnapshotsOf(cfg, f.plan, all)
-		}
-		guards, err := c.guards(ctx, r, f, all)
-		if err != nil {
-			return err
-		}
-		plan, err := f.decide(all, groupBy, guards, args)
-		if err != nil {
-			return err
-		}
-		return c.forget(ctx, r, plan, pruning, f)
+		return c.forget(ctx, r, decide, pruning, f)
 	})
 }
 
@@ -203,23 +202,33 @@ func (f *forgetFlags) decide(all []*snapshot.Snapshot, groupBy snapshot.GroupBy,
 	})
 }
 
-// forget shows a plan and, unless this is a dry run, executes it.
-func (c *command) forget(ctx context.Context, r *repository.Repository, plan *upkeep.ForgetPlan, pruning upkeep.PruneOptions, f *forgetFlags) error {
-	byPolicy := !f.policy.Empty() || f.removeAll
-	c.showForget(plan, f)
+// forget shows a plan and, unless this is a dry run, executes it, in turns with
+// others. The caller holds no lock.
+func (c *command) forget(ctx context.Context, r *repository.Repository, decide func(context.Context, []*snapshot.Snapshot) (*upkeep.ForgetPlan, error), pruning upkeep.PruneOptions, f *forgetFlags) error {
+	plan, err := upkeep.Forget(ctx, r, upkeep.ForgetTurns{
+		Locked: c.turns(r),
+		Load:   func(ctx context.Context) ([]*snapshot.Snapshot, error) { return c.snapshots(ctx, r) },
+		Decide: func(ctx context.Context, all []*snapshot.Snapshot) (plan *upkeep.ForgetPlan, goOn bool, err error) {
+			if plan, err = decide(ctx, all); err != nil {
+				return nil, false, err
+			}
+			c.showForget(plan, f)
+			if err = explainGuard(plan.Exceeds(guardedShare(f))); err != nil && f.dryRun {
+				c.ui.warn("forget", "", err)
+				err = nil
+			}
+			return plan, !f.dryRun, err
+		},
+		Held: func(ctx context.Context) (func(*snapshot.Snapshot) string, error) {
+			active, err := hold.Active(ctx, r)
+			return held(active), err
+		},
+	})
+	if err != nil {
+		return err
+	}
 	removed := plan.Remove()
-	if err := explainGuard(plan.Exceeds(guardedShare(f))); err != nil {
-		if !f.dryRun {
-			return err
-		}
-		c.ui.warn("forget", "", err)
-	}
-	if !f.dryRun {
-		if err := plan.Execute(ctx, r); err != nil {
-			return err
-		}
-	}
-	if byPolicy {
+	if byPolicy := !f.policy.Empty() || f.removeAll; byPolicy {
 		c.ui.message(forgetMessage(plan))
 	}
 	if n := len(plan.Locked); n > 0 {
@@ -229,7 +238,9 @@ func (c *command) forget(ctx context.Context, r *repository.Repository, plan *up
 	if !f.prune || len(removed) == 0 {
 		return nil
 	}
-	pruning.Without = plan.RemoveIDs()
+	if f.dryRun {
+		pruning.Without = plan.RemoveIDs()
+	}
 	return c.prune(ctx, r, pruning, f.dryRun)
 }
 

@@ -81,6 +81,10 @@ a retention is told: where versions are kept, its room is freed when that ends.
 
 While a hold lasts nothing is pruned; see 'holdfast hold'.
 
+Others may back up meanwhile. What takes long, finding out what is needed and
+rewriting, is done beside them; prune has the repository for itself only to look
+at what they added, and to delete, for about ten seconds at a time.
+
 Prune may be killed at any instant: nothing is deleted before what replaces it
 is stored. It refuses to work on a repository that lacks something its
 snapshots need.`,
@@ -92,7 +96,7 @@ snapshots need.`,
 			if err != nil {
 				return err
 			}
-			return c.work(cmd.Context(), changing(dryRun), func(ctx context.Context, r *repository.Repository) error {
+			return c.opened(cmd.Context(), func(ctx context.Context, r *repository.Repository) error {
 				return c.prune(ctx, r, o, dryRun)
 			})
 		},
@@ -119,17 +123,46 @@ type pruneSummary struct {
 	MessageType   string  `json:"message_type"` // "summary"
 	FreedBytes    uint64  `json:"freed_bytes"`
 	TotalDuration float64 `json:"total_duration"` // seconds
+	// AloneDuration is for how many seconds, at the longest, nobody else could
+	// work in the repository.
+	AloneDuration float64 `json:"alone_duration"`
 	// Cut tells that the time was up, and that there is more to do.
 	Cut bool `json:"cut,omitempty"`
 }
 
-// prune makes a plan, shows it and, unless this is a dry run, executes it.
+// prune makes a plan, shows it and, unless this is a dry run, executes it, in
+// turns with others. The caller holds no lock.
 func (c *command) prune(ctx context.Context, r *repository.Repository, o upkeep.PruneOptions, dryRun bool) error {
+	if !dryRun && c.global.noLock {
+		return errNeedsLock
+	}
 	start := time.Now()
-	p, err := upkeep.PlanPrune(ctx, r, o)
-	if err != nil {
+	turns := upkeep.Turns{
+		Locked: c.turns(r),
+		Planned: func(ctx context.Context, p *upkeep.PrunePlan) (bool, error) {
+			return !dryRun, c.planned(ctx, r, p, dryRun)
+		},
+		Allowed: func(ctx context.Context) error { return c.mayPrune(ctx, r) },
+	}
+	p, err := upkeep.Prune(ctx, r, o, turns)
+	if err != nil || dryRun {
 		return err
 	}
+	if err := c.locked(ctx, r, repository.Shared, c.afterPrune); err != nil {
+		return err
+	}
+	c.ui.message(pruneSummary{"summary", p.Stats.Freed(), time.Since(start).Seconds(), p.Stats.Alone.Seconds(), p.Cut()})
+	if p.Cut() {
+		c.ui.infof("the time is up: run the command again for the rest")
+	}
+	if !p.NothingToDo() {
+		c.ui.infof("done in %s, of which %s at a time without others", size.FormatDuration(time.Since(start)), size.FormatDuration(p.Stats.Alone))
+	}
+	return nil
+}
+
+// planned shows a plan, unless something is held.
+func (c *command) planned(ctx context.Context, r *repository.Repository, p *upkeep.PrunePlan, dryRun bool) error {
 	if !p.NothingToDo() { // holds are asked for only then: each request costs
 		if err := c.mayPrune(ctx, r); err != nil {
 			if !dryRun || !errors.Is(err, upkeep.ErrHeld) {
@@ -139,20 +172,6 @@ func (c *command) prune(ctx context.Context, r *repository.Repository, o upkeep.
 		}
 	}
 	c.showPrune(p, dryRun)
-	if dryRun {
-		return nil
-	}
-	if err := p.Execute(ctx); err != nil {
-		return err
-	}
-	c.afterPrune(ctx, r)
-	c.ui.message(pruneSummary{"summary", p.Stats.Freed(), time.Since(start).Seconds(), p.Cut()})
-	if p.Cut() {
-		c.ui.infof("the time is up: run the command again for the rest")
-	}
-	if !p.NothingToDo() {
-		c.ui.infof("done in %s", size.FormatDuration(time.Since(start)))
-	}
 	return nil
 }
 

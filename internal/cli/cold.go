@@ -74,13 +74,17 @@ func (c *command) coldKnowledge() (*coldKnowledge, bool) {
 // afterPrune does what has to be done at the end of work that deletes:
 // retentions are extended, and packs of other programs marked, where holdfast.yaml says
 // so. The work itself is done by then; what fails here is a warning.
-func (c *command) afterPrune(ctx context.Context, r *repository.Repository) {
+func (c *command) afterPrune(ctx context.Context, r *repository.Repository) error {
 	c.keepLocked(ctx, r)
 	p, err := c.place()
 	if err != nil || p.configured == nil || p.configured.Tiers == nil {
-		return
+		return nil //nolint:nilerr // a place without a name has no classes to mark for
+	}
+	if err := r.LoadIndex(ctx); err != nil {
+		return err
 	}
 	if err := c.mark(ctx, r, upkeep.MarkOptions{}); err != nil && ctx.Err() == nil {
 		c.ui.warn("mark", "", err)
 	}
+	return nil
 }

@@ -18,21 +18,32 @@ func noRepository(err error) error {
 	return err
 }
 
+// errNeedsLock refuses --no-lock.
+var errNeedsLock = errors.New("this command changes the repository: it cannot run with --no-lock")
+
 // work opens the repository, locks it, does the work and lets go of it. The
 // context given to do ends when the lock is lost.
 func (c *command) work(ctx context.Context, mode repository.LockMode, do func(ctx context.Context, r *repository.Repository) error) error {
+	return c.opened(ctx, func(ctx context.Context, r *repository.Repository) error {
+		return c.locked(ctx, r, mode, do)
+	})
+}
+
+// opened opens the repository and does some work on it, which takes its locks
+// by itself.
+func (c *command) opened(ctx context.Context, do func(ctx context.Context, r *repository.Repository) error) error {
 	r, err := c.openRepository(ctx)
 	if err != nil {
 		return err
 	}
-	return errors.Join(c.locked(ctx, r, mode, do), r.Close())
+	return errors.Join(do(ctx, r), r.Close())
 }
 
 // locked does some work under a lock.
 func (c *command) locked(ctx context.Context, r *repository.Repository, mode repository.LockMode, do func(ctx context.Context, r *repository.Repository) error) error {
 	if c.global.noLock {
 		if mode == repository.Exclusive {
-			return errors.New("this command changes the repository: it cannot run with --no-lock")
+			return errNeedsLock
 		}
 		return do(ctx, r)
 	}
@@ -51,6 +62,13 @@ func (c *command) locked(ctx context.Context, r *repository.Repository, mode rep
 		err = cause
 	}
 	return errors.Join(err, lock.Unlock())
+}
+
+// turns is locked for work that takes several locks, one after the other.
+func (c *command) turns(r *repository.Repository) func(context.Context, repository.LockMode, func(context.Context) error) error {
+	return func(ctx context.Context, mode repository.LockMode, do func(context.Context) error) error {
+		return c.locked(ctx, r, mode, func(ctx context.Context, _ *repository.Repository) error { return do(ctx) })
+	}
 }
 
 // loadAll loads the snapshots, then the index, in the order that the format

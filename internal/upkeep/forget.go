@@ -11,7 +11,6 @@ import (
 	"holdfast/repository"
 	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
-	"holdfast/storage"
 )
 
 // ForgetOptions tell which snapshots a policy is asked about, and how.
@@ -36,6 +35,9 @@ type ForgetPlan struct {
 	// Locked are snapshots that Execute could not remove, because a retention
 	// holds them. They stay, and count for prune.
 	Locked id.Set
+	// Alone is for how long, at the longest, Forget had the repository for
+	// itself.
+	Alone time.Duration
 }
 
 // ForgetGroup is what the policy says about one group of snapshots.
@@ -184,18 +186,7 @@ func (p *ForgetPlan) RemoveIDs() id.Set {
 // could not be removed, but for those that are locked: see Locked. What the
 // removed ones alone needed stays until a prune.
 func (p *ForgetPlan) Execute(ctx context.Context, r *repository.Repository) error {
-	var ids []id.ID
-	for _, s := range p.Remove() {
-		ids = append(ids, s.ID)
-	}
-	var failed []error
 	p.Locked = make(id.Set)
-	err := r.RemoveFiles(ctx, repository.SnapshotFile, ids, func(i id.ID, err error) {
-		if errors.Is(err, storage.ErrImmutable) {
-			p.Locked.Add(i)
-			return
-		}
-		failed = append(failed, err)
-	})
-	return errors.Join(append(failed, err)...)
+	_, err := p.removeFor(ctx, r, p.Remove(), 0)
+	return err
 }

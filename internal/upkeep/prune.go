@@ -72,7 +72,7 @@ var (
 	ErrIncomplete = errors.New("the repository lacks data that its snapshots need; nothing was deleted; `holdfast check` tells what is wrong")
 	// ErrOutdated says that somebody else removed from the repository since the
 	// plan was made. Nothing was deleted by it; another plan has to be made.
-	ErrOutdated = errors.New("somebody else has pruned or repaired the repository meanwhile")
+	ErrOutdated = errors.New("others removed something meanwhile; run the command again")
 	// errExecuted says that a plan no longer describes the repository.
 	errExecuted = errors.New("the plan was executed already")
 	// errPointless says that packs would be rewritten for nothing, every time.

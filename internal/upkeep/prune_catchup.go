@@ -32,7 +32,7 @@ func (p *PrunePlan) CatchUp(ctx context.Context) error {
 		return err
 	}
 	p.spareListed(arrived)
-	if p.executed {
+	if p.executed || len(snapshots) == 0 {
 		return nil // what is left to delete was in no snapshot and no index file
 	}
 	return p.findUsedSince(ctx, arrived, snapshots)
@@ -100,6 +100,7 @@ func (p *PrunePlan) spareListed(arrived *repository.Index) {
 			p.rescue(s)
 		}
 	}
+	p.tally()
 	p.unindexed = slices.DeleteFunc(p.unindexed, listed.Has)
 	p.left = slices.DeleteFunc(p.left, listed.Has)
 }

@@ -199,7 +199,7 @@ func (p *PrunePlan) removePacks(ctx context.Context) error {
 		defer done()
 	}
 	for began := time.Now(); len(p.left) > 0; {
-		batch := p.left[:min(p.removedAtOnce(), len(p.left))]
+		batch := p.left[:min(removedAtOnce(p.repo.Store()), len(p.left))]
 		err := p.repo.RemoveFiles(ctx, repository.PackFile, batch, func(i id.ID, err error) {
 			p.warn(i.String(), err)
 		})
@@ -215,11 +215,11 @@ func (p *PrunePlan) removePacks(ctx context.Context) error {
 	return context.Cause(ctx)
 }
 
-// removedAtOnce is how many packs are deleted before the time is looked at: as
+// removedAtOnce is how many files are deleted before the time is looked at: as
 // many as stores take in one request that take many, else some rounds of those
 // that are deleted at once.
-func (p *PrunePlan) removedAtOnce() int {
-	if _, ok := storage.As[storage.BatchDeleter](p.repo.Store()); ok {
+func removedAtOnce(s storage.Store) int {
+	if _, ok := storage.As[storage.BatchDeleter](s); ok {
 		return 1000
 	}
 	return 64

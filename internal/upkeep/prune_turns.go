@@ -11,11 +11,11 @@ import (
 )
 
 const (
-	// pruneSlice bounds how long packs are deleted before others get to the
+	// aloneAtMost bounds how long files are deleted before others get to the
 	// repository, and turnPause how long they have for that: they look for its
 	// lock every few seconds.
-	pruneSlice = 10 * time.Second
-	turnPause  = 10 * time.Second
+	aloneAtMost = 10 * time.Second
+	turnPause   = 10 * time.Second
 	// plansAtMost bounds how often a plan is made anew because others removed
 	// something meanwhile.
 	plansAtMost = 4
@@ -41,7 +41,7 @@ type Turns struct {
 // It returns the plan it followed last, also beside an error.
 func Prune(ctx context.Context, r *repository.Repository, o PruneOptions, t Turns) (p *PrunePlan, err error) {
 	if o.Slice == 0 {
-		o.Slice = pruneSlice
+		o.Slice = aloneAtMost
 	}
 	for range plansAtMost {
 		p, err = pruneOnce(ctx, r, o, t)

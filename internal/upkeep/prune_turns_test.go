@@ -223,7 +223,7 @@ func TestPruneDeletesInSlices(t *testing.T) {
 				want[backUp(t, s, 10+n, c).Tree] = c
 				return nil
 			}))
-			if err == nil && (p.Stats.Alone > 2*pruneSlice || p.Cut()) {
+			if err == nil && (p.Stats.Alone > 2*aloneAtMost || p.Cut()) {
 				t.Errorf("it had the repository for itself for %v, and left something: %v", p.Stats.Alone, p.Cut())
 			}
 			return err

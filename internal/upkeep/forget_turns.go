@@ -1,0 +1,133 @@
+package upkeep
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"holdfast/repository"
+	"holdfast/repository/id"
+	"holdfast/repository/snapshot"
+	"holdfast/storage"
+)
+
+// ForgetTurns tells how snapshots are removed in turns with others.
+type ForgetTurns struct {
+	// Locked does some work under a lock. The lock is free between two calls.
+	Locked func(ctx context.Context, mode repository.LockMode, do func(ctx context.Context) error) error
+	// Load returns all snapshots, and Decide makes a plan out of them, and says
+	// whether to go on with it. Both are called under a shared lock, and again
+	// when others changed something meanwhile.
+	Load   func(ctx context.Context) ([]*snapshot.Snapshot, error)
+	Decide func(ctx context.Context, all []*snapshot.Snapshot) (p *ForgetPlan, goOn bool, err error)
+	// Held is asked under the exclusive lock, before anything is removed, what
+	// says of snapshots why they must stay, as in Guards.
+	Held func(ctx context.Context) (func(*snapshot.Snapshot) string, error)
+}
+
+// Forget removes snapshots while others work in the repository: for itself it
+// has it only to see that what the plan keeps is still there, and to remove,
+// for a few seconds at a time. It returns the plan that it followed, also beside an error.
+func Forget(ctx context.Context, r *repository.Repository, t ForgetTurns) (plan *ForgetPlan, err error) {
+	for range plansAtMost {
+		var all []*snapshot.Snapshot
+		goOn := false
+		err = t.Locked(ctx, repository.Shared, func(ctx context.Context) error {
+			if all, err = t.Load(ctx); err != nil {
+				return err
+			}
+			plan, goOn, err = t.Decide(ctx, all)
+			return err
+		})
+		if err != nil || !goOn || len(plan.Remove()) == 0 {
+			return plan, err
+		}
+		if err = plan.inTurns(ctx, r, all, t); !errors.Is(err, ErrOutdated) {
+			break
+		}
+	}
+	return plan, err
+}
+
+// inTurns removes the snapshots, and lets others in between.
+func (p *ForgetPlan) inTurns(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot, t ForgetTurns) error {
+	left := p.Remove()
+	p.Locked = make(id.Set)
+	for {
+		err := t.Locked(ctx, repository.Exclusive, func(ctx context.Context) error {
+			began := time.Now()
+			defer func() { p.Alone = max(p.Alone, time.Since(began)) }()
+			if err := p.stillHolds(ctx, r, all, left, t); err != nil {
+				return err
+			}
+			var err error
+			left, err = p.removeFor(ctx, r, left, aloneAtMost)
+			return err
+		})
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		if err := rest(ctx, turnPause); err != nil {
+			return err
+		}
+	}
+}
+
+// stillHolds returns an error that wraps ErrOutdated when something is gone
+// that the plan keeps, or held that it removes: what stays because of the one
+// that is gone would go otherwise. What is new changes nothing: the plan is as
+// good as if it had come later.
+func (p *ForgetPlan) stillHolds(ctx context.Context, r *repository.Repository, all, left []*snapshot.Snapshot, t ForgetTurns) error {
+	there := make(id.Set)
+	err := r.ListFiles(ctx, repository.SnapshotFile, func(i id.ID, _ int64) error {
+		there.Add(i)
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	goes := make(id.Set)
+	for _, s := range p.Remove() {
+		goes.Add(s.ID)
+	}
+	for _, s := range all {
+		if !goes.Has(s.ID) && !there.Has(s.ID) {
+			return fmt.Errorf("%w: snapshot %s is gone", ErrOutdated, s.ID.Short())
+		}
+	}
+	held, err := t.Held(ctx)
+	if err != nil || held == nil {
+		return err
+	}
+	for _, s := range left {
+		if held(s) != "" {
+			return fmt.Errorf("%w: snapshot %s is held now", ErrOutdated, s.ID.Short())
+		}
+	}
+	return nil
+}
+
+// removeFor removes snapshots until the time is up, and returns those that are
+// left.
+func (p *ForgetPlan) removeFor(ctx context.Context, r *repository.Repository, list []*snapshot.Snapshot, atMost time.Duration) (left []*snapshot.Snapshot, err error) {
+	var failed []error
+	for began := time.Now(); len(list) > 0 && (atMost == 0 || time.Since(began) < atMost); {
+		var ids []id.ID
+		for _, s := range list[:min(removedAtOnce(r.Store()), len(list))] {
+			ids = append(ids, s.ID)
+		}
+		list = list[len(ids):]
+		err := r.RemoveFiles(ctx, repository.SnapshotFile, ids, func(i id.ID, err error) {
+			if errors.Is(err, storage.ErrImmutable) {
+				p.Locked.Add(i)
+				return
+			}
+			failed = append(failed, err)
+		})
+		if err != nil {
+			return list, errors.Join(append(failed, err)...)
+		}
+	}
+	return list, errors.Join(failed...)
+}
