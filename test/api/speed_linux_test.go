@@ -35,7 +35,7 @@ func TestAnswersDuringABackup(t *testing.T) {
 	c := s.as(s.token)
 	want[*client.ListPlansResponse](t, 200)(c.ListPlansWithResponse(t.Context()))
 	want[*client.StartJobResponse](t, 204)(c.StartJobWithResponse(t.Context(), client.StartRequest{Job: "plans/letters/backup"}))
-	h.until("the backup goes on", func() bool { return s.isBackingUp(c) })
+	h.Until("the backup goes on", func() bool { return s.isBackingUp(c) })
 
 	bare, api := newLoad(t), newLoad(t)
 	api.token = s.token
@@ -59,18 +59,18 @@ func TestAnswersDuringABackup(t *testing.T) {
 }
 
 // isBackingUp tells whether a backup runs.
-func (s *service) isBackingUp(c *client.ClientWithResponses) bool {
-	s.h.t.Helper()
-	runs := want[*client.ListRunsResponse](s.h.t, 200)(c.ListRunsWithResponse(s.h.t.Context(), &client.ListRunsParams{Outcome: ptr("running")}))
+func (s *running) isBackingUp(c *client.ClientWithResponses) bool {
+	s.h.T.Helper()
+	runs := want[*client.ListRunsResponse](s.h.T, 200)(c.ListRunsWithResponse(s.h.T.Context(), &client.ListRunsParams{Outcome: ptr("running")}))
 	return len(runs.JSON200.Runs) > 0
 }
 
 // writeNoise writes a file that nothing can be saved on.
 func (h *host) writeNoise(name string, size int) {
-	h.t.Helper()
+	h.T.Helper()
 	noise := make([]byte, size)
 	rand.NewChaCha8([32]byte([]byte(fmt.Sprintf("%32s", name)))).Read(noise) //nolint:errcheck // never fails
-	h.write(name, string(noise))
+	h.Write(name, string(noise))
 }
 
 // load sends requests to some URLs in turn and notes how long each takes.

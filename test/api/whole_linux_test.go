@@ -22,13 +22,13 @@ func has[T any](p *T) (v T) {
 }
 
 // endOf waits for the end of a run and returns it.
-func (s *service) endOf(c *client.ClientWithResponses, id string) *client.Run {
-	s.h.t.Helper()
+func (s *running) endOf(c *client.ClientWithResponses, id string) *client.Run {
+	s.h.T.Helper()
 	var got *client.Run
-	s.h.until("run "+id+" ended", func() bool {
-		answer, err := c.GetRunWithResponse(s.h.t.Context(), id)
+	s.h.Until("run "+id+" ended", func() bool {
+		answer, err := c.GetRunWithResponse(s.h.T.Context(), id)
 		if err != nil {
-			s.h.t.Fatal(err)
+			s.h.T.Fatal(err)
 		}
 		got = answer.JSON200 // a run that was asked for just now may not be there yet
 		return got != nil && got.Outcome != "running"
@@ -37,13 +37,13 @@ func (s *service) endOf(c *client.ClientWithResponses, id string) *client.Run {
 }
 
 // backUp has a backup made and returns its run.
-func (s *service) backUp(c *client.ClientWithResponses) *client.Run {
-	s.h.t.Helper()
-	t := s.h.t
+func (s *running) backUp(c *client.ClientWithResponses) *client.Run {
+	s.h.T.Helper()
+	t := s.h.T
 	before := len(want[*client.ListRunsResponse](t, 200)(c.ListRunsWithResponse(t.Context(), &client.ListRunsParams{Job: ptr("backup")})).JSON200.Runs)
 	want[*client.StartJobResponse](t, 204)(c.StartJobWithResponse(t.Context(), client.StartRequest{Job: "plans/letters/backup"}))
 	var id string
-	s.h.until("the backup is among the runs", func() bool {
+	s.h.Until("the backup is among the runs", func() bool {
 		runs := want[*client.ListRunsResponse](t, 200)(c.ListRunsWithResponse(t.Context(), &client.ListRunsParams{Job: ptr("backup")})).JSON200.Runs
 		if len(runs) > before {
 			id = runs[0].Id
@@ -62,14 +62,14 @@ func (s *service) backUp(c *client.ClientWithResponses) *client.Run {
 func TestTheWholeWay(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.write("letters/ann.txt", "dear Ann")
-	h.write("letters/bob <b>.txt", "dear Bob")
+	h.Write("letters/ann.txt", "dear Ann")
+	h.Write("letters/bob <b>.txt", "dear Bob")
 	s := h.serve()
 	c := s.as(s.token)
 	ctx := t.Context()
 
 	told := want[*client.GetServiceResponse](t, 200)(c.GetServiceWithResponse(ctx)).JSON200
-	if told.Pid != s.cmd.Process.Pid || told.StateDir != h.path("state") {
+	if told.Pid != s.PID() || told.StateDir != h.Path("state") {
 		t.Errorf("the service says %+v", told)
 	}
 	updates, err := c.FollowUpdates(ctx)
@@ -79,7 +79,7 @@ func TestTheWholeWay(t *testing.T) {
 	defer updates.Body.Close()
 
 	first := s.backUp(c)
-	h.write("letters/ann.txt", "dear Ann, once more")
+	h.Write("letters/ann.txt", "dear Ann, once more")
 	second := s.backUp(c)
 	snapshots := want[*client.ListSnapshotsResponse](t, 200)(c.ListSnapshotsWithResponse(ctx, "main", &client.ListSnapshotsParams{Plan: ptr("letters")})).JSON200
 	if snapshots.Total != 2 || snapshots.Snapshots[0].Id != has(second.Snapshots)[0] || snapshots.Snapshots[1].Id != has(first.Snapshots)[0] {
@@ -97,15 +97,15 @@ func TestTheWholeWay(t *testing.T) {
 		t.Errorf("log %q, %v", log.Body, log.HTTPResponse.Trailer)
 	}
 	s.wantAudit(c, "startJob", "restore", "forget", "pausePlan", "resumePlan", "download")
-	if strings.Contains(strings.Replace(s.logged(), s.token, "", 1), s.token) {
+	if strings.Contains(strings.Replace(s.Log(), s.token, "", 1), s.token) {
 		t.Error("the log tells the token")
 	}
 	s.stop() // with a stream open
 }
 
 // wantUpdates reads updates until a run has ended.
-func (s *service) wantUpdates(stream *http.Response, run string) {
-	s.h.t.Helper()
+func (s *running) wantUpdates(stream *http.Response, run string) {
+	s.h.T.Helper()
 	lines := bufio.NewScanner(stream.Body)
 	lines.Buffer(nil, 1<<20)
 	began := false
@@ -120,13 +120,13 @@ func (s *service) wantUpdates(stream *http.Response, run string) {
 		}
 	}
 	if !began {
-		s.h.t.Errorf("nobody was told that run %s goes on: %v", run, lines.Err())
+		s.h.T.Errorf("nobody was told that run %s goes on: %v", run, lines.Err())
 	}
 }
 
-func (s *service) browse(c *client.ClientWithResponses, snapshots []client.Snapshot) {
-	t, ctx := s.h.t, s.h.t.Context()
-	folder, oldest, newest := s.h.path("letters"), snapshots[1].Id, snapshots[0].Id
+func (s *running) browse(c *client.ClientWithResponses, snapshots []client.Snapshot) {
+	t, ctx := s.h.T, s.h.T.Context()
+	folder, oldest, newest := s.h.Path("letters"), snapshots[1].Id, snapshots[0].Id
 	page := want[*client.ListEntriesResponse](t, 200)(c.ListEntriesWithResponse(ctx, "main", newest, &client.ListEntriesParams{Path: &folder, Search: ptr("BOB")})).JSON200
 	if page.Total != 1 || page.All != 2 || page.Entries[0].Name != "bob <b>.txt" {
 		t.Errorf("entries: %+v", page)
@@ -148,8 +148,8 @@ func (s *service) browse(c *client.ClientWithResponses, snapshots []client.Snaps
 }
 
 // restore restores a snapshot into a new folder, after its plan was shown.
-func (s *service) restore(c *client.ClientWithResponses, snapshot string) {
-	t, ctx := s.h.t, s.h.t.Context()
+func (s *running) restore(c *client.ClientWithResponses, snapshot string) {
+	t, ctx := s.h.T, s.h.T.Context()
 	q := client.RestoreRequest{Repository: ptr("main"), Snapshot: &snapshot}
 	plan := want[*client.PlanRestoreResponse](t, 200)(c.PlanRestoreWithResponse(ctx, q)).JSON200
 	if plan.Files == 0 || plan.Confirm == "" || has(plan.Refused) != "" {
@@ -185,8 +185,8 @@ func (s *service) restore(c *client.ClientWithResponses, snapshot string) {
 }
 
 // forget forgets a snapshot, after its plan was shown.
-func (s *service) forget(c *client.ClientWithResponses, snapshot string) {
-	t, ctx := s.h.t, s.h.t.Context()
+func (s *running) forget(c *client.ClientWithResponses, snapshot string) {
+	t, ctx := s.h.T, s.h.T.Context()
 	q := client.ForgetRequest{Repository: "main", Snapshots: []string{snapshot}}
 	plan := want[*client.PlanForgetResponse](t, 200)(c.PlanForgetWithResponse(ctx, q)).JSON200
 	if len(plan.Remove) != 1 || plan.Keep != 1 {
@@ -199,14 +199,14 @@ func (s *service) forget(c *client.ClientWithResponses, snapshot string) {
 	if r := s.endOf(c, run); r.Outcome != "succeeded" {
 		t.Fatalf("forget: %+v", r)
 	}
-	s.h.until("the snapshot is gone", func() bool {
+	s.h.Until("the snapshot is gone", func() bool {
 		left := want[*client.ListSnapshotsResponse](t, 200)(c.ListSnapshotsWithResponse(ctx, "main", &client.ListSnapshotsParams{})).JSON200
 		return left.Total == 1 && left.Snapshots[0].Id != snapshot
 	})
 }
 
-func (s *service) pause(c *client.ClientWithResponses) {
-	t, ctx := s.h.t, s.h.t.Context()
+func (s *running) pause(c *client.ClientWithResponses) {
+	t, ctx := s.h.T, s.h.T.Context()
 	paused := func() *client.Pause {
 		return want[*client.GetPlanResponse](t, 200)(c.GetPlanWithResponse(ctx, "letters")).JSON200.Paused
 	}
@@ -222,8 +222,8 @@ func (s *service) pause(c *client.ClientWithResponses) {
 }
 
 // look asks for all that only tells something.
-func (s *service) look(c *client.ClientWithResponses) {
-	t, ctx := s.h.t, s.h.t.Context()
+func (s *running) look(c *client.ClientWithResponses) {
+	t, ctx := s.h.T, s.h.T.Context()
 	if all := *want[*client.ListPlansResponse](t, 200)(c.ListPlansWithResponse(ctx)).JSON200; len(all) != 1 || len(all[0].Sources) != 1 {
 		t.Errorf("plans: %+v", all)
 	}
@@ -252,8 +252,8 @@ func (s *service) look(c *client.ClientWithResponses) {
 }
 
 // wantAudit fails unless the audit log has acts of the administrator.
-func (s *service) wantAudit(c *client.ClientWithResponses, acts ...string) {
-	t := s.h.t
+func (s *running) wantAudit(c *client.ClientWithResponses, acts ...string) {
+	t := s.h.T
 	all := *want[*client.ListAuditResponse](t, 200)(c.ListAuditWithResponse(t.Context(), &client.ListAuditParams{Limit: ptr(1000)})).JSON200
 	for _, act := range acts {
 		there := false
@@ -273,7 +273,7 @@ func TestTokensOfARunningService(t *testing.T) {
 	h := newHost(t)
 	s := h.serve()
 	ctx := t.Context()
-	secret := strings.TrimSpace(h.holdfast.Run(t, "token", "create", "--name", "watch", "--role", "viewer"))
+	secret := strings.TrimSpace(h.Holdfast.Run(t, "token", "create", "--name", "watch", "--role", "viewer"))
 	viewer := s.as(secret)
 	want[*client.ListPlansResponse](t, 200)(viewer.ListPlansWithResponse(ctx))
 	want[*client.StartJobResponse](t, 403)(viewer.StartJobWithResponse(ctx, client.StartRequest{Job: "plans/letters/backup"}))
@@ -295,11 +295,11 @@ func TestTokensOfARunningService(t *testing.T) {
 		t.Error("the second run shows a token")
 	}
 	want[*client.ListPlansResponse](t, 200)(again.as(secret).ListPlansWithResponse(ctx))
-	h.holdfast.Run(t, "token", "revoke", "watch")
+	h.Holdfast.Run(t, "token", "revoke", "watch")
 	want[*client.ListPlansResponse](t, 401)(again.as(secret).ListPlansWithResponse(ctx))
 	want[*client.RevokeTokenResponse](t, 204)(again.as(s.token).RevokeTokenWithResponse(ctx, "ci"))
 	want[*client.ListPlansResponse](t, 401)(again.as(made.Secret).ListPlansWithResponse(ctx))
-	if log := s.logged() + again.logged(); strings.Contains(log, secret) || strings.Contains(log, made.Secret) {
+	if log := s.Log() + again.Log(); strings.Contains(log, secret) || strings.Contains(log, made.Secret) {
 		t.Error("the log tells a token")
 	}
 }

@@ -26,31 +26,31 @@ func TestNothingInABackupRuns(t *testing.T) {
 		`"><img src=x onerror=canary=1>`, `'-canary=1-'`, "<svg onload=canary=1>", "javascript:canary=1", "<body onload=canary=1>", "{{canary}}", "&lt;b&gt;", "\u202etxt.exe", "bad\xff\x1b[31m.txt", "new\nline",
 	}
 	for _, name := range names {
-		h.write("letters/"+name, "x")
-		h.write("letters/<img src=x onerror=canary=1>/"+name, "x")
+		h.Write("letters/"+name, "x")
+		h.Write("letters/<img src=x onerror=canary=1>/"+name, "x")
 	}
-	h.write("orders/x", "x")
-	h.write("bills/x", "x")
+	h.Write("orders/x", "x")
+	h.Write("bills/x", "x")
 	h.init()
-	h.holdfast.Run(t, "plan", "run", "-q", "letters")
-	h.write("letters/"+names[0], "y")
-	h.holdfast.Run(t, "plan", "run", "-q", "letters")
-	h.holdfast.Run(t, "hold", "place", "-q", "-r", "main", "--plan", "letters", "--reason", attack)
-	all := program.JSON[struct{ ID string }](t, h.holdfast, "snapshots", "-r", "main")
+	h.Holdfast.Run(t, "plan", "run", "-q", "letters")
+	h.Write("letters/"+names[0], "y")
+	h.Holdfast.Run(t, "plan", "run", "-q", "letters")
+	h.Holdfast.Run(t, "hold", "place", "-q", "-r", "main", "--plan", "letters", "--reason", attack)
+	all := program.JSON[struct{ ID string }](t, h.Holdfast, "snapshots", "-r", "main")
 	for _, s := range all[:1] {
-		h.holdfast.Try("tag", "-q", "-r", "main", "--add", attack, s.ID) // held: then there is no tag
+		h.Holdfast.Try("tag", "-q", "-r", "main", "--add", attack, s.ID) // held: then there is no tag
 	}
 	s := h.serve()
-	h.holdfast.Run(t, "plan", "pause", "letters", "--reason", attack)
+	h.Holdfast.Run(t, "plan", "pause", "letters", "--reason", attack)
 	var failed []string
 	for _, plan := range []string{"orders", "bills"} {
-		h.holdfast.Run(t, "run", "start", "plans/"+plan+"/backup")
+		h.Holdfast.Run(t, "run", "start", "plans/"+plan+"/backup")
 		failed = append(failed, h.ended(plan, "backup", "failed").ID)
 	}
 
 	b := s.open(t)
 	query := func(path string) string { return url.QueryEscape(path) }
-	snapshot, folder := "/snapshots/main/"+all[len(all)-1].ID, h.path("letters")
+	snapshot, folder := "/snapshots/main/"+all[len(all)-1].ID, h.Path("letters")
 	pages := []string{
 		"/", "/plans/letters", "/plans/orders", "/runs", "/runs/" + failed[0], "/runs/" + failed[1], "/events", "/repositories/main",
 		"/plans/letters/report", "/settings/audit", snapshot, snapshot + "/browse?path=" + query(folder+"/<img src=x onerror=canary=1>"),

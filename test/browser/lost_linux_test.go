@@ -12,17 +12,17 @@ func TestTheServiceIsLostAndComesBack(t *testing.T) {
 	h := newHost(t)
 	plans := map[string]string{"letters": ""}
 	h.configure("127.0.0.1:0", plans)
-	h.write("letters/ann.txt", "dear Ann")
+	h.Write("letters/ann.txt", "dear Ann")
 	h.init()
 	s := h.serve()
 	b := s.open(t)
 	same := b.stays()
 	b.says("there is no backup yet")
-	s.kill()
+	s.Kill()
 	b.until("the page tells that the connection is lost", `!document.getElementById("connection").hidden && document.getElementById("connection").textContent.startsWith("The connection is lost")`)
 	b.says("there is no backup yet") // what was seen last stays
 
-	h.holdfast.Run(t, "plan", "run", "-q", "letters")
+	h.Holdfast.Run(t, "plan", "run", "-q", "letters")
 	h.configure(strings.Trim(strings.TrimPrefix(s.url, "http://"), "/"), plans)
 	h.serve()
 	b.until("the connection is back", `document.getElementById("connection").hidden`)

@@ -61,11 +61,11 @@ func TestEveryScreen(t *testing.T) {
 	weight(w.loaded(), w.kept)
 	w.check("/login")
 	b.login(h.token)
-	snapshots := program.JSON[struct{ ID string }](t, h.holdfast, "snapshots", "-r", "main")
+	snapshots := program.JSON[struct{ ID string }](t, h.Holdfast, "snapshots", "-r", "main")
 	if len(snapshots) < 2 {
 		t.Fatalf("there are %d snapshots", len(snapshots))
 	}
-	goesOn := regexp.MustCompile(`"run-started","plan":"photos".*?"run":"([^"]+)"`).FindStringSubmatch(s.logged())
+	goesOn := regexp.MustCompile(`"run-started","plan":"photos".*?"run":"([^"]+)"`).FindStringSubmatch(s.Log())
 	if goesOn == nil {
 		t.Fatal("no run goes on")
 	}

@@ -15,14 +15,14 @@ import (
 func TestFirstVisit(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
-	h.write("holdfast.yaml", "service: { listen: 127.0.0.1:0 }\n")
-	h.write("www/index.html", "welcome")
-	h.write("www/large.raw", random(16<<20))
+	h.Write("holdfast.yaml", "service: { listen: 127.0.0.1:0 }\n")
+	h.Write("www/index.html", "welcome")
+	h.Write("www/large.raw", random(16<<20))
 	s := h.serve()
 	b := s.open(t)
 	b.says("Welcome. What do you want to protect?")
-	b.fill("Folders, or one database", h.path("www"))
-	b.fill("or a new place", h.path("backups"))
+	b.fill("Folders, or one database", h.Path("www"))
+	b.fill("or a new place", h.Path("backups"))
 	b.click("Protect and prove it")
 	b.says("It began.")
 	same := b.stays()
@@ -72,8 +72,8 @@ type visitor struct {
 func (v *visitor) in(task func(*visitor)) func(*testing.T) {
 	return func(t *testing.T) {
 		outer := v.t
-		v.t, v.h.t = t, t
-		defer func() { v.t, v.h.t = outer, outer }()
+		v.t, v.h.T = t, t
+		defer func() { v.t, v.h.T = outer, outer }()
 		v.visit("/")
 		v.steps = 0
 		task(v)
@@ -125,15 +125,15 @@ func (v *visitor) restore() {
 	v.took(4)
 	v.says("/runs/")
 	v.says("Succeeded")
-	content, err := os.ReadFile(written[1] + v.h.path("letters/2026/letter to Bob.txt"))
+	content, err := os.ReadFile(written[1] + v.h.Path("letters/2026/letter to Bob.txt"))
 	if err != nil || string(content) != "dear Bob" {
 		v.t.Errorf("restored is %q: %v", content, err)
 	}
 }
 
 func (v *visitor) protect() {
-	v.h.write("more/one more.txt", "dear Eve")
-	v.fill("Protect one more folder or database", v.h.path("more"))
+	v.h.Write("more/one more.txt", "dear Eve")
+	v.fill("Protect one more folder or database", v.h.Path("more"))
 	v.enter()
 	v.took(2)
 	v.says("It began.")

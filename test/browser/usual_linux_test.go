@@ -10,7 +10,7 @@ import (
 
 // usual is a host where something of each kind was done: backups and copies, a
 // failure, a restore test, a hold, a pause, a token, and a run that goes on.
-func usual(t *testing.T) (*host, *service) {
+func usual(t *testing.T) (*host, *running) {
 	t.Helper()
 	h := newHost(t)
 	h.configure("127.0.0.1:0", map[string]string{
@@ -19,23 +19,23 @@ func usual(t *testing.T) (*host, *service) {
 		"photos":  ", limits: { upload: 100K }",
 		"films":   ", limits: { upload: 16M }",
 	})
-	h.write("letters/letter to Ann.txt", "dear Ann")
-	h.write("letters/2026/letter to Bob.txt", "dear Bob")
-	h.write("orders/1.json", "{}")
-	h.write("photos/large.raw", random(64<<20))
+	h.Write("letters/letter to Ann.txt", "dear Ann")
+	h.Write("letters/2026/letter to Bob.txt", "dear Bob")
+	h.Write("orders/1.json", "{}")
+	h.Write("photos/large.raw", random(64<<20))
 	// More than is read ahead of what is written.
-	h.write("films/large.raw", random(256<<20))
+	h.Write("films/large.raw", random(256<<20))
 	h.init()
-	h.holdfast.Run(t, "plan", "run", "-q", "letters")
-	h.write("letters/letter to Ann.txt", "dear Ann, once more")
-	h.holdfast.Run(t, "plan", "run", "-q", "letters")
-	h.holdfast.Run(t, "verify", "-q", "--plan", "letters")
-	h.holdfast.Run(t, "hold", "place", "-q", "-r", "main", "--plan", "letters", "--reason", "the audit")
+	h.Holdfast.Run(t, "plan", "run", "-q", "letters")
+	h.Write("letters/letter to Ann.txt", "dear Ann, once more")
+	h.Holdfast.Run(t, "plan", "run", "-q", "letters")
+	h.Holdfast.Run(t, "verify", "-q", "--plan", "letters")
+	h.Holdfast.Run(t, "hold", "place", "-q", "-r", "main", "--plan", "letters", "--reason", "the audit")
 	s := h.serve()
-	h.holdfast.Run(t, "token", "create", "--name", "reader", "--role", "viewer")
-	h.holdfast.Run(t, "run", "start", "plans/orders/backup")
+	h.Holdfast.Run(t, "token", "create", "--name", "reader", "--role", "viewer")
+	h.Holdfast.Run(t, "run", "start", "plans/orders/backup")
 	h.ended("orders", "backup", "failed")
-	h.holdfast.Run(t, "run", "start", "plans/photos/backup")
+	h.Holdfast.Run(t, "run", "start", "plans/photos/backup")
 	return h, s
 }
 
@@ -46,15 +46,15 @@ type run struct {
 
 // ended waits for a run of a plan that ended in some way.
 func (h *host) ended(plan, job, outcome string) run {
-	h.t.Helper()
+	h.T.Helper()
 	for end := time.Now().Add(patience); ; time.Sleep(200 * time.Millisecond) {
-		for _, r := range program.JSON[run](h.t, h.holdfast, "run", "list", "-n", "0") {
+		for _, r := range program.JSON[run](h.T, h.Holdfast, "run", "list", "-n", "0") {
 			if r.Plan == plan && r.Job == job && r.Outcome == outcome {
 				return r
 			}
 		}
 		if time.Now().After(end) {
-			h.t.Fatal(fmt.Errorf("no %s of %s has %s", job, plan, outcome))
+			h.T.Fatal(fmt.Errorf("no %s of %s has %s", job, plan, outcome))
 		}
 	}
 }

@@ -24,23 +24,23 @@ func TestPagesAreQuick(t *testing.T) {
 	t.Parallel()
 	h := newHost(t)
 	h.configure("127.0.0.1:0", map[string]string{"photos": ", limits: { upload: 100K }", "mail": ""})
-	h.write("photos/large.raw", random(64<<20))
+	h.Write("photos/large.raw", random(64<<20))
 	entries := 20_000
 	if os.Getenv("HOLDFAST_SOAK") != "" {
 		entries = 100_000
 	}
-	if err := os.Mkdir(h.path("mail"), 0o755); err != nil {
+	if err := os.Mkdir(h.Path("mail"), 0o755); err != nil {
 		t.Fatal(err)
 	}
 	for k := range entries {
-		if err := os.WriteFile(fmt.Sprintf("%s/%06d.eml", h.path("mail"), k), nil, 0o600); err != nil {
+		if err := os.WriteFile(fmt.Sprintf("%s/%06d.eml", h.Path("mail"), k), nil, 0o600); err != nil {
 			t.Fatal(err)
 		}
 	}
 	h.init()
-	h.holdfast.Run(t, "plan", "run", "-q", "mail")
+	h.Holdfast.Run(t, "plan", "run", "-q", "mail")
 	s := h.serve()
-	h.holdfast.Run(t, "run", "start", "plans/photos/backup")
+	h.Holdfast.Run(t, "run", "start", "plans/photos/backup")
 	bare := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "text/html")
 		fmt.Fprint(w, `<!DOCTYPE html><html lang="en"><title>bare</title><link rel="icon" href="data:,"><h1>Bare</h1><p>A page without anything.</p>`)
@@ -58,11 +58,11 @@ func TestPagesAreQuick(t *testing.T) {
 		t.Errorf("the first page is painted after %s, a bare one after %s", ours, plain)
 	}
 
-	id := program.JSON[struct{ ID string }](t, h.holdfast, "snapshots", "-r", "main")[0].ID
+	id := program.JSON[struct{ ID string }](t, h.Holdfast, "snapshots", "-r", "main")[0].ID
 	for _, search := range []string{"", "&search=019"} {
 		b.loaded()
 		began := time.Now()
-		b.visit("/snapshots/main/" + id + "/browse?path=" + h.path("mail") + search)
+		b.visit("/snapshots/main/" + id + "/browse?path=" + h.Path("mail") + search)
 		took := time.Since(began)
 		b.says(".eml")
 		t.Logf("a folder of %d entries%s: %s", entries, search, took)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"regexp"
 	"strings"
 	"testing"
 
@@ -16,29 +15,22 @@ import (
 
 // caller asks the API of a service as its administrator.
 type caller struct {
-	t      *testing.T
+	t      testing.TB
 	url    string
 	token  string
 	client *http.Client
 }
 
-var (
-	tokenOf = regexp.MustCompile(`hft_[a-z0-9]+`)
-	urlOf   = regexp.MustCompile(`"msg":"listening","url":"([^"]+)"`)
-)
-
 // api returns a caller of a service that runs. It needs the service's first
 // log, in which the token is, or one of an earlier start.
-func (s *service) api(earlier ...*caller) *caller {
-	s.h.t.Helper()
-	s.logged(`"msg":"listening"`)
-	c := &caller{t: s.h.t, client: http.DefaultClient, url: urlOf.FindStringSubmatch(s.log.String())[1]}
+func (s *running) api(earlier ...*caller) *caller {
+	s.h.T.Helper()
+	c := &caller{t: s.h.T, client: http.DefaultClient, url: s.URL(), token: s.Token()}
 	if len(earlier) > 0 {
 		c.token = earlier[0].token
-		return c
 	}
-	if c.token = tokenOf.FindString(s.log.String()); c.token == "" {
-		s.h.t.Fatal("the first start shows no token")
+	if c.token == "" {
+		s.h.T.Fatal("the first start shows no token")
 	}
 	return c
 }
@@ -106,7 +98,7 @@ func (c *caller) run(id string) api.Run {
 // ended waits for the end of a run.
 func (c *caller) ended(h *host, id string) api.Run {
 	c.t.Helper()
-	h.until("run "+id+" ends", func() bool { return c.run(id).Outcome != api.Running })
+	h.Until("run "+id+" ends", func() bool { return c.run(id).Outcome != api.Running })
 	return c.run(id)
 }
 

@@ -28,7 +28,7 @@ import (
 // ends when a person stops it; it is not tried again.
 func TestARunIsFollowedAndStopped(t *testing.T) {
 	h := newHost(t)
-	h.write("source/large", randomText(24<<20))
+	h.Write("source/large", randomText(24<<20))
 	h.configure(rarely("www", ", limits: { upload: 1M }"), listening)
 	h.init()
 	s := h.serve()
@@ -36,7 +36,7 @@ func TestARunIsFollowedAndStopped(t *testing.T) {
 	c.post("/jobs/start", map[string]string{"job": "plans/www/backup"})
 	var id string
 	var told []api.Progress
-	h.until("the run tells three times how far it is", func() bool {
+	h.Until("the run tells three times how far it is", func() bool {
 		for _, r := range seen[api.RunPage](c, "/runs?outcome=running").Runs {
 			if id = r.ID; r.By != "admin" || r.Job != "backup" {
 				t.Fatalf("it runs as %+v", r)
@@ -76,13 +76,13 @@ func TestARestoreThatIsAskedFor(t *testing.T) {
 	h := newHost(t)
 	h.configure(rarely("www", ""), listening)
 	h.init()
-	h.holdfast.Run(t, "plan", "run", "-q", "www")
+	h.Holdfast.Run(t, "plan", "run", "-q", "www")
 	s := h.serve()
 	c := s.api()
 	q := api.RestoreRequest{Plan: "www"}
 	plan := asked[api.RestorePlan](c, http.MethodPost, "/plan-restore", q)
 	if plan.Refused != "" || plan.Files != 1 || plan.Bytes != uint64(len("dear Ann")) || plan.FreeBytes == 0 || plan.Confirm == "" ||
-		!strings.HasPrefix(plan.Target, h.path("state/restores/www-www-")) || plan.Snapshot == nil {
+		!strings.HasPrefix(plan.Target, h.Path("state/restores/www-www-")) || plan.Snapshot == nil {
 		t.Fatalf("the plan is %+v", plan)
 	}
 	for _, confirm := range []string{"", "x", plan.Confirm[1:]} {
@@ -101,10 +101,10 @@ func TestARestoreThatIsAskedFor(t *testing.T) {
 	if r.Outcome != "succeeded" || r.Job != "restore" || r.Plan != "www" || r.Source != "www" || r.Repository != "local" || r.By != "admin" {
 		t.Errorf("it ended as %+v", r)
 	}
-	if text, err := readFile(filepath.Join(plan.Target, h.path("source/letter.txt"))); err != nil || text != "dear Ann" {
+	if text, err := readFile(filepath.Join(plan.Target, h.Path("source/letter.txt"))); err != nil || text != "dear Ann" {
 		t.Errorf("restored: %q, %v", text, err)
 	}
-	if status, log := c.try(http.MethodGet, "/runs/"+id+"/log", nil); status != 200 || !strings.Contains(log, "restore") || !strings.Contains(log, "--below "+h.path("state/restores")) {
+	if status, log := c.try(http.MethodGet, "/runs/"+id+"/log", nil); status != 200 || !strings.Contains(log, "restore") || !strings.Contains(log, "--below "+h.Path("state/restores")) {
 		t.Errorf("its log: %d %q", status, log)
 	}
 	// Again, what is there is named, and stays.
@@ -117,24 +117,24 @@ func TestARestoreThatIsAskedFor(t *testing.T) {
 
 // refusals are restores that the service does not do.
 func (h *host) refusals(c *caller) {
-	h.t.Helper()
-	if err := os.Symlink("/", h.path("state/restores/link")); err != nil {
-		h.t.Fatal(err)
+	h.T.Helper()
+	if err := os.Symlink("/", h.Path("state/restores/link")); err != nil {
+		h.T.Fatal(err)
 	}
 	for _, target := range []string{
-		"/etc/holdfast-test", h.path("state/restores/../logs/x"), h.path("state/restores/link/etc/x"), h.path("local/x"), h.path("state/restores"),
+		"/etc/holdfast-test", h.Path("state/restores/../logs/x"), h.Path("state/restores/link/etc/x"), h.Path("local/x"), h.Path("state/restores"),
 	} {
 		plan := asked[api.RestorePlan](c, http.MethodPost, "/plan-restore", api.RestoreRequest{Plan: "www", Target: target})
 		if plan.Refused == "" || len(plan.Command) == 0 {
-			h.t.Errorf("a restore to %s: %+v", target, plan)
+			h.T.Errorf("a restore to %s: %+v", target, plan)
 		}
 		if status, _ := c.try(http.MethodPost, "/restore", api.RestoreRequest{Plan: "www", Target: target, Confirm: plan.Confirm}); status < 400 {
-			h.t.Errorf("a restore to %s is begun: %d", target, status)
+			h.T.Errorf("a restore to %s is begun: %d", target, status)
 		}
 	}
 	for _, wrong := range []api.RestoreRequest{{}, {Plan: "www", Target: "x"}, {Plan: "shop"}, {Plan: "www", Overwrite: "sometimes"}, {Plan: "www", Time: time.Now().Add(time.Hour)}} {
 		if status, answer := c.try(http.MethodPost, "/plan-restore", wrong); status != http.StatusBadRequest && status != http.StatusNotFound {
-			h.t.Errorf("%+v: %d %s", wrong, status, answer)
+			h.T.Errorf("%+v: %d %s", wrong, status, answer)
 		}
 	}
 }
@@ -145,18 +145,17 @@ func TestWhatOutlivesTheService(t *testing.T) {
 	h := newHost(t)
 	h.configure(rarely("www", ", limits: { retries: { attempts: 1 } }"), listening)
 	h.init()
-	h.holdfast.Run(t, "plan", "run", "-q", "www")
-	if err := os.Rename(h.path("source"), h.path("elsewhere")); err != nil {
+	h.Holdfast.Run(t, "plan", "run", "-q", "www")
+	if err := os.Rename(h.Path("source"), h.Path("elsewhere")); err != nil {
 		t.Fatal(err)
 	}
 	s := h.serve()
 	c := s.api()
 	c.post("/jobs/start", map[string]string{"job": "plans/www/backup"})
-	h.until("it is a problem that the backup fails", func() bool { return c.problem("backup of plan www failed") != nil })
+	h.Until("it is a problem that the backup fails", func() bool { return c.problem("backup of plan www failed") != nil })
 	plan := asked[api.RestorePlan](c, http.MethodPost, "/plan-restore", api.RestoreRequest{Plan: "www"})
 	id := c.begin("/restore", api.RestoreRequest{Plan: "www", Confirm: plan.Confirm})
-	s.cmd.Process.Kill() //nolint:errcheck // wait tells
-	s.wait()             //nolint:errcheck // it was killed
+	s.Kill()
 
 	s = h.serve()
 	c = s.api(c)
@@ -186,17 +185,17 @@ func TestWhatOutlivesTheService(t *testing.T) {
 	if starts != 2 {
 		t.Errorf("%d starts are among the events", starts)
 	}
-	if err := os.Rename(h.path("elsewhere"), h.path("source")); err != nil {
+	if err := os.Rename(h.Path("elsewhere"), h.Path("source")); err != nil {
 		t.Fatal(err)
 	}
 	c.post("/jobs/start", map[string]string{"job": "plans/www/backup"})
-	h.until("the problem is over", func() bool { return c.problem("backup of plan www") == nil })
+	h.Until("the problem is over", func() bool { return c.problem("backup of plan www") == nil })
 	h.pages(c)
 }
 
 // pages reads the list of runs one by one, and in one go.
 func (h *host) pages(c *caller) {
-	h.t.Helper()
+	h.T.Helper()
 	var one []string
 	for after := ""; ; {
 		page := seen[api.RunPage](c, "/runs?limit=1&after="+after)
@@ -212,7 +211,7 @@ func (h *host) pages(c *caller) {
 		all = append(all, r.ID)
 	}
 	if fmt.Sprint(one) != fmt.Sprint(all) || len(all) != 3 {
-		h.t.Errorf("one by one %q, together %q", one, all)
+		h.T.Errorf("one by one %q, together %q", one, all)
 	}
 }
 
@@ -229,7 +228,7 @@ func TestHowPlansStand(t *testing.T) {
 	c := s.api()
 	verdict := func(want api.Verdict) {
 		t.Helper()
-		h.until(string(want), func() bool { return seen[api.Plan](c, "/plans/www").Verdict == want })
+		h.Until(string(want), func() bool { return seen[api.Plan](c, "/plans/www").Verdict == want })
 	}
 	verdict(api.Unsafe) // there is no backup
 	c.post("/jobs/start", map[string]string{"job": "plans/www/backup"})
@@ -244,11 +243,11 @@ func TestHowPlansStand(t *testing.T) {
 		t.Errorf("its sources are %+v", p.Sources)
 	}
 	c.post("/jobs/start", map[string]string{"job": "repositories/local/check"})
-	h.until("the size of the repository is known", func() bool { return seen[api.Repository](c, "/repositories/local").Bytes > 0 })
+	h.Until("the size of the repository is known", func() bool { return seen[api.Repository](c, "/repositories/local").Bytes > 0 })
 	before := seen[[]api.GrowthPoint](c, "/repositories/local/growth")
-	h.write("source/more", randomText(1<<20))
+	h.Write("source/more", randomText(1<<20))
 	c.post("/jobs/start", map[string]string{"job": "plans/www/backup"})
-	h.until("it has grown", func() bool {
+	h.Until("it has grown", func() bool {
 		return seen[api.Repository](c, "/repositories/local").Bytes > before[len(before)-1].Bytes+1<<19
 	})
 	metrics, err := get(http.DefaultClient, c.url+"metrics")
@@ -260,62 +259,62 @@ func TestHowPlansStand(t *testing.T) {
 
 // report looks at the report of this month.
 func (h *host) report(c *caller) {
-	h.t.Helper()
+	h.T.Helper()
 	c.post("/plans/www/pause", api.PauseRequest{Reason: "moving house"})
-	h.until("the pause is seen", func() bool {
+	h.Until("the pause is seen", func() bool {
 		p := seen[api.Plan](c, "/plans/www").Paused
 		return p != nil && p.Reason == "moving house"
 	})
 	c.post("/plans/www/resume", nil)
 	r := seen[api.Report](c, "/plans/www/reports/"+time.Now().Format("2006-01"))
 	if r.Runs["backup"]["succeeded"] != 2 || len(r.Tests) != 1 || r.Tests[0].Verdict != "proven" || len(r.Failures) != 0 || r.BytesRead == 0 || r.Incomplete == "" {
-		h.t.Errorf("the report is %+v", r)
+		h.T.Errorf("the report is %+v", r)
 	}
 	if said := fmt.Sprint(r.Changes); !strings.Contains(said, "moving house") {
-		h.t.Errorf("its changes are %s", said)
+		h.T.Errorf("its changes are %s", said)
 	}
 }
 
 // onAnotherDisk has a folder that is not there yet lie on another disk than the
 // rest of the host: in memory.
 func (h *host) onAnotherDisk(name string) {
-	h.t.Helper()
+	h.T.Helper()
 	elsewhere, err := os.MkdirTemp("/dev/shm", "holdfast-serve-")
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
-	h.t.Cleanup(func() { os.RemoveAll(elsewhere) }) //nolint:errcheck // it is in memory
-	if same, err := protect.SameDisk(elsewhere, h.dir); err != nil || same {
-		h.t.Fatalf("/dev/shm is no disk of its own: %v", err)
+	h.T.Cleanup(func() { os.RemoveAll(elsewhere) }) //nolint:errcheck // it is in memory
+	if same, err := protect.SameDisk(elsewhere, h.Dir); err != nil || same {
+		h.T.Fatalf("/dev/shm is no disk of its own: %v", err)
 	}
-	if err := os.Symlink(elsewhere, h.path(name)); err != nil {
-		h.t.Fatal(err)
+	if err := os.Symlink(elsewhere, h.Path(name)); err != nil {
+		h.T.Fatal(err)
 	}
 }
 
 // Where nothing is configured the dashboard leads to the first plan.
 func TestFromNothingByTheAPI(t *testing.T) {
 	h := newHost(t)
-	h.holdfast = h.holdfast.With("HOLDFAST_CONFIG=", "HOME="+h.dir, "XDG_CONFIG_HOME="+h.path("config"), "XDG_DATA_HOME="+h.path("data"), "XDG_CACHE_HOME="+h.path("cache"))
+	h.Holdfast = h.Holdfast.With("HOLDFAST_CONFIG=", "HOME="+h.Dir, "XDG_CONFIG_HOME="+h.Path("config"), "XDG_DATA_HOME="+h.Path("data"), "XDG_CACHE_HOME="+h.Path("cache"))
 	l := freePort(t)
 	s := h.serve() // at the usual address, if that is free
-	s.logged("service-started")
+	s.Logged("service-started")
 	var earlier []*caller // who listened has shown the token
-	if token := tokenOf.FindString(s.log.String()); token != "" {
+	if token := s.Token(); token != "" {
 		earlier = append(earlier, &caller{token: token})
 	}
-	if err := s.signal(syscall.SIGTERM); err != nil {
+	if err := s.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
-	h.write("config/holdfast/holdfast.yaml", "service: { listen: \""+l+"\" }\n")
+	h.Write("config/holdfast/holdfast.yaml", "service: { listen: \""+l+"\" }\n")
 	s = h.serve()
 	c := s.api(earlier...)
-	id := c.begin("/protect", api.ProtectRequest{What: []string{h.path("source")}, Name: "letters"})
+	id := c.begin("/protect", api.ProtectRequest{What: []string{h.Path("source")}, Name: "letters"})
 	if r := c.ended(h, id); r.Outcome != "succeeded" || r.Plan != "letters" {
 		_, log := c.try(http.MethodGet, "/runs/"+id+"/log", nil)
 		t.Fatalf("it ended as %+v\n%s", r, log)
 	}
-	h.until("the plan is proven, and only its disk is a risk", func() bool {
+	h.Until("the plan is proven, and only its disk is a risk", func() bool {
 		plans := seen[[]api.Plan](c, "/plans")
 		return len(plans) == 1 && plans[0].Name == "letters" && !plans[0].Proven.IsZero() && plans[0].Verdict == api.AtRisk && strings.Contains(plans[0].Why, "Losing one disk")
 	})
@@ -336,16 +335,16 @@ func TestListen(t *testing.T) {
 	h := newHost(t)
 	h.configure(rarely("www", ""), "  listen: "+taken.Addr().String()+"\n"+noUpkeep)
 	h.init()
-	if s := h.serve(); s.wait() == nil || !strings.Contains(s.log.String(), "service.listen") {
-		t.Errorf("a taken address: %s", s.log)
+	if s := h.serve(); s.Wait() == nil || !strings.Contains(s.Log(), "service.listen") {
+		t.Errorf("a taken address: %s", s.Log())
 	}
 	h.configure(rarely("www", ""), "  listen: off\n"+noUpkeep)
 	s := h.serve()
-	s.logged("service-started")
-	if strings.Contains(s.log.String(), `"msg":"listening"`) {
+	s.Logged("service-started")
+	if strings.Contains(s.Log(), `"msg":"listening"`) {
 		t.Error("it listens all the same")
 	}
-	if err := s.signal(syscall.SIGTERM); err != nil {
+	if err := s.Signal(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
 	usual, err := net.Listen("tcp", "127.0.0.1:9898")
@@ -354,15 +353,15 @@ func TestListen(t *testing.T) {
 	}
 	h.configure(rarely("www", ""), noUpkeep)
 	s = h.serve()
-	s.logged("there is no dashboard")
-	s.logged("service-started")
+	s.Logged("there is no dashboard")
+	s.Logged("service-started")
 }
 
 // With a certificate only those who check it are answered, over TLS.
 func TestTLS(t *testing.T) {
 	h := newHost(t)
 	pool := h.certificate()
-	h.configure(rarely("www", ""), fmt.Sprintf("  listen: 127.0.0.1:0\n  tls: { cert: %s, key: %s }\n%s", h.path("cert.pem"), h.path("key.pem"), noUpkeep))
+	h.configure(rarely("www", ""), fmt.Sprintf("  listen: 127.0.0.1:0\n  tls: { cert: %s, key: %s }\n%s", h.Path("cert.pem"), h.Path("key.pem"), noUpkeep))
 	h.init()
 	c := h.serve().api()
 	if !strings.HasPrefix(c.url, "https://") {
@@ -392,10 +391,10 @@ func get(client *http.Client, url string) (string, error) {
 
 // certificate writes one for this machine, and returns who trusts it.
 func (h *host) certificate() *x509.CertPool {
-	h.t.Helper()
+	h.T.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
@@ -403,15 +402,15 @@ func (h *host) certificate() *x509.CertPool {
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	secret, err := x509.MarshalPKCS8PrivateKey(key)
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	cert := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-	h.write("cert.pem", string(cert))
-	h.write("key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})))
+	h.Write("cert.pem", string(cert))
+	h.Write("key.pem", string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})))
 	pool := x509.NewCertPool()
 	pool.AppendCertsFromPEM(cert)
 	return pool

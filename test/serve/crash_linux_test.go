@@ -46,21 +46,21 @@ func TestKilledServices(t *testing.T) {
 	var begun []string
 	for range rounds() {
 		s := h.serve()
-		s.logged("service-started")
+		s.Logged("service-started")
 		time.Sleep(time.Duration(random.IntN(5000)) * time.Millisecond) // the instant is what the test is about
-		s.signal(syscall.SIGKILL)                                       //nolint:errcheck // it was killed
+		s.Signal(syscall.SIGKILL)                                       //nolint:errcheck // it was killed
 		begun = append(begun, s.begun()...)
-		h.until("no process of a run is left", func() bool { return len(h.ofRuns()) == 0 })
+		h.Until("no process of a run is left", func() bool { return len(h.ofRuns()) == 0 })
 	}
 	s := h.serve()
 	calm := time.Now()
-	h.until("every job has done its work again", func() bool {
+	h.Until("every job has done its work again", func() bool {
 		runs := slices.DeleteFunc(h.runs(), func(r run) bool { return r.Started.Before(calm) })
 		return count(runs, "backup", "full", "succeeded") > 0 && count(runs, "backup", "incremental", "succeeded") > 0 &&
 			count(runs, "copy", "", "succeeded") > 0 && count(runs, "retention", "", "succeeded") > 0 &&
 			count(runs, "prune", "", "succeeded") > 0 && count(runs, "check", "", "succeeded") > 0
 	})
-	if err := s.signal(syscall.SIGTERM); err != nil {
+	if err := s.Signal(syscall.SIGTERM); err != nil {
 		t.Errorf("a service that was told to end ended with %v", err)
 	}
 	begun = append(begun, s.begun()...)
@@ -69,7 +69,7 @@ func TestKilledServices(t *testing.T) {
 
 // judge checks what must hold of the history, whatever happened.
 func (h *host) judge(begun []string) {
-	h.t.Helper()
+	h.T.Helper()
 	runs := h.runs()
 	known := map[string]int{}
 	for _, r := range runs {
@@ -77,22 +77,22 @@ func (h *host) judge(begun []string) {
 	}
 	for _, id := range begun {
 		if known[id] != 1 {
-			h.t.Errorf("run %s, which was begun, is in the history %d times", id, known[id])
+			h.T.Errorf("run %s, which was begun, is in the history %d times", id, known[id])
 		}
 	}
 	if len(begun) < 10 {
-		h.t.Errorf("only %d runs were begun", len(begun))
+		h.T.Errorf("only %d runs were begun", len(begun))
 	}
 	h.judgeTimes(runs)
 	interrupted := count(runs, "backup", "", "interrupted") + count(runs, "copy", "", "interrupted")
-	h.t.Logf("%d runs, %d of backups and copies interrupted, %d failed", len(runs), interrupted, countOutcome(runs, "failed"))
+	h.T.Logf("%d runs, %d of backups and copies interrupted, %d failed", len(runs), interrupted, countOutcome(runs, "failed"))
 	for _, r := range runs {
 		if r.Outcome == "failed" {
-			h.t.Errorf("%s %s of %s failed: %s", r.Job, r.Type, r.Plan, r.Reason)
+			h.T.Errorf("%s %s of %s failed: %s", r.Job, r.Type, r.Plan, r.Reason)
 		}
 	}
 	for _, repository := range []string{"local", "offsite"} {
-		h.holdfast.Run(h.t, "check", "-r", repository, "--read-data")
+		h.Holdfast.Run(h.T, "check", "-r", repository, "--read-data")
 	}
 	h.judgeSnapshots(runs, interrupted)
 }
@@ -109,7 +109,7 @@ func countOutcome(runs []run, outcome string) (n int) {
 // judgeTimes checks that no instant was dealt with twice, and that no two
 // backups of one plan ran at once.
 func (h *host) judgeTimes(runs []run) {
-	h.t.Helper()
+	h.T.Helper()
 	good := map[string]string{}
 	for i, a := range runs {
 		if a.Job != "backup" {
@@ -117,14 +117,14 @@ func (h *host) judgeTimes(runs []run) {
 		}
 		key := a.Plan + a.Type + a.Due.String()
 		if first, twice := good[key]; twice && a.Outcome == "succeeded" {
-			h.t.Errorf("backup %s of %s due %v was made twice: %s and %s", a.Type, a.Plan, a.Due, first, a.ID)
+			h.T.Errorf("backup %s of %s due %v was made twice: %s and %s", a.Type, a.Plan, a.Due, first, a.ID)
 		}
 		if a.Outcome == "succeeded" {
 			good[key] = a.ID
 		}
 		for _, b := range runs[i+1:] {
 			if b.Job == "backup" && b.Plan == a.Plan && a.Started.Before(b.Ended) && b.Started.Before(a.Ended) {
-				h.t.Errorf("runs %s and %s of plan %s were under way at once", a.ID, b.ID, a.Plan)
+				h.T.Errorf("runs %s and %s of plan %s were under way at once", a.ID, b.ID, a.Plan)
 			}
 		}
 	}
@@ -133,7 +133,7 @@ func (h *host) judgeTimes(runs []run) {
 // judgeSnapshots checks that each snapshot is one that a run told of, or may be
 // of one that was killed right after it was stored.
 func (h *host) judgeSnapshots(runs []run, interrupted int) {
-	h.t.Helper()
+	h.T.Helper()
 	told := map[string]bool{}
 	for _, r := range runs {
 		for _, id := range r.Snapshots {
@@ -142,13 +142,13 @@ func (h *host) judgeSnapshots(runs []run, interrupted int) {
 	}
 	untold := 0
 	for _, repository := range []string{"local", "offsite"} {
-		for _, s := range program.JSON[struct{ ID string }](h.t, h.holdfast, "snapshots", "-r", repository) {
+		for _, s := range program.JSON[struct{ ID string }](h.T, h.Holdfast, "snapshots", "-r", repository) {
 			if !told[s.ID] {
 				untold++
 			}
 		}
 	}
 	if untold > interrupted {
-		h.t.Errorf("%d snapshots are in no run, and only %d runs were interrupted", untold, interrupted)
+		h.T.Errorf("%d snapshots are in no run, and only %d runs were interrupted", untold, interrupted)
 	}
 }

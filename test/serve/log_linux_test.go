@@ -22,24 +22,24 @@ func TestLogOfDatabases(t *testing.T) {
 `+noUpkeep)
 	h.insert("sources:\n", fmt.Sprintf("  streamed: { postgres: { dsn: %q, wal: stream } }\n  pushed: { postgres: { dsn: %q, wal: push } }\n", c.DSN(), c.DSN()))
 	h.init()
-	h.holdfast.Run(t, "wal", "init", "--plan", "streamed")
+	h.Holdfast.Run(t, "wal", "init", "--plan", "streamed")
 	s := h.serve()
-	s.logged("service-started")
-	h.holdfast.Run(t, "run", "start", "plans/streamed/backup")
-	s.logged("full backup of plan streamed succeeded")
+	s.Logged("service-started")
+	h.Holdfast.Run(t, "run", "start", "plans/streamed/backup")
+	s.Logged("full backup of plan streamed succeeded")
 
 	segment := c.Query("SELECT pg_walfile_name(pg_switch_wal())")
 	file := filepath.Join(c.Data, "pg_wal", segment)
-	h.until("archive_command hands over to the service", func() bool {
-		pushed := h.holdfast.Exits(t, 0, "wal", "push", "-v", "--plan", "pushed", file)
+	h.Until("archive_command hands over to the service", func() bool {
+		pushed := h.Holdfast.Exits(t, 0, "wal", "push", "-v", "--plan", "pushed", file)
 		return !strings.Contains(pushed.Output(), "hand over")
 	})
 
 	c.Exec("INSERT INTO orders VALUES (0)")
 	written := time.Now()
-	h.until("nothing was written for a while", func() bool { return time.Since(written) > 15*time.Second })
-	h.until("the RPO of an idle database is kept", func() bool {
+	h.Until("nothing was written for a while", func() bool { return time.Since(written) > 15*time.Second })
+	h.Until("the RPO of an idle database is kept", func() bool {
 		// Copies are missing, too, so that it exits with 1.
-		return strings.Contains(h.holdfast.Exits(t, 1, "status", "streamed", "--json").Stdout, `"rpo":{"state":"met"`)
+		return strings.Contains(h.Holdfast.Exits(t, 1, "status", "streamed", "--json").Stdout, `"rpo":{"state":"met"`)
 	})
 }

@@ -22,20 +22,20 @@ func TestObjectives(t *testing.T) {
 	h.init()
 	s := h.serve()
 	c := s.api()
-	s.logged("RPO of plan www is not known")
-	h.holdfast.Run(t, "run", "start", "plans/www/backup")
-	s.logged("RPO of plan www is kept again")
-	s.logged("RPO of plan www is breached")
-	if err := s.signal(syscall.SIGTERM); err != nil {
+	s.Logged("RPO of plan www is not known")
+	h.Holdfast.Run(t, "run", "start", "plans/www/backup")
+	s.Logged("RPO of plan www is kept again")
+	s.Logged("RPO of plan www is breached")
+	if err := s.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
 
 	s = h.serve()
 	c = s.api(c)
-	h.until("it was looked how the plans stand", func() bool { return !seen[api.Service](c, "/service").Surveyed.IsZero() })
-	h.holdfast.Run(t, "run", "start", "plans/www/backup")
-	s.logged("RPO of plan www is kept again")
-	if before, _, _ := strings.Cut(s.log.String(), "RPO of plan www is kept again"); strings.Contains(before, "is breached") {
+	h.Until("it was looked how the plans stand", func() bool { return !seen[api.Service](c, "/service").Surveyed.IsZero() })
+	h.Holdfast.Run(t, "run", "start", "plans/www/backup")
+	s.Logged("RPO of plan www is kept again")
+	if before, _, _ := strings.Cut(s.Log(), "RPO of plan www is kept again"); strings.Contains(before, "is breached") {
 		t.Errorf("what was told before the restart is told again:\n%s", before)
 	}
 }

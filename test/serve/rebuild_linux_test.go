@@ -26,27 +26,27 @@ func TestRebuild(t *testing.T) {
     schedule: { incremental: "@every 1s" }`, noUpkeep)
 			h.init()
 			s := h.serve()
-			s.logged("service-started")
-			h.holdfast.Run(t, "plan", "pause", "resting")
-			h.holdfast.Run(t, "run", "start", "plans/www/backup", "--type", "full")
-			h.until("there are backups", func() bool {
+			s.Logged("service-started")
+			h.Holdfast.Run(t, "plan", "pause", "resting")
+			h.Holdfast.Run(t, "run", "start", "plans/www/backup", "--type", "full")
+			h.Until("there are backups", func() bool {
 				return count(ofPlan(h.runs(), "www"), "backup", "full", "succeeded") == 1 && count(h.runs(), "backup", "incremental", "succeeded") > 1
 			})
-			s.signal(syscall.SIGKILL) //nolint:errcheck // it was killed
-			h.until("no process of a run is left", func() bool { return len(h.ofRuns()) == 0 })
+			s.Signal(syscall.SIGKILL) //nolint:errcheck // it was killed
+			h.Until("no process of a run is left", func() bool { return len(h.ofRuns()) == 0 })
 			before := len(ofPlan(h.runs(), "resting"))
-			harm(t, h.path("state/ledger"))
+			harm(t, h.Path("state/ledger"))
 			if name == "damaged" {
 				s := h.serve()
-				if err := s.wait(); err == nil || !strings.Contains(s.log.String(), "serve --rebuild") {
-					t.Errorf("with a damaged ledger serve ends with %v, and says\n%s", err, s.log)
+				if err := s.Wait(); err == nil || !strings.Contains(s.Log(), "serve --rebuild") {
+					t.Errorf("with a damaged ledger serve ends with %v, and says\n%s", err, s.Log())
 				}
 			}
 
 			s = h.serve("--rebuild")
-			s.logged("the state of the service was made anew")
-			h.until("schedules go on", func() bool { return len(s.begun()) > 2 })
-			if err := s.signal(syscall.SIGTERM); err != nil {
+			s.Logged("the state of the service was made anew")
+			h.Until("schedules go on", func() bool { return len(s.begun()) > 2 })
+			if err := s.Signal(syscall.SIGTERM); err != nil {
 				t.Errorf("a service that was told to end ended with %v", err)
 			}
 			runs := h.runs()
@@ -60,7 +60,7 @@ func TestRebuild(t *testing.T) {
 				t.Errorf("the plan that is paused had %d runs, and has %d", before, n)
 			}
 			h.judgeTimes(runs)
-			h.holdfast.Run(t, "check", "-r", "local", "--read-data")
+			h.Holdfast.Run(t, "check", "-r", "local", "--read-data")
 		})
 	}
 }

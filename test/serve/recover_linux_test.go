@@ -18,7 +18,7 @@ func TestADatabaseIsRestoredThroughTheAPI(t *testing.T) {
 	cluster := pgcluster.New(t, pgcluster.Versions(t)[15], "wal_level = replica", "max_wal_senders = 10")
 	cluster.Exec("CREATE TABLE orders AS SELECT n FROM generate_series(1, 1000) n")
 	h := newHost(t)
-	h.write("holdfast.yaml", fmt.Sprintf(`repositories:
+	h.Write("holdfast.yaml", fmt.Sprintf(`repositories:
   local: { url: %[1]s/local, password: { file: %[1]s/password } }
 sources:
   db: { postgres: { dsn: "%[2]s", wal: stream } }
@@ -27,17 +27,17 @@ plans:
 service:
   listen: 127.0.0.1:0
   upkeep: { retention: { schedule: off }, prune: { schedule: off }, check: { schedule: off }, log_prune: { schedule: off } }
-`, h.dir, cluster.DSN()))
-	h.holdfast.Run(t, "init", "-q", "-r", "local")
-	h.holdfast.Run(t, "wal", "init", "-r", "local")
+`, h.Dir, cluster.DSN()))
+	h.Holdfast.Run(t, "init", "-q", "-r", "local")
+	h.Holdfast.Run(t, "wal", "init", "-r", "local")
 	c := h.serve().api()
 	c.post("/jobs/start", map[string]string{"job": "plans/shop/backup"})
-	h.until("it is backed up", func() bool { return len(seen[api.RunPage](c, "/runs?job=backup&outcome=succeeded").Runs) == 1 })
+	h.Until("it is backed up", func() bool { return len(seen[api.RunPage](c, "/runs?job=backup&outcome=succeeded").Runs) == 1 })
 	at := time.Now()
 	cluster.Exec("INSERT INTO orders VALUES (1001)")
 	var plan api.RestorePlan
 	q := api.RestoreRequest{Plan: "shop", Time: at}
-	h.until("the log leads to that time", func() bool {
+	h.Until("the log leads to that time", func() bool {
 		cluster.Exec("INSERT INTO orders VALUES (1002); SELECT pg_switch_wal()")
 		status, answer := c.try(http.MethodPost, "/plan-restore", q)
 		if status != 200 && status != http.StatusConflict {
@@ -54,23 +54,23 @@ service:
 
 // restoreDatabase does what a plan says.
 func (h *host) restoreDatabase(c *caller, plan api.RestorePlan, how string) {
-	h.t.Helper()
+	h.T.Helper()
 	if plan.Refused != "" || plan.Bytes == 0 || !strings.Contains(strings.Join(plan.Command, " "), how) {
-		h.t.Fatalf("the plan is %+v", plan)
+		h.T.Fatalf("the plan is %+v", plan)
 	}
 	q := plan.Request
 	q.Confirm = plan.Confirm
 	id := c.begin("/restore", q)
 	if r := c.ended(h, id); r.Outcome != "succeeded" || r.Plan != "shop" || r.Source != "db" {
 		_, log := c.try(http.MethodGet, "/runs/"+id+"/log", nil)
-		h.t.Fatalf("it ended as %+v\n%s", r, log)
+		h.T.Fatalf("it ended as %+v\n%s", r, log)
 	}
 	for _, file := range []string{"PG_VERSION", "recovery.signal"} {
 		if _, err := readFile(filepath.Join(plan.Target, file)); err != nil {
-			h.t.Error(err)
+			h.T.Error(err)
 		}
 	}
 	if _, err := readFile(filepath.Join(plan.Target, "postmaster.pid")); err == nil {
-		h.t.Error("a server was started")
+		h.T.Error("a server was started")
 	}
 }

@@ -89,22 +89,22 @@ func (c *collector) named(name, parent string) *span {
 func TestTraces(t *testing.T) {
 	to := collect(t)
 	h := newHost(t)
-	h.write("headers", "authorization=Bearer%20s3cret")
+	h.Write("headers", "authorization=Bearer%20s3cret")
 	h.configure(`  www:
     sources: [www]
     repository: local
     schedule: { full: "0 0 1 1 *" }
-    hooks: { before: [{ command: [/bin/sh, -c, "echo $TRACEPARENT > `+h.path("told")+`"] }] }
-    restore_test: { schedule: "0 0 1 1 *", checks: [{ canary: `+h.path("source/letter.txt")+` }] }`, listening+`
-  traces: { endpoint: "`+to.url+`", headers: { file: `+h.path("headers")+` } }`)
+    hooks: { before: [{ command: [/bin/sh, -c, "echo $TRACEPARENT > `+h.Path("told")+`"] }] }
+    restore_test: { schedule: "0 0 1 1 *", checks: [{ canary: `+h.Path("source/letter.txt")+` }] }`, listening+`
+  traces: { endpoint: "`+to.url+`", headers: { file: `+h.Path("headers")+` } }`)
 	h.init()
 	s := h.serve()
 	c := s.api()
 	c.post("/jobs/start", map[string]string{"job": "plans/www/backup"})
-	h.until("there is a backup", func() bool { return count(h.runs(), "backup", "", "succeeded") == 1 })
+	h.Until("there is a backup", func() bool { return count(h.runs(), "backup", "", "succeeded") == 1 })
 	c.post("/jobs/start", map[string]string{"job": "plans/www/restore-test"})
-	h.until("there is a restore test", func() bool { return count(h.runs(), "restore-test", "", "succeeded") == 1 })
-	if err := s.signal(15); err != nil { // what is left is sent
+	h.Until("there is a restore test", func() bool { return count(h.runs(), "restore-test", "", "succeeded") == 1 })
+	if err := s.Signal(15); err != nil { // what is left is sent
 		t.Error(err)
 	}
 
@@ -136,7 +136,7 @@ func TestTraces(t *testing.T) {
 	below(command, "open repository")
 	below(below(command, "back up source"), "back up files")
 	hook := below(command, "hook")
-	if told, err := readFile(h.path("told")); err != nil || !strings.Contains(told, hexOf(hook.trace)+"-"+hexOf(hook.id)) {
+	if told, err := readFile(h.Path("told")); err != nil || !strings.Contains(told, hexOf(hook.trace)+"-"+hexOf(hook.id)) {
 		t.Errorf("the hook was told %q (%v)", told, err)
 	}
 	test := below(below(below(nil, "run restore-test"), "holdfast verify"), "restore test")
@@ -182,20 +182,20 @@ func TestTracesReachNobody(t *testing.T) {
 	s := h.serve()
 	c := s.api()
 	c.post("/jobs/start", map[string]string{"job": "plans/www/backup"})
-	h.until("there is a backup", func() bool { return count(h.runs(), "backup", "", "succeeded") == 1 })
+	h.Until("there is a backup", func() bool { return count(h.runs(), "backup", "", "succeeded") == 1 })
 	run := c.run(h.runs()[0].ID)
 	if status, log := c.try(http.MethodGet, "/runs/"+run.ID+"/log", nil); status != http.StatusOK || !strings.Contains(log, "traces do not reach "+silent.Addr().String()) {
 		t.Errorf("%d, the log of the run says %s", status, log)
 	}
-	if err := s.signal(15); err != nil {
+	if err := s.Signal(15); err != nil {
 		t.Error(err)
 	}
 
-	gone := h.holdfast.With("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")
+	gone := h.Holdfast.With("OTEL_EXPORTER_OTLP_ENDPOINT=http://127.0.0.1:1")
 	if r := gone.Exits(t, 0, "snapshots", "-r", "local", "--json"); !strings.Contains(r.Stderr, "traces do not reach 127.0.0.1:1") || !strings.HasPrefix(r.Stdout, "[") {
 		t.Errorf("it says %q and %q", r.Stdout, r.Stderr)
 	}
-	wrong := h.holdfast.With("OTEL_EXPORTER_OTLP_ENDPOINT=127.0.0.1")
+	wrong := h.Holdfast.With("OTEL_EXPORTER_OTLP_ENDPOINT=127.0.0.1")
 	if r := wrong.Exits(t, 0, "snapshots", "-r", "local"); !strings.Contains(r.Stderr, "the endpoint for traces is no URL") {
 		t.Errorf("it says %q", r.Stderr)
 	}

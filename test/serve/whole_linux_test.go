@@ -17,17 +17,17 @@ func TestFromAFreshMachine(t *testing.T) {
 	c := pgcluster.New(t, pgcluster.Versions(t)[15], "wal_level = replica", "max_wal_senders = 10")
 	c.Exec("CREATE TABLE orders AS SELECT n FROM generate_series(1, 1000) n")
 	h := newHost(t)
-	h.holdfast.Run(t, "protect", "-q", h.path("source"), "--to", h.path("local"))
-	h.holdfast.Run(t, "protect", "-q", c.DSN(), "--to", h.path("local"))
-	plans := program.JSON[struct{ Name string }](t, h.holdfast, "plan", "list")
+	h.Holdfast.Run(t, "protect", "-q", h.Path("source"), "--to", h.Path("local"))
+	h.Holdfast.Run(t, "protect", "-q", c.DSN(), "--to", h.Path("local"))
+	plans := program.JSON[struct{ Name string }](t, h.Holdfast, "plan", "list")
 	if len(plans) != 2 {
 		t.Fatalf("protect has made %+v", plans)
 	}
 	h.hurry()
-	h.holdfast.Run(t, "init", "-q", "-r", "offsite", "--like", "local")
-	h.holdfast.Run(t, "wal", "init", "-r", "offsite")
+	h.Holdfast.Run(t, "init", "-q", "-r", "offsite", "--like", "local")
+	h.Holdfast.Run(t, "wal", "init", "-r", "offsite")
 	s := h.serve()
-	h.until("everything was run", func() bool {
+	h.Until("everything was run", func() bool {
 		runs := h.history()
 		for _, plan := range plans {
 			of := ofPlan(runs, plan.Name)
@@ -42,10 +42,10 @@ func TestFromAFreshMachine(t *testing.T) {
 		}
 		return count(runs, "check", "", "succeeded") > 0 && count(runs, "prune", "", "succeeded") > 0 && count(runs, "log-prune", "", "succeeded") > 0
 	})
-	if out := h.holdfast.Run(t, "run", "next"); !strings.Contains(out, "/log-receive/") {
+	if out := h.Holdfast.Run(t, "run", "next"); !strings.Contains(out, "/log-receive/") {
 		t.Errorf("the log is not received:\n%s", out)
 	}
-	if err := s.signal(syscall.SIGTERM); err != nil {
+	if err := s.Signal(syscall.SIGTERM); err != nil {
 		t.Error(err)
 	}
 	for _, r := range h.runs() {
@@ -53,7 +53,7 @@ func TestFromAFreshMachine(t *testing.T) {
 			t.Errorf("%s %s of %s failed: %s", r.Job, r.Type, r.Plan, r.Reason)
 		}
 	}
-	if n := len(program.JSON[struct{}](t, h.holdfast, "snapshots", "-r", "offsite")); n < 2 {
+	if n := len(program.JSON[struct{}](t, h.Holdfast, "snapshots", "-r", "offsite")); n < 2 {
 		t.Errorf("%d snapshots are off-site", n)
 	}
 }
@@ -69,29 +69,29 @@ func ofPlan(runs []run, plan string) (of []run) {
 
 // hurry makes what protect wrote due every few seconds, and adds a copy.
 func (h *host) hurry() {
-	h.t.Helper()
-	text, err := readFile(h.path("holdfast.yaml"))
+	h.T.Helper()
+	text, err := readFile(h.Path("holdfast.yaml"))
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
 	replaced := strings.NewReplacer(
 		`"0 2 * * SUN"`, `"@every 25s"`, `"0 2 * * MON-SAT"`, `"@every 6s"`, `"0 12 * * SUN"`, `"@every 20s"`,
 		"jitter: 1h", "jitter: 2s", "\n    repository: local\n", "\n    repository: local\n    copies: [offsite]\n",
 	).Replace(text)
-	h.write("holdfast.yaml", replaced+`
+	h.Write("holdfast.yaml", replaced+`
 service:
   concurrency: { host: 4, repository: 2 }
   upkeep: { retention: { schedule: "@every 21s" }, prune: { schedule: "@every 40s" }, check: { schedule: "@every 30s", within: 60s }, log_prune: { schedule: "@every 30s" } }
 `)
-	h.insert("repositories:\n", fmt.Sprintf("  offsite:\n    url: %s\n    password: {file: %s}\n", h.path("offsite"), h.path("password")))
+	h.insert("repositories:\n", fmt.Sprintf("  offsite:\n    url: %s\n    password: {file: %s}\n", h.Path("offsite"), h.Path("password")))
 }
 
 // insert puts lines after the first occurrence of a line in the configuration.
 func (h *host) insert(after, lines string) {
-	h.t.Helper()
-	text, err := readFile(filepath.Join(h.dir, "holdfast.yaml"))
+	h.T.Helper()
+	text, err := readFile(filepath.Join(h.Dir, "holdfast.yaml"))
 	if err != nil {
-		h.t.Fatal(err)
+		h.T.Fatal(err)
 	}
-	h.write("holdfast.yaml", strings.Replace(text, after, after+lines, 1))
+	h.Write("holdfast.yaml", strings.Replace(text, after, after+lines, 1))
 }
