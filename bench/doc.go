@@ -7,6 +7,7 @@
 //	go run ./bench -far -quick      repositories on S3 behind a line of 50 ms and 200 Mbit/s
 //	go run ./bench base             base backups of PostgreSQL beside pgbackrest's and pg_basebackup's
 //	go run ./bench wal              how fast archive_command gets rid of a backlog, beside pgbackrest's
+//	go run ./bench replay           whether recovery waits for its log, beside cp and pgbackrest
 //	go run ./bench -sets D1 -tools holdfast,restic -steps first,restore
 //
 // One cycle of one tool on one data set is: init, first backup, backup with

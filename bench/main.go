@@ -29,6 +29,9 @@ func run(ctx context.Context, args []string) error {
 	if len(args) > 0 && args[0] == baseCommand {
 		return baseMain(ctx, args[1:])
 	}
+	if len(args) > 0 && args[0] == replayCommand {
+		return replayMain(ctx, args[1:])
+	}
 	return bench(ctx, args)
 }
 

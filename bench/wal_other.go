@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	walCommand  = "wal"
-	baseCommand = "base"
+	walCommand    = "wal"
+	baseCommand   = "base"
+	replayCommand = "replay"
 )
 
 func walMain(context.Context, []string) error {
@@ -18,4 +19,8 @@ func walMain(context.Context, []string) error {
 
 func baseMain(context.Context, []string) error {
 	return errors.New("base backups of PostgreSQL are measured on Linux only")
+}
+
+func replayMain(context.Context, []string) error {
+	return errors.New("the replay of WAL is measured on Linux only")
 }

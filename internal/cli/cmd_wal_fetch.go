@@ -23,7 +23,8 @@ const (
 
 func newWALFetch(c *command) *cobra.Command {
 	var f walFlags
-	var socket, until, helpIn string
+	var socket, until string
+	var help bool
 	cmd := &cobra.Command{
 		Use:   "fetch [flags] NAME PATH",
 		Short: "Bring back one file of the log (restore_command)",
@@ -36,24 +37,26 @@ network, a key, damage, a gap) ends with 150, on which PostgreSQL stops, so
 that no recovery ends early and looks complete.
 
 The first call leaves a process behind that fetches the segments that follow,
-side by side, into a folder below TMPDIR, and ends when nobody has asked for a
-minute: recovery does not wait for the archive then.
+side by side, checks them, and puts them into pg_wal/holdfast/ready: recovery
+does not wait for the archive then. It ends with the recovery, or when nobody has
+asked for a minute. A restore_command that takes them from there by itself, and
+runs this program only for what is not there, waits least (see the example).
 
 Without holdfast.yaml, name the repository with -r and the source with --source.`,
-		Example: "  holdfast wal fetch --plan shop %f %p\n  holdfast wal fetch -r /srv/backup --source shop 000000010000000000000003 pg_wal/RECOVERYXLOG",
+		Example: "  restore_command = 'mv -f pg_wal/holdfast/ready/%f %p 2>/dev/null || exec holdfast wal fetch --plan shop %f %p'\n  holdfast wal fetch --plan shop %f %p\n  holdfast wal fetch -r /srv/backup --source shop 000000010000000000000003 pg_wal/RECOVERYXLOG",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if socket != "" {
 				return fetchExit(wal.Collect(cmd.Context(), socket, args[0], args[1]))
 			}
-			return fetchExit(c.runWALFetch(cmd.Context(), walFetch{f, until, helpIn, args[0], args[1]}))
+			return fetchExit(c.runWALFetch(cmd.Context(), walFetch{f, until, help, args[0], args[1]}))
 		},
 	}
 	f.register(cmd.Flags())
 	cmd.Flags().StringVar(&socket, "socket", "", "ask the holdfast that restores, at its `socket`, instead of the archive")
 	cmd.Flags().StringVar(&until, "until", "", "take the log for ended at this `position` if what follows is missing")
-	cmd.Flags().StringVar(&helpIn, "help-in", "", "fetch ahead for others in this `folder`")
-	if err := cmd.Flags().MarkHidden("help-in"); err != nil {
+	cmd.Flags().BoolVar(&help, "help-others", false, "fetch ahead for others")
+	if err := cmd.Flags().MarkHidden("help-others"); err != nil {
 		panic(err)
 	}
 	return cmd
@@ -73,25 +76,22 @@ func fetchExit(err error) error {
 // walFetch is what to fetch, and how.
 type walFetch struct {
 	walFlags
-	until  string
-	helpIn string
-	name   string
-	path   string
+	until string
+	help  bool // to fetch ahead for others, and nothing else
+	name  string
+	path  string
 }
 
 func (c *command) runWALFetch(ctx context.Context, f walFetch) error {
 	open := func(ctx context.Context) (wal.FetchOptions, error) { return c.fetchOptions(ctx, f) }
-	if f.helpIn != "" {
-		return wal.Help(ctx, f.helpIn, open, helpFor)
-	}
-	dir := helperDir(f.path)
-	if dir != "" {
-		err := wal.Collect(ctx, wal.HelperSocket(dir), f.name, f.path)
+	if h := f.helper(); h != nil {
+		if f.help {
+			h.Open = open
+			return h.Help(ctx)
+		}
+		err := c.collect(ctx, h, f)
 		if err == nil || errors.Is(err, wal.ErrEnd) {
 			return c.fetchedFile(f, err)
-		}
-		if errors.Is(err, wal.ErrNobody) {
-			c.startHelper(dir)
 		} // what else went wrong for it is not taken for granted
 	}
 	o, err := open(ctx)

@@ -231,10 +231,9 @@ func (run *recovery) restoreCommand(choice *pitr.Choice) (string, error) {
 		words = append(words, flag.name, value)
 	}
 	for k, word := range words {
-		// PostgreSQL takes a percent sign for one of its own.
-		words[k] = shellQuote(strings.ReplaceAll(word, "%", "%%"))
+		words[k] = quoteForServer(word)
 	}
-	return strings.Join(append(words, `"%f"`, `"%p"`), " "), nil
+	return takeOrFetch(filepath.Join(walFolder, aheadFolder, "ready"), strings.Join(words, " ")), nil
 }
 
 // untilOf returns where the log may end: for a server that recovers to the end

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -28,12 +29,19 @@ func deliverLog(ctx context.Context, scratch string, choice *pitr.Choice, wish p
 	if wish.Immediate {
 		from.Until = choice.Point.End
 	}
-	delivery, err := wal.NewDelivery(ctx, filepath.Join(scratch, "wal"), from, ownOne)
+	place := wal.DeliveryPlace{
+		Folder: filepath.Join(scratch, "wal"), Socket: filepath.Join(scratch, "wal.socket"), Own: ownOne, Scratch: true,
+	}
+	delivery, err := wal.NewDelivery(ctx, place, from)
 	if err != nil {
 		return "", nil, err
 	}
-	command, err = collectCommand(delivery.Socket())
-	return command, delivery.Close, err
+	program, err := os.Executable()
+	if err != nil {
+		return "", nil, errors.Join(fmt.Errorf("find this program: %w", err), delivery.Close())
+	}
+	fetch := quoteForServer(program) + " wal fetch --quiet --socket " + quoteForServer(place.Socket)
+	return takeOrFetch(place.Ready(), fetch), delivery.Close, nil
 }
 
 // privateServer describes a private server on a data directory in a scratch

@@ -18,7 +18,6 @@ import (
 	"holdfast/internal/postgres/rowcount"
 	"holdfast/internal/verify/cluster"
 	"holdfast/internal/verify/restoretest"
-	"holdfast/internal/wal"
 	"holdfast/repository"
 )
 
@@ -201,20 +200,12 @@ func (t *restoreTest) prove(ctx context.Context, scratch, data string, choice *p
 	}
 	o := t.clusterOptions(bin, data)
 	o.Counts = counts
-	if archive != nil && !choice.Point.Held {
-		from := wal.FetchOptions{Archive: archive, Stream: choice.Point.System}
-		if wish.Immediate {
-			from.Until = choice.Point.End
-		}
-		delivery, err := wal.NewDelivery(ctx, filepath.Join(scratch, "wal"), from, ownOne)
-		if err != nil {
-			return nil, err
-		}
-		defer func() { err = errors.Join(err, delivery.Close()) }()
-		if o.RestoreCommand, err = collectCommand(delivery.Socket()); err != nil {
-			return nil, err
-		}
+	command, stop, err := deliverLog(ctx, scratch, choice, wish, archive)
+	if err != nil {
+		return nil, err
 	}
+	defer func() { err = errors.Join(err, stop()) }()
+	o.RestoreCommand = command
 	o.Recover = func(ctx context.Context, s *postgres.Server) (*postgres.Recovered, error) {
 		at, _, err := pitr.Recover(ctx, s, wish, t.f.user)
 		return at, err
@@ -252,16 +243,6 @@ func (t *restoreTest) clusterOptions(bin, data string) cluster.Options {
 		}
 	}
 	return o
-}
-
-// collectCommand is the restore_command of a server that this process
-// delivers to.
-func collectCommand(socket string) (string, error) {
-	program, err := os.Executable()
-	if err != nil {
-		return "", fmt.Errorf("find this program: %w", err)
-	}
-	return shellQuote(program) + " wal fetch --quiet --socket " + shellQuote(socket) + ` "%f" "%p"`, nil
 }
 
 // ownOne gives one file to the server's user.

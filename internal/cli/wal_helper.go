@@ -3,44 +3,115 @@ package cli
 import (
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
+
+	"holdfast/internal/wal"
 )
 
 // helpFor is how long a helper of `wal fetch` stays when nobody asks it.
 const helpFor = time.Minute
 
-// helperDir is where the restore_command of a data directory finds a helper:
-// in a folder of this user's own. It is "" where there can be none.
-func helperDir(path string) string {
-	data, err := filepath.Abs(filepath.Dir(filepath.Dir(path)))
-	if err != nil || !canDetach {
-		return ""
+// helperWithin bounds how long `wal fetch` waits for a helper to come up.
+const helperWithin = time.Minute
+
+// aheadFolder is where, beside the files of the log, a helper keeps what it
+// fetches ahead: from there a file comes into place by being renamed.
+const aheadFolder = "holdfast"
+
+// takeOrFetch is a restore_command that takes a file from a folder where it
+// was put ahead, and only else runs a program, whose exit code counts then: to
+// start it takes longer than to replay some segments.
+func takeOrFetch(ready, fetch string) string {
+	return "mv -f " + quoteForServer(ready) + `/%f "%p" 2>/dev/null || exec ` + fetch + ` "%f" "%p"`
+}
+
+// quoteForServer quotes a word of a restore_command: for a shell, and for
+// PostgreSQL, which takes a percent sign for one of its own.
+func quoteForServer(word string) string { return shellQuote(strings.ReplaceAll(word, "%", "%%")) }
+
+// helper returns where the restore_command that wants a file at path finds
+// a helper: in a folder of this user's own. It is nil where there can be none, or
+// nobody to help.
+func (f walFetch) helper() *wal.Helper {
+	data, err := filepath.Abs(filepath.Dir(filepath.Dir(f.path)))
+	if err != nil || !canDetach || !recovers(data) {
+		return nil
 	}
 	sum := sha256.Sum256([]byte(data))
 	dir := filepath.Join(os.TempDir(), fmt.Sprintf("holdfast-fetch-%d-%x", os.Getuid(), sum[:6]))
 	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) || !isPrivate(dir) {
-		return ""
+		return nil
 	}
-	return dir
+	return &wal.Helper{
+		Folder: dir, Files: filepath.Join(data, walFolder, aheadFolder), Idle: helpFor,
+		Needed: func() bool { return recovers(data) && serverLives(data) },
+	}
 }
 
-// startHelper leaves a process behind that fetches ahead for those that follow.
-// Nothing depends on it: when it does not come up, each fetches for itself.
-func (c *command) startHelper(dir string) {
+// walFolder is where a data directory has its log.
+const walFolder = "pg_wal"
+
+// recovers tells whether the server of a data directory, as far as one runs,
+// is recovering: it removes these files when it is done.
+func recovers(data string) bool {
+	return slices.ContainsFunc([]string{"recovery.signal", "standby.signal"}, func(name string) bool {
+		_, err := os.Stat(filepath.Join(data, name))
+		return err == nil
+	})
+}
+
+// collect has the helper of a file bring it, which is left behind by the first
+// who asks. It is wal.ErrNobody when none comes up.
+func (c *command) collect(ctx context.Context, h *wal.Helper, f walFetch) error {
+	err := wal.Collect(ctx, wal.HelperSocket(h.Folder), f.name, f.path)
+	if !errors.Is(err, wal.ErrNobody) {
+		return err
+	}
+	ended := c.startHelper()
+	within := time.After(helperWithin)
+	for {
+		select {
+		case <-ctx.Done():
+			return err
+		case <-ended:
+			return err
+		case <-within:
+			return err
+		case <-time.After(5 * time.Millisecond):
+		}
+		if err = wal.Collect(ctx, wal.HelperSocket(h.Folder), f.name, f.path); !errors.Is(err, wal.ErrNobody) {
+			return err
+		}
+	}
+}
+
+// startHelper leaves a process behind that fetches ahead for those that follow,
+// and tells when that has ended all the same. Nothing depends on it: when it
+// does not come up, each fetches for itself.
+func (c *command) startHelper() <-chan struct{} {
+	ended := make(chan struct{})
 	program, err := os.Executable()
 	if err != nil || !slices.Contains(os.Args, "fetch") {
-		return
+		close(ended)
+		return ended
 	}
-	cmd := exec.CommandContext(context.Background(), program, append(slices.Clone(os.Args[1:]), "--help-in="+dir)...) //nolint:gosec // this program, with its own arguments
+	cmd := exec.CommandContext(context.Background(), program, append(slices.Clone(os.Args[1:]), "--help-others")...) //nolint:gosec // this program, with its own arguments
 	detach(cmd)
 	if err := cmd.Start(); err != nil {
-		c.ui.warn("fetch ahead", dir, err)
-		return
+		c.ui.warn("fetch ahead", "", err)
+		close(ended)
+		return ended
 	}
-	cmd.Process.Release() //nolint:errcheck // nobody waits for it
+	go func() {
+		cmd.Wait() //nolint:errcheck // whoever follows tells what is wrong
+		close(ended)
+	}()
+	return ended
 }

@@ -9,3 +9,5 @@ const canDetach = false
 func detach(*exec.Cmd) {}
 
 func isPrivate(string) bool { return false }
+
+func serverLives(string) bool { return false }

@@ -8,9 +8,10 @@ import (
 	"io"
 	"net"
 	"os"
-	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"holdfast/internal/postgres"
@@ -24,68 +25,64 @@ const (
 )
 
 // Delivery hands archived files to servers on this host that could not, or
-// should not, open the archive themselves: their restore_command is Collect.
+// should not, open the archive themselves: their restore_command takes a
+// segment that was fetched ahead from Ready, and is Collect where there is none.
 // Segments that follow are fetched meanwhile, so that recovery does not wait.
 type Delivery struct {
 	o        FetchOptions
-	dir      string
+	place    DeliveryPlace
 	listener net.Listener
 	ctx      context.Context // until Close
 	cancel   context.CancelFunc
 	running  sync.WaitGroup
 
 	fetching chan struct{} // has one for each file that is fetched ahead now
+	fetches  atomic.Uint64 // so many were begun
 
-	mu    sync.Mutex
-	files map[string]*delivered // fetched ahead
-	last  time.Time             // when something was asked for
+	mu      sync.Mutex
+	files   map[string]*delivered // fetched ahead
+	last    time.Time             // when something was asked for or taken
+	segment int64                 // size of a segment, once one is there
 }
 
 // delivered is a file that is fetched, or being fetched.
 type delivered struct {
-	path string
+	file postgres.FileName
 	done chan struct{}
 	err  error
 }
 
-// NewDelivery serves the files of an archive at a socket in dir, where it
-// keeps them for a moment. own gives a path to the user who collects.
-func NewDelivery(ctx context.Context, dir string, o FetchOptions, own func(path string) error) (*Delivery, error) {
+// NewDelivery serves the files of an archive until Close.
+func NewDelivery(ctx context.Context, place DeliveryPlace, o FetchOptions) (*Delivery, error) {
 	if o.Stream == "" {
 		return nil, errors.New("deliver WAL: it is not said of which cluster")
 	}
-	if err := os.MkdirAll(dir, 0o700); err != nil {
+	if err := place.make(); err != nil {
 		return nil, fmt.Errorf("deliver WAL: %w", err)
 	}
-	d := &Delivery{o: o, dir: dir, files: map[string]*delivered{}, fetching: make(chan struct{}, deliverAtOnce), last: time.Now()}
+	d := &Delivery{o: o, place: place, files: map[string]*delivered{}, fetching: make(chan struct{}, deliverAtOnce), last: time.Now()}
 	var err error
-	if d.listener, err = net.Listen("unix", d.Socket()); err != nil {
-		return nil, fmt.Errorf("deliver WAL: %w", err)
+	if d.listener, err = net.Listen("unix", place.Socket); err != nil {
+		return nil, errors.Join(fmt.Errorf("deliver WAL: %w", err), place.remove())
 	}
-	for _, path := range []string{dir, d.Socket()} {
-		if err := own(path); err != nil {
-			return nil, errors.Join(fmt.Errorf("deliver WAL: %w", err), d.listener.Close())
-		}
+	if err := place.own(place.Socket); err != nil {
+		return nil, errors.Join(fmt.Errorf("deliver WAL: %w", err), d.listener.Close(), place.remove())
 	}
 	d.ctx, d.cancel = context.WithCancel(ctx)
-	d.running.Go(func() { d.accept(own) })
+	d.running.Go(d.accept)
+	d.running.Go(d.watch)
 	return d, nil
 }
-
-// Socket is where Collect asks.
-func (d *Delivery) Socket() string { return filepath.Join(d.dir, socketName) }
-
-const socketName = "wal.socket"
 
 // Close ends the delivery.
 func (d *Delivery) Close() error {
 	d.cancel()
 	err := d.listener.Close()
 	d.running.Wait()
-	return errors.Join(err, os.RemoveAll(d.dir))
+	return errors.Join(err, d.place.remove())
 }
 
-func (d *Delivery) accept(own func(string) error) {
+func (d *Delivery) accept() {
 	for {
 		conn, err := d.listener.Accept()
 		if err != nil {
@@ -95,23 +92,19 @@ func (d *Delivery) accept(own func(string) error) {
 			defer conn.Close()
 			stop := context.AfterFunc(d.ctx, func() { conn.Close() })
 			defer stop()
-			d.answer(conn, own)
+			d.answer(conn)
 		})
 	}
 }
 
 // answer serves one request: the name of a file on one line. The answer is
 // one line, too: "file PATH", "end MESSAGE" or "stop MESSAGE".
-func (d *Delivery) answer(conn net.Conn, own func(string) error) {
+func (d *Delivery) answer(conn net.Conn) {
 	name, err := bufio.NewReader(io.LimitReader(conn, 256)).ReadString('\n')
 	if err != nil {
 		return
 	}
-	name = strings.TrimSpace(name)
-	path, err := d.file(name)
-	if err == nil {
-		err = own(path)
-	}
+	path, err := d.file(strings.TrimSpace(name))
 	line := "file " + path
 	switch {
 	case errors.Is(err, ErrEnd):
@@ -129,18 +122,53 @@ func (d *Delivery) file(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	d.asked(f)
+	d.forgetTaken()
+	d.passed(f)
 	path, err := d.fetched(name)
 	if err != nil {
 		// Nothing was fetched ahead, or it failed: whether the file is there is
 		// asked now, and never answered by what was so earlier.
-		path = filepath.Join(d.dir, name)
-		err = Fetch(d.ctx, name, path, d.o)
+		path = d.place.asked(name)
+		err = d.bring(path, func(to string) error { return Fetch(d.ctx, name, to, d.o) })
 	}
-	if err == nil && f.Kind == postgres.SegmentFile {
-		d.ahead(f, path)
+	if err != nil || f.Kind != postgres.SegmentFile {
+		return path, err
 	}
-	return path, err
+	if err := d.measure(path); err != nil {
+		return "", err
+	}
+	d.ahead(f)
+	return path, nil
+}
+
+// measure learns the size of segments from one.
+func (d *Delivery) measure(path string) error {
+	info, err := os.Stat(path)
+	if err != nil {
+		return fmt.Errorf("deliver WAL: %w", err)
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.segment = info.Size()
+	return nil
+}
+
+// bring fetches a file to a path, where it is there whole and durable, and the
+// server's, or not at all.
+func (d *Delivery) bring(path string, fetch func(to string) error) error {
+	// Two that fetch the same file must not write to the same one.
+	to := d.place.coming(strconv.FormatUint(d.fetches.Add(1), 10))
+	if err := fetch(to); err != nil {
+		return err
+	}
+	err := errors.Join(d.place.sync(to), d.place.own(to))
+	if err == nil {
+		err = os.Rename(to, path)
+	}
+	if err != nil {
+		return errors.Join(fmt.Errorf("deliver WAL: %w", err), os.Remove(to))
+	}
+	return nil
 }
 
 // errNotAhead says that a file was not fetched ahead.
@@ -151,50 +179,72 @@ var errNotAhead = errors.New("not fetched ahead")
 func (d *Delivery) fetched(name string) (string, error) {
 	d.mu.Lock()
 	f, ok := d.files[name]
-	delete(d.files, name)
 	d.mu.Unlock()
 	if !ok {
 		return "", errNotAhead
 	}
 	select {
 	case <-f.done:
-		return f.path, f.err
 	case <-d.ctx.Done():
 		return "", d.ctx.Err()
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.files[name] == f {
+		delete(d.files, name)
+	}
+	if f.err != nil {
+		return "", f.err
+	}
+	path := d.place.asked(name) // from here on it is for who asks now
+	return path, os.Rename(d.place.ready(name), path)
 }
 
-// asked removes what recovery has passed, such as on a timeline that it left.
-func (d *Delivery) asked(f postgres.FileName) {
+// passed removes what recovery has passed, such as on a timeline that it left,
+// what is far ahead after it went back, and what could not be had: it may be
+// there by now.
+func (d *Delivery) passed(at postgres.FileName) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.last = time.Now()
-	for name, ahead := range d.files {
-		if f.Kind != postgres.SegmentFile || name >= f.String() && name[:timelineDigits] == f.String()[:timelineDigits] {
-			continue
-		}
-		select {
-		case <-ahead.done:
+	for name, f := range d.files {
+		if at.Kind == postgres.SegmentFile && f.over() && (f.err != nil || !d.near(at, f.file)) {
 			delete(d.files, name)
-			os.Remove(ahead.path) //nolint:errcheck // it may never have been there
-		default:
+			os.Remove(d.place.ready(name)) //nolint:errcheck // it may never have been there
 		}
 	}
 }
 
+// near tells whether a segment is the one asked for, or soon will be.
+func (d *Delivery) near(at, f postgres.FileName) bool {
+	from, start := at.Start(d.segment), f.Start(d.segment)
+	return f.Timeline == at.Timeline && start >= from && start <= from+postgres.LSN(int64(d.depth())*d.segment)
+}
+
+// over tells whether nobody fetches it any more.
+func (f *delivered) over() bool {
+	select {
+	case <-f.done:
+		return true
+	default:
+		return false
+	}
+}
+
+// depth is how many segments are fetched ahead.
+func (d *Delivery) depth() int {
+	if d.o.SpoolBytes <= 0 {
+		return deliverAhead
+	}
+	return int(min(deliverAhead, d.o.SpoolBytes/d.segment))
+}
+
 // ahead begins to fetch the segments after one.
-func (d *Delivery) ahead(f postgres.FileName, path string) {
-	info, err := os.Stat(path)
-	if err != nil {
-		return
-	}
-	at, n := f.Start(info.Size()), int64(deliverAhead)
-	if d.o.SpoolBytes > 0 {
-		n = min(n, d.o.SpoolBytes/info.Size())
-	}
-	for k := 1; k <= int(n); k++ {
-		next := postgres.SegmentAt(f.Timeline, at+postgres.LSN(int64(k)*info.Size()), info.Size())
-		d.fetchAhead(next)
+func (d *Delivery) ahead(f postgres.FileName) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for k := range d.depth() {
+		d.fetchAhead(postgres.SegmentAt(f.Timeline, f.Start(d.segment)+postgres.LSN(int64(k+1)*d.segment), d.segment))
 	}
 }
 
@@ -202,40 +252,69 @@ func (d *Delivery) ahead(f postgres.FileName, path string) {
 // begun before.
 func (d *Delivery) fetchAhead(next postgres.FileName) {
 	name := next.String()
-	d.mu.Lock()
-	defer d.mu.Unlock()
 	if _, ok := d.files[name]; ok {
 		return
 	}
-	f := &delivered{path: filepath.Join(d.dir, name), done: make(chan struct{})}
+	f := &delivered{file: next, done: make(chan struct{})}
 	d.files[name] = f
 	d.running.Go(func() {
 		defer close(f.done)
 		select {
 		case d.fetching <- struct{}{}:
 			defer func() { <-d.fetching }()
-			f.err = d.o.fetchAny(d.ctx, next, f.path, true)
+			f.err = d.bring(d.place.ready(name), func(to string) error { return d.o.fetchAny(d.ctx, next, to, true) })
 		case <-d.ctx.Done():
 			f.err = d.ctx.Err()
 		}
 	})
 }
 
-// WaitIdle returns when nothing was asked for during a time, or ctx ends.
-func (d *Delivery) WaitIdle(ctx context.Context, during time.Duration) {
+// lookEvery is how often a Delivery looks what was taken: a small part of the
+// time in which a server replays what lies ready.
+const lookEvery = 20 * time.Millisecond
+
+// watch goes on fetching when a server has taken a segment by itself.
+func (d *Delivery) watch() {
+	tick := time.NewTicker(lookEvery)
+	defer tick.Stop()
 	for {
-		d.mu.Lock()
-		left := during - time.Since(d.last)
-		d.mu.Unlock()
-		if left <= 0 {
-			return
-		}
 		select {
-		case <-ctx.Done():
+		case <-d.ctx.Done():
 			return
-		case <-time.After(left):
+		case <-tick.C:
+		}
+		if last, ok := d.forgetTaken(); ok {
+			d.passed(last)
+			d.ahead(last)
 		}
 	}
+}
+
+// forgetTaken forgets the segments that lie ready no longer, and returns the last of
+// them.
+func (d *Delivery) forgetTaken() (last postgres.FileName, ok bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for name, f := range d.files {
+		if !f.over() || f.err != nil {
+			continue
+		}
+		if _, err := os.Lstat(d.place.ready(name)); !errors.Is(err, os.ErrNotExist) {
+			continue
+		}
+		delete(d.files, name)
+		if !ok || name > last.String() {
+			last, ok = f.file, true
+		}
+	}
+	return last, ok
+}
+
+// idle returns for how long nothing was asked for or taken.
+func (d *Delivery) idle() time.Duration {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return time.Since(d.last)
 }
 
 // collectWithin bounds how long Collect waits for an answer.

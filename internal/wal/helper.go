@@ -9,12 +9,29 @@ import (
 	"time"
 )
 
-// Help delivers the files of an archive in dir, ahead of being asked, until
-// nobody has asked for a while: what a restore_command leaves behind, so that
-// the next ones need not open the archive, and need not wait. It returns nil
-// at once when another process helps there.
-func Help(ctx context.Context, dir string, open func(context.Context) (FetchOptions, error), idle time.Duration) error {
-	lock, err := takeLock(filepath.Join(dir, "lock"))
+// Helper is what a restore_command leaves behind: a process that delivers the
+// files of an archive ahead of being asked, so that the next ones need not open
+// the archive, and need not wait.
+type Helper struct {
+	// Folder is where it is asked, of this user alone.
+	Folder string
+	// Files is where it keeps what it fetches.
+	Files string
+	// Open opens the archive.
+	Open func(context.Context) (FetchOptions, error)
+	// Idle is how long it stays when nobody asks, and Needed, if set, tells
+	// whether there still is somebody who could.
+	Idle   time.Duration
+	Needed func() bool
+}
+
+// lookAround is how often a helper looks whether it is needed.
+const lookAround = 250 * time.Millisecond
+
+// Help delivers until nobody needs it, or ctx ends. It returns nil at once when
+// another process helps there.
+func (h Helper) Help(ctx context.Context) error {
+	lock, err := takeLock(filepath.Join(h.Folder, "lock"))
 	if errors.Is(err, ErrTaken) {
 		return nil
 	}
@@ -22,23 +39,34 @@ func Help(ctx context.Context, dir string, open func(context.Context) (FetchOpti
 		return fmt.Errorf("fetch ahead: %w", err)
 	}
 	defer lock.Close() //nolint:errcheck // it holds nothing
-	files := filepath.Join(dir, helperFiles)
-	if err := os.RemoveAll(files); err != nil { // of one that was killed
+	socket := HelperSocket(h.Folder)
+	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) { // of one that was killed
 		return fmt.Errorf("fetch ahead: %w", err)
 	}
-	o, err := open(ctx)
+	o, err := h.Open(ctx)
 	if err != nil {
 		return err
 	}
-	d, err := NewDelivery(ctx, files, o, func(string) error { return nil })
+	d, err := NewDelivery(ctx, DeliveryPlace{Folder: h.Files, Socket: socket}, o)
 	if err != nil {
 		return err
 	}
-	d.WaitIdle(ctx, idle)
+	h.wait(ctx, d)
 	return d.Close()
 }
 
-const helperFiles = "files"
+// wait returns when nobody needs the helper.
+func (h Helper) wait(ctx context.Context, d *Delivery) {
+	tick := time.NewTicker(lookAround)
+	defer tick.Stop()
+	for d.idle() < h.Idle && (h.Needed == nil || h.Needed()) {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
 
-// HelperSocket is where whoever helps in dir is asked.
-func HelperSocket(dir string) string { return filepath.Join(dir, helperFiles, socketName) }
+// HelperSocket is where whoever helps in a folder is asked.
+func HelperSocket(folder string) string { return filepath.Join(folder, "wal.socket") }

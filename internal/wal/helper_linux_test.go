@@ -37,10 +37,11 @@ func TestHelp(t *testing.T) {
 		}
 		dir := t.TempDir()
 		socket := wal.HelperSocket(dir)
-		if err := os.MkdirAll(filepath.Dir(socket), 0o700); err != nil {
+		ready := filepath.Join(filesOf(dir), "ready")
+		if err := os.MkdirAll(ready, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(filepath.Dir(socket), names[0]), []byte("cut off"), 0o600); err != nil {
+		if err := os.WriteFile(filepath.Join(ready, names[0]), []byte("cut off"), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		stop := help(t, dir, archive, c)
@@ -74,6 +75,69 @@ func TestHelp(t *testing.T) {
 	})
 }
 
+// A server takes what lies ready without asking: the helper goes on from there,
+// keeps no more than it may, and leaves nothing behind. What is not verified and
+// whole never lies there.
+func TestHelpTakesNotice(t *testing.T) {
+	eachVersion(t, func(t *testing.T, c *pgcluster.Cluster) {
+		archive := newArchiver(t).open(t, mem.New())
+		names := fillSegments(t, c, 14)
+		for _, name := range names {
+			if err := wal.Push(t.Context(), walPath(c, name), wal.PushOptions{Archives: one(archive)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		dir := t.TempDir()
+		stop := help(t, dir, archive, c)
+		ready := filepath.Join(filesOf(dir), "ready")
+		target := filepath.Join(t.TempDir(), "RECOVERYXLOG")
+		same := func(name string) {
+			t.Helper()
+			got, err := os.ReadFile(target)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if want, err := os.ReadFile(walPath(c, name)); err != nil || !bytes.Equal(got, want) {
+				t.Fatalf("%s comes back with other bytes, %v", name, err)
+			}
+		}
+		take := func(name string) {
+			t.Helper()
+			for deadline := time.Now().Add(time.Minute); os.Rename(filepath.Join(ready, name), target) != nil; time.Sleep(time.Millisecond) {
+				if time.Now().After(deadline) {
+					t.Fatalf("%s does not get ready", name)
+				}
+			}
+			same(name)
+			lie, err := os.ReadDir(ready)
+			if err != nil || len(lie) > 9 { // one may have come that follows the last
+				t.Fatalf("%d files lie ready, %v", len(lie), err)
+			}
+		}
+		if err := wal.Collect(t.Context(), wal.HelperSocket(dir), names[0], target); err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names[1:] {
+			take(name)
+		}
+		// The server was killed, and begins once more: what it took is gone.
+		for _, name := range names[2:4] {
+			if err := wal.Collect(t.Context(), wal.HelperSocket(dir), name, target); err != nil {
+				t.Fatal(err)
+			}
+			same(name)
+		}
+		take(names[4])
+		stop()
+		if left, err := os.ReadDir(filesOf(dir)); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%d files are left behind, %v", len(left), err)
+		}
+	})
+}
+
+// filesOf is where the helper of a folder keeps what it fetches.
+func filesOf(dir string) string { return filepath.Join(dir, "holdfast") }
+
 // help runs a helper until it is stopped.
 func help(t *testing.T, dir string, archive *logarchive.Archive, c *pgcluster.Cluster) (stop func()) {
 	t.Helper()
@@ -84,9 +148,9 @@ func help(t *testing.T, dir string, archive *logarchive.Archive, c *pgcluster.Cl
 		t.Fatal(err)
 	}
 	go func() {
-		ended <- wal.Help(ctx, dir, func(context.Context) (wal.FetchOptions, error) {
+		ended <- wal.Helper{Folder: dir, Files: filesOf(dir), Idle: time.Minute, Open: func(context.Context) (wal.FetchOptions, error) {
 			return wal.FetchOptions{Archive: archive, Stream: system}, nil
-		}, time.Minute)
+		}}.Help(ctx)
 	}()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		if err := wal.Collect(ctx, wal.HelperSocket(dir), "00000009.history", filepath.Join(dir, "x")); errors.Is(err, wal.ErrEnd) {
