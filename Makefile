@@ -85,7 +85,7 @@ bench-postgres: ## compare base backups and the archiving of WAL with pgbackrest
 
 .PHONY: screenshots
 screenshots: ## take the pictures of docs/images anew
-	HOLDFAST_SCREENSHOTS=docs/images go test -count=1 -run TestScreenshots ./test/browser
+	go run ./tools/dashboard -pictures docs/images
 
 .PHONY: soak
 soak: ## fuzz every parser and stretch every law (FUZZTIME=1m CHECKS=2000)

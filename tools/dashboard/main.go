@@ -3,7 +3,8 @@
 //	go run ./tools/dashboard -data usual -as admin
 //
 // It asks nobody to log in. A run goes on for ever, so that live progress is
-// seen.
+// seen. With -pictures it takes the pictures of the documentation instead, in
+// Chromium, and ends.
 package main
 
 import (
@@ -25,14 +26,15 @@ func main() {
 	addr := flag.String("addr", "127.0.0.1:9899", "where to listen")
 	data := flag.String("data", "usual", "usual, hostile, empty or many")
 	as := flag.String("as", "admin", "viewer, operator or admin; nobody for the login")
+	pictures := flag.String("pictures", "", "a folder to write pictures to")
 	flag.Parse()
-	if err := show(*addr, *data, *as); err != nil {
+	if err := show(*addr, *data, *as, *pictures); err != nil {
 		fmt.Fprintln(os.Stderr, "dashboard:", err)
 		os.Exit(1)
 	}
 }
 
-func show(addr, data, as string) error {
+func show(addr, data, as, pictures string) error {
 	now := time.Now()
 	var b *webtest.Backend
 	switch data {
@@ -62,7 +64,9 @@ func show(addr, data, as string) error {
 	if err != nil {
 		return err
 	}
-	fmt.Println("token", token)
+	if pictures == "" {
+		fmt.Println("token", token)
+	}
 	site := web.New(web.Options{Backend: b, Guard: guard, Log: log})
 	if as != "nobody" {
 		role, err := api.ParseRole(as)
@@ -75,6 +79,9 @@ func show(addr, data, as string) error {
 	mux := http.NewServeMux()
 	mux.Handle("/", site)
 	mux.HandleFunc("GET /api/v1/updates", func(w http.ResponseWriter, r *http.Request) { updates(b, w, r) })
+	if pictures != "" {
+		return takePictures(guard.Middleware(mux), pictures)
+	}
 	return http.ListenAndServe(addr, guard.Middleware(mux)) //nolint:gosec // for looking at it
 }
 
