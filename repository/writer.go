@@ -337,7 +337,9 @@ func (w *Writer) saveIndex(ctx context.Context, now bool) error {
 	if !now && !w.indexDue() { // another upload was faster
 		return nil
 	}
-	for {
+	// What does not fit into a file waits for more, unless it must not: each
+	// file is a request, and one for all who load the index.
+	for now || w.indexDue() {
 		batch := w.takeUnsaved()
 		if len(batch) == 0 {
 			return nil
@@ -347,6 +349,7 @@ func (w *Writer) saveIndex(ctx context.Context, now bool) error {
 		}
 		w.indexed(batch)
 	}
+	return nil
 }
 
 func (w *Writer) indexDue() bool {

@@ -190,6 +190,24 @@ func TestIndexIsWrittenFromTimeToTime(t *testing.T) {
 			}
 		}
 	})
+	t.Run("what does not fit waits for more", func(t *testing.T) {
+		s := mem.New()
+		w := newWriter(t, initRepository(t, s, Options{}), WriterOptions{})
+		for _, step := range []struct{ blobs, files int }{{30_000, 0}, {30_000, 1}, {10_000, 1}, {15_000, 2}, {15_000, 2}} { // 30, 40, and 30 at the end
+			if err := w.packDurable(t.Context(), content(step.blobs)); err != nil {
+				t.Fatal(err)
+			}
+			if n := len(filesOf(t, s, IndexFile)); n != step.files {
+				t.Errorf("%d index files, want %d", n, step.files)
+			}
+		}
+		if err := w.Flush(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if n := len(filesOf(t, s, IndexFile)); n != 3 {
+			t.Errorf("%d index files at the end, want 3", n)
+		}
+	})
 	t.Run("by age", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			s := mem.New()
