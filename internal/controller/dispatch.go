@@ -96,7 +96,7 @@ func (j *job) urgency(now time.Time) int {
 // overdue tells whether a job that needs a repository for itself has given way
 // for long enough.
 func (j *job) overdue(now time.Time) bool {
-	if !j.alone() {
+	if !needsAlone(j.usesAfter(j.ready.Waits)) {
 		return false
 	}
 	patience := waitAlone
@@ -145,6 +145,7 @@ func newLoad() load {
 
 // blocks tells why a job cannot run beside what runs; "" if it can.
 func (l *load) blocks(j *job, limits Limits) string {
+	uses := j.usesAfter(j.ready.Waits)
 	if j.Continuous {
 		return "" // it holds no lock of a repository
 	}
@@ -157,7 +158,7 @@ func (l *load) blocks(j *job, limits Limits) string {
 	if others := l.runs - l.backups; j.Kind != history.Backup && limits.Host > 1 && others >= limits.Host-1 {
 		return "one place is kept free for backups"
 	}
-	for _, use := range j.Uses {
+	for _, use := range uses {
 		r := use.Repository
 		switch {
 		case l.alone[r] > 0:

@@ -1,6 +1,7 @@
 package controller
 
 import (
+	"slices"
 	"time"
 
 	"holdfast/internal/history"
@@ -57,12 +58,17 @@ type Variant struct {
 type Mode int
 
 // The modes. Any number may read; those that write are limited; what needs the
-// repository for itself shares it with nobody.
+// repository for itself shares it with nobody. What needs that at its end only
+// runs beside others, and waits there for its lock by itself; when it did not
+// get it in patientWaits runs, it begins when nobody else is there.
 const (
 	Reads Mode = iota
 	Writes
 	Alone
+	AloneAtEnd
 )
+
+const patientWaits = 2
 
 // Use is a repository, and how a run uses it.
 type Use struct {
@@ -92,14 +98,23 @@ func rank(kind history.Job) int {
 	return 7
 }
 
-// alone tells whether the job needs a repository for itself.
-func (j *Job) alone() bool {
-	for _, use := range j.Uses {
-		if use.Mode == Alone {
-			return true
+// usesAfter returns how a run uses repositories that waited so often in vain.
+func (j *Job) usesAfter(waits int) []Use {
+	uses := slices.Clone(j.Uses)
+	for k, use := range uses {
+		if use.Mode != AloneAtEnd {
+			continue
+		}
+		if uses[k].Mode = Reads; waits >= patientWaits {
+			uses[k].Mode = Alone
 		}
 	}
-	return false
+	return uses
+}
+
+// needsAlone tells whether a repository is needed for itself.
+func needsAlone(uses []Use) bool {
+	return slices.ContainsFunc(uses, func(use Use) bool { return use.Mode == Alone })
 }
 
 // variant returns the index of a variant by its name; 0, the strongest, for

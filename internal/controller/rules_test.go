@@ -127,6 +127,35 @@ func TestUpkeepHasItsTurn(t *testing.T) {
 	})
 }
 
+// What needs a repository for itself at its end runs beside backups. Where they
+// never leave it a moment for that, it has its turn at last.
+func TestWhatIsAloneAtItsEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, may)
+		beside := 0
+		w.takes = func(task controller.Task) (time.Duration, controller.Result) {
+			if task.Job.ID != "prune" {
+				return 25 * time.Minute, controller.Result{Outcome: history.Succeeded}
+			}
+			if task.Job.Uses[0].Mode == controller.Reads {
+				beside++
+				return 2 * time.Minute, controller.Result{Outcome: history.Skipped, Locked: true}
+			}
+			return time.Minute, controller.Result{Outcome: history.Succeeded}
+		}
+		jobs := []controller.Job{simple(t, "prune", history.Prune, "0 13 * * *", controller.AloneAtEnd)}
+		for _, id := range []string{"a", "b", "c"} {
+			jobs = append(jobs, simple(t, id, history.Backup, "*/20 * * * *", controller.Writes))
+		}
+		limits := controller.Limits{Host: 5, Repository: 2}
+		w.lives(jobs, limits, func(*controller.Controller) { time.Sleep(12 * time.Hour) })
+		if outcomes := w.outcomes("prune"); beside != 2 || !slices.Contains(outcomes, history.Succeeded) {
+			t.Errorf("it ran %d times beside others, and ended as %v", beside, outcomes)
+		}
+		w.judge(limits)
+	})
+}
+
 // A failed run is tried again, later and later, as often as its job says; a
 // locked repository is waited for without counting.
 func TestRetries(t *testing.T) {

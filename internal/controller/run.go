@@ -56,6 +56,7 @@ func (c *Controller) start(j *job, now time.Time) {
 		j.next = now.Add(steadyAfter)
 	}
 	j.running, j.stopFor = j.Job, nil
+	j.running.Uses = j.usesAfter(r.Waits)
 	c.load.count(&j.running, 1)
 	var ctx context.Context
 	ctx, j.stop = context.WithCancelCause(c.ctx)

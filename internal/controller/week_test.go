@@ -49,11 +49,12 @@ func fleet(t *testing.T, zone *time.Location) []controller.Job {
 		for _, upkeep := range []struct {
 			kind history.Job
 			at   string
-		}{{history.Retention, "0 6 * * *"}, {history.Prune, "0 7 * * SAT"}} {
+			mode controller.Mode
+		}{{history.Retention, "0 6 * * *", controller.Alone}, {history.Prune, "0 7 * * SAT", controller.AloneAtEnd}} {
 			jobs = append(jobs, controller.Job{
 				ID: local + "/" + string(upkeep.kind), Kind: upkeep.kind, Repository: local, Attempts: 3, Backoff: time.Minute,
 				Variants: []controller.Variant{{Rule: rule(t, upkeep.at, zone)}},
-				Uses:     []controller.Use{{Repository: local, Mode: controller.Alone}},
+				Uses:     []controller.Use{{Repository: local, Mode: upkeep.mode}},
 			})
 		}
 	}

@@ -158,6 +158,8 @@ func (w *world) newID(time.Time) string {
 }
 
 func (w *world) Execute(ctx context.Context, t controller.Task) controller.Result {
+	job := *t.Job // as it is in this run
+	t.Job = &job
 	e := &execution{Task: t, began: time.Now()}
 	w.mu.Lock()
 	takes, result := w.takes(t)

@@ -24,12 +24,14 @@ const upkeepSpread = 30 * time.Minute
 
 const (
 	// lockPatience is how long a run waits for a repository that somebody else
-	// has locked, before it is put off; sliceBytes and sliceTime bound what one
-	// slice of pruning rewrites, and how long it does, and so how long it has
-	// the repository for itself.
-	lockPatience = 15 * time.Minute
-	sliceBytes   = 2 << 30
-	sliceTime    = 30 * time.Second
+	// has locked, before it is put off. Pruning is begun for the sake of none,
+	// and takes a place from others while it waits.
+	lockPatience  = 15 * time.Minute
+	prunePatience = 2 * time.Minute
+	// sliceBytes and sliceTime bound what one run of pruning rewrites, and how
+	// long it does, so that other upkeep has its turn. Backups go on meanwhile.
+	sliceBytes = 8 << 30
+	sliceTime  = 5 * time.Minute
 
 	upkeepAttempts = 3
 	upkeepBackoff  = 5 * time.Minute
@@ -219,9 +221,9 @@ func (b *builder) upkeep() {
 			b.jobs = append(b.jobs, j)
 			return &b.jobs[len(b.jobs)-1]
 		}
-		prune := b.work(config.Limits{}, "prune", "--repo", name, "--max-repack-size", "{budget}", "--max-time", sliceTime.String())
+		prune := b.patient(prunePatience, config.Limits{}, "prune", "--repo", name, "--max-repack-size", "{budget}", "--max-time", sliceTime.String())
 		prune.BudgetBytes = uint64(u.Prune.Budget) //nolint:gosec // sizes are not negative
-		if j := add(history.Prune, u.Prune.Schedule, controller.Alone, prune); len(u.Prune.Window) > 0 {
+		if j := add(history.Prune, u.Prune.Schedule, controller.AloneAtEnd, prune); len(u.Prune.Window) > 0 {
 			j.Hours.Windows = u.Prune.Window.Spans()
 		}
 		check := b.work(config.Limits{}, "check", "--repo", name, "--shared", "--read-data-subset", "{round}")
@@ -259,7 +261,12 @@ func (b *builder) upkeepJob(base controller.Job, id string, kind history.Job, te
 
 // work is what the process of a run does, within limits.
 func (b *builder) work(l config.Limits, args ...string) Work {
-	w := Work{Args: append(args, "--retry-lock", lockPatience.String()), Nice: l.Nice, MemoryBytes: int64(l.Memory)}
+	return b.patient(lockPatience, l, args...)
+}
+
+// patient is work that waits so long for a repository.
+func (b *builder) patient(patience time.Duration, l config.Limits, args ...string) Work {
+	w := Work{Args: append(args, "--retry-lock", patience.String()), Nice: l.Nice, MemoryBytes: int64(l.Memory)}
 	for _, limit := range []struct {
 		flag string
 		rate size.Rate
