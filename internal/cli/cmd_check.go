@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -69,8 +70,31 @@ func (c *command) runCheck(ctx context.Context, o verify.Options, shared bool) e
 		if report.Sound() {
 			return nil
 		}
-		return fmt.Errorf("the repository has %s\n%s", countOf(report.Errors, "problem"), nextSteps(report))
+		return fmt.Errorf("the repository has %s\n%s%s", countOf(report.Errors, "problem"), c.healStep(), nextSteps(report))
 	})
+}
+
+// healStep tells of the copies that holdfast.yaml has: what they give is not
+// lost, as it is where one repairs without.
+func (c *command) healStep() string {
+	main, err := c.place()
+	if err != nil || main.configured == nil {
+		return ""
+	}
+	cfg, err := c.loadConfig()
+	if err != nil {
+		return ""
+	}
+	step := "holdfast repair"
+	if _, named := cfg.Repositories[c.global.repo]; named {
+		step += " -r " + c.global.repo
+	}
+	copies := cfg.CopiesOf(main.configured.URL)
+	if len(copies) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("next: `%s --from %s --read-data`, which brings back what a copy has, and gives nothing up\nif that is not enough, ",
+		step, strings.Join(copies, " --from "))
 }
 
 // check runs the check and shows how far it is.

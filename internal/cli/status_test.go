@@ -54,7 +54,7 @@ func TestStatus(t *testing.T) {
 	}
 
 	s.damage(two, "data")
-	s.run(exitFailed, "check", "--read-data", "-r", "two")
+	s.wants(s.run(exitFailed, "check", "--read-data", "-r", "two"), "`holdfast repair -r two --from main --read-data`, which brings back what a copy has")
 	m = s.status(exitFailed)
 	if m.Errors != 1 || m.Repositories[1].Bad == nil {
 		t.Errorf("with a copy that is damaged: %+v", m)
