@@ -2,7 +2,6 @@ package sftp
 
 import (
 	"context"
-	"errors"
 	"os"
 	"sync"
 	"time"
@@ -10,10 +9,13 @@ import (
 
 // pool keeps connections. Each serves any number of operations at once; one
 // more is made when all are busy, up to a bound, and lost ones are replaced
-// when they are needed again.
+// when they are needed again. Nobody waits for one more: a handshake is some
+// ten round trips, and the connections that are there take all the same.
 type pool struct {
 	dial dialer
 	max  int
+	life context.Context // ends with the pool, and with it whoever is dialling
+	end  context.CancelFunc
 
 	mu      sync.Mutex
 	conns   []*conn
@@ -21,6 +23,7 @@ type pool struct {
 	changed chan struct{} // closed and replaced when a dial ends
 	enough  time.Time     // until then no connection is added to those there
 	closed  bool
+	adding  sync.WaitGroup
 }
 
 // refusalPause is how long the server is left alone after it refused one
@@ -28,7 +31,9 @@ type pool struct {
 const refusalPause = time.Minute
 
 func newPool(dial dialer, bound int) *pool {
-	return &pool{dial: dial, max: bound, changed: make(chan struct{})}
+	p := &pool{dial: dial, max: bound, changed: make(chan struct{})}
+	p.life, p.end = context.WithCancel(context.Background())
+	return p
 }
 
 // acquire returns the connection with the least to do.
@@ -42,11 +47,14 @@ func (p *pool) acquire(ctx context.Context) (*conn, error) {
 		p.dropLost()
 		best := p.leastBusy()
 		switch {
-		case best != nil && (best.users == 0 || !p.mayAdd()):
+		case best != nil:
+			if best.users > 0 && p.mayAdd() {
+				p.addLater()
+			}
 			best.users++
 			return best, nil
-		case p.mayAdd():
-			return p.add(ctx, best != nil)
+		case p.dialing == 0:
+			return p.first(ctx)
 		}
 		// None is there, and somebody is connecting already.
 		if err := p.wait(ctx); err != nil {
@@ -56,8 +64,7 @@ func (p *pool) acquire(ctx context.Context) (*conn, error) {
 }
 
 func (p *pool) mayAdd() bool {
-	room := len(p.conns)+p.dialing < p.max
-	return room && (len(p.conns) == 0 || time.Now().After(p.enough))
+	return p.dialing == 0 && len(p.conns) < p.max && time.Now().After(p.enough)
 }
 
 func (p *pool) dropLost() {
@@ -81,10 +88,31 @@ func (p *pool) leastBusy() *conn {
 	return best
 }
 
-// add connects, with the pool unlocked meanwhile. Where there are others to
-// use, a refusal is no failure.
-func (p *pool) add(ctx context.Context, others bool) (*conn, error) {
+// first connects where there is no connection.
+func (p *pool) first(ctx context.Context) (*conn, error) {
 	p.dialing++
+	c, err := p.connect(ctx)
+	if err == nil {
+		c.users = 1
+	}
+	return c, err
+}
+
+// addLater adds a connection to those there. A refusal is no failure.
+func (p *pool) addLater() {
+	p.dialing++
+	p.adding.Go(func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if _, err := p.connect(p.life); err != nil {
+			p.enough = time.Now().Add(refusalPause)
+		}
+	})
+}
+
+// connect makes a connection, which dialing counts already, with the pool
+// unlocked meanwhile.
+func (p *pool) connect(ctx context.Context) (*conn, error) {
 	p.mu.Unlock()
 	c, err := p.dial(ctx)
 	p.mu.Lock()
@@ -95,22 +123,11 @@ func (p *pool) add(ctx context.Context, others bool) (*conn, error) {
 		err = os.ErrClosed
 		c.fail(err)
 	}
-	if err == nil {
-		c.users = 1
-		p.conns = append(p.conns, c)
-		return c, nil
-	}
-	if !others || ctx.Err() != nil || errors.Is(err, os.ErrClosed) {
+	if err != nil {
 		return nil, err
 	}
-	p.enough = time.Now().Add(refusalPause)
-	p.dropLost()
-	best := p.leastBusy()
-	if best == nil {
-		return nil, err
-	}
-	best.users++
-	return best, nil
+	p.conns = append(p.conns, c)
+	return c, nil
 }
 
 // wait waits, with the pool unlocked, for a dial to end.
@@ -133,11 +150,13 @@ func (p *pool) release(c *conn) {
 }
 
 func (p *pool) close() {
+	p.end()
 	p.mu.Lock()
-	defer p.mu.Unlock()
 	p.closed = true
 	for _, c := range p.conns {
 		c.fail(os.ErrClosed)
 	}
 	p.conns = nil
+	p.mu.Unlock()
+	p.adding.Wait()
 }
