@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/subtle"
 	"errors"
 	"fmt"
 	"io"
@@ -23,11 +22,6 @@ import (
 var (
 	// ErrUnauthenticated says that it is not known who asks.
 	ErrUnauthenticated = errors.New("it is not known who asks: log in, or send a token")
-	// ErrForbidden says that whoever asks may not.
-	ErrForbidden = errors.New("not allowed")
-	// ErrForeign says that a request of a session comes from another page than
-	// one of this service, or from one that is out of date.
-	ErrForeign = errors.New("the request does not come from a page of this session; load the page again")
 
 	errHost    = errors.New("this service is not known under the name that was asked for")
 	errTooLong = errors.New("the request is too long")
@@ -44,10 +38,6 @@ const (
 	headLimit = 10 * time.Second
 	idleLimit = 2 * time.Minute
 	maxHead   = 32 << 10
-
-	// csrfField and csrfHeader carry what checkCSRF asks for.
-	csrfField  = "csrf"
-	csrfHeader = "X-CSRF-Token"
 )
 
 // GuardOptions say how to guard a service.
@@ -318,50 +308,4 @@ func (g *Guard) writeDown(w *answerer, r *http.Request, a *asking) {
 
 func isSafe(method string) bool {
 	return method == http.MethodGet || method == http.MethodHead || method == http.MethodOptions
-}
-
-// Require lets a handler serve those who have a role, or one that may more, and
-// answers others with a problem. It belongs inside of Middleware.
-func (g *Guard) Require(role Role, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := may(role, r); err != nil {
-			refuse(w, r, err)
-			return
-		}
-		next.ServeHTTP(w, r)
-	})
-}
-
-func may(role Role, r *http.Request) error {
-	p, known := PrincipalOf(r.Context())
-	switch {
-	case role == Nobody:
-		return nil
-	case !known:
-		return ErrUnauthenticated
-	case p.Role < role:
-		return fmt.Errorf("%w: token %s has the role %s, and this takes %s; ask an admin for another token", ErrForbidden, p.Name, p.Role, role)
-	}
-	return nil
-}
-
-// checkCSRF returns ErrForeign for a request of a session that may change
-// something and does not carry the session's token, Principal.CSRF, in the form
-// field csrf or the header X-CSRF-Token, or comes from another origin. Others
-// cannot be forged: a token is sent by nobody who does not know it.
-func (g *Guard) checkCSRF(r *http.Request, p Principal) error {
-	if isSafe(r.Method) || p.CSRF == "" {
-		return nil
-	}
-	if err := g.origin.Check(r); err != nil {
-		return ErrForeign
-	}
-	given := r.Header.Get(csrfHeader)
-	if given == "" {
-		given = r.PostFormValue(csrfField)
-	}
-	if subtle.ConstantTimeCompare([]byte(given), []byte(p.CSRF)) != 1 {
-		return ErrForeign
-	}
-	return nil
 }

@@ -21,9 +21,9 @@ type reportData struct {
 	RPO, RTO promise
 	Jobs     []jobTotals
 	Total    jobTotals
-	// Tests by their verdict.
-	Proven, Failed, NotJudged int
-	Times                     *chart
+	verdicts
+
+	Times *chart
 	// Sentence is the month in one sentence, Class what it means.
 	Sentence, Class string
 	Empty           bool
@@ -135,16 +135,7 @@ func (d *reportData) count() {
 		d.Total.add(t)
 	}
 	slices.SortFunc(d.Jobs, func(a, b jobTotals) int { return strings.Compare(a.Job, b.Job) })
-	for _, t := range d.Tests {
-		switch t.Verdict {
-		case "proven":
-			d.Proven++
-		case "failed":
-			d.Failed++
-		default:
-			d.NotJudged++
-		}
-	}
+	d.verdicts = verdictsOf(d.Tests)
 	if oneSource(d.Tests) {
 		d.Times = restoreTimes(d.Tests)
 	}

@@ -21,11 +21,29 @@ type restoreTestsData struct {
 	Times                             *chart
 	Unread                            []api.Unread
 	Damage                            []api.Damage
-	// Proven, Failed and NotJudged count all that match but for the verdict.
-	Proven, Failed, NotJudged int
-	More                      bool
+	// verdicts are of all that match but for the verdict.
+	verdicts
+
+	More bool
 	// Trouble is why none could be read.
 	Trouble string
+}
+
+// verdicts are how many restore tests there are of each verdict.
+type verdicts struct{ Proven, Failed, NotJudged int }
+
+func verdictsOf(tests []api.RestoreTest) (v verdicts) {
+	for _, t := range tests {
+		switch t.Verdict {
+		case "proven":
+			v.Proven++
+		case "failed":
+			v.Failed++
+		default:
+			v.NotJudged++
+		}
+	}
+	return v
 }
 
 // testsOfPage is how many restore tests are listed.
@@ -68,15 +86,8 @@ func (d *restoreTestsData) take(tests []api.RestoreTest) {
 	if len(tests) > testsOfPage {
 		d.More, tests = true, tests[:testsOfPage]
 	}
+	d.verdicts = verdictsOf(tests)
 	for _, t := range tests {
-		switch t.Verdict {
-		case "proven":
-			d.Proven++
-		case "failed":
-			d.Failed++
-		default:
-			d.NotJudged++
-		}
 		if d.Verdict == "" || d.Verdict == t.Verdict {
 			d.Tests = append(d.Tests, t)
 		}

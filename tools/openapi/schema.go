@@ -1,16 +1,15 @@
 package main
 
 import (
-	"bytes"
 	"encoding"
 	"encoding/json"
-	"fmt"
 	"reflect"
 	"strings"
 	"time"
 
 	"holdfast/internal/api"
 	"holdfast/tools/comments"
+	"holdfast/tools/ordered"
 )
 
 var typeOfProblem = reflect.TypeFor[api.Problem]()
@@ -33,28 +32,7 @@ type schema struct {
 }
 
 // properties are written in the order of the type.
-type properties struct {
-	names  []string
-	values map[string]*schema
-}
-
-// MarshalJSON writes an object whose keys have an order.
-func (p *properties) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	for i, name := range p.names {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		value, err := json.Marshal(p.values[name])
-		if err != nil {
-			return nil, err
-		}
-		fmt.Fprintf(&b, "%q:%s", name, value)
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
-}
+type properties = ordered.Object[*schema]
 
 // maker makes schemas of types; those of structs go into schemas.
 type maker struct {
@@ -141,7 +119,7 @@ func (m *maker) object(t reflect.Type) *schema {
 	if m.schemas[t.Name()] != nil {
 		return refTo(t)
 	}
-	s := &schema{Type: "object", Description: m.says.OfType(t), Properties: &properties{values: map[string]*schema{}}}
+	s := &schema{Type: "object", Description: m.says.OfType(t), Properties: &properties{}}
 	m.schemas[t.Name()] = s
 	for _, f := range reflect.VisibleFields(t) {
 		name := jsonKey(f)
@@ -156,8 +134,7 @@ func (m *maker) object(t reflect.Type) *schema {
 			}
 			value.Description = said
 		}
-		s.Properties.names = append(s.Properties.names, name)
-		s.Properties.values[name] = &value
+		s.Properties.Set(name, &value)
 		if !strings.Contains(f.Tag.Get("json"), ",omit") {
 			s.Required = append(s.Required, name)
 		}

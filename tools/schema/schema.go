@@ -16,6 +16,7 @@ import (
 	"holdfast/internal/secret"
 	"holdfast/internal/size"
 	"holdfast/tools/comments"
+	"holdfast/tools/ordered"
 )
 
 // schema is a JSON Schema (draft 7, which editors know best).
@@ -40,28 +41,7 @@ type schema struct {
 }
 
 // properties are written in the order of the type.
-type properties struct {
-	names  []string
-	values map[string]*schema
-}
-
-// MarshalJSON writes an object whose keys have an order.
-func (p *properties) MarshalJSON() ([]byte, error) {
-	var b bytes.Buffer
-	b.WriteByte('{')
-	for i, name := range p.names {
-		if i > 0 {
-			b.WriteByte(',')
-		}
-		value, err := json.Marshal(p.values[name])
-		if err != nil {
-			return nil, err
-		}
-		fmt.Fprintf(&b, "%q:%s", name, value)
-	}
-	b.WriteByte('}')
-	return b.Bytes(), nil
-}
+type properties = ordered.Object[*schema]
 
 // schemaFiles are where the schema is written: for editors, and for the
 // program to carry.
@@ -191,7 +171,7 @@ func textSchema(t reflect.Type) *schema {
 func (g *schemaMaker) object(t reflect.Type) *schema {
 	s := &schema{
 		Description: g.says.OfType(t), Type: orNull("object"), Additional: false,
-		Properties: &properties{values: map[string]*schema{}},
+		Properties: &properties{},
 	}
 	if t == reflect.TypeFor[secret.Ref]() {
 		s.Type = "object"
@@ -204,8 +184,7 @@ func (g *schemaMaker) object(t reflect.Type) *schema {
 		value.Description = g.says.OfField(t, f.Name)
 		value.Default = defaultOf(f)
 		name := keyOf(f)
-		s.Properties.names = append(s.Properties.names, name)
-		s.Properties.values[name] = value
+		s.Properties.Set(name, value)
 	}
 	return s
 }
