@@ -59,7 +59,7 @@ generated: ## generated files are as their generators write them
 	tools/generated.sh
 
 # Tests of programs and figures, which the race detector does not see into.
-SERIAL := /test/(api|archive|browser|buckets|compat|copies|install|pgdump|pitr|proof|protect|remote|restserver|scale|serve|startup)$$|/bench$$
+SERIAL := /test/(api|archive|browser|buckets|compat|copies|install|line|pgdump|pitr|proof|protect|remote|restserver|scale|serve|startup)$$|/bench$$
 
 .PHONY: race
 race: ## the tests again, under the race detector, without the longest
