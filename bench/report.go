@@ -96,7 +96,7 @@ func (r row) print(b *strings.Builder, tools []string) {
 		}
 		fmt.Fprintf(b, " %s |", cell)
 	}
-	ratio, limit, verdict := "-", "-", string(r.Result)
+	ratio, limit, verdict := "-", "-", string(r.Result)+" "+r.Why
 	if r.Ratio > 0 {
 		ratio = fmt.Sprintf("%.2f", r.Ratio)
 	}
@@ -111,7 +111,7 @@ func (r row) print(b *strings.Builder, tools []string) {
 
 // format gives seconds two places, so that short steps keep their meaning.
 func (k measureKind) format(value float64) string {
-	if k == kindCPU || k == kindWall {
+	if k == kindCPU || k == kindWall || k == kindOthers {
 		return fmt.Sprintf("%.2f", value)
 	}
 	return fmt.Sprintf("%.0f", value)

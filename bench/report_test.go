@@ -45,6 +45,28 @@ func TestRowsJudge(t *testing.T) {
 	}
 }
 
+// Nobody sends more than a line carries: half of another's time cannot be
+// asked for where both fill it. To be behind is not excused.
+func TestAFullLineIsTheBound(t *testing.T) {
+	for _, c := range []struct {
+		wall, share float64
+		want        result
+	}{{4, 0.5, met}, {8, 0.9, met}, {8, 0.8, missed}, {11, 0.9, missed}} {
+		cycles := []cycle{first(baselineName, 10, 10, 1, 1), first(holdfastName, 5, c.wall, 1, 1)}
+		for n := range cycles {
+			cycles[n].Set = "D3"
+			u := cycles[n].Usage[stepFirst]
+			u.Far = &traffic{Share: c.share}
+			cycles[n].Usage[stepFirst] = u
+		}
+		for _, r := range rowsOf(cycles, "D3", []string{holdfastName, baselineName}, farTargets{}) {
+			if r.Kind == kindWall && r.Result != c.want {
+				t.Errorf("%.0f s of 10, line busy for %.1f: %+v, want %s", c.wall, c.share, r, c.want)
+			}
+		}
+	}
+}
+
 func TestRowOfResticsCutPoints(t *testing.T) {
 	cycles := []cycle{first(baselineName, 10, 10, 1, 1), first(holdfastName, 5, 5, 1, 1), first(rabinName, 8, 8, 1, 1)}
 	for n := range cycles {
