@@ -32,11 +32,14 @@ type Progress struct {
 	durable  atomic.Uint64
 }
 
+// Done returns how much of the source is done, wherever it is by now: whole
+// files, unchanged ones too, or parts of large ones.
+func (p *Progress) Done() uint64 { return max(p.Bytes.Load(), p.BytesRead.Load()) }
+
 // Durable returns how much of the source is done and in the store: what is in
 // packs that are not there yet is not. It never goes back.
 func (p *Progress) Durable() uint64 {
-	done := max(p.Bytes.Load(), p.BytesRead.Load())                   // whole files, unchanged ones too; or parts of large ones
-	now := uint64(max(0, int64(done)-max(0, p.underWay.Load()))) //nolint:gosec // no source is larger
+	now := uint64(max(0, int64(p.Done())-max(0, p.underWay.Load()))) //nolint:gosec // no source is larger
 	for {
 		most := p.durable.Load()
 		if now <= most {

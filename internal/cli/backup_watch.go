@@ -32,6 +32,9 @@ type statusMessage struct {
 	TotalBytes       uint64  `json:"total_bytes,omitempty"`
 	BytesDone        uint64  `json:"bytes_done,omitempty"`
 	ErrorCount       uint64  `json:"error_count,omitempty"`
+	// BytesRead is told where more was read than is done: the rest waits for
+	// the store.
+	BytesRead uint64 `json:"bytes_read,omitempty"`
 }
 
 // watchBackup connects a backup to the terminal: errors, items if asked for,
@@ -58,7 +61,7 @@ func (c *command) watchBackup(ctx context.Context, scan source.Source, o *backup
 		w.startScan(ctx, scan)
 	}
 	done := func() work {
-		return work{items: p.Files(), bytes: p.Durable(), errors: p.Errors.Load()}
+		return work{items: p.Files(), bytes: p.Durable(), read: p.Done(), errors: p.Errors.Load()}
 	}
 	w.progress = c.startProgressOf("backup", func() work { return *w.total.Load() }, done, func(elapsed time.Duration) any {
 		return done().status(*w.total.Load(), elapsed)
@@ -138,6 +141,9 @@ func (w work) status(total work, elapsed time.Duration) statusMessage {
 	m := statusMessage{
 		MessageType: "status", SecondsElapsed: uint64(elapsed.Seconds()),
 		TotalFiles: total.items, FilesDone: w.items, TotalBytes: total.bytes, BytesDone: w.bytes, ErrorCount: w.errors,
+	}
+	if w.read > w.bytes {
+		m.BytesRead = w.read
 	}
 	if total.bytes > 0 {
 		m.PercentDone = min(1, float64(w.bytes)/float64(total.bytes))

@@ -73,7 +73,7 @@ func (p *planRun) takeBase(ctx context.Context, r *repository.Repository, b base
 	}
 	defer src.Close() //nolint:errcheck // all of it was read
 	watch := p.startProgress("base backup of "+b.name, work{bytes: src.About().TotalBytes}, func() work {
-		return work{items: o.Progress.Files(), bytes: o.Progress.Durable(), errors: o.Progress.Errors.Load()}
+		return work{items: o.Progress.Files(), bytes: o.Progress.Durable(), read: o.Progress.Done(), errors: o.Progress.Errors.Load()}
 	})
 	receipt, err := backup.RunArrivals(ctx, r, p.countRows(src, b.name, b.dsn, b.source, b.withWAL), *o, func(s *snapshot.Snapshot) error {
 		return p.complete(ctx, src.About(), archives, s)

@@ -14,6 +14,9 @@ import (
 // work is an amount of work: done, or in all. A total of zero is unknown.
 type work struct {
 	items, bytes, errors uint64
+	// read is how many bytes were read for it, where that can be far ahead of
+	// what is done.
+	read uint64
 }
 
 const (
@@ -135,6 +138,9 @@ func (p *progress) line() string {
 	}
 	if d.bytes > 0 {
 		s += ", " + size.FormatBytes(d.bytes) + ", " + size.FormatRate(int64(d.bytes), elapsed) //nolint:gosec // no work is larger
+	}
+	if d.read > d.bytes {
+		s += ", " + size.FormatBytes(d.read) + " read"
 	}
 	if d.errors > 0 {
 		s += fmt.Sprintf(", %d errors", d.errors)

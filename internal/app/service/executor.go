@@ -183,6 +183,7 @@ type statusLine struct {
 	SecondsRemaining float64 `json:"seconds_remaining"`
 	BytesDone        uint64  `json:"bytes_done"`
 	TotalBytes       uint64  `json:"total_bytes"`
+	BytesRead        uint64  `json:"bytes_read"`
 	FilesDone        uint64  `json:"files_done"`
 	TotalFiles       uint64  `json:"total_files"`
 
@@ -206,6 +207,9 @@ func (s *statusLine) progress() api.Progress {
 		At: time.Now(), Percent: 100 * s.PercentDone, Left: s.SecondsRemaining,
 		BytesDone: s.BytesDone + s.BytesRestored + s.BytesSkipped, BytesTotal: s.TotalBytes,
 		FilesDone: s.FilesDone + s.FilesRestored + s.FilesSkipped, FilesTotal: s.TotalFiles,
+	}
+	if s.BytesRead > s.BytesDone {
+		p.Current = size.FormatBytes(s.BytesRead) + " are read; what is not done waits for the store"
 	}
 	if s.TotalBytes == 0 && s.PercentDone == 0 {
 		p.Percent = -1
