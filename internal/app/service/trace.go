@@ -29,7 +29,7 @@ func TracesTo(ctx context.Context, cfg *config.Config) (endpoint, headers string
 // openTracer returns the tracer of a service; nil if nobody asks for traces, or
 // not rightly: nothing is left undone for that.
 func openTracer(ctx context.Context, o *Options, cfg *config.Config) *trace.Tracer {
-	warn := func(err error) { o.Log.Warn("a trace is not complete", "error", err) }
+	warn := func(err error) { o.Log.Warn("traces are not complete", "error", err) }
 	to := trace.Options{Version: o.Version, Warn: warn}
 	var err error
 	if to.Endpoint, to.Headers, err = TracesTo(ctx, cfg); err != nil {
@@ -52,8 +52,12 @@ func traceRun(ctx context.Context, t controller.Task) (context.Context, trace.Sp
 
 // endRun ends the span of a run, with what the history says of it.
 func endRun(span trace.Span, r controller.Result) {
-	span.Set(slog.String("outcome", string(r.Outcome)), slog.Uint64("bytes", r.Bytes), slog.Uint64("added_bytes", r.Added),
-		slog.Uint64("files", r.Files), slog.Int("snapshots", len(r.Snapshots)))
+	span.Set(slog.String("outcome", string(r.Outcome)))
+	for name, figure := range map[string]uint64{"bytes": r.Bytes, "added_bytes": r.Added, "files": r.Files, "snapshots": uint64(len(r.Snapshots))} {
+		if figure > 0 { // not every kind of run counts them all
+			span.Set(slog.Uint64(name, figure))
+		}
+	}
 	var err error
 	if !r.Outcome.Good() {
 		err = errors.New(cmp.Or(r.Reason, string(r.Outcome)))
