@@ -34,7 +34,7 @@ deps: ## install what the tests call: Debian packages, pinned restics, servers
 	tools/deps.sh test
 	go run ./test/tools/cmd/install restic axe-core
 	if [[ $$(uname) == Linux ]]; then go run ./test/tools/cmd/install $(SERVERS); fi
-	if command -v apt-get >/dev/null; then go run ./test/tools/cmd/install restic-sid postgresql-17 debian-system; fi
+	if command -v apt-get >/dev/null; then go run ./test/tools/cmd/install restic-sid postgresql-17 debian-system debian-postgresql; fi
 
 # The parts of check, in the order in which CI runs and times them.
 CHECKS := lint generated cross race
