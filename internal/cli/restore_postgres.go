@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,6 +17,7 @@ import (
 	"holdfast/internal/pitr"
 	"holdfast/internal/postgres"
 	"holdfast/internal/restore"
+	"holdfast/internal/trace"
 	"holdfast/internal/wal"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
@@ -117,7 +119,9 @@ func (c *command) runRecovery(ctx context.Context, f *recoveryFlags, o restore.O
 
 // restore chooses the base backup and brings the data directory back.
 func (run *recovery) restore(ctx context.Context, r *repository.Repository, from logRepository) error {
-	choice, command, err := run.choose(ctx, r, from)
+	inner, span := trace.Start(ctx, "choose recovery point", slog.String("source", run.source))
+	choice, command, err := run.choose(inner, r, from)
+	span.End(err)
 	if err != nil {
 		return err
 	}
@@ -344,7 +348,9 @@ func (run *recovery) recover(ctx context.Context) error {
 		run.ui.infof("the standby runs on %s", data)
 		return nil
 	}
-	at, atEnd, err := pitr.Recover(ctx, server, run.wish, "postgres")
+	inner, span := trace.Start(ctx, "recover", slog.String("source", run.source))
+	at, atEnd, err := pitr.Recover(inner, server, run.wish, "postgres")
+	span.End(err)
 	if err != nil {
 		return err
 	}

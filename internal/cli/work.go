@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 
+	"holdfast/internal/trace"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
 	"holdfast/storage"
@@ -40,13 +42,15 @@ func (c *command) opened(ctx context.Context, do func(ctx context.Context, r *re
 }
 
 // locked does some work under a lock.
-func (c *command) locked(ctx context.Context, r *repository.Repository, mode repository.LockMode, do func(ctx context.Context, r *repository.Repository) error) error {
+func (c *command) locked(ctx context.Context, r *repository.Repository, mode repository.LockMode, do func(ctx context.Context, r *repository.Repository) error) (err error) {
 	if c.global.noLock {
 		if mode == repository.Exclusive {
 			return errNeedsLock
 		}
 		return do(ctx, r)
 	}
+	exclusive := slog.Bool("exclusive", mode == repository.Exclusive)
+	_, waiting := trace.Start(ctx, "wait for lock", exclusive)
 	lock, locked, err := r.Lock(ctx, mode, repository.LockOptions{
 		Retry: c.global.retryLock,
 		Waiting: func(by *repository.LockedError) {
@@ -54,9 +58,12 @@ func (c *command) locked(ctx context.Context, r *repository.Repository, mode rep
 		},
 		Warn: func(err error) { c.ui.warn("lock", "", err) },
 	})
+	waiting.End(err)
 	if err != nil {
 		return err
 	}
+	locked, holding := trace.Start(locked, "hold lock", exclusive)
+	defer func() { holding.End(err) }()
 	err = do(locked, r)
 	if cause := context.Cause(locked); err != nil && errors.Is(cause, repository.ErrLockLost) {
 		err = cause

@@ -134,7 +134,8 @@ func TestTraces(t *testing.T) {
 		t.Errorf("the command says %v", command.about)
 	}
 	below(command, "open repository")
-	below(below(command, "back up source"), "back up files")
+	below(command, "wait for lock")
+	below(below(below(command, "hold lock"), "back up source"), "back up files")
 	hook := below(command, "hook")
 	if told, err := readFile(h.Path("told")); err != nil || !strings.Contains(told, hexOf(hook.trace)+"-"+hexOf(hook.id)) {
 		t.Errorf("the hook was told %q (%v)", told, err)
