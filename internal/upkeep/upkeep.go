@@ -3,8 +3,9 @@
 // to other repositories (copy) and edits what is recorded (tag, rewrite).
 //
 // Whatever deletes is Plan, then show, then Execute. The caller holds the
-// lock: exclusive for forget, prune, tag and a rewrite that replaces; shared
-// for copy and a rewrite that adds.
+// lock: exclusive for tag and a rewrite that replaces; shared for copy and a
+// rewrite that adds. Forget and Prune take theirs by themselves, in turns with
+// others; what they are made of says which it needs.
 //
 // # Guarantees
 //

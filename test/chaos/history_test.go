@@ -96,7 +96,7 @@ func (h *history) happens(e event) error {
 	case "forget":
 		return h.forget(e)
 	default:
-		return h.exclusive(e, prune)
+		return h.run(e, func(p process) error { return p.prune(h.t.Context()) })
 	}
 }
 
@@ -143,12 +143,4 @@ func (h *history) forget(e event) error {
 		}
 		return upkeep.PlanForgetThese([]*snapshot.Snapshot{s}).Execute(ctx, r)
 	})
-}
-
-func prune(ctx context.Context, r *repository.Repository) error {
-	plan, err := upkeep.PlanPrune(ctx, r, upkeep.PruneOptions{Writer: repository.WriterOptions{PackSizeBytes: repository.MinPackSize}})
-	if err != nil {
-		return err
-	}
-	return plan.Execute(ctx)
 }

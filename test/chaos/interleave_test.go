@@ -88,7 +88,7 @@ func interleave(t *testing.T, seed uint64, base *mem.Store, folders []string, ju
 		r.wantKept(t, base)
 	}
 	judge.wantSound(t, base)
-	if err := (process{store: base}).locked(t.Context(), repository.Exclusive, kept.forgetAndPrune); err != nil {
+	if err := kept.forgetAndPrune(t.Context(), process{store: base}); err != nil {
 		t.Errorf("prune once more: %v", err)
 	}
 	for _, r := range kept.newest {
@@ -187,32 +187,35 @@ func (a *actor) write(t *testing.T, folder string, kept *ledger) {
 func (a *actor) prune(t *testing.T, kept *ledger) {
 	s := a.store()
 	p := process{store: s, cache: a.cache, host: a.name}
-	if err := p.locked(t.Context(), repository.Exclusive, kept.forgetAndPrune); err != nil {
+	if err := kept.forgetAndPrune(t.Context(), p); err != nil {
 		a.afterDeath(t, s, err)
 	}
 }
 
 // forgetAndPrune keeps the newest snapshot of each writer, and the newest that
 // it was told of: one who died may have made one more.
-func (k *ledger) forgetAndPrune(ctx context.Context, r *repository.Repository) error {
-	snapshots, err := r.Snapshots(ctx)
+func (k *ledger) forgetAndPrune(ctx context.Context, p process) error {
+	err := p.locked(ctx, repository.Exclusive, func(ctx context.Context, r *repository.Repository) error {
+		snapshots, err := r.Snapshots(ctx)
+		if err != nil {
+			return err
+		}
+		newest := make(map[string]*snapshot.Snapshot)
+		for _, s := range snapshots { // oldest first
+			newest[s.Hostname] = s
+		}
+		var old []*snapshot.Snapshot
+		for _, s := range snapshots {
+			if newest[s.Hostname] != s && !k.has(s) {
+				old = append(old, s)
+			}
+		}
+		return upkeep.PlanForgetThese(old).Execute(ctx, r)
+	})
 	if err != nil {
 		return err
 	}
-	newest := make(map[string]*snapshot.Snapshot)
-	for _, s := range snapshots { // oldest first
-		newest[s.Hostname] = s
-	}
-	var old []*snapshot.Snapshot
-	for _, s := range snapshots {
-		if newest[s.Hostname] != s && !k.has(s) {
-			old = append(old, s)
-		}
-	}
-	if err := upkeep.PlanForgetThese(old).Execute(ctx, r); err != nil {
-		return err
-	}
-	return prune(ctx, r)
+	return p.prune(ctx)
 }
 
 func workFolder(t *testing.T, n int) string {

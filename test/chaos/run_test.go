@@ -25,6 +25,7 @@ import (
 	"holdfast/internal/snapfs"
 	"holdfast/internal/source"
 	"holdfast/internal/source/files"
+	"holdfast/internal/upkeep"
 	"holdfast/repository"
 	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
@@ -78,6 +79,26 @@ func (p process) locked(ctx context.Context, mode repository.LockMode, do func(c
 		return errors.Join(err, r.Close())
 	}
 	return errors.Join(do(ctx, r), lock.Unlock(), r.Close())
+}
+
+// prune prunes, in turns with others.
+func (p process) prune(ctx context.Context) error {
+	r, err := repository.Open(ctx, p.store, repository.Options{Password: []byte(password), CacheDir: p.cache})
+	if err != nil {
+		return err
+	}
+	_, err = upkeep.Prune(ctx, r, upkeep.PruneOptions{Writer: repository.WriterOptions{PackSizeBytes: repository.MinPackSize}}, upkeep.Turns{
+		Locked: func(ctx context.Context, mode repository.LockMode, do func(context.Context) error) error {
+			lock, locked, err := r.Lock(ctx, mode, repository.LockOptions{Retry: 24 * time.Hour})
+			if err != nil {
+				return err
+			}
+			return errors.Join(do(locked), lock.Unlock())
+		},
+		Planned: func(context.Context, *upkeep.PrunePlan) (bool, error) { return true, nil },
+		Allowed: func(context.Context) error { return nil },
+	})
+	return errors.Join(err, r.Close())
 }
 
 // backup makes a snapshot of a folder and returns its ID. The ID counts even
