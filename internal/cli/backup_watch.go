@@ -138,6 +138,9 @@ func (c *command) reportItem(i backup.Item) {
 
 // status turns work done into restic's status message.
 func (w work) status(total work, elapsed time.Duration) statusMessage {
+	if total.bytes > 0 { // it was as much the last time
+		total.bytes = max(total.bytes, w.read)
+	}
 	m := statusMessage{
 		MessageType: "status", SecondsElapsed: uint64(elapsed.Seconds()),
 		TotalFiles: total.items, FilesDone: w.items, TotalBytes: total.bytes, BytesDone: w.bytes, ErrorCount: w.errors,

@@ -209,7 +209,7 @@ func (s *statusLine) progress() api.Progress {
 		FilesDone: s.FilesDone + s.FilesRestored + s.FilesSkipped, FilesTotal: s.TotalFiles,
 	}
 	if s.BytesRead > s.BytesDone {
-		p.Current = size.FormatBytes(s.BytesRead) + " are read; what is not done waits for the store"
+		p.Current = size.FormatBytes(s.BytesRead) + " read, the store is behind"
 	}
 	if s.TotalBytes == 0 && s.PercentDone == 0 {
 		p.Percent = -1
