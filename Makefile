@@ -13,6 +13,14 @@ PACKAGES   ?= ./...
 TESTFLAGS  ?=
 BENCHFLAGS ?=
 
+# Many tests wait, for schedules, servers and lines: one package more than there are processors runs at once, and the
+# longest come first, so that none is left alone at the end.
+WIDTH        ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
+LONGEST      := ./test/pitr ./test/serve ./test/remote ./test/line
+LONGEST_RACE := ./internal/source/postgres ./test/chaos ./cmd/holdfast ./internal/upkeep
+# Given packages are taken as they are.
+longest_first = $(if $(filter ./...,$(PACKAGES)),$(1)) $(PACKAGES)
+
 .PHONY: help
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -23,7 +31,7 @@ build: ## build bin/holdfast: one static binary
 
 .PHONY: test
 test: deps ## install what is missing, then run all tests
-	go test -timeout 20m $(TESTFLAGS) $(PACKAGES)
+	go test -p $(WIDTH) -timeout 20m $(TESTFLAGS) $(call longest_first,$(LONGEST))
 	for m in $$(tools/modules.sh); do (cd $$m && go vet ./... && go test ./...); done
 
 # What test/servers starts. MinIO takes five CPU minutes to build, once.
@@ -36,8 +44,8 @@ deps: ## install what the tests call: Debian packages, pinned restics, servers
 	if [[ $$(uname) == Linux ]]; then go run ./test/tools/cmd/install $(SERVERS); fi
 	if command -v apt-get >/dev/null; then go run ./test/tools/cmd/install restic-sid postgresql-17 debian-system debian-postgresql; fi
 
-# The parts of check, in the order in which CI runs and times them.
-CHECKS := lint generated cross race
+# The parts of check. CI runs and times each.
+CHECKS := generated lint cross race
 
 .PHONY: check
 check: $(CHECKS) ## everything CI asks beyond the tests
@@ -64,7 +72,7 @@ SERIAL := /test/(api|archive|browser|buckets|compat|copies|install|line|pgdump|p
 .PHONY: race
 race: ## the tests again, under the race detector, without the longest
 	tools/deps.sh test check
-	CGO_ENABLED=1 go test -race -short -timeout 30m $(TESTFLAGS) $$(go list $(PACKAGES) | grep -vE "$(SERIAL)")
+	CGO_ENABLED=1 go test -race -short -p $(WIDTH) -timeout 30m $(TESTFLAGS) $$(go list $(call longest_first,$(LONGEST_RACE)) | grep -vE "$(SERIAL)")
 
 .PHONY: cross
 cross: ## build and vet for the other systems
