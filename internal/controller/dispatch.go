@@ -33,10 +33,13 @@ func (c *Controller) dispatch(now time.Time) time.Duration {
 		}
 	}
 	slices.SortStableFunc(queue, func(a, b *job) int { return before(a, b, now) })
-	reserved := map[string]bool{}
+	reserved, waited := map[string]bool{}, waitedFor(queue)
 	for _, j := range queue {
 		if c.failure != nil || c.ctx.Err() != nil {
 			break
+		}
+		if j.waiting = j.givesWay(waited); j.waiting != "" {
+			continue
 		}
 		if j.waiting = c.blocked(j, reserved); j.waiting == "" {
 			c.start(j, now)
@@ -47,6 +50,40 @@ func (c *Controller) dispatch(now time.Time) time.Duration {
 		}
 	}
 	return wake
+}
+
+// waitedFor tells of each repository since when runs have waited for it that
+// can share it.
+func waitedFor(queue []*job) map[string]time.Time {
+	since := map[string]time.Time{}
+	for _, j := range queue {
+		uses := j.usesAfter(j.ready.Waits)
+		if needsAlone(uses) {
+			continue
+		}
+		for _, use := range uses {
+			if first, ok := since[use.Repository]; !ok || j.since.Before(first) {
+				since[use.Repository] = j.since
+			}
+		}
+	}
+	return since
+}
+
+// givesWay tells why a run that needs a repository for itself lets others begin
+// first: one that needs two repositories, as a copy does, would never find both
+// free of such runs that come often.
+func (j *job) givesWay(waited map[string]time.Time) string {
+	uses := j.usesAfter(j.ready.Waits)
+	if !needsAlone(uses) || j.ready.Trigger == history.Manual {
+		return ""
+	}
+	for _, use := range uses {
+		if since, ok := waited[use.Repository]; ok && since.Before(j.since) {
+			return "others have waited for repository " + use.Repository + " for longer"
+		}
+	}
+	return ""
 }
 
 // notBefore tells when a run that is ready may begin at the earliest, and why

@@ -127,6 +127,38 @@ func TestUpkeepHasItsTurn(t *testing.T) {
 	})
 }
 
+// A copy needs two repositories at once. Upkeep that comes often, and takes as
+// long, leaves it both now and then.
+func TestACopyHasItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, may)
+		w.takes = func(controller.Task) (time.Duration, controller.Result) {
+			return 10 * time.Second, controller.Result{Outcome: history.Succeeded}
+		}
+		copying := simple(t, "copy", history.Copy, "@every 30s", controller.Reads)
+		copying.Uses = append(copying.Uses, controller.Use{Repository: "offsite", Mode: controller.Writes})
+		there := simple(t, "there", history.Retention, "@every 9s", controller.Alone)
+		there.Uses[0].Repository = "offsite"
+		jobs := []controller.Job{
+			copying, there,
+			simple(t, "here", history.Retention, "@every 9s", controller.Alone),
+			simple(t, "backup", history.Backup, "@every 7s", controller.Writes),
+		}
+		w.lives(jobs, narrow, func(*controller.Controller) { time.Sleep(10 * time.Minute) })
+		began := map[string]int{}
+		for _, id := range w.began() {
+			began[id]++
+		}
+		for _, j := range jobs {
+			if began[j.ID] < 5 {
+				t.Errorf("in ten minutes they began so often: %v", began)
+				break
+			}
+		}
+		w.judge(narrow)
+	})
+}
+
 // What needs a repository for itself at its end runs beside backups. Where they
 // never leave it a moment for that, it has its turn at last.
 func TestWhatIsAloneAtItsEnd(t *testing.T) {
