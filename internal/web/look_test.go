@@ -286,6 +286,41 @@ func TestFirstVisit(t *testing.T) {
 	mustSay(t, sideOf(t, webtest.Usual(time.Now())).see("/runs/run-protect"), "It is protected, and a restore was proven", "recovery kit", "See the restore test")
 }
 
+// Who may protects one more from the first page, to the repository that is
+// named there.
+func TestProtectFromTheFirstPage(t *testing.T) {
+	b := webtest.Usual(time.Now())
+	s := wholeSide(t, b)
+	doc := s.see("/")
+	mustSay(t, doc, "Protect one more folder or database", "It goes to "+b.Repos[0].Name)
+	form := fieldsOf(formTo(t, doc, "/protect"))
+	form.Set("what", "postgres://backup@db/shop")
+	if w := s.post("/protect", form); w.Header().Get("Location") != "/runs/run-protect" {
+		t.Errorf("leads to %q", w.Header().Get("Location"))
+	}
+	if got := b.Done(); len(got) != 1 || got[0] != `protect postgres://backup@db/shop to "`+b.Repos[0].Name+`" as ""` {
+		t.Errorf("what was asked for is %q", got)
+	}
+	if text := textOf(s.as(api.RoleOperator).see("/")); strings.Contains(text, "Protect one more") {
+		t.Error("an operator is asked what to protect")
+	}
+}
+
+// What was not looked at yet is no alarm.
+func TestPlansThatWereNotLookedAt(t *testing.T) {
+	b := webtest.Usual(time.Now())
+	b.AllPlans = b.AllPlans[:1]
+	p := &b.AllPlans[0]
+	p.Verdict, p.Newest, p.Proven = api.Unknown, time.Time{}, time.Time{}
+	s := wholeSide(t, b)
+	for _, page := range []string{"/", "/plans/" + p.Name} {
+		if text := textOf(s.see(page)); strings.Count(text, "not looked yet") != 2 {
+			t.Errorf("%s: %s", page, text)
+		}
+	}
+	mustSay(t, s.see("/"), "Not known yet. "+p.Name+" was not looked at.")
+}
+
 func TestSentencesWithCommands(t *testing.T) {
 	for text, want := range map[string]string{
 		"run `holdfast verify` & look": "<bdi>run <code>holdfast verify</code> &amp; look</bdi>",
