@@ -27,10 +27,9 @@ const (
 	trustedBytes = 16 << 20
 )
 
-// reader holds what opening one blob needs; it is reused.
+// reader holds what reading one blob needs; it is reused.
 type reader struct {
 	sealed []byte
-	plain  []byte // of StreamPack only; LoadBlob's callers have their own
 }
 
 // LoadBlob appends the plaintext of a blob to dst[:0], which it grows where
@@ -149,25 +148,34 @@ func (rd *reader) fill(stream io.Reader, n int) error {
 // openBlob authenticates, decrypts, decompresses and hashes a stored blob.
 // It overwrites sealed.
 func (r *Repository) openBlob(b blob.Blob, sealed, dst []byte) ([]byte, error) {
-	plain, err := r.key.OpenInPlace(sealed)
+	plain, err := r.decodeBlob(b, sealed, dst)
 	if err != nil {
-		return nil, corruptBlob(b, err)
+		return nil, err
 	}
+	if !b.IsCompressed() {
+		plain = append(dst[:0], plain...)
+	}
+	if id.Hash(plain) != b.ID {
+		return nil, corruptBlob(b, errWrongContent)
+	}
+	return plain, nil
+}
+
+// decodeBlob is openBlob without the hash. It overwrites sealed, and returns a
+// part of it if the blob is not compressed; otherwise it appends to dst[:0].
+func (r *Repository) decodeBlob(b blob.Blob, sealed, dst []byte) ([]byte, error) {
+	plain, err := r.key.OpenInPlace(sealed)
 	switch {
-	case !b.IsCompressed():
-		dst = append(dst[:0], plain...)
+	case err != nil || !b.IsCompressed():
 	case b.PlainLength > trustedBytes && codec.Contradicts(plain, int(b.PlainLength)):
 		err = codec.ErrDamaged
 	default:
-		dst, err = r.codec.Decompress(dst[:0], plain, int(b.PlainLength))
+		plain, err = r.codec.Decompress(dst[:0], plain, int(b.PlainLength))
 	}
 	if err != nil {
 		return nil, corruptBlob(b, err)
 	}
-	if id.Hash(dst) != b.ID {
-		return nil, corruptBlob(b, errors.New("its content does not match its ID"))
-	}
-	return dst, nil
+	return plain, nil
 }
 
 func corruptBlob(b blob.Blob, err error) error {

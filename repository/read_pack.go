@@ -3,6 +3,7 @@ package repository
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"sync"
@@ -35,8 +36,8 @@ const (
 // an error returned by visit, or a pack that cannot be read, ends the stream.
 //
 // Each call has memory of its own for the largest of the blobs, stored and
-// opened: callers bound how many run at once. visit may call any method of the
-// Repository.
+// opened, and for another one that is hashed with it: callers bound how many
+// run at once. visit may call any method of the Repository.
 func (r *Repository) StreamPack(ctx context.Context, packID id.ID, blobs []blob.Blob, visit func(b blob.Blob, plain []byte, err error) error) error {
 	return r.StartPack(ctx, packID, blobs).Each(visit)
 }
@@ -50,7 +51,18 @@ type PackRead struct {
 	blobs []blob.Blob // not yet visited
 	next  *pending    // of the first of them; nil for none
 	visit func(blob.Blob, []byte, error) error
-	rd    *reader
+	rd    *packReader
+}
+
+// packReader holds what reading a pack needs; it is reused.
+type packReader struct {
+	reader
+	buffered *bufio.Reader
+	group    group
+}
+
+func newPackReader() *packReader {
+	return &packReader{buffered: bufio.NewReaderSize(nil, streamBufferBytes)}
 }
 
 // StartPack sends the first request of a StreamPack and returns at once. The
@@ -63,8 +75,9 @@ func (r *Repository) StartPack(ctx context.Context, packID id.ID, blobs []blob.B
 
 // Each reads the blobs; see StreamPack.
 func (p *PackRead) Each(visit func(b blob.Blob, plain []byte, err error) error) error {
-	p.visit, p.rd = visit, p.r.streams.Get().(*reader)
+	p.visit, p.rd = visit, p.r.streams.Get().(*packReader)
 	defer p.r.streams.Put(p.rd)
+	defer p.rd.group.reset() // an error of visit leaves some
 	defer p.Abandon()
 	for len(p.blobs) > 0 {
 		asked := p.next
@@ -136,11 +149,13 @@ func (p *PackRead) run(asked *pending, blobs []blob.Blob) error {
 
 // readRun reads blobs from a stream that begins with the first of them.
 func (p *PackRead) readRun(stream io.Reader, blobs []blob.Blob) error {
-	buffered := bufio.NewReaderSize(stream, streamBufferBytes)
+	buffered := p.rd.buffered
+	buffered.Reset(stream)
+	defer buffered.Reset(nil)
 	at := int64(blobs[0].Offset)
 	for n, b := range blobs {
 		if err := checkLengths(b); err != nil {
-			if err := p.visit(b, nil, err); err != nil {
+			if err := p.show(b, err); err != nil {
 				return err
 			}
 			if n+1 == len(blobs) {
@@ -156,28 +171,55 @@ func (p *PackRead) readRun(stream io.Reader, blobs []blob.Blob) error {
 			return p.tooShort(blobs[n:], err)
 		}
 		if err != nil {
-			return fmt.Errorf("read pack %s: %w", p.pack.Short(), err)
+			return errors.Join(p.flush(), fmt.Errorf("read pack %s: %w", p.pack.Short(), err))
 		}
 		at = int64(b.Offset) + int64(b.Length)
 		if err := p.open(b); err != nil {
 			return err
 		}
 	}
+	return p.flush()
+}
+
+// open opens a blob, whose stored bytes were read, and holds it until others
+// are hashed with it.
+func (p *PackRead) open(b blob.Blob) error {
+	g := &p.rd.group
+	if !g.fits(int(b.DataLength())) {
+		if err := p.flush(); err != nil {
+			return err
+		}
+	}
+	plain, err := p.r.decodeBlob(b, p.rd.sealed, g.memory())
+	switch {
+	case err != nil:
+		return p.show(b, err)
+	case b.IsCompressed():
+		g.add(b, plain, plain)
+	case len(plain) <= groupBytes:
+		g.addCopy(b, plain)
+	default: // the plaintext stands where the stored bytes did
+		sealed := p.rd.sealed
+		p.rd.sealed = g.memory()
+		g.add(b, plain, sealed)
+	}
 	return nil
 }
 
-// open hands one blob, whose stored bytes were read, to visit.
-func (p *PackRead) open(b blob.Blob) error {
-	plain, err := p.r.openBlob(b, p.rd.sealed, p.rd.plain)
-	if err == nil {
-		p.rd.plain = plain
+// flush shows the blobs that are held.
+func (p *PackRead) flush() error { return p.rd.group.flush(p.visit) }
+
+// show tells of a blob that cannot be had, after those before it.
+func (p *PackRead) show(b blob.Blob, err error) error {
+	if err := p.flush(); err != nil {
+		return err
 	}
-	return p.visit(b, plain, err)
+	return p.visit(b, nil, err)
 }
 
 func (p *PackRead) tooShort(blobs []blob.Blob, err error) error {
 	for _, b := range blobs {
-		if err := p.visit(b, nil, errorOfBlob(b, err)); err != nil {
+		if err := p.show(b, errorOfBlob(b, err)); err != nil {
 			return err
 		}
 	}

@@ -31,7 +31,7 @@ type Repository struct {
 	codec   *codec.Codec
 	index   *index.Index
 	readers chan *reader        // of LoadBlob, which they bound
-	streams sync.Pool           // of readers for StreamPack
+	streams sync.Pool           // of packReaders
 	ahead   *semaphore.Weighted // see aheadOf
 	cache   func() string       // the result of openCache, asked for once
 	objects func() *cache.Cache // likewise of openObjects; nil: none
@@ -118,7 +118,7 @@ func newRepository(s storage.Store, o Options) (*Repository, error) {
 		return nil, err
 	}
 	r := &Repository{store: &gate{Store: s}, options: o, codec: c, readers: make(chan *reader, maxReaders), ahead: aheadOf(s)}
-	r.streams.New = func() any { return new(reader) }
+	r.streams.New = func() any { return newPackReader() }
 	r.cache = sync.OnceValue(r.openCache)
 	r.objects = sync.OnceValue(r.openObjects)
 	for range maxReaders {

@@ -45,7 +45,7 @@ type PackVerifier struct {
 	stream     io.Reader
 	ended      bool
 
-	plain []byte
+	group group
 }
 
 // NewPackVerifier returns a PackVerifier of the repository.
@@ -98,6 +98,9 @@ func (v *PackVerifier) VerifyStarted(p *WholePack, blobs []blob.Blob, visit func
 			return v.describe(packID, err)
 		}
 	}
+	if err := v.group.flush(visit); err != nil {
+		return err
+	}
 	if err := v.readTail(); err != nil {
 		return v.describe(packID, err)
 	}
@@ -108,6 +111,7 @@ func (v *PackVerifier) reset(stream io.Reader) {
 	v.stream, v.ended = stream, false
 	v.start, v.end, v.at = 0, 0, 0
 	v.hash.Reset()
+	v.group.reset() // an error may have left some
 }
 
 // readError is a failure to read, which must be told from visit's errors.
@@ -126,9 +130,9 @@ func (v *PackVerifier) describe(packID id.ID, err error) error {
 func (v *PackVerifier) blob(b blob.Blob, visit func(blob.Blob, []byte, error) error) error {
 	switch {
 	case b.Length > maxBlobBytes || b.PlainLength > maxBlobBytes:
-		return visit(b, nil, corruptBlob(b, fmt.Errorf("its index entry gives it %d bytes", max(b.Length, b.PlainLength))))
+		return v.show(b, corruptBlob(b, fmt.Errorf("its index entry gives it %d bytes", max(b.Length, b.PlainLength))), visit)
 	case int64(b.Offset) < v.at:
-		return visit(b, nil, corruptBlob(b, errors.New("its index entry overlaps another one")))
+		return v.show(b, corruptBlob(b, errors.New("its index entry overlaps another one")), visit)
 	}
 	if err := v.skip(int64(b.Offset) - v.at); err != nil {
 		return err
@@ -138,36 +142,44 @@ func (v *PackVerifier) blob(b blob.Blob, visit func(blob.Blob, []byte, error) er
 		return err
 	}
 	if !whole {
-		return visit(b, nil, corruptBlob(b, errors.New("the pack ends before the blob")))
+		return v.show(b, corruptBlob(b, errors.New("the pack ends before the blob")), visit)
 	}
 	sealed := v.buf[v.start : v.start+int(b.Length)]
 	v.start += int(b.Length)
 	v.at += int64(b.Length)
-	plain, err := v.open(b, sealed)
-	if err != nil {
-		return visit(b, nil, corruptBlob(b, err))
-	}
-	return visit(b, plain, nil)
+	return v.open(b, sealed, visit)
 }
 
-// open returns the plaintext of a stored blob, which it overwrites. What is
-// not compressed is not copied either.
-func (v *PackVerifier) open(b blob.Blob, sealed []byte) ([]byte, error) {
-	plain, err := v.r.key.OpenInPlace(sealed)
-	if err != nil {
-		return nil, err
-	}
-	if b.IsCompressed() {
-		v.plain, err = v.r.codec.Decompress(v.plain[:0], plain, int(b.PlainLength))
-		if err != nil {
-			return nil, err
+// open opens a stored blob, which it overwrites, and holds it until others are
+// hashed with it. A large one that is not compressed is not copied, and must
+// not wait: its memory is that of the pack.
+func (v *PackVerifier) open(b blob.Blob, sealed []byte, visit func(blob.Blob, []byte, error) error) error {
+	if !v.group.fits(int(b.DataLength())) {
+		if err := v.group.flush(visit); err != nil {
+			return err
 		}
-		plain = v.plain
 	}
-	if id.Hash(plain) != b.ID {
-		return nil, errors.New("its content does not match its ID")
+	plain, err := v.r.decodeBlob(b, sealed, v.group.memory())
+	switch {
+	case err != nil:
+		return v.show(b, err, visit)
+	case b.IsCompressed():
+		v.group.add(b, plain, plain)
+	case len(plain) <= groupBytes:
+		v.group.addCopy(b, plain)
+	default:
+		v.group.add(b, plain, nil)
+		return v.group.flush(visit)
 	}
-	return plain, nil
+	return nil
+}
+
+// show tells of a blob that cannot be had, after those before it.
+func (v *PackVerifier) show(b blob.Blob, err error, visit func(blob.Blob, []byte, error) error) error {
+	if err := v.group.flush(visit); err != nil {
+		return err
+	}
+	return visit(b, nil, err)
 }
 
 // need makes the next n bytes of the pack stand in the buffer; false means
