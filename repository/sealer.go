@@ -14,6 +14,7 @@ import (
 type sealKey interface {
 	Seal(dst, plain []byte) []byte
 	Open(dst, sealed []byte) ([]byte, error)
+	OpensTo(sealed, plain []byte) error
 }
 
 // sealer turns plaintext into the stored form of a blob and proves that it
@@ -22,7 +23,7 @@ type sealer struct {
 	codec *codec.Codec
 	all   bool // compress also what would not get smaller
 
-	compressed, sealed, opened, again []byte
+	compressed, sealed, again []byte
 }
 
 // newSealers makes one sealer for each worker.
@@ -54,7 +55,7 @@ func (s *sealer) seal(key sealKey, t blob.Type, plain []byte) (sealed []byte, pl
 		content, plainLength = s.compressed, uint32(len(plain)) //nolint:gosec // blobs are at most 8 MiB
 	}
 	s.sealed = key.Seal(s.sealed[:0], content)
-	if err := s.verify(key, plain, plainLength); err != nil {
+	if err := s.verify(key, plain, content, plainLength != 0); err != nil {
 		return nil, 0, err
 	}
 	return s.sealed, plainLength, nil
@@ -72,21 +73,20 @@ func (s *sealer) compresses(t blob.Type, plain []byte) bool {
 	return s.codec.Level() != CompressionOff && (s.all || !codec.Incompressible(plain))
 }
 
-// verify opens what was sealed and compares it with the plaintext (restic's
-// "extra verify", internal/repository).
-func (s *sealer) verify(key sealKey, plain []byte, plainLength uint32) error {
-	opened, err := key.Open(s.opened[:0], s.sealed)
-	if err != nil {
+// verify proves that what was sealed opens to content, and that this is plain
+// or decompresses to it (restic's "extra verify", internal/repository).
+func (s *sealer) verify(key sealKey, plain, content []byte, compressed bool) error {
+	if err := key.OpensTo(s.sealed, content); err != nil {
 		return fmt.Errorf("%w: %w", errVerify, err)
 	}
-	s.opened = opened
-	if plainLength != 0 {
-		if s.again, err = s.codec.Decompress(s.again[:0], opened, int(plainLength)); err != nil {
-			return fmt.Errorf("%w: %w", errVerify, err)
-		}
-		opened = s.again
+	if !compressed {
+		return nil
 	}
-	if !bytes.Equal(opened, plain) {
+	var err error
+	if s.again, err = s.codec.Decompress(s.again[:0], content, len(plain)); err != nil {
+		return fmt.Errorf("%w: %w", errVerify, err)
+	}
+	if !bytes.Equal(s.again, plain) {
 		return errVerify
 	}
 	return nil

@@ -142,9 +142,8 @@ func (r *Reader) ensureRoom() {
 	if len(r.buf) < cap(r.buf) {
 		return
 	}
-	// Doubling, up to what the longest chunk and the last step of reading it
-	// can take.
-	size := min(max(2*cap(r.buf), readStep), r.cutter.MaxSize()+readStep)
+	// Doubling, up to the longest chunk: it is cut before there is more to read.
+	size := min(max(2*cap(r.buf), readStep), r.cutter.MaxSize())
 	bigger := append(r.buffers.Get(size), r.buf...)
 	r.buffers.Put(r.buf)
 	r.buf = bigger

@@ -77,6 +77,33 @@ func TestOpenIsTheInverseOfSeal(t *testing.T) {
 	})
 }
 
+// OpensTo works in pieces: lengths around their ends, and a difference in
+// every one of them.
+func TestOpensToKnowsItsPlaintext(t *testing.T) {
+	k := NewKey()
+	for _, n := range []int{0, 1, pieceSize - 1, pieceSize, pieceSize + 1, 3*pieceSize + 100} {
+		plain := bytes.Repeat([]byte("0123456789abcde"), n/15+1)[:n]
+		sealed := k.Seal(nil, plain)
+		if err := k.OpensTo(sealed, plain); err != nil {
+			t.Errorf("%d bytes do not open to themselves: %v", n, err)
+		}
+		if err := k.OpensTo(sealed, append(bytes.Clone(plain), 0)); !errors.Is(err, ErrDiffers) {
+			t.Errorf("%d bytes and one more: %v", n, err)
+		}
+		for at := 0; at < n; at += pieceSize / 2 {
+			other := bytes.Clone(plain)
+			other[at] ^= 1
+			if err := k.OpensTo(sealed, other); !errors.Is(err, ErrDiffers) {
+				t.Errorf("%d bytes, other at %d: %v", n, at, err)
+			}
+		}
+		sealed[len(sealed)-1] ^= 1
+		if err := k.OpensTo(sealed, plain); !errors.Is(err, ErrUnauthenticated) {
+			t.Errorf("%d bytes, altered: %v", n, err)
+		}
+	}
+}
+
 func TestSealInPlace(t *testing.T) {
 	k := NewKey()
 	buf := make([]byte, 16, 100)
@@ -283,6 +310,13 @@ func BenchmarkSeal(b *testing.B) {
 			dst := make([]byte, 0, size+Overhead)
 			for b.Loop() {
 				dst = k.Seal(dst[:0], plain)
+			}
+		})
+		b.Run(fmt.Sprintf("opens to/%d", size), func(b *testing.B) {
+			b.SetBytes(int64(size))
+			b.ReportAllocs()
+			for b.Loop() {
+				k.OpensTo(sealed, plain) //nolint:errcheck // it does
 			}
 		})
 		b.Run(fmt.Sprintf("open/%d", size), func(b *testing.B) {
