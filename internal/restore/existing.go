@@ -2,7 +2,9 @@ package restore
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"hash"
 	"io/fs"
 
 	"holdfast/repository/id"
@@ -147,14 +149,10 @@ func (w *walker) copyOver(d dirHandle, f *file, n *tree.Node, old fileHandle) er
 // compare hashes the parts of a file that is there, hands over those that are
 // right, and leaves the others in w.parts.
 func (w *walker) compare(f *file, n *tree.Node, old fileHandle, right func(content []byte, offset int64) error) error {
-	var buffer []byte
 	missing := w.parts[:0]
 	for k, p := range w.parts {
-		if cap(buffer) < int(p.length) {
-			buffer = make([]byte, p.length)
-		}
-		content := buffer[:p.length]
-		if old.readAt(content, p.offset) != nil || id.Hash(content) != n.Content[k] {
+		content, sum, err := w.present.read(old, p)
+		if err != nil || sum != n.Content[k] {
 			missing = append(missing, p)
 			continue
 		}
@@ -168,4 +166,37 @@ func (w *walker) compare(f *file, n *tree.Node, old fileHandle, right func(conte
 		f.disk.action = Unchanged
 	}
 	return nil
+}
+
+// reader reads parts of files that are there, one after the other.
+type reader struct {
+	buffer []byte // of the longest part; its memory is reused
+	sum    hash.Hash
+}
+
+// readAtOnce is how much is read before it is hashed: what was read just now is
+// still in the processor's cache then.
+const readAtOnce = 128 << 10
+
+// read returns a part, until the next one is read, and its hash.
+func (r *reader) read(from fileHandle, p part) ([]byte, id.ID, error) {
+	if r.sum == nil {
+		r.sum = sha256.New()
+	}
+	if len(r.buffer) < int(p.length) {
+		r.buffer = make([]byte, p.length)
+	}
+	r.sum.Reset()
+	content := r.buffer[:p.length]
+	for at := 0; at < len(content); {
+		next := content[at:min(at+readAtOnce, len(content))]
+		if err := from.readAt(next, p.offset+int64(at)); err != nil {
+			return nil, id.ID{}, err
+		}
+		r.sum.Write(next) //nolint:errcheck // never fails
+		at += len(next)
+	}
+	var sum id.ID
+	r.sum.Sum(sum[:0])
+	return content, sum, nil
 }

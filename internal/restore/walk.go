@@ -25,6 +25,7 @@ type walker struct {
 	// parts is where the content of one file is planned; its memory is reused.
 	parts     []part
 	protected map[fileID]string
+	present   reader // of what is there already
 }
 
 // part is a blob of a file.
