@@ -116,7 +116,7 @@ func keyValue(a attribute.KeyValue) message {
 	case attribute.FLOAT64:
 		value = protowire.AppendFixed64(protowire.AppendTag(value, 4, protowire.Fixed64Type), math.Float64bits(a.Value.AsFloat64()))
 	default:
-		value.within(1, message(a.Value.Emit()))
+		value.within(1, message(a.Value.String()))
 	}
 	m.text(1, string(a.Key))
 	m.within(2, value)
