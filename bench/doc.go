@@ -23,7 +23,10 @@
 //
 // With -far the store is a MinIO of this machine behind a proxy that counts
 // requests and a line that delays and bounds what passes, so neither wall time
-// is free of what they cost; all tools pay the same.
+// is free of what they cost; all tools pay the same. "CPUs of others" tells how
+// much of the machine they took: with all of it in use, a wall time is that of
+// the processors, not of the line. kopia and rclone take part; rclone, which
+// copies file by file, takes an hour for small files.
 //
 // Data sets, peers' repositories and logs live under $BENCH, or holdfast-bench
 // in the temporary folder: 15 GB at most. Data sets are kept between runs.
