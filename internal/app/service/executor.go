@@ -135,6 +135,18 @@ func (e *executor) unlock(t controller.Task, log io.Writer) {
 	}
 }
 
+// unlockAfter is unlock for a run of an earlier service: what comes of it is
+// added to the log of the run.
+func (e *executor) unlockAfter(t controller.Task) {
+	log, err := os.OpenFile(e.dir.path("logs", t.ID+".log"), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		e.unlock(t, io.Discard)
+		return
+	}
+	e.unlock(t, log)
+	log.Close() //nolint:errcheck // the locks matter, and their removal is done
+}
+
 // tell passes on what a run has to tell people.
 func (e *executor) tell(r *Report, t controller.Task) {
 	for _, told := range r.Events {
@@ -319,7 +331,7 @@ func (e *executor) Settle(ctx context.Context, t controller.Task) *controller.Re
 	}
 	report, err := readReport(e.reportPath(t.ID))
 	if err != nil || report == nil {
-		e.unlock(t, io.Discard)
+		e.unlockAfter(t)
 		return nil
 	}
 	e.tell(report, t)
