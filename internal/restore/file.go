@@ -35,6 +35,10 @@ type onDisk struct {
 	// by the opening of slot.
 	made bool
 	id   fileID
+	// reserved says that the file got room for all of its content when it was
+	// made, which reads as zeros where nothing was written. It is guarded as
+	// made is.
+	reserved bool
 	// foreign says that the file was there before the restore; is is its
 	// state then.
 	foreign bool
@@ -107,8 +111,12 @@ func (r *restorer) setNewFile(d dirHandle, f *file, h fileHandle, created fs.Fil
 	return r.setFile(d, f.name, h, &f.metadata, &is, false)
 }
 
-// writePart writes content at an offset.
+// writePart writes content at an offset. Where there are zeros it does not
+// write zeros: disk images are full of them.
 func (r *restorer) writePart(h fileHandle, f *file, content []byte, offset int64) error {
+	if f.disk != nil && f.disk.reserved && isZero(content) {
+		return nil
+	}
 	if r.options.Sparse && (f.disk == nil || !f.disk.foreign) {
 		if f.disk == nil {
 			if err := h.truncate(f.size); err != nil {
@@ -168,7 +176,7 @@ func (r *restorer) makeFile(d dirHandle, f *file) (fileHandle, error) {
 	case r.options.Sparse:
 		err = h.truncate(f.size)
 	default:
-		err = h.reserve(f.size)
+		f.disk.reserved, err = h.reserve(f.size)
 	}
 	if err != nil {
 		return noFile, errors.Join(err, h.close())

@@ -30,14 +30,14 @@ func (f fileHandle) state() (state, error) {
 func (f fileHandle) truncate(size int64) error { return unix.Ftruncate(int(f), size) }
 
 // reserve makes room for size bytes before they are written in any order: the
-// file ends up in one piece, with less work, and a full disk shows at once.
-// File systems that cannot do it do without.
-func (f fileHandle) reserve(size int64) error {
-	err := unix.Fallocate(int(f), 0, 0, size)
+// file ends up in one piece, with less work, and a full disk shows at once. The
+// room reads as zeros. File systems that cannot do it do without: false.
+func (f fileHandle) reserve(size int64) (reserved bool, err error) {
+	err = unix.Fallocate(int(f), 0, 0, size)
 	if errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) || errors.Is(err, unix.EFBIG) {
-		return err
+		return false, err
 	}
-	return nil
+	return err == nil, nil
 }
 
 // writeAt writes all of p.

@@ -33,7 +33,7 @@ func (f fileHandle) truncate(size int64) error { return f.f.Truncate(size) }
 
 // reserve makes room for a file's content where the system can; here it does
 // not.
-func (fileHandle) reserve(int64) error { return nil }
+func (fileHandle) reserve(int64) (bool, error) { return false, nil }
 
 // writeAt writes all of p.
 func (f fileHandle) writeAt(p []byte, offset int64) error {

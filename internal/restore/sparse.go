@@ -38,3 +38,6 @@ func leading(content []byte, offset int64, hole bool) int {
 	}
 	return n
 }
+
+// isZero tells whether content is nothing but zeros.
+func isZero(content []byte) bool { return leading(content, 0, true) == len(content) }

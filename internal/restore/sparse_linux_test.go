@@ -41,3 +41,40 @@ func TestSparse(t *testing.T) {
 	put(t, target+"/all", strings.Repeat("x", 1<<20))
 	b.restore(s, target, func(o *Options) { o.Sparse, o.Verify = true, true })
 }
+
+// TestZeros restores long runs of zeros that are no holes: they take room, as
+// they did, although nothing writes them.
+func TestZeros(t *testing.T) {
+	b := newBed(t)
+	zeros := strings.Repeat("\x00", 1<<20)
+	nodes := []node{
+		fileOf("all", zeros, zeros), fileOf("ends", "abc", zeros), fileOf("begins", zeros, "abc"), fileOf("alone", zeros),
+	}
+	s := b.make(nodes...)
+	target := t.TempDir()
+	check := func() {
+		t.Helper()
+		b.restore(s, target, func(o *Options) { o.Verify = true })
+		for _, n := range nodes {
+			if want := strings.Join(n.content, ""); content(target+"/"+n.Name) != want {
+				t.Errorf("%s has wrong content", n.Name)
+			} else if got := blocks(t, target+"/"+n.Name); got < int64(len(want))&^(4<<10-1) {
+				t.Errorf("%s takes %d bytes of disk, and has %d", n.Name, got, len(want))
+			}
+		}
+	}
+	check()
+	// Over something else the zeros have to be written.
+	for _, n := range nodes {
+		put(t, target+"/"+n.Name, strings.Repeat("x", 2<<20))
+	}
+	check()
+	// A file with a second name is replaced by a new one.
+	for _, n := range nodes {
+		put(t, target+"/"+n.Name, "a"+strings.Repeat("x", 2<<20))
+		if err := unix.Link(target+"/"+n.Name, t.TempDir()+"/second"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	check()
+}
