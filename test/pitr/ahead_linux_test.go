@@ -13,6 +13,7 @@ import (
 // A server that recovers takes what was fetched ahead by itself, and nothing of
 // that stays when it is done.
 func TestTakenAhead(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")

@@ -11,6 +11,7 @@ import (
 // they need with them, and can be restored from alone; before, no restore test
 // goes there by turns.
 func TestCopyAddedLater(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")

@@ -56,6 +56,7 @@ func (s *shop) summary(out string) (last taken) {
 // The types of backup, and what makes a full one of each. The server's version
 // is nothing to them.
 func TestLocalTypes(t *testing.T) {
+	t.Parallel()
 	bin := pgcluster.Versions(t)[17]
 	c := pgcluster.New(t, bin)
 	c.Exec("CREATE TABLE numbers AS SELECT n, md5(n::text) FROM generate_series(1, 300000) n")
@@ -143,6 +144,7 @@ func spoil(t *testing.T, file string) {
 // The rate of both ways is bounded, and a backup that is killed leaves the
 // server as it was.
 func TestLocalKilled(t *testing.T) {
+	t.Parallel()
 	bin := pgcluster.Versions(t)[15]
 	c := pgcluster.New(t, bin)
 	s := newShop(t, bin, c.DSN(), "none")
@@ -196,6 +198,7 @@ func (s *shop) wait(what string, so func() bool) {
 // A standby's base backup begins where it last wrote out its pages: segments
 // before what it has replayed, and all of that is archived.
 func TestLocalStandby(t *testing.T) {
+	t.Parallel()
 	bin := pgcluster.Versions(t)[17]
 	c := pgcluster.New(t, bin)
 	standby := pgcluster.Attach(t, bin, filepath.Join(pgcluster.Folder(t), "data"))

@@ -3,20 +3,34 @@ package pitr
 import (
 	"bytes"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"holdfast/repository"
+	"holdfast/storage/local"
 	"holdfast/test/pgcluster"
 	"holdfast/test/program"
 )
 
-func TestMain(m *testing.M) { os.Exit(program.Main(m)) }
+// sideBySide is how many tests run at once: more than there are processors, as
+// servers wait for disks and for each other most of the time.
+const sideBySide = 4
+
+func TestMain(m *testing.M) {
+	if err := flag.Set("test.parallel", strconv.Itoa(max(sideBySide, runtime.GOMAXPROCS(0)))); err != nil {
+		panic(err)
+	}
+	os.Exit(program.Main(m))
+}
 
 // shop is a plan with one PostgreSQL source, run as the server's own user.
 type shop struct {
@@ -32,14 +46,7 @@ type shop struct {
 func newShop(t *testing.T, bin, dsn, wal string) *shop {
 	t.Helper()
 	dir := pgcluster.Folder(t)
-	s := &shop{t: t, dir: dir, config: filepath.Join(dir, "holdfast.yaml"), bin: bin, dsn: dsn, binary: filepath.Join(dir, "holdfast")}
-	built, err := os.ReadFile(os.Getenv("HOLDFAST_TEST_BINARY"))
-	if err == nil {
-		err = os.WriteFile(s.binary, built, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := &shop{t: t, dir: dir, config: filepath.Join(dir, "holdfast.yaml"), bin: bin, dsn: dsn, binary: os.Getenv("HOLDFAST_TEST_BINARY")}
 	s.write("password", "secret\n")
 	s.write("holdfast.yaml", fmt.Sprintf(`repositories:
   local: { url: %s/repository, password: { file: password } }
@@ -53,11 +60,30 @@ plans:
     objectives: { rpo: 1m, rto: 10m }
     restore_test: { checks: [{ sql: "SELECT count(*) FROM numbers", expect: "> 0" }] }
 `, dir, dsn, wal))
-	s.run("init", "-r", "local")
+	s.init()
 	if wal != "none" {
 		s.run("wal", "init", "--plan", "shop")
 	}
 	return s
+}
+
+// init makes the repository, as `holdfast init` does but for the time that each
+// command takes to derive the key.
+func (s *shop) init() {
+	s.t.Helper()
+	place := filepath.Join(s.dir, "repository")
+	store, err := local.Create(place)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	in := repository.InitOptions{Password: []byte("secret"), KeyCost: repository.KeyCost{N: 2, R: 1, P: 1}}
+	r, err := repository.Init(s.t.Context(), store, in, repository.Options{})
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	if err := errors.Join(r.Close(), pgcluster.Own(place)); err != nil {
+		s.t.Fatal(err)
+	}
 }
 
 func (s *shop) write(name, content string) {

@@ -15,6 +15,7 @@ import (
 // With holdfast gone, restic, age, zstd and PostgreSQL bring the cluster back
 // to the end of its log: by the commands of the guide, taken out of it.
 func TestWithoutHoldfast(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")

@@ -53,6 +53,7 @@ func (m logPruned) outdated() (n int) {
 // After pruning, every promised instant still restores, backups before the
 // window restore as they were at their end, and no gap is reported.
 func TestPruneLog(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")
@@ -118,6 +119,7 @@ func TestPruneLog(t *testing.T) {
 // server reads ahead and newer log is there; to any other instant it is
 // refused.
 func TestThisPointOnly(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")

@@ -22,6 +22,7 @@ import (
 // back, and primaries are lost for good. Then random instants are restored, and
 // every row is compared with what must be there.
 func TestOracle(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		seed := stormSeed(t)
 		w := newStorm(t, bin, seed)

@@ -14,6 +14,7 @@ import (
 // place when they are gone; what is there is never touched, and nothing is left
 // behind.
 func TestTable(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec(`CREATE TABLE numbers (n bigint PRIMARY KEY, filler text); CREATE SCHEMA sales; CREATE TYPE sales.size AS ENUM ('s', 'm');

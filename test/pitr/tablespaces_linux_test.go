@@ -12,6 +12,7 @@ import (
 // --tablespace-map says, and recovery goes through them either way; never is
 // the original's place touched.
 func TestTablespaces(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		place := filepath.Join(pgcluster.Folder(t), "fast disk")

@@ -15,6 +15,7 @@ import (
 // transaction, just before a position, a look around, a standby, and the data
 // directory that is there already.
 func TestTargets(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")

@@ -14,6 +14,7 @@ import (
 // into one repository, each whole, again and again, and one that fails keeps no
 // other from being backed up.
 func TestTogether(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text); CREATE TABLE busy (n int)")

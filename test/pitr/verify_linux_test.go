@@ -48,6 +48,7 @@ func (s *shop) verify(args ...string) (restoreTest, error) {
 // A restore test finds a good cluster good, a wrong one wrong, and leaves
 // neither traces nor marks in the archive of the original.
 func TestVerify(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text); CREATE TABLE busy (n int)")
@@ -124,6 +125,7 @@ func files(t *testing.T, dir string) (names []string) {
 // Without a log archive a base backup brings its log along, and can be
 // restored to its own end.
 func TestWithoutArchive(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")
@@ -148,6 +150,7 @@ func TestWithoutArchive(t *testing.T) {
 // From a connection string to a proven restore in one command; the password
 // in it is not written to holdfast.yaml, and a second run sets nothing up.
 func TestProtect(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers AS SELECT generate_series(1, 1000) n; CREATE USER backup WITH REPLICATION PASSWORD 'hush-hush'")

@@ -132,6 +132,7 @@ func (s *shop) logStatus() logStatus {
 // archive_command hands over to a running holdfast, does its work when there is
 // none or it dies, and what an idle server has archived does not age.
 func TestWALHandOver(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c, s := archiving(t, bin, "push")
 		fill := func() {
@@ -170,6 +171,7 @@ func TestWALHandOver(t *testing.T) {
 // With wal.max_retained the server lives on while the repository is away; then
 // a base backup is asked for.
 func TestWALMaxRetained(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c, s := archiving(t, bin, "push")
 		s.write("holdfast.yaml", strings.Replace(read(t, s.config), "wal: { every: 1s }", "wal: { max_retained: 256M }", 1))
@@ -260,6 +262,7 @@ func (k *commits) number() int {
 // gap. What it has confirmed last is missed when it is lost, though nothing
 // followed.
 func TestWALKills(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c, s := archiving(t, bin, "both")
 		s.write("holdfast.yaml", strings.Replace(read(t, s.config), "wal: { every: 1s }", "wal: { every: 0s }", 1))
@@ -331,6 +334,7 @@ func moved(t *testing.T, seen *commits, by int) {
 
 // RPO is measured: how long a commit waits under load until the archive has it.
 func TestWALRecoveryPointObjective(t *testing.T) {
+	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
 		c := pgcluster.New(t, bin)
 		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")
