@@ -3,7 +3,6 @@ package pitr
 import (
 	"cmp"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -78,19 +77,8 @@ func (s *shop) wantNewestMissed(confirmed postgres.LSN) {
 // without does something while a record is away.
 func (s *shop) without(r archived, do func()) {
 	s.t.Helper()
-	away := filepath.Join(s.t.TempDir(), "away")
-	data, err := os.ReadFile(r.file)
-	if err == nil {
-		err = os.WriteFile(away, data, 0o600)
-	}
-	if err == nil {
-		err = os.Remove(r.file)
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
+	away := filepath.Join(s.dir, "away") // it stays the server's user's
+	rename(s.t, r.file, away)
 	do()
-	if err := os.Rename(away, r.file); err != nil {
-		s.t.Fatal(err)
-	}
+	rename(s.t, away, r.file)
 }

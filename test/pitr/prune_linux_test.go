@@ -81,7 +81,7 @@ func TestPruneLog(t *testing.T) {
 		}
 		// The narrowest window there is has all three backups in it.
 		config := read(t, s.config)
-		s.write("holdfast.yaml", strings.Replace(config, "    objectives:", "    keep: { within: 1h }\n    objectives:", 1))
+		s.write("holdfast.yaml", strings.Replace(config, "    objectives: { rpo: 1m,", "    keep: { within: 1h }\n    objectives: { rpo: 1h,", 1))
 		before := files(t, filepath.Join(s.dir, "repository", "holdfast", "log"))
 		if m := s.log("prune", "--plan", "shop", "--dry-run"); len(m.Removed) > 0 {
 			t.Errorf("within the window: %+v", m)
