@@ -44,7 +44,7 @@ func TestFramesHoldTheirLengthAndNoChecksum(t *testing.T) {
 		if err := h.Decode(c.Compress(nil, text(n, 1))); err != nil {
 			t.Fatal(err)
 		}
-		if !h.HasFCS || h.FrameContentSize != uint64(n) || h.HasCheckSum || h.WindowSize > windowSize && !h.SingleSegment {
+		if !h.HasFCS || h.FrameContentSize != uint64(n) || h.HasCheckSum || h.WindowSize > quickWindowSize && !h.SingleSegment {
 			t.Errorf("%d bytes: %+v", n, h)
 		}
 	}

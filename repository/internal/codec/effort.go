@@ -15,8 +15,11 @@ const (
 	// sampleSize is the length of the sample, taken from the middle.
 	sampleSize = 16 << 10
 	// quickTolerance is by how much more, in percent, the quick encoder may
-	// make of the sample.
+	// make of the sample, and largeTolerance of that of a blob from largeBlob
+	// on: where it needs less than half of the time.
 	quickTolerance = 2
+	largeTolerance = 6
+	largeBlob      = 512 << 10
 )
 
 // encoderFor chooses the encoder for a blob. It uses the free capacity of dst
@@ -34,7 +37,11 @@ func (c *Codec) encoderFor(dst, plain []byte) *zstd.Encoder {
 	sample := plain[middle : middle+sampleSize]
 	quick := len(c.quick.EncodeAll(sample, dst)) - len(dst)
 	thorough := len(c.encoder.EncodeAll(sample, dst)) - len(dst)
-	if quick*100 <= thorough*(100+quickTolerance) {
+	tolerance := quickTolerance
+	if len(plain) >= largeBlob {
+		tolerance = largeTolerance
+	}
+	if quick*100 <= thorough*(100+tolerance) {
 		return c.quick
 	}
 	return c.encoder
