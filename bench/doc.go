@@ -6,6 +6,7 @@
 //	go run ./bench -quick -enforce  as a guard: fails when holdfast is dearer than restic
 //	go run ./bench -far -quick      repositories on S3 behind a line of 50 ms and 200 Mbit/s
 //	go run ./bench base             base backups of PostgreSQL beside pgbackrest's and pg_basebackup's
+//	go run ./bench base -pg DIR     with the server's programs in DIR: one of version 17 sends changed blocks alone
 //	go run ./bench wal              how fast archive_command gets rid of a backlog, beside pgbackrest's
 //	go run ./bench replay           whether recovery waits for its log, beside cp and pgbackrest
 //	go run ./bench -sets D1 -tools holdfast,restic -steps first,restore
@@ -27,6 +28,11 @@
 // much of the machine they took: with all of it in use, a wall time is that of
 // the processors, not of the line. kopia and rclone take part; rclone, which
 // copies file by file, takes an hour for small files.
+//
+// bench wal measures wal-g too where a program of that name is found. The newest
+// that the module proxy serves is v0.2.19, built with CGO_ENABLED=1 and -mod=mod
+// from ./main/pg in a copy of its source; its base backups need functions that
+// PostgreSQL 15 no longer has, so that only its archiving can be compared.
 //
 // Data sets, peers' repositories and logs live under $BENCH, or holdfast-bench
 // in the temporary folder: 15 GB at most. Data sets are kept between runs.

@@ -52,6 +52,9 @@ autovacuum = off
 archive_mode = on
 archive_command = '/bin/false'
 `
+	if s.notesChanges(ctx) {
+		settings += "summarize_wal = on\n"
+	}
 	f, err := os.OpenFile(filepath.Join(dir, "data/postgresql.conf"), os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return nil, err
@@ -67,6 +70,15 @@ archive_command = '/bin/false'
 	}
 	// What compresses like real rows: numbers, dates, words and some noise.
 	return s, s.sql(ctx, "CREATE TABLE orders (id bigserial PRIMARY KEY, at timestamptz, customer int, state text, note text, token text)")
+}
+
+// notesChanges tells whether the server can note which blocks change, as those
+// from version 17 on can.
+func (s *postgresServer) notesChanges(ctx context.Context) bool {
+	out, err := s.command(ctx, "postgres --version").Output()
+	var major int
+	_, serr := fmt.Sscanf(string(out), "postgres (PostgreSQL) %d", &major)
+	return err == nil && serr == nil && major >= 17
 }
 
 func (s *postgresServer) log() string { return filepath.Join(s.dir, "log") }

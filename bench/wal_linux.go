@@ -8,6 +8,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"text/tabwriter"
 	"time"
@@ -116,6 +117,14 @@ func (b *walBench) ways() []walWay {
 		ways = append(ways, walWay{
 			name: "pgbackrest, asynchronous", command: b.pgbackrest() + "archive-push %p", stored: "pgbackrest",
 			before: func(ctx context.Context) error { return b.postgres.run(ctx, b.makePgbackrest()) },
+		})
+	}
+	if program, err := exec.LookPath("wal-g"); err == nil {
+		// As it comes from the module proxy it cannot encrypt: that takes a C library.
+		stored := b.path("wal-g")
+		ways = append(ways, walWay{
+			name: "wal-g, not encrypted", stored: "wal-g",
+			command: "env PGDATA=" + filepath.Join(b.postgres.dir, "data") + " WALG_FILE_PREFIX=" + stored + " WALG_COMPRESSION_METHOD=lz4 " + program + " wal-push %p",
 		})
 	}
 	return slices.DeleteFunc(ways, func(w walWay) bool { return !b.o.chosen(w.name) })
