@@ -90,6 +90,7 @@ bench: ## compare with the peers on this machine (BENCHFLAGS='-quick -runs 1')
 bench-postgres: ## compare base backups and the archiving of WAL with pgbackrest
 	go run ./bench base
 	go run ./bench wal
+	go run ./bench replay
 
 .PHONY: screenshots
 screenshots: ## take the pictures of docs/images anew
