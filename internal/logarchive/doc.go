@@ -17,8 +17,10 @@
 // # Guarantees
 //
 //   - A record is written after its payload. Nobody is told that a segment is
-//     archived before all segments before it are. A crash may leave some beyond
-//     a hole; Extent tells those from the ones after a gap.
+//     archived before all segments before it are, and before the archive says
+//     so itself, in a later record or a mark: what was acknowledged and is
+//     missing is a gap. A crash may leave some beyond a hole; Extent tells
+//     those from the ones after a gap.
 //   - Content never changes under a name. Appending the same bytes again
 //     changes nothing and succeeds; other bytes are storage.ErrConflict.
 //   - Each record names the one before it, by a digest over what both say of
