@@ -49,6 +49,24 @@ func (m anomalyMessage) addTo(r *service.Report) {
 	r.Events = append(r.Events, e)
 }
 
+// anomalyOverMessage tells that a backup is again like those before the one
+// that was not, where nothing is held: a release of the hold tells it else.
+type anomalyOverMessage struct {
+	MessageType string `json:"message_type"` // "anomaly_over"
+	Plan        string `json:"plan"`
+	Source      string `json:"source"`
+	Snapshot    id.ID  `json:"snapshot"`
+}
+
+func (m anomalyOverMessage) addTo(r *service.Report) {
+	r.Events = append(r.Events, event.Event{
+		Time: time.Now(), Kind: event.Anomaly, Severity: event.Info, Plan: m.Plan, Source: m.Source, Over: true,
+		Key:     event.AnomalyKey(m.Plan, m.Source),
+		Summary: fmt.Sprintf("the backup of %s in plan %s is like those before it again", m.Source, m.Plan),
+		Details: map[string]string{"snapshot": m.Snapshot.Short()},
+	})
+}
+
 // watch compares the backups of this run with those before them, and holds
 // what there is when one is too unlike. A snapshot with a hold is better than
 // none: what goes wrong here is told and fails nothing.
@@ -106,6 +124,9 @@ func (p *planRun) judge(ctx context.Context, r *repository.Repository, source st
 	newest := row[len(row)-1]
 	verdict := anomaly.Judge(runs[:len(runs)-1], runs[len(runs)-1], anomalySettings(p.plan.Anomaly))
 	if !verdict.Anomalous {
+		if p.plan.Anomaly.AlertOnly && suspectSince.IsZero() && p.wasAnomalous(runs[:len(runs)-1]) {
+			p.ui.message(anomalyOverMessage{"anomaly_over", p.name, source, newest.ID})
+		}
 		return nil
 	}
 	m := anomalyMessage{"anomaly", p.name, source, newest.ID, nil, verdict.Signals, verdict.Reason(), ""}
@@ -122,6 +143,12 @@ func (p *planRun) judge(ctx context.Context, r *repository.Repository, source st
 		p.ui.infof("no snapshot of it is removed until `holdfast hold release %s`", m.Hold)
 	}
 	return err
+}
+
+// wasAnomalous tells whether the last of some runs was unlike those before it.
+func (p *planRun) wasAnomalous(runs []anomaly.Run) bool {
+	n := len(runs) - 1
+	return n > 0 && anomaly.Judge(runs[:n], runs[n], anomalySettings(p.plan.Anomaly)).Anomalous
 }
 
 // hold keeps what there is, and returns the ID of the hold.
