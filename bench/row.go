@@ -47,7 +47,7 @@ func rowsOf(cycles []cycle, set string, tools []string, t promises) []row {
 			if len(r.Median) > 0 {
 				r.Disturbed = k == kindWall && disturbed(cycles, set, s)
 				r.judge(t.limit(k, s, set))
-				r.excuse(figures(of(cycles, set, holdfastName), s, kindLine))
+				r.explain(figures(of(cycles, set, holdfastName), s, kindLine))
 				rows = append(rows, r)
 			}
 			if limit, promised := t.rabinLimit(k, s, set); promised && r.Median[rabinName] > 0 {
@@ -130,14 +130,13 @@ func (r *row) judge(limit float64, promised bool) {
 // fullLine is from how much of its time on, in percent, a line is the bound.
 const fullLine = 85
 
-// excuse keeps a target of wall time that cannot be reached because the line
-// is what takes the time, as the shares of it say in which it was busy: nobody
-// sends more than fits. Being behind is never excused.
-func (r *row) excuse(shares []float64) {
+// explain says of a missed target of wall time that the line was what took the
+// time, as the shares of it say in which it was busy: nobody sends more than
+// fits. It stays missed.
+func (r *row) explain(shares []float64) {
 	if r.Kind != kindWall || r.Result != missed || r.Ratio > 1 || len(shares) == 0 || median(shares) < fullLine {
 		return
 	}
-	r.Result = met
 	r.Why = fmt.Sprintf("(the line is the bound: %.0f %% busy)", median(shares))
 }
 

@@ -113,8 +113,8 @@ func (t targets) rabinLimit(k measureKind, s step, set string) (limit float64, o
 // farTargets are those for repositories behind a line. Where the line is what
 // takes time nobody can be much faster than others who fill it; where round
 // trips are, as with small files and when nothing changed, half of restic's
-// time is promised, unless the line is the bound there, too: see row.excuse.
-// Requests cost money, so there are never more of them.
+// time is promised. Where the line is the bound there, too, the report says so:
+// see row.explain. Requests cost money, so there are never more of them.
 type farTargets struct{}
 
 func (farTargets) limit(k measureKind, s step, set string) (limit float64, ok bool) {
