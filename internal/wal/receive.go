@@ -126,6 +126,9 @@ func connect(ctx context.Context, dsn string) (*pgconn.PgConn, error) {
 	cfg.RuntimeParams["replication"] = "true"
 	cfg.RuntimeParams["application_name"] = "holdfast"
 	conn, err := pgconn.ConnectConfig(ctx, cfg)
+	if hasCode(err, insufficientPrivilege) {
+		return nil, fmt.Errorf("connect to PostgreSQL for replication: %w; ALTER ROLE %s REPLICATION lets it", err, postgres.QuoteIdentifier(cfg.User))
+	}
 	if err != nil {
 		return nil, fmt.Errorf("connect to PostgreSQL for replication: %w", err)
 	}

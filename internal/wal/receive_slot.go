@@ -19,6 +19,8 @@ const (
 	notInRequiredState = "55000"
 	undefinedFile      = "58P01"
 	objectInUse        = "55006"
+	// insufficientPrivilege is that of a user who may not replicate.
+	insufficientPrivilege = "42501"
 )
 
 // ensureSlot makes the slot if it is not there, and finds out from where on it
