@@ -339,7 +339,7 @@ func TestUnmark(t *testing.T) {
 	if e := extentOf(t, a); len(e.Gaps) > 0 || len(e.Ranges) != 1 {
 		t.Fatalf("pruned at its end: %+v", e)
 	}
-	if told, err := a.Told(t.Context(), segment(1, 3)); err != nil || told {
+	if told, err := a.Told(t.Context(), segment(1, 4)); err != nil || told {
 		t.Fatalf("after the mark went: %v, %v", told, err)
 	}
 	if err := a.Unmark(t.Context(), fmt.Sprint(1), 7, 0); err != nil {
