@@ -362,6 +362,7 @@ func (c *command) openPlaceWith(ctx context.Context, p place, change func(*repos
 		return nil, err
 	}
 	change(&o)
+	releaseStartMemory()
 	r, err := repository.Open(ctx, store, o)
 	releaseKeyMemory()
 	c.cleanCache(o.CacheDir)
