@@ -33,7 +33,7 @@ func (c *Controller) dispatch(now time.Time) time.Duration {
 		}
 	}
 	slices.SortStableFunc(queue, func(a, b *job) int { return before(a, b, now) })
-	reserved, waited := map[string]bool{}, waitedFor(queue)
+	reserved, waited := map[string]bool{}, c.waitedFor(queue)
 	for _, j := range queue {
 		if c.failure != nil || c.ctx.Err() != nil {
 			break
@@ -53,12 +53,12 @@ func (c *Controller) dispatch(now time.Time) time.Duration {
 }
 
 // waitedFor tells of each repository since when runs have waited for it that
-// can share it.
-func waitedFor(queue []*job) map[string]time.Time {
+// can share it, and wait for nothing else.
+func (c *Controller) waitedFor(queue []*job) map[string]time.Time {
 	since := map[string]time.Time{}
 	for _, j := range queue {
 		uses := j.usesAfter(j.ready.Waits)
-		if needsAlone(uses) {
+		if needsAlone(uses) || c.comesAfter(j) != "" {
 			continue
 		}
 		for _, use := range uses {
@@ -146,14 +146,8 @@ func (j *job) overdue(now time.Time) bool {
 
 // blocked tells why a run cannot begin now; "" if it can.
 func (c *Controller) blocked(j *job, reserved map[string]bool) string {
-	for _, id := range j.After {
-		other := c.jobs[id]
-		if other == nil || other.gone || c.dependsOn(other, j.ID, map[string]bool{}) {
-			continue
-		}
-		if other.state.Running != nil || other.ready != nil && other.ready.NotBefore.IsZero() && !c.isPaused(other) {
-			return "it comes after " + id
-		}
+	if why := c.comesAfter(j); why != "" {
+		return why
 	}
 	for _, use := range j.Uses {
 		if reserved[use.Repository] && !j.Continuous {
@@ -161,6 +155,25 @@ func (c *Controller) blocked(j *job, reserved map[string]bool) string {
 		}
 	}
 	return c.load.blocks(j, c.Limits)
+}
+
+// comesAfter tells what a run waits for that is to come before it; "" for
+// nothing. One run of each is enough that ended since: jobs that are always
+// under way would keep it from beginning for ever.
+func (c *Controller) comesAfter(j *job) string {
+	for _, id := range j.After {
+		other := c.jobs[id]
+		if other == nil || other.gone || c.dependsOn(other, j.ID, map[string]bool{}) {
+			continue
+		}
+		if last := other.state.Last; last != nil && last.At.After(j.since) {
+			continue
+		}
+		if other.state.Running != nil || other.ready != nil && other.ready.NotBefore.IsZero() && !c.isPaused(other) {
+			return "it comes after " + id
+		}
+	}
+	return ""
 }
 
 func (c *Controller) isPaused(j *job) bool {

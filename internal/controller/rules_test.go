@@ -304,6 +304,24 @@ func TestAfter(t *testing.T) {
 	})
 }
 
+// What comes after jobs that are always under way waits for one run of each, and
+// upkeep does not wait for it meanwhile.
+func TestAfterWhatNeverRests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, may)
+		backup, copies := simple(t, "backup", history.Backup, "* * * * *", controller.Writes), simple(t, "copy", history.Copy, "* * * * *", controller.Writes)
+		test := simple(t, "test", history.RestoreTest, "0 13 * * *", controller.Reads)
+		test.After = []string{backup.ID, copies.ID}
+		retention := simple(t, "retention", history.Retention, "10 13 * * *", controller.Alone)
+		w.lives([]controller.Job{backup, copies, test, retention}, controller.Limits{Host: 4, Repository: 2}, func(*controller.Controller) { time.Sleep(12 * time.Hour) })
+		for _, id := range []string{test.ID, retention.ID} {
+			if !slices.Contains(w.began(), id) {
+				t.Errorf("%s never began", id)
+			}
+		}
+	})
+}
+
 // What was missed while the service was away is left out where a plan says so.
 func TestSkipMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
