@@ -202,12 +202,20 @@ func (f *forgetFlags) decide(all []*snapshot.Snapshot, groupBy snapshot.GroupBy,
 	})
 }
 
-// forget shows a plan and, unless this is a dry run, executes it, in turns with
-// others. The caller holds no lock.
-func (c *command) forget(ctx context.Context, r *repository.Repository, decide func(context.Context, []*snapshot.Snapshot) (*upkeep.ForgetPlan, error), pruning upkeep.PruneOptions, f *forgetFlags) error {
+// forget shows a plan and, unless this is a dry run, executes it.
+func (c *command) forget(ctx context.Context, r *repository.Repository, decide decideForget, pruning upkeep.PruneOptions, f *forgetFlags) error {
+	return c.inTurns(r, f.dryRun, func(locked upkeep.Locked, t *turns) error {
+		return c.forgetInTurns(ctx, r, decide, pruning, f, locked, t)
+	})
+}
+
+// decideForget says which of all snapshots go.
+type decideForget func(ctx context.Context, all []*snapshot.Snapshot) (*upkeep.ForgetPlan, error)
+
+func (c *command) forgetInTurns(ctx context.Context, r *repository.Repository, decide decideForget, pruning upkeep.PruneOptions, f *forgetFlags, locked upkeep.Locked, t *turns) error {
 	plan, err := upkeep.Forget(ctx, r, upkeep.ForgetTurns{
-		Locked: c.turns(r),
-		Load:   func(ctx context.Context) ([]*snapshot.Snapshot, error) { return c.snapshots(ctx, r) },
+		Locked: locked, Number: t.number,
+		Load: func(ctx context.Context) ([]*snapshot.Snapshot, error) { return c.snapshots(ctx, r) },
 		Decide: func(ctx context.Context, all []*snapshot.Snapshot) (plan *upkeep.ForgetPlan, goOn bool, err error) {
 			if plan, err = decide(ctx, all); err != nil {
 				return nil, false, err
@@ -241,7 +249,7 @@ func (c *command) forget(ctx context.Context, r *repository.Repository, decide f
 	if f.dryRun {
 		pruning.Without = plan.RemoveIDs()
 	}
-	return c.prune(ctx, r, pruning, f.dryRun)
+	return c.pruneInTurns(ctx, r, pruning, f.dryRun, locked, t)
 }
 
 func themOrIt(n int) string {

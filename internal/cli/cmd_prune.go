@@ -130,15 +130,18 @@ type pruneSummary struct {
 	Cut bool `json:"cut,omitempty"`
 }
 
-// prune makes a plan, shows it and, unless this is a dry run, executes it, in
-// turns with others. The caller holds no lock.
+// prune makes a plan, shows it and, unless this is a dry run, executes it.
 func (c *command) prune(ctx context.Context, r *repository.Repository, o upkeep.PruneOptions, dryRun bool) error {
-	if !dryRun && c.global.noLock {
-		return errNeedsLock
-	}
+	return c.inTurns(r, dryRun, func(locked upkeep.Locked, t *turns) error {
+		return c.pruneInTurns(ctx, r, o, dryRun, locked, t)
+	})
+}
+
+// pruneInTurns is prune as a part of work that takes turns with others.
+func (c *command) pruneInTurns(ctx context.Context, r *repository.Repository, o upkeep.PruneOptions, dryRun bool, locked upkeep.Locked, t *turns) error {
 	start := time.Now()
 	turns := upkeep.Turns{
-		Locked: c.turns(r),
+		Locked: locked, Number: t.number,
 		Planned: func(ctx context.Context, p *upkeep.PrunePlan) (bool, error) {
 			return !dryRun, c.planned(ctx, r, p, dryRun)
 		},
@@ -148,15 +151,18 @@ func (c *command) prune(ctx context.Context, r *repository.Repository, o upkeep.
 	if err != nil || dryRun {
 		return err
 	}
-	if err := c.locked(ctx, r, repository.Shared, c.afterPrune); err != nil {
+	if err := locked(ctx, repository.Shared, func(ctx context.Context) error { return c.afterPrune(ctx, r) }); err != nil {
 		return err
 	}
-	c.ui.message(pruneSummary{"summary", p.Stats.Freed(), time.Since(start).Seconds(), p.Stats.Alone.Seconds(), p.Cut()})
+	if err := t.end(nil); err != nil {
+		return err
+	}
+	c.ui.message(pruneSummary{"summary", p.Stats.Freed(), time.Since(start).Seconds(), t.longest.Seconds(), p.Cut()})
 	if p.Cut() {
 		c.ui.infof("the time is up: run the command again for the rest")
 	}
 	if !p.NothingToDo() {
-		c.ui.infof("done in %s, of which %s at a time without others", size.FormatDuration(time.Since(start)), size.FormatDuration(p.Stats.Alone))
+		c.ui.infof("done in %s, of which %s at a time without others", size.FormatDuration(time.Since(start)), size.FormatDuration(t.longest))
 	}
 	return nil
 }

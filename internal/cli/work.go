@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"holdfast/internal/trace"
 	"holdfast/repository"
@@ -49,33 +50,39 @@ func (c *command) locked(ctx context.Context, r *repository.Repository, mode rep
 		}
 		return do(ctx, r)
 	}
-	exclusive := slog.Bool("exclusive", mode == repository.Exclusive)
-	_, waiting := trace.Start(ctx, "wait for lock", exclusive)
+	lock, locked, err := c.lock(ctx, r, mode, c.global.retryLock)
+	if err != nil {
+		return err
+	}
+	locked, holding := trace.Start(locked, "hold lock", exclusively(mode))
+	defer func() { holding.End(err) }()
+	return errors.Join(orLockLost(locked, do(locked, r)), lock.Unlock())
+}
+
+// lock takes a lock, and waits for it for so long.
+func (c *command) lock(ctx context.Context, r *repository.Repository, mode repository.LockMode, wait time.Duration) (*repository.Lock, context.Context, error) {
+	_, waiting := trace.Start(ctx, "wait for lock", exclusively(mode))
 	lock, locked, err := r.Lock(ctx, mode, repository.LockOptions{
-		Retry: c.global.retryLock,
+		Retry: wait,
 		Waiting: func(by *repository.LockedError) {
-			c.ui.infof("%v; waiting up to %v", by, c.global.retryLock)
+			c.ui.infof("%v; waiting up to %v", by, wait)
 		},
 		Warn: func(err error) { c.ui.warn("lock", "", err) },
 	})
 	waiting.End(err)
-	if err != nil {
-		return err
-	}
-	locked, holding := trace.Start(locked, "hold lock", exclusive)
-	defer func() { holding.End(err) }()
-	err = do(locked, r)
-	if cause := context.Cause(locked); err != nil && errors.Is(cause, repository.ErrLockLost) {
-		err = cause
-	}
-	return errors.Join(err, lock.Unlock())
+	return lock, locked, err
 }
 
-// turns is locked for work that takes several locks, one after the other.
-func (c *command) turns(r *repository.Repository) func(context.Context, repository.LockMode, func(context.Context) error) error {
-	return func(ctx context.Context, mode repository.LockMode, do func(context.Context) error) error {
-		return c.locked(ctx, r, mode, func(ctx context.Context, _ *repository.Repository) error { return do(ctx) })
+func exclusively(mode repository.LockMode) slog.Attr {
+	return slog.Bool("exclusive", mode == repository.Exclusive)
+}
+
+// orLockLost returns the loss of the lock in place of what came of it.
+func orLockLost(locked context.Context, err error) error {
+	if cause := context.Cause(locked); err != nil && errors.Is(cause, repository.ErrLockLost) {
+		return cause
 	}
+	return err
 }
 
 // loadAll loads the snapshots, then the index, in the order that the format

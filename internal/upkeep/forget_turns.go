@@ -14,8 +14,9 @@ import (
 
 // ForgetTurns tells how snapshots are removed in turns with others.
 type ForgetTurns struct {
-	// Locked does some work under a lock. The lock is free between two calls.
-	Locked func(ctx context.Context, mode repository.LockMode, do func(ctx context.Context) error) error
+	Locked Locked
+	// Number is that of Turns.
+	Number func() int
 	// Load returns all snapshots, and Decide makes a plan out of them, and says
 	// whether to go on with it. Both are called under a shared lock, and again
 	// when others changed something meanwhile.
@@ -32,8 +33,9 @@ type ForgetTurns struct {
 func Forget(ctx context.Context, r *repository.Repository, t ForgetTurns) (plan *ForgetPlan, err error) {
 	for range plansAtMost {
 		var all []*snapshot.Snapshot
-		goOn := false
+		goOn, lock := false, 0
 		err = t.Locked(ctx, repository.Shared, func(ctx context.Context) error {
+			lock = exclusive(t.Number)
 			if all, err = t.Load(ctx); err != nil {
 				return err
 			}
@@ -43,7 +45,7 @@ func Forget(ctx context.Context, r *repository.Repository, t ForgetTurns) (plan 
 		if err != nil || !goOn || len(plan.Remove()) == 0 {
 			return plan, err
 		}
-		if err = plan.inTurns(ctx, r, all, t); !errors.Is(err, ErrOutdated) {
+		if err = plan.inTurns(ctx, r, all, t, lock); !errors.Is(err, ErrOutdated) {
 			break
 		}
 	}
@@ -51,17 +53,20 @@ func Forget(ctx context.Context, r *repository.Repository, t ForgetTurns) (plan 
 }
 
 // inTurns removes the snapshots, and lets others in between.
-func (p *ForgetPlan) inTurns(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot, t ForgetTurns) error {
+func (p *ForgetPlan) inTurns(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot, t ForgetTurns, lock int) error {
 	left := p.Remove()
 	p.Locked = make(id.Set)
 	for {
 		err := t.Locked(ctx, repository.Exclusive, func(ctx context.Context) error {
 			began := time.Now()
 			defer func() { p.Alone = max(p.Alone, time.Since(began)) }()
-			if err := p.stillHolds(ctx, r, all, left, t); err != nil {
+			var err error
+			if since(t.Number, lock) {
+				err = p.stillHolds(ctx, r, all, left, t)
+			}
+			if err != nil {
 				return err
 			}
-			var err error
 			left, err = p.removeFor(ctx, r, left, aloneAtMost)
 			return err
 		})

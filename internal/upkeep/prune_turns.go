@@ -21,15 +21,21 @@ const (
 	plansAtMost = 4
 )
 
+// Locked does some work under a lock. Between two calls of which the first took
+// long the lock is free.
+type Locked func(ctx context.Context, mode repository.LockMode, do func(ctx context.Context) error) error
+
 // Turns tells how work on a repository takes turns with that of others.
 type Turns struct {
-	// Locked does some work under a lock. The lock is free between two calls.
-	Locked func(ctx context.Context, mode repository.LockMode, do func(ctx context.Context) error) error
+	Locked Locked
+	// Number, if set, tells during a call of Locked which exclusive lock is held:
+	// while it is the same one nobody else was there. 0 is for a shared one.
+	Number func() int
 	// Planned is told of each plan, under a shared lock, and says whether to go
 	// on with it.
 	Planned func(ctx context.Context, p *PrunePlan) (goOn bool, err error)
-	// Allowed is asked under the exclusive lock, before anything is deleted; an
-	// error keeps it from that.
+	// Allowed is asked under the exclusive lock, before anything is deleted, unless
+	// Planned was a moment ago, under the same one; an error keeps it from that.
 	Allowed func(ctx context.Context) error
 }
 
@@ -79,29 +85,48 @@ func pruneFull(ctx context.Context, r *repository.Repository, o PruneOptions, t 
 	return p, err
 }
 
+// exclusive returns which exclusive lock is held, 0 if that is not known.
+func exclusive(number func() int) int {
+	if number == nil {
+		return 0
+	}
+	return number()
+}
+
+// since tells whether others may have been in the repository since an exclusive
+// lock was held.
+func since(number func() int, lock int) bool { return lock == 0 || exclusive(number) != lock }
+
 func pruneOnce(ctx context.Context, r *repository.Repository, o PruneOptions, t Turns) (p *PrunePlan, err error) {
-	goOn := false
+	goOn, lock := false, 0
 	err = t.Locked(ctx, repository.Shared, func(ctx context.Context) error {
+		lock = exclusive(t.Number)
 		if p, err = PlanPrune(ctx, r, o); err != nil {
 			return err
 		}
 		if goOn, err = t.Planned(ctx, p); err != nil || !goOn {
 			return err
 		}
+		if err := p.Clean(ctx); err != nil {
+			return err
+		}
 		if p.NothingToDo() {
 			goOn = false
-			return p.Clean(ctx)
+			return nil
 		}
 		if err := p.Prepare(ctx); err != nil {
 			return err
 		}
-		return p.CatchUp(ctx) // now, not while others wait
+		if since(t.Number, lock) {
+			return p.CatchUp(ctx) // now, not while others wait
+		}
+		return nil
 	})
 	if err != nil || !goOn {
 		return p, err
 	}
 	for {
-		if err := t.Locked(ctx, repository.Exclusive, func(ctx context.Context) error { return p.turn(ctx, t) }); err != nil {
+		if err := t.Locked(ctx, repository.Exclusive, func(ctx context.Context) error { return p.turn(ctx, t, lock) }); err != nil {
 			return p, err
 		}
 		if p.Left() == 0 {
@@ -111,18 +136,21 @@ func pruneOnce(ctx context.Context, r *repository.Repository, o PruneOptions, t 
 			return p, err
 		}
 	}
-	return p, t.Locked(ctx, repository.Shared, p.Clean)
+	return p, nil
 }
 
-// turn does what needs the repository for itself, and notes how long it did.
-func (p *PrunePlan) turn(ctx context.Context, t Turns) error {
+// turn does what needs the repository for itself, and notes how long it did. The
+// plan was made under a lock.
+func (p *PrunePlan) turn(ctx context.Context, t Turns, lock int) error {
 	began := time.Now()
 	defer func() { p.Stats.Alone = max(p.Stats.Alone, time.Since(began)) }()
-	if err := p.CatchUp(ctx); err != nil {
-		return err
-	}
-	if err := t.Allowed(ctx); err != nil {
-		return err
+	if since(t.Number, lock) {
+		if err := p.CatchUp(ctx); err != nil {
+			return err
+		}
+		if err := t.Allowed(ctx); err != nil {
+			return err
+		}
 	}
 	return p.Execute(ctx)
 }

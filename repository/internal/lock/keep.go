@@ -31,6 +31,7 @@ type Lock struct {
 	held      file    // the file that is the lock
 	abandoned []id.ID // files to be deleted
 
+	shares chan chan error // see Share
 	cancel context.CancelCauseFunc
 	done   chan struct{}
 	once   sync.Once
@@ -42,7 +43,7 @@ type Lock struct {
 // may need a while to end.
 func (l *Lock) keep(ctx context.Context) context.Context {
 	ctx, l.cancel = context.WithCancelCause(ctx)
-	l.done = make(chan struct{})
+	l.done, l.shares = make(chan struct{}), make(chan chan error)
 	go func() {
 		defer close(l.done)
 		l.refreshUntilDone(ctx)
@@ -60,6 +61,9 @@ func (l *Lock) refreshUntilDone(ctx context.Context) {
 		select {
 		case <-ctx.Done():
 			return
+		case answer := <-l.shares:
+			answer <- l.share(ctx)
+			continue
 		case <-tick.C:
 		}
 		age := l.age()
@@ -73,6 +77,30 @@ func (l *Lock) refreshUntilDone(ctx context.Context) {
 			}
 		}
 	}
+}
+
+// Share makes an exclusive lock a shared one, without a moment in which there is
+// none. After an error it is as it was.
+func (l *Lock) Share(ctx context.Context) error {
+	answer := make(chan error, 1)
+	select {
+	case l.shares <- answer:
+		return <-answer
+	case <-l.done:
+		return ErrLost
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+func (l *Lock) share(ctx context.Context) error {
+	was := l.info.Exclusive
+	l.info.Exclusive = false
+	if err := l.refresh(ctx); err != nil {
+		l.info.Exclusive = was
+		return fmt.Errorf("share the repository lock: %w", err)
+	}
+	return nil
 }
 
 // age is how old others may think the lock is. The wall clock goes on while

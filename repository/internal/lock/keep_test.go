@@ -310,3 +310,32 @@ func TestUnlockReportsWhatIsLeft(t *testing.T) {
 		}
 	})
 }
+
+// An exclusive lock becomes a shared one, and lets in others that share.
+func TestShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFolder()
+		l, ctx := acquire(t, f, Options{Exclusive: true})
+		if _, _, err := Acquire(t.Context(), f, Options{}); err == nil {
+			t.Error("an exclusive lock was shared")
+		}
+		if err := l.Share(ctx); err != nil {
+			t.Fatal(err)
+		}
+		if _, info := f.only(t); info.Exclusive {
+			t.Errorf("it is %v", info)
+		}
+		wantHeld(t, ctx)
+		other, _ := acquire(t, f, Options{})
+		time.Sleep(refreshInterval + 2*monitorInterval)
+		wantHeld(t, ctx)
+		unlock(t, l)
+		unlock(t, other)
+		if len(f.ids()) != 0 {
+			t.Errorf("%d files after Unlock", len(f.ids()))
+		}
+		if err := l.Share(t.Context()); !errors.Is(err, ErrLost) {
+			t.Errorf("a lock that was released was shared: %v", err)
+		}
+	})
+}

@@ -1,0 +1,145 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"holdfast/internal/trace"
+	"holdfast/internal/upkeep"
+	"holdfast/repository"
+)
+
+// aloneFirst is for how long work that takes turns with others keeps the
+// exclusive lock that it began with: what is short is done by then, with one
+// lock in all.
+const aloneFirst = 5 * time.Second
+
+// turns takes the locks of work on a repository that others shall not wait for.
+// When nobody is there it begins with the exclusive lock, for whatever it does,
+// and shares that one after aloneFirst if what it does then can be shared.
+type turns struct {
+	c *command
+	r *repository.Repository
+	// longest is for how long nobody else could work in the repository.
+	longest time.Duration
+
+	lock    *repository.Lock
+	locked  context.Context
+	holding trace.Span
+	alone   atomic.Bool // the lock is exclusive
+	since   time.Time
+	taken   int // how many locks were
+}
+
+// number is upkeep.Turns.Number.
+func (t *turns) number() int {
+	if !t.alone.Load() {
+		return 0
+	}
+	return t.taken
+}
+
+// do does some work under a lock. Unless that one is exclusive and was taken a
+// moment ago, it is released then.
+func (t *turns) do(ctx context.Context, mode repository.LockMode, do func(context.Context) error) error {
+	if err := t.take(ctx, mode); err != nil {
+		return err
+	}
+	stop := func() {}
+	if t.alone.Load() && mode == repository.Shared {
+		stop = t.shareAfter(aloneFirst - time.Since(t.since))
+	}
+	err := orLockLost(t.locked, do(t.locked))
+	stop()
+	if err != nil || !t.alone.Load() || time.Since(t.since) >= aloneFirst {
+		return errors.Join(err, t.end(err))
+	}
+	return nil
+}
+
+// inTurns does work that takes turns with others. A dry run only reads, and so
+// shares the repository, or does without a lock.
+func (c *command) inTurns(r *repository.Repository, dryRun bool, do func(upkeep.Locked, *turns) error) error {
+	t := &turns{c: c, r: r}
+	switch {
+	case dryRun:
+		return do(func(ctx context.Context, mode repository.LockMode, do func(context.Context) error) error {
+			return c.locked(ctx, r, mode, func(ctx context.Context, _ *repository.Repository) error { return do(ctx) })
+		}, t)
+	case c.global.noLock:
+		return errNeedsLock
+	}
+	err := do(t.do, t)
+	return errors.Join(err, t.end(err))
+}
+
+func (t *turns) take(ctx context.Context, mode repository.LockMode) error {
+	if t.lock != nil {
+		return nil // it is exclusive
+	}
+	wait := t.c.global.retryLock
+	got, patience := repository.Exclusive, wait
+	if mode == repository.Shared {
+		patience = 0
+	}
+	lock, locked, err := t.c.lock(ctx, t.r, got, patience)
+	var others *repository.LockedError
+	if errors.As(err, &others) && mode == repository.Shared {
+		got = mode
+		lock, locked, err = t.c.lock(ctx, t.r, mode, wait)
+	}
+	if err != nil {
+		return err
+	}
+	t.lock, t.since = lock, time.Now()
+	t.taken++
+	t.alone.Store(got == repository.Exclusive)
+	t.locked, t.holding = trace.Start(locked, "hold lock", exclusively(got))
+	return nil
+}
+
+// shareAfter shares the exclusive lock after a while, unless it is stopped
+// before.
+func (t *turns) shareAfter(d time.Duration) (stop func()) {
+	ctx, cancel := context.WithCancel(t.locked)
+	var sharing sync.WaitGroup
+	sharing.Go(func() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(d):
+		}
+		if err := t.lock.Share(t.locked); err != nil {
+			if t.locked.Err() == nil {
+				t.c.ui.warn("lock", "", err)
+			}
+			return
+		}
+		t.wasAlone()
+	})
+	return func() {
+		cancel()
+		sharing.Wait()
+	}
+}
+
+func (t *turns) wasAlone() {
+	if t.alone.Swap(false) {
+		t.longest = max(t.longest, time.Since(t.since))
+	}
+}
+
+// end releases the lock, if there is one. The error is that of the work.
+func (t *turns) end(err error) error {
+	if t.lock == nil {
+		return nil
+	}
+	released := t.lock.Unlock()
+	t.lock = nil
+	t.wasAlone()
+	t.holding.End(err)
+	return released
+}
