@@ -21,8 +21,11 @@ func (r *Repository) packSizes(ctx context.Context) (map[id.ID]int64, error) {
 // lacks or holds with another size. The content is not read.
 func (r *Repository) DamagedPacks(ctx context.Context) (id.Set, error) {
 	want, err := r.packSizes(ctx)
-	if err != nil || len(want) == 0 { // before a first backup, nobody has to ask
+	if err != nil {
 		return nil, err
+	}
+	if len(want) == 0 { // before a first backup, nobody has to ask
+		return make(id.Set), nil
 	}
 	err = r.ListFiles(ctx, PackFile, func(i id.ID, sizeBytes int64) error {
 		if want[i] == sizeBytes {

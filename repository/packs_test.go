@@ -14,7 +14,7 @@ func TestAnEmptyRepositoryIsNotListed(t *testing.T) {
 	f := fault.New(mem.New(), 1)
 	r := initRepository(t, f, Options{})
 	f.Add(fault.Rule{Op: fault.OpList, Prefix: "data/", Fault: fault.Before(storage.ErrSetup)})
-	if damaged, err := r.DamagedPacks(t.Context()); err != nil || len(damaged) != 0 {
+	if damaged, err := r.DamagedPacks(t.Context()); err != nil || damaged == nil || len(damaged) != 0 {
 		t.Errorf("DamagedPacks = %v, %v", damaged, err)
 	}
 }
