@@ -211,10 +211,11 @@ func (v *visitor) pause() {
 
 // colours are chosen in the menu, and stay.
 func (v *visitor) colours() {
-	for name, scheme := range map[string]string{"Dark": "dark", "Light": "light", "System": "light dark"} {
+	// Each is another one than before, or nothing would tell that the page came again.
+	for _, c := range []struct{ name, scheme string }{{"Dark", "dark"}, {"Light", "light"}, {"System", "light dark"}} {
 		v.click("admin")
-		v.click(name)
-		v.until("the colours are "+name, `getComputedStyle(document.documentElement).colorScheme === "`+scheme+`"`)
+		v.click(c.name)
+		v.until("the colours are "+c.name, `getComputedStyle(document.documentElement).colorScheme === "`+c.scheme+`"`)
 	}
 }
 
