@@ -79,7 +79,11 @@ func TestPacksAreAskedForAhead(t *testing.T) {
 		some.Abandon()
 		whole.Abandon()
 		want("abandoned", 5, 0)
-		if err := r.StartPack(t.Context(), p, apart).Each(func(blob.Blob, []byte, error) error { return io.EOF }); err != io.EOF {
+		err = r.StartPack(t.Context(), p, apart).Each(func(blob.Blob, []byte, error) error {
+			synctest.Wait() // until the next one is asked for
+			return io.EOF
+		})
+		if err != io.EOF {
 			t.Errorf("err = %v", err)
 		}
 		want("stopped", 7, 0)
