@@ -11,6 +11,11 @@ import (
 // more is made when all are busy, up to a bound, and lost ones are replaced
 // when they are needed again. Nobody waits for one more: a handshake is some
 // ten round trips, and the connections that are there take all the same.
+//
+// Where none is left, several operations connect at once, each for itself. A
+// server works through the requests of one connection one after the other: if
+// all of them took the first one, on a line that fails every few moments, none
+// would be done before it fails again.
 type pool struct {
 	dial dialer
 	max  int
@@ -22,16 +27,27 @@ type pool struct {
 	dialing int
 	changed chan struct{} // closed and replaced when a dial ends
 	enough  time.Time     // until then no connection is added to those there
+	pause   time.Duration // how long the next refusal makes that
 	closed  bool
 	adding  sync.WaitGroup
 }
 
-// refusalPause is how long the server is left alone after it refused one
-// more connection: it has a bound of its own.
-const refusalPause = time.Minute
+// handshakes is how many connections are being made at once, at most. OpenSSH
+// turns clients away, by chance, from ten on that have not logged in yet
+// (MaxStartups), and other clients count too.
+const handshakes = 5
+
+// The server is left alone for a while after one more connection failed: it
+// has a bound of its own. It may have been the line too, which works again in
+// a moment, so the first pause is short, and each is twice as long as the one
+// before, until a connection is made.
+const (
+	firstPause   = time.Second
+	refusalPause = time.Minute // the longest
+)
 
 func newPool(dial dialer, bound int) *pool {
-	p := &pool{dial: dial, max: bound, changed: make(chan struct{})}
+	p := &pool{dial: dial, max: bound, changed: make(chan struct{}), pause: firstPause}
 	p.life, p.end = context.WithCancel(context.Background())
 	return p
 }
@@ -53,10 +69,10 @@ func (p *pool) acquire(ctx context.Context) (*conn, error) {
 			}
 			best.users++
 			return best, nil
-		case p.dialing == 0:
+		case p.dialing < min(p.max, handshakes):
 			return p.first(ctx)
 		}
-		// None is there, and somebody is connecting already.
+		// None is there, and others are connecting already.
 		if err := p.wait(ctx); err != nil {
 			return nil, err
 		}
@@ -88,14 +104,20 @@ func (p *pool) leastBusy() *conn {
 	return best
 }
 
-// first connects where there is no connection.
+// first connects where there is no connection. When that fails, one that came
+// meanwhile does as well.
 func (p *pool) first(ctx context.Context) (*conn, error) {
 	p.dialing++
 	c, err := p.connect(ctx)
-	if err == nil {
-		c.users = 1
+	if err != nil && ctx.Err() == nil {
+		p.dropLost()
+		c = p.leastBusy()
 	}
-	return c, err
+	if c == nil {
+		return nil, err
+	}
+	c.users++
+	return c, nil
 }
 
 // addLater adds a connection to those there. A refusal is no failure.
@@ -105,7 +127,8 @@ func (p *pool) addLater() {
 		p.mu.Lock()
 		defer p.mu.Unlock()
 		if _, err := p.connect(p.life); err != nil {
-			p.enough = time.Now().Add(refusalPause)
+			p.enough = time.Now().Add(p.pause)
+			p.pause = min(2*p.pause, refusalPause)
 		}
 	})
 }
@@ -126,6 +149,7 @@ func (p *pool) connect(ctx context.Context) (*conn, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.pause = firstPause
 	p.conns = append(p.conns, c)
 	return c, nil
 }
