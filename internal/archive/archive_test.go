@@ -75,7 +75,7 @@ func TestHardLinksAcrossAChain(t *testing.T) {
 	if got, want := back.described(got.Tree), m.described(last.Tree); got != want {
 		t.Errorf("came back\n%s\nwant\n%s", got, want)
 	}
-	in, err := open(t.Context(), Placed{mustLoad(t, to, names[1]), Shelf{to}}, k.ids, nil)
+	in, err := open(t.Context(), Placed{mustLoad(t, to, names[1]), Shelf{Store: to}}, k.ids, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -92,7 +92,7 @@ func TestHardLinksAcrossAChain(t *testing.T) {
 
 func mustLoad(t testing.TB, s storage.Store, name string) *Manifest {
 	t.Helper()
-	m, err := Shelf{s}.Load(t.Context(), name)
+	m, err := Shelf{Store: s}.Load(t.Context(), name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,12 +113,12 @@ func TestBrokenChains(t *testing.T) {
 	t.Run("a link is missing", func(t *testing.T) {
 		s := to.Clone()
 		remove(t, s, names[1])
-		_, err := Chain(t.Context(), names[2], []Shelf{{s}})
+		_, err := Chain(t.Context(), names[2], []Shelf{{Store: s}})
 		if !errors.Is(err, ErrBrokenChain) || !strings.Contains(err.Error(), names[1]) {
 			t.Error(err)
 		}
 		// It lies elsewhere.
-		if chain, err := Chain(t.Context(), names[2], []Shelf{{s}, {to}}); err != nil || len(chain) != 3 {
+		if chain, err := Chain(t.Context(), names[2], []Shelf{{Store: s}, {Store: to}}); err != nil || len(chain) != 3 {
 			t.Error(chain, err)
 		}
 	})
@@ -126,13 +126,13 @@ func TestBrokenChains(t *testing.T) {
 		s := to.Clone()
 		remove(t, s, names[0])
 		m.export(m.snapshot(noon, map[string]entry{"b": {}}), s, options(names[0], k, nil))
-		_, err := Chain(t.Context(), names[2], []Shelf{{s}})
+		_, err := Chain(t.Context(), names[2], []Shelf{{Store: s}})
 		if !errors.Is(err, ErrBrokenChain) || !strings.Contains(err.Error(), "another archive") {
 			t.Error(err)
 		}
 	})
 	t.Run("there is none of that name", func(t *testing.T) {
-		if _, err := Chain(t.Context(), "none", []Shelf{{to}}); !errors.Is(err, storage.ErrNotFound) {
+		if _, err := Chain(t.Context(), "none", []Shelf{{Store: to}}); !errors.Is(err, storage.ErrNotFound) {
 			t.Error(err)
 		}
 	})
@@ -178,9 +178,9 @@ func TestDamageIsFound(t *testing.T) {
 }
 
 func loadAndVerify(ctx context.Context, s storage.Store, name string, ids Identities) error {
-	m, err := Shelf{s}.Load(ctx, name)
+	m, err := Shelf{Store: s}.Load(ctx, name)
 	if err == nil {
-		_, err = Verify(ctx, Placed{m, Shelf{s}}, ids, nil)
+		_, err = Verify(ctx, Placed{m, Shelf{Store: s}}, ids, nil)
 	}
 	return err
 }
@@ -189,7 +189,7 @@ func loadAndVerify(ctx context.Context, s storage.Store, name string, ids Identi
 func TestForgedManifest(t *testing.T) {
 	m, k, to := makeRepository(t), makeKey(t), mem.New()
 	m.export(m.snapshot(noon, example()), to, options("one", k, nil))
-	at := Placed{mustLoad(t, to, "one"), Shelf{to}}
+	at := Placed{mustLoad(t, to, "one"), Shelf{Store: to}}
 	for name, forge := range map[string]func(m *Manifest){
 		"time":   func(m *Manifest) { m.Snapshot.Time = m.Snapshot.Time.Add(1) },
 		"inner":  func(m *Manifest) { m.Inner.SHA256[0] ^= 1 },
@@ -222,12 +222,12 @@ func TestDyingExports(t *testing.T) {
 	fault.Replay{
 		Fresh: func() storage.Store { return mem.New() },
 		Job: func(ctx context.Context, to storage.Store) error {
-			_, err := Export(ctx, m.repo, s, Shelf{to}, options("one", k, nil))
+			_, err := Export(ctx, m.repo, s, Shelf{Store: to}, options("one", k, nil))
 			return err
 		},
 		Check: func(t *testing.T, left storage.Store) {
 			t.Helper()
-			list, err := Shelf{left}.List(t.Context())
+			list, err := Shelf{Store: left}.List(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -241,7 +241,7 @@ func TestDyingExports(t *testing.T) {
 			}
 			o := options("one", k, nil)
 			if len(list) > 0 {
-				if _, err := Export(t.Context(), m.repo, s, Shelf{left}, o); err == nil {
+				if _, err := Export(t.Context(), m.repo, s, Shelf{Store: left}, o); err == nil {
 					t.Error("what is left of another export was not noticed")
 				}
 				if _, ok := errorsOf(list); !ok {
@@ -249,7 +249,7 @@ func TestDyingExports(t *testing.T) {
 				}
 			}
 			o.Restart = true
-			if _, err := Export(t.Context(), m.repo, s, Shelf{left}, o); err != nil {
+			if _, err := Export(t.Context(), m.repo, s, Shelf{Store: left}, o); err != nil {
 				t.Error(err)
 			}
 		},
@@ -273,10 +273,10 @@ func TestFailingExportLeavesNothing(t *testing.T) {
 	for skip := range 6 {
 		to := mem.New()
 		failing := fault.New(to, 1, fault.Rule{Op: fault.OpPut, Skip: skip, Fault: fault.Before(errors.New("no luck"))})
-		if _, err := Export(t.Context(), m.repo, s, Shelf{failing}, options("one", k, nil)); err == nil {
+		if _, err := Export(t.Context(), m.repo, s, Shelf{Store: failing}, options("one", k, nil)); err == nil {
 			t.Fatal("the export did not fail")
 		}
-		if files, err := (Shelf{to}).files(t.Context(), "one"); err != nil || len(files) > 0 {
+		if files, err := (Shelf{Store: to}).files(t.Context(), "one"); err != nil || len(files) > 0 {
 			t.Errorf("left: %v, %v", files, err)
 		}
 	}
@@ -299,10 +299,10 @@ func TestDamagedRepository(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := Export(t.Context(), m.repo, s, Shelf{to}, options("one", k, nil)); !repository.IsCorrupt(err) {
+	if _, err := Export(t.Context(), m.repo, s, Shelf{Store: to}, options("one", k, nil)); !repository.IsCorrupt(err) {
 		t.Errorf("exported from a damaged repository: %v", err)
 	}
-	if files, err := (Shelf{to}).files(t.Context(), "one"); err != nil || len(files) > 0 {
+	if files, err := (Shelf{Store: to}).files(t.Context(), "one"); err != nil || len(files) > 0 {
 		t.Errorf("left: %v, %v", files, err)
 	}
 }
@@ -316,13 +316,13 @@ func TestRefusals(t *testing.T) {
 		change func(o *Options) Shelf
 		want   string
 	}{
-		"the name is taken":      {func(*Options) Shelf { return Shelf{to} }, "has an archive one already"},
-		"taken, with restart":    {func(o *Options) Shelf { o.Restart = true; return Shelf{to} }, "has an archive one already"},
-		"the place":              {func(*Options) Shelf { return Shelf{m.store} }, "is a repository"},
-		"no key":                 {func(o *Options) Shelf { o.Keys = Keys{}; return Shelf{mem.New()} }, "nobody could open"},
-		"a bad name":             {func(o *Options) Shelf { o.Name = "../x"; return Shelf{mem.New()} }, "want letters"},
-		"tiny parts":             {func(o *Options) Shelf { o.SplitBytes = 5; return Shelf{mem.New()} }, "too small"},
-		"the list's name is one": {func(o *Options) Shelf { o.Name, o.Kind, o.Parent = "two", Incremental, empty; return Shelf{to} }, "keep their list"},
+		"the name is taken":      {func(*Options) Shelf { return Shelf{Store: to} }, "has an archive one already"},
+		"taken, with restart":    {func(o *Options) Shelf { o.Restart = true; return Shelf{Store: to} }, "has an archive one already"},
+		"the place":              {func(*Options) Shelf { return Shelf{Store: m.store} }, "is a repository"},
+		"no key":                 {func(o *Options) Shelf { o.Keys = Keys{}; return Shelf{Store: mem.New()} }, "nobody could open"},
+		"a bad name":             {func(o *Options) Shelf { o.Name = "../x"; return Shelf{Store: mem.New()} }, "want letters"},
+		"tiny parts":             {func(o *Options) Shelf { o.SplitBytes = 5; return Shelf{Store: mem.New()} }, "too small"},
+		"the list's name is one": {func(o *Options) Shelf { o.Name, o.Kind, o.Parent = "two", Incremental, empty; return Shelf{Store: to} }, "keep their list"},
 	} {
 		o := options("one", k, nil)
 		shelf := try.change(&o)
@@ -350,7 +350,7 @@ func TestImportOfWhatIsThere(t *testing.T) {
 	m, k, to := makeRepository(t), makeKey(t), mem.New()
 	s := m.snapshot(noon, example())
 	m.export(s, to, options("one", k, nil))
-	chain, err := Chain(t.Context(), "one", []Shelf{{to}})
+	chain, err := Chain(t.Context(), "one", []Shelf{{Store: to}})
 	if err != nil {
 		t.Fatal(err)
 	}

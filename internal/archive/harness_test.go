@@ -203,7 +203,7 @@ func options(name string, k key, parent *Manifest) Options {
 
 func (m *made) export(s *snapshot.Snapshot, to storage.Store, o Options) *Manifest {
 	m.t.Helper()
-	got, err := Export(m.t.Context(), m.repo, s, Shelf{to}, o)
+	got, err := Export(m.t.Context(), m.repo, s, Shelf{Store: to}, o)
 	if err != nil {
 		m.t.Fatal(err)
 	}
@@ -215,7 +215,7 @@ func (m *made) export(s *snapshot.Snapshot, to storage.Store, o Options) *Manife
 func imported(t testing.TB, from storage.Store, name string, k key) (*made, *snapshot.Snapshot) {
 	t.Helper()
 	m := makeRepository(t)
-	chain, err := Chain(t.Context(), name, []Shelf{{from}})
+	chain, err := Chain(t.Context(), name, []Shelf{{Store: from}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -73,7 +73,7 @@ func forge(t *testing.T, k key, entries []forged) Placed {
 	}
 	store := mem.New()
 	must(store.Put(t.Context(), "one/"+part.Name, storage.Bytes(sealed.Bytes()), storage.PutOptions{}))
-	return Placed{m, Shelf{store}}
+	return Placed{m, Shelf{Store: store}}
 }
 
 // Whoever has a public key can make an archive. One that is not what an

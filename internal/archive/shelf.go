@@ -22,9 +22,16 @@ var ErrIncomplete = errors.New("the archive is not complete")
 var ErrDamaged = errors.New("the archive is damaged")
 
 // Shelf is a place that archives lie in.
-type Shelf struct{ Store storage.Store }
+type Shelf struct {
+	Store storage.Store
+	// Below is the prefix of all keys, as "holdfast/archives/" where a store has
+	// room for our own keys only there; usually "".
+	Below string
+}
 
-func (s Shelf) key(name, file string) string { return name + "/" + file }
+func (s Shelf) folder(name string) string { return s.Below + name + "/" }
+
+func (s Shelf) key(name, file string) string { return s.folder(name) + file }
 
 // Load reads the manifest of an archive and holds it to its SHA256SUMS. The
 // error wraps storage.ErrNotFound if there is no such archive, ErrIncomplete
@@ -75,8 +82,8 @@ func (s Shelf) whyNoSums(ctx context.Context, name string) error {
 // files lists what lies in the folder of an archive, with the sizes.
 func (s Shelf) files(ctx context.Context, name string) (map[string]int64, error) {
 	files := make(map[string]int64)
-	err := s.Store.List(ctx, name+"/", func(i storage.Info) error {
-		files[strings.TrimPrefix(i.Key, name+"/")] = i.SizeBytes
+	err := s.Store.List(ctx, s.folder(name), func(i storage.Info) error {
+		files[strings.TrimPrefix(i.Key, s.folder(name))] = i.SizeBytes
 		return nil
 	})
 	if err != nil {
@@ -114,8 +121,8 @@ type Listed struct {
 // file that an archive has are somebody else's and left out.
 func (s Shelf) List(ctx context.Context) ([]Listed, error) {
 	names := make(map[string]struct{})
-	err := s.Store.List(ctx, "", func(i storage.Info) error {
-		name, file, ok := strings.Cut(i.Key, "/")
+	err := s.Store.List(ctx, s.Below, func(i storage.Info) error {
+		name, file, ok := strings.Cut(strings.TrimPrefix(i.Key, s.Below), "/")
 		if ok && (file == SumsName || file == ManifestName || strings.HasPrefix(file, name+partSuffix)) {
 			names[name] = struct{}{}
 		}

@@ -45,8 +45,19 @@ func (c *command) openShelf(ctx context.Context, url string, create bool) (archi
 	if err != nil {
 		return archive.Shelf{}, fmt.Errorf("archives in %s: %w", url, err)
 	}
-	return archive.Shelf{Store: s}, nil
+	own, limited := storage.As[ownKeys](s)
+	if !limited {
+		return archive.Shelf{Store: s}, nil
+	}
+	if err := own.CheckOwnKeys(ctx); err != nil {
+		return archive.Shelf{}, errors.Join(fmt.Errorf("archives in %s: %w", url, err), storage.Close(s))
+	}
+	return archive.Shelf{Store: s, Below: archivesBelow}, nil
 }
+
+// archivesBelow is where archives lie in stores that hold our own keys only
+// below holdfast/: REST servers.
+const archivesBelow = "holdfast/archives/"
 
 // shelves are places that archives lie in.
 type shelves []archive.Shelf
