@@ -44,6 +44,8 @@ func (c *Controller) assess(j *job, now time.Time) {
 	}
 	if j.ready != nil && was == nil {
 		j.since = now
+		c.turn++
+		j.readied = c.turn
 	}
 }
 

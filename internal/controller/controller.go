@@ -51,6 +51,7 @@ type Controller struct {
 	began   time.Time // by the clock on the wall
 	looked  time.Time // when the clock was looked at last
 	ticked  time.Time // the same by the clock that does not jump
+	turn    int       // counts what became ready or ended: an order that no clock changes
 	failure error
 }
 
@@ -69,6 +70,9 @@ type job struct {
 	ready   *Run
 	since   time.Time
 	waiting string
+	// readied and ended are the turns in which it became ready and its last run
+	// ended.
+	readied, ended int
 	// opens is the first instant at which it may begin, as found out last.
 	opens time.Time
 	// stop ends its run.

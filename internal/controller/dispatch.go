@@ -166,7 +166,7 @@ func (c *Controller) comesAfter(j *job) string {
 		if other == nil || other.gone || c.dependsOn(other, j.ID, map[string]bool{}) {
 			continue
 		}
-		if last := other.state.Last; last != nil && last.At.After(j.since) {
+		if other.ended > j.readied {
 			continue
 		}
 		if other.state.Running != nil || other.ready != nil && other.ready.NotBefore.IsZero() && !c.isPaused(other) {

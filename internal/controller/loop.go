@@ -49,6 +49,7 @@ func (c *Controller) look() time.Duration {
 	now := c.Now().Round(0)
 	if c.clockJumped(now) {
 		for _, j := range c.order {
+			j.begin(c.seen, now)
 			j.next = now
 		}
 	}

@@ -39,7 +39,8 @@ func (c *Controller) place(jobs []Job) {
 }
 
 // begin lets a variant that is new be due from when it was seen first: what its
-// schedule would have done before it was written was not missed.
+// schedule would have done before it was written was not missed. What was dealt
+// with by a clock that was far ahead counts up to now: see schedule.Rule.Resume.
 func (j *job) begin(seen map[string]time.Time, now time.Time) (changed bool) {
 	handled := map[string]time.Time{}
 	for _, v := range j.Variants {
@@ -51,7 +52,7 @@ func (j *job) begin(seen map[string]time.Time, now time.Time) (changed bool) {
 				seen[key] = now
 			}
 		}
-		handled[v.Name] = at
+		handled[v.Name] = v.Rule.Resume(at, now)
 	}
 	j.state.Handled = handled
 	return changed

@@ -322,6 +322,24 @@ func TestAfterWhatNeverRests(t *testing.T) {
 	})
 }
 
+// An order is kept after a clock that was ahead is set right.
+func TestAfterAClockThatWasAhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, may)
+		first, second := simple(t, "z database", history.Backup, "0 13 * * *", controller.Writes), simple(t, "a uploads", history.Backup, "0 13 * * *", controller.Writes)
+		second.After = []string{first.ID}
+		w.setClock(365 * 24 * time.Hour)
+		w.lives([]controller.Job{first}, controller.Limits{Host: 4, Repository: 4}, func(*controller.Controller) { time.Sleep(2 * time.Hour) })
+		w.setClock(-365 * 24 * time.Hour)
+		before := len(w.executions)
+		w.lives([]controller.Job{first, second}, controller.Limits{Host: 4, Repository: 4}, func(*controller.Controller) { time.Sleep(30 * time.Hour) })
+		got := w.executions[before:]
+		if len(got) < 2 || got[0].Job.ID != first.ID || got[1].Job.ID != second.ID || got[1].began.Before(got[0].ended) {
+			t.Errorf("they began as %q", w.began()[before:])
+		}
+	})
+}
+
 // What was missed while the service was away is left out where a plan says so.
 func TestSkipMissed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

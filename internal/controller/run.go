@@ -145,6 +145,10 @@ func (c *Controller) record(j *job, r Run, result Result) {
 		return
 	}
 	j.state.Last = &Ended{ID: r.ID, Variant: r.Variant, Outcome: result.Outcome, Reason: result.Reason, Due: r.Due, At: result.Ended}
+	if !result.More {
+		c.turn++
+		j.ended = c.turn
+	}
 	if result.Outcome.Good() && !result.More {
 		j.state.LastGood = j.state.Last
 		j.state.Rounds++
