@@ -83,7 +83,7 @@ While a hold lasts nothing is pruned; see 'holdfast hold'.
 
 Others may back up meanwhile. What takes long, finding out what is needed and
 rewriting, is done beside them; prune has the repository for itself only to look
-at what they added, and to delete, for about ten seconds at a time.
+at what they added, and to delete, for about fifteen seconds at a time.
 
 Prune may be killed at any instant: nothing is deleted before what replaces it
 is stored. It refuses to work on a repository that lacks something its

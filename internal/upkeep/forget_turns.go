@@ -60,13 +60,15 @@ func (p *ForgetPlan) inTurns(ctx context.Context, r *repository.Repository, all 
 		err := t.Locked(ctx, repository.Exclusive, func(ctx context.Context) error {
 			began := time.Now()
 			defer func() { p.Alone = max(p.Alone, time.Since(began)) }()
-			var err error
 			if since(t.Number, lock) {
-				err = p.stillHolds(ctx, r, all, left, t)
+				if err := p.stillThere(ctx, r, all); err != nil {
+					return err
+				}
 			}
-			if err != nil {
+			if err := notHeld(ctx, left, t); err != nil { // holds are placed without a lock
 				return err
 			}
+			var err error
 			left, err = p.removeFor(ctx, r, left, aloneAtMost)
 			return err
 		})
@@ -79,11 +81,10 @@ func (p *ForgetPlan) inTurns(ctx context.Context, r *repository.Repository, all 
 	}
 }
 
-// stillHolds returns an error that wraps ErrOutdated when something is gone
-// that the plan keeps, or held that it removes: what stays because of the one
-// that is gone would go otherwise. What is new changes nothing: the plan is as
-// good as if it had come later.
-func (p *ForgetPlan) stillHolds(ctx context.Context, r *repository.Repository, all, left []*snapshot.Snapshot, t ForgetTurns) error {
+// stillThere returns an error that wraps ErrOutdated when something is gone that
+// the plan keeps: what stays because of that would go otherwise. What is new
+// changes nothing: the plan is as good as if it had come later.
+func (p *ForgetPlan) stillThere(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot) error {
 	there := make(id.Set)
 	err := r.ListFiles(ctx, repository.SnapshotFile, func(i id.ID, _ int64) error {
 		there.Add(i)
@@ -101,6 +102,12 @@ func (p *ForgetPlan) stillHolds(ctx context.Context, r *repository.Repository, a
 			return fmt.Errorf("%w: snapshot %s is gone", ErrOutdated, s.ID.Short())
 		}
 	}
+	return nil
+}
+
+// notHeld returns an error that wraps ErrOutdated when something is held that
+// was to go.
+func notHeld(ctx context.Context, left []*snapshot.Snapshot, t ForgetTurns) error {
 	held, err := t.Held(ctx)
 	if err != nil || held == nil {
 		return err

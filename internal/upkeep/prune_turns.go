@@ -34,8 +34,8 @@ type Turns struct {
 	// Planned is told of each plan, under a shared lock, and says whether to go
 	// on with it.
 	Planned func(ctx context.Context, p *PrunePlan) (goOn bool, err error)
-	// Allowed is asked under the exclusive lock, before anything is deleted, unless
-	// Planned was a moment ago, under the same one; an error keeps it from that.
+	// Allowed is asked under the exclusive lock, before anything is deleted; an
+	// error keeps it from that.
 	Allowed func(ctx context.Context) error
 }
 
@@ -148,9 +148,9 @@ func (p *PrunePlan) turn(ctx context.Context, t Turns, lock int) error {
 		if err := p.CatchUp(ctx); err != nil {
 			return err
 		}
-		if err := t.Allowed(ctx); err != nil {
-			return err
-		}
+	}
+	if err := t.Allowed(ctx); err != nil { // holds are placed without a lock
+		return err
 	}
 	return p.Execute(ctx)
 }
