@@ -60,11 +60,22 @@ func RunArrivals(ctx context.Context, r *repository.Repository, src source.Arriv
 		}
 		a.options.Snapshot = *s
 	}
-	if err := a.saveSnapshot(ctx, tree, start, receipt); err != nil {
+	if err := a.saveSnapshot(ctx, tree, settled(src, start), receipt); err != nil {
 		return nil, err
 	}
 	receipt.Duration = time.Since(start)
 	return receipt, nil
+}
+
+// settled returns from when on the times of files tell a later backup that they
+// are as this one found them.
+func settled(src source.Arrivals, start time.Time) time.Time {
+	if s, ok := src.(source.Settling); ok {
+		if since := s.Settled(); !since.IsZero() {
+			return since
+		}
+	}
+	return start
 }
 
 // arrivals stores what arrives.

@@ -34,7 +34,8 @@ func OpenRecorded(ctx context.Context, r *repository.Repository, s *snapshot.Sna
 	return &Recorded{repo: r, fs: f, folder: folder, snapshot: s}, nil
 }
 
-// Start is when the backup began to read: nothing was read before.
+// Start is when the backup began to read: nothing was read before, but by a
+// source.Settling, which knows what it may read.
 func (r *Recorded) Start() time.Time {
 	if s := r.snapshot.Summary; s != nil {
 		return s.BackupStart

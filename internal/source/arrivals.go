@@ -3,6 +3,7 @@ package source
 import (
 	"context"
 	"io"
+	"time"
 
 	"holdfast/repository/id"
 	"holdfast/repository/tree"
@@ -25,6 +26,17 @@ type SideBySide interface {
 	Arrivals
 	// Readers is how many files may be read at once.
 	Readers() int
+}
+
+// Settling is for Arrivals that read files last which have just changed, so
+// that a later backup need not read them again.
+type Settling interface {
+	Arrivals
+	// Settled returns, after the last arrival, what counts as the beginning of
+	// the backup for Reuse: no file changed behind the back of its recorded
+	// times that are older than that by what Reuse asks for. Zero is when the
+	// backup began.
+	Settled() time.Time
 }
 
 // Arrival is one file or directory.

@@ -113,20 +113,11 @@ func Probe(ctx context.Context, dsn string) error {
 }
 
 func connect(ctx context.Context, o Options) (*pgconn.PgConn, error) {
-	cfg, err := pgconn.ParseConfig(o.DSN)
-	if err != nil {
-		return nil, errors.New("the connection string cannot be read; write it like postgres://user@host:5432/database")
-	}
-	cfg.RuntimeParams["replication"] = "true"
-	cfg.RuntimeParams["application_name"] = "holdfast backup"
+	var notice func(*pgconn.Notice)
 	if o.Warn != nil {
-		cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { o.Warn(n.Message) }
+		notice = func(n *pgconn.Notice) { o.Warn(n.Message) }
 	}
-	conn, err := pgconn.ConnectConfig(ctx, cfg)
-	if err != nil {
-		return nil, fmt.Errorf("connect to PostgreSQL for a base backup: %w", err)
-	}
-	return conn, nil
+	return postgres.Replicate(ctx, o.DSN, "holdfast backup", notice)
 }
 
 // Start begins a base backup.

@@ -2,9 +2,11 @@ package postgres_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -14,6 +16,7 @@ import (
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
 	"holdfast/storage"
+	"holdfast/storage/fault"
 	"holdfast/storage/mem"
 	"holdfast/test/pgcluster"
 )
@@ -149,6 +152,54 @@ func TestBaseBackupDamaged(t *testing.T) {
 		}
 		if name := filepath.Base(file); !strings.Contains(warnings.String(), name) || !strings.Contains(warnings.String(), "block 5") {
 			t.Errorf("the warnings do not name block 5 of %s:\n%s", name, &warnings)
+		}
+	})
+}
+
+// A server that ends, or ends the session, while it sends its files ends the
+// backup, and so does a full disk of the repository: there is no snapshot, and
+// nothing is left behind on the server.
+func TestBaseBackupCutShort(t *testing.T) {
+	pgcluster.Each(t, func(t *testing.T, bin string) {
+		c := pgcluster.New(t, bin)
+		c.Exec("CREATE TABLE numbers AS SELECT n, md5(n::text) FROM generate_series(1, 300000) n") // more than connections hold
+		r := newRepository(t)
+		full := newRepositoryOn(t, fault.New(mem.New(), 1, fault.Rule{Op: fault.OpPut, Prefix: "data/", Fault: fault.Before(syscall.ENOSPC)}))
+		run := func(r *repository.Repository, meanwhile func()) error {
+			if err := r.LoadIndex(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			b, err := postgres.Start(t.Context(), postgres.Options{DSN: c.DSN(), Root: "shop", WithWAL: true})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer b.Close()
+			meanwhile()
+			_, err = backup.RunArrivals(t.Context(), r, b, backup.Options{Snapshot: snapshot.Snapshot{Time: time.Now(), Hostname: "host", Paths: []string{"/shop"}}}, nil)
+			return err
+		}
+		for name, meanwhile := range map[string]func(){
+			"session ended": func() {
+				c.Exec("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'holdfast backup'")
+			},
+			"server killed": func() { c.Kill(); waitEnded(t, c); c.Start() },
+			"restarted":     func() { c.Stop(); c.Start() },
+		} {
+			if err := run(r, meanwhile); err == nil || !strings.Contains(err.Error(), "run it again") {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		if err := run(full, func() {}); !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("the repository's disk is full: %v", err)
+		}
+		for _, r := range []*repository.Repository{r, full} {
+			if found, err := r.Snapshots(t.Context()); err != nil || len(found) > 0 {
+				t.Errorf("snapshots %v, %v", found, err)
+			}
+		}
+		waitGone(t, c)
+		if err := run(r, func() {}); err != nil {
+			t.Errorf("no backup after those that were cut short: %v", err)
 		}
 	})
 }

@@ -89,6 +89,9 @@ func StartDumps(ctx context.Context, o DumpOptions) (*Dumps, error) {
 // List tells what was dumped, once all has arrived.
 func (d *Dumps) List() *postgres.Dump { return d.list }
 
+// Rows is how many rows were counted, once all has arrived; 0 if none were.
+func (d *Dumps) Rows() uint64 { return d.counts.Rows() }
+
 // Close ends what still runs.
 func (d *Dumps) Close() (err error) {
 	if d.last != nil {

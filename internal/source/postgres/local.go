@@ -2,6 +2,7 @@ package postgres
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -41,6 +42,9 @@ type LocalOptions struct {
 	BytesPerSecond int64
 	// Readers is how many files are read at once.
 	Readers int
+	// SettleBytes is the size of a cluster from which on files that have just
+	// changed are read last; 0 means 1 GiB.
+	SettleBytes int64
 	// Open opens a folder of this host, without following symlinks below it.
 	Open func(folder string) (source.Source, error)
 	// Warn, if set, is told of what is noteworthy, such as damaged pages. It
@@ -62,6 +66,11 @@ type Local struct {
 	steps   []step
 	reading sync.WaitGroup // files handed out and not closed
 
+	// patient tells that files which have just changed are read last, and began
+	// is when the backup did.
+	patient bool
+	began   time.Time
+
 	mu      sync.Mutex
 	sums    []summedFile
 	damaged damage
@@ -70,7 +79,10 @@ type Local struct {
 // step yields arrivals, and then nil.
 type step func(ctx context.Context) (*source.Arrival, error)
 
-var _ source.SideBySide = (*Local)(nil)
+var (
+	_ source.SideBySide = (*Local)(nil)
+	_ source.Settling   = (*Local)(nil)
+)
 
 // StartLocal begins a base backup of the cluster on this host. It makes sure
 // that the folder is the one of the server.
@@ -96,8 +108,8 @@ func (l *Local) begin(ctx context.Context) error {
 	if err := l.session.start(ctx, l.o, &l.Facts); err != nil {
 		return err
 	}
-	if err := l.settle(ctx); err != nil {
-		return err
+	if l.TotalBytes >= uint64(cmp.Or(l.o.SettleBytes, settleBytes)) { //nolint:gosec // not negative
+		l.patient, l.began = true, time.Now()
 	}
 	walk, err := newWalk(ctx, l)
 	if err != nil {
@@ -106,29 +118,6 @@ func (l *Local) begin(ctx context.Context) error {
 	l.walk = walk
 	l.steps = []step{walk.next, l.control, l.stop}
 	return nil
-}
-
-const (
-	// settleTime is a little more than what a file must be older than the
-	// beginning of a backup for a later one to trust its times.
-	settleTime = 2100 * time.Millisecond
-	// settleBytes is the size of a cluster from which on it is worth to wait
-	// for that: it takes longer to be read.
-	settleBytes = 1 << 30
-)
-
-// settle waits until what the checkpoint has just written is old enough for
-// the next backup to take it over, instead of reading it again.
-func (l *Local) settle(ctx context.Context) error {
-	if l.TotalBytes < settleBytes {
-		return nil
-	}
-	select {
-	case <-time.After(settleTime):
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
 }
 
 // Close ends the session, and with it the backup, if it is still under way:

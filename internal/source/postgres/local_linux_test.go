@@ -225,6 +225,51 @@ func TestLocalIncremental(t *testing.T) {
 	})
 }
 
+// What the checkpoint has just written is read last, when its times are old
+// enough for the next backup to take it over.
+func TestLocalReadsWhatChangedLast(t *testing.T) {
+	pgcluster.Each(t, func(t *testing.T, bin string) {
+		c := pgcluster.New(t, bin, "autovacuum = off")
+		place := filepath.Join(pgcluster.Folder(t), "space")
+		if err := errors.Join(os.Mkdir(place, 0o700), pgcluster.Own(filepath.Dir(place))); err != nil {
+			t.Fatal(err)
+		}
+		c.Exec("CREATE TABLESPACE fast LOCATION '" + place + "'")
+		c.Exec("CREATE TABLE numbers AS SELECT n, md5(n::text) FROM generate_series(1, 200000) n")
+		c.Exec("CREATE TABLE elsewhere TABLESPACE fast AS SELECT generate_series(1, 100000) n")
+		r := newRepository(t)
+		twice := func(settleBytes int64) (full, next *local, read uint64) {
+			c.Exec("VACUUM")
+			c.Exec("CHECKPOINT")
+			edit := func(o *postgres.LocalOptions) { o.SettleBytes, o.WithWAL = settleBytes, false }
+			begun := time.Now()
+			full = takeLocal(t, r, c, nil, edit)
+			if start := full.receipt.Snapshot.Summary.BackupStart; start.Before(begun) || start.After(full.receipt.Snapshot.Summary.BackupEnd) {
+				t.Errorf("the backup began at %v, was told to have begun at %v and to end at %v", begun, start, full.receipt.Snapshot.Summary.BackupEnd)
+			}
+			next = takeLocal(t, r, c, full.receipt.Snapshot, edit)
+			return full, next, next.progress.BytesRead.Load()
+		}
+		c.Exec("UPDATE numbers SET md5 = 'one'; UPDATE elsewhere SET n = n + 1")
+		_, _, hasty := twice(1 << 40)
+		c.Exec("UPDATE numbers SET md5 = 'two'; UPDATE elsewhere SET n = n + 1")
+		full, next, read := twice(1)
+		t.Logf("of %d bytes the next backup read %d, and %d where nothing was read last", next.progress.Bytes.Load(), read, hasty)
+		if hasty < 10<<20 || read > hasty/10 {
+			t.Errorf("the next backup read %d bytes, and %d where nothing was read last", read, hasty)
+		}
+		again := namesIn(t, r, next.receipt.Snapshot)
+		for name := range namesIn(t, r, full.receipt.Snapshot) {
+			if !again[name] {
+				t.Errorf("%s is missing from the next backup", name)
+			}
+		}
+		data := filepath.Join(pgcluster.Folder(t), "data")
+		restoreTo(t, r, next.receipt.Snapshot, data)
+		pgcluster.Run(t, filepath.Join(bin, "pg_verifybackup"), "--no-parse-wal", data)
+	})
+}
+
 // While the server is written to all the time, tables come and go, and the log
 // is recycled.
 func TestLocalUnderLoad(t *testing.T) {

@@ -159,7 +159,7 @@ func (s *session) proveSame(ctx context.Context, o LocalOptions) error {
 	slot := fmt.Sprintf("holdfast_local_%d_%s", os.Getpid(), hex.EncodeToString(random[:]))
 	before := time.Now()
 	if _, err := s.row(ctx, fmt.Sprintf("SELECT pg_create_physical_replication_slot('%s', %t, true)", slot, o.WithWAL)); err != nil {
-		return fmt.Errorf("make a temporary replication slot, by which the data directory is told from others (the user needs the REPLICATION attribute, the server a free one of max_replication_slots): %w", err)
+		return fmt.Errorf("make a temporary replication slot, by which the data directory is told from others (the user needs the REPLICATION attribute, the server a free one of max_replication_slots): %w%s", err, s.required(err))
 	}
 	info, err := os.Stat(filepath.Join(data, replicationSlots, slot))
 	if errors.Is(err, os.ErrNotExist) {
@@ -222,11 +222,26 @@ func (s *session) start(ctx context.Context, o LocalOptions, f *Facts) error {
 	return nil
 }
 
-// grant says what to do about a right that is missing.
+// notInRequiredState is the SQLSTATE of a server that does not log enough.
+const notInRequiredState = "55000"
+
+// required says what to do about a server that does not log enough.
+func (s *session) required(err error) string {
+	var told *pgconn.PgError
+	if !errors.As(err, &told) || told.Code != notInRequiredState {
+		return ""
+	}
+	return "; set wal_level = replica, and restart the server"
+}
+
+// grant says what to do about a right or a setting that is missing.
 func (s *session) grant(err error) string {
 	var told *pgconn.PgError
-	if !errors.As(err, &told) || told.Code != insufficientPrivilege {
+	if !errors.As(err, &told) {
 		return ""
+	}
+	if told.Code != insufficientPrivilege {
+		return s.required(err)
 	}
 	return fmt.Sprintf("; in database %s, as a superuser: GRANT EXECUTE ON FUNCTION pg_backup_start(text, boolean), pg_backup_stop(boolean) TO %s", s.database, postgres.QuoteIdentifier(s.user))
 }

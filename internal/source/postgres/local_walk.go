@@ -24,6 +24,7 @@ type walk struct {
 	stack   []*walkedFolder
 	first   *source.Arrival
 	links   []Tablespace // not walked yet
+	later   []laterFolder
 }
 
 // walkedFolder is a folder that is open.
@@ -146,8 +147,12 @@ func (w *walk) next(ctx context.Context) (*source.Arrival, error) {
 			if a != nil || err != nil {
 				return a, err
 			}
+			more, err := w.nextLater(ctx)
+			if more {
+				continue
+			}
 			w.close()
-			return nil, nil //nolint:nilnil // as step says
+			return nil, err
 		}
 		f := w.stack[len(w.stack)-1]
 		if f.at == len(f.names) {
@@ -282,6 +287,10 @@ func (w *walk) file(ctx context.Context, f *walkedFolder, name string, e source.
 	file, err := f.dir.Open(e)
 	if err != nil {
 		return nil, vanishedIsFine(err)
+	}
+	if w.l.unsettled(file.Entry()) {
+		w.putOff(f, e.Name)
+		return nil, file.Close()
 	}
 	node, err := file.Node()
 	if node == nil {

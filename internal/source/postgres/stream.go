@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgproto3"
@@ -37,7 +38,7 @@ func (s *stream) receive() (pgproto3.BackendMessage, error) {
 	for {
 		message, err := s.conn.ReceiveMessage(s.ctx)
 		if err != nil {
-			return nil, err
+			return nil, s.cutShort(err)
 		}
 		switch m := message.(type) {
 		case *pgproto3.ErrorResponse:
@@ -49,9 +50,25 @@ func (s *stream) receive() (pgproto3.BackendMessage, error) {
 	}
 }
 
-// failure returns the error of the server, after the message that ends it.
+// failure returns the error of the server.
 func (s *stream) failure(m *pgproto3.ErrorResponse) error {
-	return pgconn.ErrorResponseToPgError(m)
+	err := pgconn.ErrorResponseToPgError(m)
+	if strings.HasPrefix(err.Code, operatorIntervention) {
+		return s.cutShort(err)
+	}
+	return err
+}
+
+// operatorIntervention begins the SQLSTATEs of a server that is shut down or
+// ends a session (57P01 to 57P05).
+const operatorIntervention = "57P"
+
+// cutShort says of a connection that has ended what that means.
+func (s *stream) cutShort(err error) error {
+	if s.ctx.Err() != nil {
+		return err
+	}
+	return fmt.Errorf("the server ended the connection before the backup was complete, which therefore counts for nothing; run it again: %w", err)
 }
 
 // nextArchive begins the next archive; nil after the last.
