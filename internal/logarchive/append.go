@@ -403,7 +403,11 @@ func (ap *Appender) upload(ctx context.Context, t *Ticket, spool storage.Spool, 
 	}
 	err = a.store.Put(ctx, recordKey(a.o.Source, t.segment), storage.Bytes(stored), storage.PutOptions{})
 	if errors.Is(err, storage.ErrExists) {
-		return errors.Join(ap.same(ctx, t), a.store.Delete(ctx, payloadKey))
+		err = ap.same(ctx, t)
+		if t.archived == nil || t.archived.Object != signed.Object { // else only the answer was lost
+			err = errors.Join(err, a.store.Delete(ctx, payloadKey))
+		}
+		return err
 	}
 	if err == nil {
 		t.archived = &signed

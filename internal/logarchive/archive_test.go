@@ -515,3 +515,24 @@ func FuzzParseRecord(f *testing.F) {
 		}
 	})
 }
+
+// answersExists stores every record, and says that it was there already: as
+// when something below sends a request again whose answer was lost.
+type answersExists struct{ storage.Store }
+
+func (s answersExists) Put(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
+	err := s.Store.Put(ctx, key, body, o)
+	if err == nil && strings.HasSuffix(key, ".record") {
+		return fmt.Errorf("put %s: %w", key, storage.ErrExists)
+	}
+	return err
+}
+
+func TestOwnRecordIsNoTwin(t *testing.T) {
+	k, store := newKeys(t), mem.New()
+	appendAll(t, k.writer(t, answersExists{store}), 1, 3, 6)
+	reader := k.reader(t, store)
+	for n := 3; n < 6; n++ {
+		wantContent(t, reader, 1, n)
+	}
+}
