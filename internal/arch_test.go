@@ -119,6 +119,7 @@ var implementations = []string{
 	"internal/source/postgres",
 	"storage/breaker",
 	"storage/azure",
+	"storage/confirm",
 	"storage/fault",
 	"storage/gcs",
 	"storage/immutable",

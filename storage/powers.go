@@ -109,6 +109,14 @@ type Hasher interface {
 	SHA256(ctx context.Context, key string) ([32]byte, error)
 }
 
+// Forgetful is a Store whose objects this machine keeps in memory when they
+// were written or read, so that reading one proves nothing of the medium.
+type Forgetful interface {
+	// ForgetCached drops what is kept of an object, as far as the system does
+	// that: the next Get reads the medium.
+	ForgetCached(key string)
+}
+
 // BatchDeleter is a Store that deletes many objects in one request.
 type BatchDeleter interface {
 	// DeleteBatch deletes objects and returns the keys of those that are

@@ -83,6 +83,18 @@ type PutOptions struct {
 	Bulk bool
 	// Retention makes the object immutable from the first instant on.
 	Retention Retention
+	// Checked, if set, is told before Put returns nil that the service has
+	// compared what it stored with what was sent, and by which checksum, such
+	// as "SHA-256". A store whose service does not say so never calls it.
+	Checked func(checksum string)
+}
+
+// WasChecked tells whoever wants to know that the service has compared what
+// it stored; for implementations of Store.
+func (o PutOptions) WasChecked(checksum string) {
+	if o.Checked != nil {
+		o.Checked(checksum)
+	}
 }
 
 // Body is what Put stores. It can be read at any offset any number of times,

@@ -149,6 +149,9 @@ func (q *request) post() error {
 	}
 	kept = true
 	q.metrics.count(q, written, spool.Size())
+	if !q.config.NoVerifyUpload {
+		q.w.Header().Set("Repr-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(sum[:])+":")
+	}
 	q.w.WriteHeader(http.StatusOK)
 	return nil
 }

@@ -1,6 +1,7 @@
 package azure
 
 import (
+	"bytes"
 	"context"
 	"crypto/md5"
 	"crypto/rand"
@@ -8,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
@@ -113,7 +115,7 @@ func (s *Store) putWhole(ctx context.Context, b *blockblob.Client, body *httpx.S
 	if err != nil {
 		return err
 	}
-	_, err = b.Upload(ctx, body.Section(0, body.Size()), &blockblob.UploadOptions{
+	sent, err := b.Upload(ctx, body.Section(0, body.Size()), &blockblob.UploadOptions{
 		AccessConditions:             absent(),
 		TransactionalValidation:      blob.TransferValidationTypeMD5(sum),
 		Tier:                         s.tierOption(),
@@ -121,6 +123,9 @@ func (s *Store) putWhole(ctx context.Context, b *blockblob.Client, body *httpx.S
 		ImmutabilityPolicyMode:       modeOption(o.Retention),
 		ImmutabilityPolicyExpiryTime: untilOption(o.Retention),
 	})
+	if err == nil && bytes.Equal(sent.ContentMD5, sum) {
+		o.WasChecked("MD5")
+	}
 	return err
 }
 
@@ -130,13 +135,20 @@ func (s *Store) putBlocks(ctx context.Context, b *blockblob.Client, body *httpx.
 	size := body.Size()
 	each := max(s.tuning.blockBytes, (size+maxBlocks-1)/maxBlocks)
 	names := blockNames(int((size + each - 1) / each))
+	var untold atomic.Bool // some block's checksum was not told
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(parallelBlocks)
 	for i, name := range names {
 		from := int64(i) * each
 		length := min(each, size-from)
 		g.Go(func() error {
-			return body.Again(gctx, s.tuning.partDelay, func() error { return s.putBlock(gctx, b, name, body, from, length) })
+			return body.Again(gctx, s.tuning.partDelay, func() error {
+				told, err := s.putBlock(gctx, b, name, body, from, length)
+				if err == nil && !told {
+					untold.Store(true)
+				}
+				return err
+			})
 		})
 	}
 	if err := g.Wait(); err != nil {
@@ -155,18 +167,23 @@ func (s *Store) putBlocks(ctx context.Context, b *blockblob.Client, body *httpx.
 			return storage.ErrExists
 		}
 	}
+	if err == nil && !untold.Load() {
+		o.WasChecked("MD5")
+	}
 	return err
 }
 
-func (s *Store) putBlock(ctx context.Context, b *blockblob.Client, name string, body *httpx.Sent, from, length int64) error {
+// putBlock sends one block. It returns whether the service told the checksum
+// of what it has.
+func (s *Store) putBlock(ctx context.Context, b *blockblob.Client, name string, body *httpx.Sent, from, length int64) (told bool, err error) {
 	sum, err := md5Of(ctx, body, from, length)
 	if err != nil {
-		return err
+		return false, err
 	}
-	_, err = b.StageBlock(ctx, name, body.Section(from, length), &blockblob.StageBlockOptions{
+	sent, err := b.StageBlock(ctx, name, body.Section(from, length), &blockblob.StageBlockOptions{
 		TransactionalValidation: blob.TransferValidationTypeMD5(sum),
 	})
-	return s.failure(ctx, err)
+	return bytes.Equal(sent.ContentMD5, sum), s.failure(ctx, err)
 }
 
 // blockNames returns n names of one length, which nobody else uses.

@@ -163,6 +163,7 @@ type object struct {
 	TimeDeleted    time.Time  `json:"timeDeleted"` // of a version that is no longer the object
 	StorageClass   string     `json:"storageClass"`
 	CustomTime     string     `json:"customTime"`
+	CRC32C         string     `json:"crc32c"`
 	Retention      *retention `json:"retention"`
 	// RetentionExpiration is how long the bucket's own policy protects it.
 	RetentionExpiration time.Time `json:"retentionExpirationTime"`

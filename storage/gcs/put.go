@@ -39,15 +39,18 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storag
 		return fmt.Errorf("put %s: %w", key, err)
 	}
 	sent := httpx.Send(body)
-	err = s.put(ctx, name, sent, o)
+	told, err := s.put(ctx, name, sent, o)
 	switch {
 	case err == nil:
+		if told {
+			o.WasChecked("CRC32C")
+		}
 		return nil
 	case ctx.Err() != nil:
 		return fmt.Errorf("put %s: %w", key, ctx.Err())
 	case sent.Failure() != nil:
 		return fmt.Errorf("put %s: read body: %w", key, sent.Failure())
-	case errors.Is(err, errForgotten):
+	case errors.Is(err, errForgotten), errors.Is(err, storage.ErrConflict):
 		_ = s.Delete(ctx, key) // where that is not permitted, an object too many stays
 	case !o.Retention.IsZero() && errors.Is(err, storage.ErrUnsupported):
 		if lerr := s.CheckLocking(ctx); lerr != nil {
@@ -57,10 +60,12 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storag
 	return fmt.Errorf("put %s: %w", key, s.failure(err))
 }
 
-func (s *Store) put(ctx context.Context, name string, body *httpx.Sent, o storage.PutOptions) error {
+// put sends the object. It returns whether the service told the checksum of
+// what it has stored.
+func (s *Store) put(ctx context.Context, name string, body *httpx.Sent, o storage.PutOptions) (told bool, err error) {
 	sum, err := crc32cOf(ctx, body)
 	if err != nil {
-		return err
+		return false, err
 	}
 	about := newObject{
 		Name: name, ContentType: "application/octet-stream", CRC32C: sum,
@@ -85,25 +90,25 @@ func crc32cOf(ctx context.Context, body *httpx.Sent) (string, error) {
 // absent are the parameters of an upload on the condition that nothing is
 // there.
 func absent(kind string) url.Values {
-	return url.Values{"uploadType": {kind}, "ifGenerationMatch": {"0"}, "fields": {"retention"}}
+	return url.Values{"uploadType": {kind}, "ifGenerationMatch": {"0"}, "fields": {"retention,crc32c"}}
 }
 
 // putWhole sends what is said about the object and the object in one request.
-func (s *Store) putWhole(ctx context.Context, about newObject, body *httpx.Sent) error {
+func (s *Store) putWhole(ctx context.Context, about newObject, body *httpx.Sent) (told bool, err error) {
 	before, after, contentType, err := envelope(about)
 	if err != nil {
-		return err
+		return false, err
 	}
 	req, err := request(ctx, http.MethodPost, s.c.upload(), absent("multipart"),
 		io.MultiReader(bytes.NewReader(before), body.Section(0, body.Size()), bytes.NewReader(after)))
 	if err != nil {
-		return err
+		return false, err
 	}
 	req.ContentLength = int64(len(before)) + body.Size() + int64(len(after))
 	req.Header.Set("Content-Type", contentType)
 	resp, err := s.c.send(ctx, req)
 	if err != nil {
-		return err
+		return false, err
 	}
 	defer resp.Body.Close()
 	return confirm(ctx, about, resp.Body)
@@ -114,16 +119,20 @@ func (s *Store) putWhole(ctx context.Context, about newObject, body *httpx.Sent)
 var errForgotten = fmt.Errorf("the service took the object and not its retention: %w", storage.ErrUnsupported)
 
 // confirm reads the answer to the last request of a Put, and makes sure that
+// the bytes are those that were sent, as far as the service tells, and that
 // the retention was set.
-func confirm(ctx context.Context, about newObject, body io.Reader) error {
+func confirm(ctx context.Context, about newObject, body io.Reader) (told bool, err error) {
 	var put object
 	if err := decode(ctx, body, &put); err != nil {
-		return err
+		return false, err
 	}
-	if about.Retention != nil && put.Retention == nil {
-		return errForgotten
+	switch {
+	case put.CRC32C != "" && put.CRC32C != about.CRC32C:
+		return false, fmt.Errorf("%w: the service has stored bytes with the checksum %s, sent were those with %s", storage.ErrConflict, put.CRC32C, about.CRC32C)
+	case about.Retention != nil && put.Retention == nil:
+		return false, errForgotten
 	}
-	return nil
+	return put.CRC32C != "", nil
 }
 
 // envelope is what comes before and after the bytes of an object in a request
@@ -151,23 +160,23 @@ func envelope(about newObject) (before, after []byte, contentType string, err er
 
 // putParts sends body in parts of one upload. A part that gets lost is sent
 // again from where the service has it.
-func (s *Store) putParts(ctx context.Context, about newObject, body *httpx.Sent) error {
+func (s *Store) putParts(ctx context.Context, about newObject, body *httpx.Sent) (told bool, err error) {
 	header, err := s.c.callHeader(ctx, http.MethodPost, s.c.upload(), absent("resumable"), about, nil)
 	if err != nil {
-		return err
+		return false, err
 	}
 	// The address is a secret of its own: whoever has it may go on uploading.
 	address := header.Get("Location")
 	if address == "" {
-		return errors.New("the service began an upload and does not say where to")
+		return false, errors.New("the service began an upload and does not say where to")
 	}
 	upload := upload{s: s, about: about, address: address, body: body}
 	for !upload.done {
 		if err := body.Again(ctx, s.tuning.partDelay, func() error { return upload.next(ctx) }); err != nil {
-			return err
+			return false, err
 		}
 	}
-	return nil
+	return upload.told, nil
 }
 
 // upload is an object that is sent in parts.
@@ -180,6 +189,7 @@ type upload struct {
 	offset int64 // of the first byte that the service has not
 	lost   bool  // offset is not known: the last part may have arrived or not
 	done   bool
+	told   bool // the service told the checksum of the object
 }
 
 // next sends the next part.
@@ -236,7 +246,8 @@ func (u *upload) send(ctx context.Context, req *http.Request) (offset int64, don
 	}
 	defer resp.Body.Close()
 	if resp.StatusCode != http.StatusPermanentRedirect { // "resume incomplete", here
-		return 0, true, confirm(ctx, u.about, resp.Body)
+		u.told, err = confirm(ctx, u.about, resp.Body)
+		return 0, true, err
 	}
 	if err := decode(ctx, resp.Body, nil); err != nil {
 		return 0, false, err

@@ -46,7 +46,7 @@ func (s *Store) put(ctx context.Context, key, name string, body storage.Body, o 
 	req := s.request(ctx, http.MethodPost, name)
 	req.Header.Set("Content-Type", "application/octet-stream")
 	if o.SHA256 != nil { // RFC 9530; servers that do not know it let it pass
-		req.Header.Set("Content-Digest", "sha-256=:"+base64.StdEncoding.EncodeToString(o.SHA256[:])+":")
+		req.Header.Set("Content-Digest", digest(*o.SHA256))
 	}
 	if body.Size() >= askFirstBytes {
 		req.Header.Set("Expect", "100-continue")
@@ -59,7 +59,7 @@ func (s *Store) put(ctx context.Context, key, name string, body storage.Body, o 
 	resp, err := s.send(req)
 	if err == nil {
 		resp.Body.Close()
-		return nil
+		return told(resp, o)
 	}
 	if failure := sent.Failure(); failure != nil {
 		return fmt.Errorf("read body: %w", failure)
@@ -68,6 +68,24 @@ func (s *Store) put(ctx context.Context, key, name string, body storage.Body, o 
 		return s.refused(ctx, key, err)
 	}
 	return err
+}
+
+// told takes note of the hash that the server says the object has (RFC 9530):
+// `holdfast rest-server` does.
+func told(resp *http.Response, o storage.PutOptions) error {
+	stored := resp.Header.Get("Repr-Digest")
+	switch {
+	case stored == "" || o.SHA256 == nil:
+	case stored != digest(*o.SHA256):
+		return fmt.Errorf("%w: the server has stored bytes of the digest %.80s", storage.ErrConflict, stored)
+	default:
+		o.WasChecked("SHA-256")
+	}
+	return nil
+}
+
+func digest(sum [32]byte) string {
+	return "sha-256=:" + base64.StdEncoding.EncodeToString(sum[:]) + ":"
 }
 
 // refused finds out why a Put was: servers have one answer for "exists" and

@@ -68,7 +68,7 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storag
 	case bodyFailed:
 		return fmt.Errorf("put %s: read body: %w", key, bodyFailure())
 	case failed && errors.Is(err, storage.ErrExists):
-		return s.compare(ctx, key, body, o.SHA256)
+		return s.compare(ctx, key, body, o)
 	default:
 		return err
 	}
@@ -87,9 +87,8 @@ func (s *Store) watch(body storage.Body) (storage.Body, func() error) {
 	return w, w.failure
 }
 
-// compare returns nil when key holds exactly the bytes of body, whose hash is
-// sum unless that is nil.
-func (s *Store) compare(ctx context.Context, key string, body storage.Body, sum *[32]byte) error {
+// compare returns nil when key holds exactly the bytes of body.
+func (s *Store) compare(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
 	info, err := s.Stat(ctx, key)
 	if err != nil {
 		return readBackError(key, err)
@@ -97,10 +96,11 @@ func (s *Store) compare(ctx context.Context, key string, body storage.Body, sum 
 	if info.SizeBytes != body.Size() {
 		return fmt.Errorf("put %s: %w: %d bytes instead of %d", key, storage.ErrConflict, info.SizeBytes, body.Size())
 	}
-	if stored, ok := s.storedHash(ctx, key, sum); ok {
-		if stored != *sum {
+	if stored, ok := s.storedHash(ctx, key, o.SHA256); ok {
+		if stored != *o.SHA256 {
 			return fmt.Errorf("put %s: %w: its hash is %x", key, storage.ErrConflict, stored)
 		}
+		o.WasChecked("SHA-256") // by the service, when it was put
 		return nil
 	}
 	r, err := s.Get(ctx, key, 0, body.Size())

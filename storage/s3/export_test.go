@@ -18,3 +18,16 @@ func (s *Store) CleanBefore(ctx context.Context, root string, before time.Time) 
 	s.root = root
 	return s.clean(ctx, before)
 }
+
+// URLOf is where the object under a key is asked for.
+func (s *Store) URLOf(ctx context.Context, key string) (string, error) {
+	name, err := s.name(ctx, key)
+	if err != nil {
+		return "", err
+	}
+	u, err := s.core.PresignedGetObject(ctx, s.options.Bucket, name, time.Minute, nil)
+	if err != nil {
+		return "", err
+	}
+	return u.Scheme + "://" + u.Host + u.Path, nil
+}

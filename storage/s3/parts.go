@@ -52,8 +52,10 @@ func (u *upload) sendParts(ctx context.Context, o minio.PutObjectOptions, condit
 	}
 	if err != nil {
 		u.abort(ctx, id)
+		return err
 	}
-	return err
+	u.checked()
+	return nil
 }
 
 // part is one part of a body.
@@ -135,6 +137,9 @@ func (u *upload) sendPart(ctx context.Context, id string, p part) (minio.Complet
 		return minio.CompletePart{}, &bodyError{r.err}
 	}
 	if err != nil {
+		return minio.CompletePart{}, fmt.Errorf("part %d: %w", p.number, err)
+	}
+	if err := u.told(sent.ChecksumSHA256, p.sum); err != nil {
 		return minio.CompletePart{}, fmt.Errorf("part %d: %w", p.number, err)
 	}
 	return minio.CompletePart{PartNumber: p.number, ETag: sent.ETag, ChecksumSHA256: sent.ChecksumSHA256}, nil

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"holdfast/storage"
@@ -38,6 +39,8 @@ type upload struct {
 	sizeBytes int64
 	options   storage.PutOptions
 	sum       [32]byte // of the whole body, for one that goes up in one piece
+	// untold says that the service did not tell which checksum it has computed.
+	untold atomic.Bool
 }
 
 func (u *upload) inParts() bool { return u.sizeBytes > u.store.parts.aboveBytes }
@@ -173,10 +176,34 @@ func (u *upload) sendWhole(ctx context.Context, o minio.PutObjectOptions) error 
 	if r.err != nil {
 		return &bodyError{r.err}
 	}
-	if err == nil && info.ChecksumSHA256 != "" && info.ChecksumSHA256 != checksum {
-		return fmt.Errorf("%w: the service has received another hash", storage.ErrConflict)
+	if err != nil {
+		return err
 	}
-	return err
+	if err := u.told(info.ChecksumSHA256, u.sum); err != nil {
+		return err
+	}
+	u.checked()
+	return nil
+}
+
+// told takes note of the checksum that the service says it has computed. One
+// that knows none of them says nothing.
+func (u *upload) told(checksum string, sum [32]byte) error {
+	switch checksum {
+	case base64.StdEncoding.EncodeToString(sum[:]):
+		return nil
+	case "":
+		u.untold.Store(true)
+		return nil
+	}
+	return fmt.Errorf("%w: the service has received another hash", storage.ErrConflict)
+}
+
+// checked passes on that the service has compared all of the body.
+func (u *upload) checked() {
+	if !u.untold.Load() {
+		u.options.WasChecked("SHA-256")
+	}
 }
 
 // checksumHeader carries the SHA-256, in base64, that the service verifies.

@@ -13,6 +13,7 @@ import (
 	"net/url"
 	"strings"
 	"sync"
+	"time"
 )
 
 // Fault is something that goes wrong with a request.
@@ -45,7 +46,17 @@ const (
 	StallDone Fault = "stall after the request was done"
 	// StallBody stops in the middle of the answer's body.
 	StallBody Fault = "stall in the answer"
+	// WrongUpload flips a bit in the middle of the request's body.
+	WrongUpload Fault = "wrong bytes in the request"
+	// OldAnswer answers what the same request was answered before, if the proxy
+	// was to remember it.
+	OldAnswer Fault = "old answer"
+	// ClockAhead dates the answer by a clock that is ahead by Ahead.
+	ClockAhead Fault = "clock ahead"
 )
+
+// Ahead is how far the clock of ClockAhead is ahead.
+const Ahead = time.Hour
 
 // Rule says which requests meet which fault.
 type Rule struct {
@@ -69,7 +80,15 @@ type Proxy struct {
 	rules    []*state
 	requests map[string]int
 	injected map[Fault]int
+	remember string            // requests with this in their path or query
+	answers  map[string]answer // by path and query
 	stopped  chan struct{}
+}
+
+// answer is what a request was answered.
+type answer struct {
+	header http.Header
+	body   []byte
 }
 
 // state is a rule and what it has seen.
@@ -96,6 +115,7 @@ func NewProxy(target string, seed uint64, rules ...Rule) (*Proxy, error) {
 		random:   rand.New(rand.NewPCG(seed, 0)),
 		requests: make(map[string]int),
 		injected: make(map[Fault]int),
+		answers:  make(map[string]answer),
 	}
 	p.Set(rules...)
 	p.handler = p.reverse(to)
@@ -121,6 +141,14 @@ func (p *Proxy) Set(rules ...Rule) {
 	for _, r := range rules {
 		p.rules = append(p.rules, &state{Rule: r})
 	}
+}
+
+// Remember keeps the answers to GET requests whose path or query has a part,
+// for OldAnswer.
+func (p *Proxy) Remember(part string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.remember = part
 }
 
 // Requests returns how many requests came, by method.
@@ -199,6 +227,12 @@ func (p *Proxy) serve(w http.ResponseWriter, r *http.Request) {
 		p.hold(r)
 		resetClient(w)
 		return
+	case OldAnswer:
+		if p.answerAgain(w, r) {
+			return
+		}
+	case WrongUpload:
+		r.Body = &flipped{ReadCloser: r.Body, at: max(0, r.ContentLength/2)}
 	case CutUpload:
 		r.Body = &half{body: r.Body, left: max(0, r.ContentLength/2), end: func() error { return errCut }}
 	}

@@ -1,8 +1,10 @@
 package wan
 
 import (
+	"bytes"
 	"context"
 	"io"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -18,6 +20,9 @@ func withFault(ctx context.Context, f Fault) context.Context {
 // answer does to an answer what the fault of its request wants.
 func (p *Proxy) answer(res *http.Response) error {
 	fault, _ := res.Request.Context().Value(faultKey{}).(Fault)
+	if err := p.keepAnswer(res); err != nil {
+		return err
+	}
 	size := max(0, res.ContentLength)
 	cut := func(end func() error) {
 		res.Body = &half{body: res.Body, left: size / 2, end: end}
@@ -47,10 +52,50 @@ func (p *Proxy) answer(res *http.Response) error {
 		cut(func() error { return io.EOF })
 		res.ContentLength = size / 2
 		res.Header.Set("Content-Length", strconv.FormatInt(size/2, 10))
+	case ClockAhead:
+		for _, name := range []string{"Date", "Last-Modified"} {
+			if said, err := http.ParseTime(res.Header.Get(name)); err == nil {
+				res.Header.Set(name, said.Add(Ahead).UTC().Format(http.TimeFormat))
+			}
+		}
 	case WrongBytes:
 		res.Body = &flipped{ReadCloser: res.Body, at: size / 2}
 	}
 	return nil
+}
+
+// keepAnswer keeps an answer that is to be remembered.
+func (p *Proxy) keepAnswer(res *http.Response) error {
+	uri := res.Request.URL.RequestURI()
+	p.mu.Lock()
+	wanted := p.remember != "" && strings.Contains(uri, p.remember)
+	p.mu.Unlock()
+	if !wanted || res.Request.Method != http.MethodGet || res.StatusCode != http.StatusOK {
+		return nil
+	}
+	body, err := io.ReadAll(res.Body)
+	if err != nil {
+		return err
+	}
+	res.Body.Close()
+	res.Body = io.NopCloser(bytes.NewReader(body))
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.answers[uri] = answer{res.Header.Clone(), body}
+	return nil
+}
+
+// answerAgain gives the remembered answer to a request, if there is one.
+func (p *Proxy) answerAgain(w http.ResponseWriter, r *http.Request) bool {
+	p.mu.Lock()
+	a, ok := p.answers[r.URL.RequestURI()]
+	p.mu.Unlock()
+	if !ok || r.Method != http.MethodGet {
+		return false
+	}
+	maps.Copy(w.Header(), a.header)
+	w.Write(a.body) //nolint:errcheck // the client may be gone
+	return true
 }
 
 func discard(res *http.Response) {
