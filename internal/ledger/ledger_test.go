@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -318,5 +319,37 @@ func TestWhatIsSetAsideIsNotThereAnyMore(t *testing.T) {
 	var n int
 	if _, err := open(t, dir).Get(t.Context(), "a", &n); !errors.Is(err, ledger.ErrNotFound) {
 		t.Errorf("got %v", err)
+	}
+}
+
+// What was superseded takes no room for long: the engine forgets it, and its
+// file is written anew when much of it is free.
+func TestSpaceIsGivenBack(t *testing.T) {
+	dir := t.TempDir()
+	l := open(t, dir)
+	size := func() int64 {
+		info, err := os.Stat(filepath.Join(dir, "member", "snap", "db"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return info.Size()
+	}
+	large := strings.Repeat("x", 256<<10)
+	for range 100 {
+		put(t, l, "job", large, ledger.AnyRevision)
+	}
+	if err := l.Forget(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	before := size()
+	if err := l.Shrink(); err != nil {
+		t.Fatal(err)
+	}
+	if after := size(); before < 20<<20 || after > 2<<20 {
+		t.Errorf("the file had %d bytes, and has %d", before, after)
+	}
+	var got string
+	if _, err := l.Get(t.Context(), "job", &got); err != nil || got != large {
+		t.Errorf("the newest value is gone: %v", err)
 	}
 }
