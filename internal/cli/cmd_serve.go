@@ -54,8 +54,10 @@ holdfast.yaml, or else /var/lib/holdfast for the superuser and
 ~/.local/state/holdfast for others. One service at a time can use it.
 
 With --rebuild a state that is lost or damaged is made anew: when jobs ran last,
-by the history and the newest snapshots, and pauses, which the repositories
-keep. What was done is not done again; what was missed is caught up.
+by the history and the newest snapshots, how large repositories were, and
+pauses, which the repositories keep. If the history is lost too, it is that of
+the receipts of runs in the repositories, of up to a day ago. What was done is
+not done again; what was missed is caught up.
 
 With --once the service runs what is due and what follows from it, and ends: for
 those who start it from cron.`,

@@ -88,7 +88,12 @@ func (m restoreSummary) addTo(r *service.Report) {
 }
 
 func (m *verifyMessage) addTo(r *service.Report) {
-	r.Snapshots = append(r.Snapshots, m.Snapshot)
+	if m.Snapshot != "" {
+		r.Snapshots = append(r.Snapshots, m.Snapshot)
+	}
+	if e, judged := m.event(); judged {
+		r.Events = append(r.Events, e)
+	}
 	r.AddFigure("rto_seconds", m.RTO)
 	r.AddFigure("rpo_seconds", m.RPO)
 }

@@ -12,6 +12,7 @@ import (
 	"holdfast/internal/app/service"
 	"holdfast/internal/config"
 	"holdfast/internal/controller"
+	"holdfast/internal/history"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
 )
@@ -24,7 +25,10 @@ func (c *command) gatherRebuild(ctx context.Context) (*service.Rebuild, error) {
 	if err != nil {
 		return nil, err
 	}
-	known := &service.Rebuild{Pauses: make(map[string]controller.Pause), Backups: make(map[string]map[string]time.Time)}
+	known := &service.Rebuild{
+		Pauses: make(map[string]controller.Pause), Backups: make(map[string]map[string]time.Time),
+		Runs: make(map[string]history.Run), Receipts: make(map[string]time.Time),
+	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Repositories)) {
 		err := c.gatherFrom(ctx, cfg, name, known)
 		if ctx.Err() != nil {
@@ -60,7 +64,14 @@ func (c *command) gatherOpen(ctx context.Context, cfg *config.Config, name strin
 			known.Backups[plan] = newestBackups(cfg, plan, all)
 		}
 	}
-	return nil
+	runs, err := service.LoadReceipts(ctx, r)
+	for k := range runs {
+		known.Runs[runs[k].ID] = runs[k]
+		if runs[k].Repository == name && runs[k].Ended.After(known.Receipts[name]) {
+			known.Receipts[name] = runs[k].Ended
+		}
+	}
+	return err
 }
 
 // newestBackups returns, for each type, when all sources of a plan were last

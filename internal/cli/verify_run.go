@@ -218,12 +218,26 @@ func (t *restoreTest) trace(ctx context.Context) {
 	}
 }
 
+// unprovenError is the end of a test that failed, of which people are told by
+// its event.
+type unprovenError struct{ error }
+
+// Unwrap returns why, with its exit code.
+func (e unprovenError) Unwrap() error { return e.error }
+
 // verdict is the error that a test ends with.
 func (t *restoreTest) verdict(err error) error {
 	switch {
 	case t.test.Good():
 		return nil
-	case err != nil && t.test.Problems == 1: // with its exit code
+	case t.test.Verdict == evidence.Failed:
+		return unprovenError{t.failure(err)}
+	}
+	return t.failure(err)
+}
+
+func (t *restoreTest) failure(err error) error {
+	if err != nil && t.test.Problems == 1 { // with its exit code
 		return fmt.Errorf("the restore test FAILED: %w", err)
 	}
 	const shown = 3
@@ -337,37 +351,60 @@ func (v *verifyRun) next(ctx context.Context, source string) (from string, point
 	return from, point, err
 }
 
-// turn counts the combinations of places and points up to the one after that
-// of the last test, as the evidence has it: every place gets each point.
+// turn counts the combinations of places and points up to the one that is next,
+// as the evidence has it.
 func (v *verifyRun) turn(ctx context.Context, source string, places, points []string) (int, error) {
-	var last *evidence.Record
+	var last []*evidence.Record
 	for _, name := range v.plan.Repositories() {
-		record, err := v.lastTest(ctx, name, source)
+		records, err := v.lastTests(ctx, name, source)
 		if ctx.Err() != nil {
 			return 0, context.Cause(ctx)
 		}
 		if err != nil { // its own test tells of it
 			continue
 		}
-		if record != nil && (last == nil || record.Time.After(last.Time)) {
-			last = record
-		}
+		last = append(last, records...)
 	}
-	if last == nil {
-		return 0, nil
+	slices.SortStableFunc(last, func(a, b *evidence.Record) int { return b.Time.Compare(a.Time) })
+	return turnAfter(last, places, points), nil
+}
+
+// turnAfter is the turn that follows some tests: every place gets each point.
+// What failed is tested once more first, so that what was but a bad moment is
+// known to be one, and what is damaged for good keeps no other from its turn.
+func turnAfter(newestFirst []*evidence.Record, places, points []string) int {
+	if len(newestFirst) == 0 {
+		return 0
 	}
-	place := slices.Index(places, last.RestoreTest.From.Name)
-	point := max(0, slices.Index(points, last.RestoreTest.Point.Asked))
-	return (point*len(places) + place + 1) % (len(places) * len(points)), nil
+	turns := func(t *evidence.RestoreTest) int {
+		return max(0, slices.Index(points, t.Point.Asked))*len(places) + slices.Index(places, t.From.Name)
+	}
+	last := newestFirst[0].RestoreTest
+	if failedOnce(newestFirst) && slices.Contains(places, last.From.Name) {
+		return turns(last)
+	}
+	return (turns(last) + 1) % (len(places) * len(points))
+}
+
+// failedOnce tells whether the newest of some tests failed, and the one before
+// it was not the same failing already.
+func failedOnce(newestFirst []*evidence.Record) bool {
+	failed := func(t *evidence.RestoreTest) bool { return t.Verdict == evidence.Failed }
+	last := newestFirst[0].RestoreTest
+	if !failed(last) || len(newestFirst) == 1 {
+		return failed(last)
+	}
+	before := newestFirst[1].RestoreTest
+	return !failed(before) || before.From.Name != last.From.Name || before.Point.Asked != last.Point.Asked
 }
 
 // testsRead bounds the records of restore tests that are read in one
 // repository: those of other sources are among them.
 const testsRead = 100
 
-// lastTest returns the newest record of a restore test of a source that a
-// repository keeps, nil for none.
-func (v *verifyRun) lastTest(ctx context.Context, name, source string) (found *evidence.Record, err error) {
+// lastTests returns the two newest records of restore tests of a source that a
+// repository keeps, the newest first.
+func (v *verifyRun) lastTests(ctx context.Context, name, source string) (found []*evidence.Record, err error) {
 	hasty := *v.command
 	hasty.global.patience = fallbackPatience
 	r, err := hasty.openPlace(ctx, v.namedPlace(name, v.cfg.Repositories[name]))
@@ -377,9 +414,9 @@ func (v *verifyRun) lastTest(ctx context.Context, name, source string) (found *e
 	defer func() { err = errors.Join(err, r.Close()) }()
 	err = evidence.Tests(ctx, r, testsRead, func(rec *evidence.Record) bool {
 		if t := rec.RestoreTest; t.Plan == v.planName && t.Source == source {
-			found = rec
+			found = append(found, rec)
 		}
-		return found == nil
+		return len(found) < 2
 	})
 	return found, err
 }

@@ -154,7 +154,7 @@ func (c *Controller) record(j *job, r Run, result Result) {
 		j.state.Rounds++
 	}
 	if c.save(j) == nil {
-		c.tellEnd(j, &run)
+		c.tellEnd(j, &run, result.Told)
 	}
 }
 

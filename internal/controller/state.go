@@ -112,6 +112,8 @@ type Result struct {
 	// Locked says that somebody else held the repository: it is not a failure,
 	// and tried again.
 	Locked bool
+	// Told says that people are told by other events what went wrong.
+	Told bool
 	// More says that there is more of the same work to do, in another run.
 	More bool
 	// Ended is when it did, if that was before it was found out.

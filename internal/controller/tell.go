@@ -58,9 +58,13 @@ func kindOf(outcome history.Outcome) event.Kind {
 	return event.RunFailed
 }
 
+// waitsMany is how often in a row a run may find a repository locked before
+// people are told: with the patience that runs have themselves, after an hour.
+const waitsMany = 4
+
 // tellEnd tells how a run ended. Its problem lasts until a run of the same job
-// succeeds.
-func (c *Controller) tellEnd(j *job, run *history.Run) {
+// succeeds. told says that what went wrong is told by other events.
+func (c *Controller) tellEnd(j *job, run *history.Run, told bool) {
 	e := event.Event{
 		Time: run.Ended, Kind: kindOf(run.Outcome), Plan: run.Plan, Repository: run.Repository, Run: run.ID, Job: string(j.Kind), Key: "run/" + j.ID,
 		Details: map[string]string{"job": j.ID, "attempt": fmt.Sprint(run.Attempt)},
@@ -86,6 +90,11 @@ func (c *Controller) tellEnd(j *job, run *history.Run) {
 		e.Key = ""
 	case j.once || errors.Is(j.stopFor, errUnwanted):
 		e.Key = "" // who asked for it is told, and nothing waits for it
+	case told && run.Outcome == history.Failed:
+		e.Severity, e.Key = event.Info, ""
+	case again && run.Outcome == history.Skipped && j.state.Wanted.Waits >= waitsMany:
+		e.Severity = event.Warning
+		e.Summary += fmt.Sprintf("; it has found the repository locked %d times in a row, and is tried again", j.state.Wanted.Waits)
 	case again && run.Outcome != history.Succeeded && run.Outcome != history.Partial:
 		e.Severity, e.Key = event.Info, "" // no problem before it has been tried for the last time
 		e.Summary += "; it is tried again"

@@ -134,6 +134,18 @@ type Event struct {
 // AnomalyKey is the Key of what is unlike before in the backups of a source.
 func AnomalyKey(plan, source string) string { return "anomaly/" + plan + "/" + source }
 
+// RestoreTestKey is the Key of restore tests of a source that fail from one
+// repository.
+func RestoreTestKey(plan, source, repository string) string {
+	return "restore-test/" + plan + "/" + source + "/" + repository
+}
+
+// DamageKey is the Key of damage found in a repository.
+func DamageKey(repository string) string { return "damage/" + repository }
+
+// CopyKey is the Key of a copy of a plan that lags behind.
+func CopyKey(plan, repository string) string { return "copy/" + plan + "/" + repository }
+
 // Sink takes events. Emit returns at once: it neither waits for a network nor
 // fails, for what happened must not harm what is being done. It is safe for
 // concurrent use.

@@ -88,6 +88,20 @@ func (h *History) Append(r Run) error {
 	return nil
 }
 
+// appendAtOnce is how many runs AppendAll flushes together.
+const appendAtOnce = 5000
+
+// AppendAll writes many runs that ended, the oldest first. When it fails some of
+// them may be there.
+func (h *History) AppendAll(runs []Run) error {
+	for part := range slices.Chunk(runs, appendAtOnce) {
+		if err := h.append(part); err != nil {
+			return fmt.Errorf("history: write %d runs: %w", len(part), err)
+		}
+	}
+	return nil
+}
+
 // Last returns the newest n runs of a plan, the newest first. Runs count as
 // new in the order in which they were appended.
 func (h *History) Last(plan string, n int) ([]Run, error) {

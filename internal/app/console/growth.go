@@ -94,9 +94,7 @@ func (g *growth) load(ctx context.Context, repository string) ([]api.GrowthPoint
 
 // noteGrowth takes what a run tells of the size of its repository.
 func (c *Console) noteGrowth(r *history.Run) {
-	size, known := r.Figures[FigureSize]
-	adds := r.Job == history.Backup || r.Job == history.Copy || r.Job == history.Protect
-	if r.Repository == "" || !r.Outcome.Good() || !known && !adds {
+	if !tellsGrowth(r) {
 		return
 	}
 	g := &c.growth
@@ -107,6 +105,27 @@ func (c *Console) noteGrowth(r *history.Run) {
 		c.o.Log.Warn("the growth of a repository is not kept", "repository", r.Repository, "error", err)
 		return
 	}
+	g.points[r.Repository] = Grow(points, r)
+	g.dirty[r.Repository] = true
+}
+
+// tellsGrowth tells whether a run says anything about the size of its
+// repository.
+func tellsGrowth(r *history.Run) bool {
+	_, known := r.Figures[FigureSize]
+	return r.Repository != "" && r.Outcome.Good() && (known || adds(r))
+}
+
+func adds(r *history.Run) bool {
+	return r.Job == history.Backup || r.Job == history.Copy || r.Job == history.Protect
+}
+
+// Grow adds what a run tells to how large its repository was before, a point a
+// day.
+func Grow(points []api.GrowthPoint, r *history.Run) []api.GrowthPoint {
+	if !tellsGrowth(r) {
+		return points
+	}
 	at := r.Ended.Local()
 	if n := len(points); n == 0 || !sameDay(points[n-1].Time.Local(), at) {
 		points = append(points, api.GrowthPoint{})
@@ -116,7 +135,7 @@ func (c *Console) noteGrowth(r *history.Run) {
 	}
 	p := &points[len(points)-1]
 	p.Time = r.Ended
-	switch {
+	switch size, known := r.Figures[FigureSize]; {
 	case known:
 		p.Bytes = uint64(max(0, size))
 		if n, ok := r.Figures[FigureSnapshots]; ok {
@@ -126,12 +145,11 @@ func (c *Console) noteGrowth(r *history.Run) {
 		p.Bytes += r.Added
 		p.Snapshots += len(r.Snapshots)
 	}
-	if adds {
+	if adds(r) {
 		p.Read += r.Bytes
 		p.Added += r.Added
 	}
-	g.points[r.Repository] = points[max(0, len(points)-maxGrowth):]
-	g.dirty[r.Repository] = true
+	return points[max(0, len(points)-maxGrowth):]
 }
 
 func sameDay(a, b time.Time) bool {

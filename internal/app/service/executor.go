@@ -114,7 +114,7 @@ func (e *executor) execute(ctx context.Context, t controller.Task, log *runLog) 
 		return e.withoutReport(ctx, err, reportErr, saying)
 	}
 	e.tell(report, t)
-	return resultOf(report)
+	return resultOf(report, t)
 }
 
 // unlockLimit is how long the locks of a dead run are looked for: they end by
@@ -149,10 +149,33 @@ func (e *executor) unlockAfter(t controller.Task) {
 
 // tell passes on what a run has to tell people.
 func (e *executor) tell(r *Report, t controller.Task) {
-	for _, told := range r.Events {
-		told.Run = t.ID
-		e.events.Emit(told)
+	told := r.Events
+	if damage, ok := damageEvent(r, t); ok {
+		told = append(told, damage)
 	}
+	for _, one := range told {
+		one.Run = t.ID
+		e.events.Emit(one)
+	}
+}
+
+// damageEvent tells what a check found; false for other runs. What a scheduled
+// check found to be wrong is what the next one reads again: if that finds
+// nothing, it is mended.
+func damageEvent(r *Report, t controller.Task) (damage event.Event, checked bool) {
+	problems, checked := r.Figures["problems"]
+	if t.Job.Kind != history.Check || !checked {
+		return damage, false
+	}
+	damage = event.Event{
+		Time: time.Now(), Kind: event.Damage, Repository: t.Job.Repository, Job: string(t.Job.Kind), Key: event.DamageKey(t.Job.Repository),
+		Over: true, Summary: "a check of repository " + t.Job.Repository + " found no damage",
+	}
+	if problems > 0 {
+		damage.Severity, damage.Over, damage.Details = event.Critical, false, map[string]string{"problems": fmt.Sprint(problems)}
+		damage.Summary = fmt.Sprintf("repository %s is damaged, as a check found: `holdfast run show %s --log` tells what is wrong and what mends it", t.Job.Repository, t.ID)
+	}
+	return damage, true
 }
 
 // usualType is the type of a backup that nobody names: one of a plan without a
@@ -295,12 +318,14 @@ func (e *executor) withoutReport(ctx context.Context, err, reportErr error, sayi
 }
 
 // resultOf turns the report of a run into its result.
-func resultOf(r *Report) controller.Result {
+func resultOf(r *Report, t controller.Task) controller.Result {
 	result := controller.Result{
 		Outcome: history.Succeeded, Reason: r.Message, More: r.More, Ended: r.Ended,
 		Plan: r.Plan, Source: r.Source, Repository: r.Repository,
 		Phases: r.Phases, Bytes: r.Bytes, Added: r.Added, Files: r.Files, Snapshots: r.Snapshots, Figures: r.Figures,
 	}
+	damage, checked := damageEvent(r, t)
+	result.Told = r.Told || checked && !damage.Over
 	switch r.Code {
 	case 0:
 	case codeIncomplete:
@@ -335,7 +360,7 @@ func (e *executor) Settle(ctx context.Context, t controller.Task) *controller.Re
 		return nil
 	}
 	e.tell(report, t)
-	result := resultOf(report)
+	result := resultOf(report, t)
 	if exists(e.dir.path("logs", t.ID+".log")) {
 		result.Log = t.ID
 	}

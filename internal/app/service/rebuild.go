@@ -17,15 +17,19 @@ import (
 type Rebuild struct {
 	// Pauses are those that last.
 	Pauses map[string]controller.Pause
+	// Runs are those that repositories have receipts of, by their IDs, and
+	// Receipts how far each repository has them.
+	Runs     map[string]history.Run
+	Receipts map[string]time.Time
 	// Backups has, for each plan and each type of backup, when the newest
 	// snapshot was made; a plan's sources each have one: the oldest of these.
 	Backups map[string]map[string]time.Time
 }
 
 // rebuild fills an empty ledger: with when jobs ran last, so that nothing that
-// was done is done again and what was missed meanwhile is caught up, and with
-// pauses. It goes by the history and, where that is gone too, by the
-// snapshots. A run that the crash cut off is in neither: its schedule, if it
+// was done is done again and what was missed meanwhile is caught up, with
+// pauses, and with how large repositories were. It goes by the history, which
+// is that of the receipts if it is gone too, and by the snapshots. A run that the crash cut off is in neither: its schedule, if it
 // was due, brings it again.
 func (s *service) rebuild(ctx context.Context, r *Rebuild, jobs []controller.Job) error {
 	kept := journal{s.ledger}
@@ -47,6 +51,14 @@ func (s *service) rebuild(ctx context.Context, r *Rebuild, jobs []controller.Job
 		if err := kept.SavePause(ctx, plan, &p); err != nil {
 			return err
 		}
+	}
+	for repository, until := range r.Receipts {
+		if _, err := s.ledger.Put(ctx, receiptsKey+repository, receiptsKept{Until: until}, ledger.AnyRevision); err != nil {
+			return err
+		}
+	}
+	if err := s.rebuildGrowth(ctx); err != nil {
+		return err
 	}
 	s.events.Emit(event.Event{
 		Time: time.Now(), Kind: event.LedgerRebuilt, Severity: event.Warning,

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/internal/config"
 	"holdfast/internal/controller"
 	"holdfast/internal/event"
 	"holdfast/internal/history"
@@ -46,6 +47,7 @@ func TestALostLedgerIsMadeAnew(t *testing.T) {
 		{ID: "new", Plan: "new", Repository: "local", Kind: history.Backup, Variants: both},
 	}
 	s := &service{ledger: l, history: h, events: event.Sinks{}}
+	s.config.Store(&config.Config{})
 	err = s.rebuild(t.Context(), &Rebuild{
 		Pauses:  map[string]controller.Pause{"www": {Plan: "www", Reason: "it moves"}},
 		Backups: map[string]map[string]time.Time{"www": {"full": night}, "shop": {"incremental": night.AddDate(0, 0, -7)}},

@@ -54,6 +54,7 @@ func (s *service) use(ctx context.Context, cfg *config.Config, err error) {
 	} else {
 		s.config.Store(cfg)
 		s.reloadSignals(cfg, jobs)
+		s.endForgotten(ctx, cfg, jobs)
 		e.Over, e.Severity, e.Summary = true, event.Info, "the configuration was read: "+s.summary()
 	}
 	s.events.Emit(e)

@@ -44,8 +44,10 @@ type Report struct {
 	Plan       string `json:"plan,omitempty"`
 	Source     string `json:"source,omitempty"`
 	Repository string `json:"repository,omitempty"`
-	// Events are what people should be told besides.
+	// Events are what people should be told besides. Told says that they tell
+	// all that went wrong.
 	Events []event.Event `json:"events,omitempty"`
+	Told   bool          `json:"told,omitempty"`
 	// More says that the work was bounded, and that there is more of it.
 	More bool `json:"more,omitempty"`
 }

@@ -93,6 +93,11 @@ func Serve(ctx context.Context, o Options) error {
 	if err := s.open(ctx); err != nil {
 		return errors.Join(err, s.close())
 	}
+	if o.Rebuild != nil {
+		if err := s.recall(o.Rebuild); err != nil {
+			return errors.Join(err, s.close())
+		}
+	}
 	s.events = event.Sinks{event.Log{Logger: o.Log}, s.happened, toConsole{s}}
 	if err := s.openSignals(cfg, jobs); err != nil {
 		return errors.Join(err, s.close())
@@ -112,6 +117,7 @@ func Serve(ctx context.Context, o Options) error {
 	if err := s.openConsole(ctx); err != nil {
 		return errors.Join(err, s.close())
 	}
+	s.endForgotten(ctx, cfg, jobs)
 	if o.Rebuild != nil {
 		if err := s.rebuild(ctx, o.Rebuild, jobs); err != nil {
 			return errors.Join(err, s.close())
@@ -127,6 +133,8 @@ func Serve(ctx context.Context, o Options) error {
 func (s *service) observe(r *history.Run) {
 	s.signals.metrics.Observe(r)
 	s.console.Ended(r)
+	s.unkept.add(r.Repository)
+	s.endGaps(context.Background(), r)
 	if r.Job == history.Protect {
 		select {
 		case s.protected <- struct{}{}:
@@ -156,6 +164,7 @@ type service struct {
 	signals    *signals
 	happened   *history.Events
 	surveys    surveyWishes
+	unkept     unkept
 	// surveyProblem tells that people were told, by the service before this
 	// one, that it is not known how plans stand.
 	surveyProblem bool
@@ -231,6 +240,7 @@ func (s *service) run(ctx context.Context) error {
 	part(s.watchLedger)
 	part(func(ctx context.Context) error { return pet(ctx, watchdogLimit(), s.well, s.Log) })
 	part(s.clean)
+	part(s.keepReceipts)
 	if !s.Once {
 		part(s.survey)
 	}

@@ -9,11 +9,6 @@ import (
 	"holdfast/internal/event"
 )
 
-// collected takes events.
-type collected []event.Event
-
-func (c *collected) Emit(e event.Event) { *c = append(*c, e) }
-
 // Log that is missing is told of while the receiver goes on; log that was let
 // go has a backup begin.
 func TestLostLogIsTold(t *testing.T) {

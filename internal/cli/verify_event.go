@@ -1,0 +1,47 @@
+package cli
+
+import (
+	"cmp"
+	"fmt"
+	"time"
+
+	"holdfast/internal/event"
+	"holdfast/internal/evidence"
+)
+
+// event tells people of a restore test by itself, apart from the run: the next
+// run may be of another place and succeed, and this one is still not proven. It
+// is false for a test that found out nothing.
+func (m *verifyMessage) event() (e event.Event, judged bool) {
+	e = event.Event{
+		Time: time.Now(), Plan: m.Plan, Source: m.Source, Repository: m.From, Key: event.RestoreTestKey(m.Plan, m.Source, m.From),
+		Details: map[string]string{"point": m.Point},
+	}
+	if m.Snapshot != "" {
+		e.Details["snapshot"] = fmt.Sprintf("%.8s", m.Snapshot)
+	}
+	switch m.Verdict {
+	case evidence.Proven:
+		e.Kind, e.Severity, e.Over = event.RestoreTestPassed, event.Info, true
+		e.Summary = fmt.Sprintf("%s of plan %s came back from %s in a restore test", m.Source, m.Plan, m.From)
+		return e, true
+	case evidence.Failed:
+		e.Kind, e.Severity = event.RestoreTestFailed, event.Critical
+		e.Summary = fmt.Sprintf("%s of plan %s does NOT come back from %s: %s; `holdfast evidence list --failed -r %s` shows the record",
+			m.Source, m.Plan, m.From, m.wrong(), cmp.Or(m.EvidenceIn, m.From))
+		return e, true
+	}
+	return e, false
+}
+
+// wrong names the first thing that is.
+func (m *verifyMessage) wrong() string {
+	if len(m.Findings) == 0 {
+		return "no reason is known"
+	}
+	text := printable(m.Findings[0])
+	if more := len(m.Findings) - 1; more > 0 {
+		text += fmt.Sprintf("; and %s more", countOf(more, "problem"))
+	}
+	return text
+}
