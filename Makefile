@@ -60,7 +60,7 @@ lint: ## format, vet, staticcheck, layers, dead code, go.mod
 
 .PHONY: docs
 docs: ## write docs/commands, docs/man, the reference of holdfast.yaml and the API's description
-	go generate ./tools/docs ./tools/schema ./tools/openapi ./test/api/client
+	go generate ./tools/docs ./tools/schema ./tools/openapi ./tools/reach ./test/api/client
 
 .PHONY: generated
 generated: ## generated files are as their generators write them

@@ -36,6 +36,7 @@ func (e *HereError) Error() string { return e.Why }
 type Backend interface {
 	Viewer
 	Browser
+	Looker
 	Operator
 }
 
@@ -87,6 +88,22 @@ type Browser interface {
 	Download(ctx context.Context, q DownloadQuery, begin func(Content) io.Writer) error
 }
 
+// Looker tells what is found out at the time when it is asked: each question is
+// a process of its own, of which there are few at once.
+type Looker interface {
+	Locks(ctx context.Context, repository string) ([]Lock, error)
+	// Evidence is what was found out a moment ago, at the earliest.
+	Evidence(ctx context.Context, repository string) (*Evidence, error)
+	StorageSettings(ctx context.Context, repository string) (*StorageSettings, error)
+	Usage(ctx context.Context, q UsageQuery) (*Usage, error)
+	Costs(ctx context.Context, repository string) ([]CopyCost, error)
+	Log(ctx context.Context, q LogQuery) ([]LogArchive, error)
+	Archives(ctx context.Context, place string) (*Archives, error)
+	// Paper writes something to print or to hand over. Before begin was called
+	// nothing is written; an error after that means that it is not whole.
+	Paper(ctx context.Context, q PaperQuery, begin func() io.Writer) error
+}
+
 // Operator has things done.
 type Operator interface {
 	// StartJob has a job run now; variant is the type of a backup, or "".
@@ -112,6 +129,10 @@ type Operator interface {
 	Protect(ctx context.Context, q ProtectRequest) (run string, err error)
 	// CheckPlans begins `holdfast plan validate` and returns its run.
 	CheckPlans(ctx context.Context) (run string, err error)
+	// PlanAct says what an act would do; BeginAct begins it and returns its run.
+	// What is planned has to carry the confirmation of the plan that was shown.
+	PlanAct(ctx context.Context, q ActRequest) (*ActPlan, error)
+	BeginAct(ctx context.Context, q ActRequest) (run string, err error)
 	// TestNotify sends a test message to a channel.
 	TestNotify(ctx context.Context, channel string) error
 }

@@ -261,6 +261,38 @@ func (b *backend) ReleaseHold(_ context.Context, _, id, reason string) error {
 func (b *backend) Protect(_ context.Context, q ProtectRequest) (string, error) {
 	return "run", b.did("protect", q)
 }
+
+func (b *backend) PlanAct(_ context.Context, q ActRequest) (*ActPlan, error) {
+	if err := b.did("plan-act", q); err != nil {
+		return nil, err
+	}
+	return answer[*ActPlan](b)
+}
+
+func (b *backend) BeginAct(_ context.Context, q ActRequest) (string, error) {
+	return "run", b.did("act", q)
+}
+func (b *backend) Locks(context.Context, string) ([]Lock, error) { return answer[[]Lock](b) }
+
+func (b *backend) Evidence(context.Context, string) (*Evidence, error) { return answer[*Evidence](b) }
+
+func (b *backend) StorageSettings(context.Context, string) (*StorageSettings, error) {
+	return answer[*StorageSettings](b)
+}
+func (b *backend) Usage(context.Context, UsageQuery) (*Usage, error) { return answer[*Usage](b) }
+func (b *backend) Costs(context.Context, string) ([]CopyCost, error) { return answer[[]CopyCost](b) }
+func (b *backend) Log(context.Context, LogQuery) ([]LogArchive, error) {
+	return answer[[]LogArchive](b)
+}
+func (b *backend) Archives(context.Context, string) (*Archives, error) { return answer[*Archives](b) }
+
+func (b *backend) Paper(_ context.Context, _ PaperQuery, begin func() io.Writer) error {
+	if b.err != nil {
+		return b.err
+	}
+	_, err := io.WriteString(begin(), "paper")
+	return err
+}
 func (b *backend) CheckPlans(context.Context) (string, error)         { return "run", b.did("check", nil) }
 func (b *backend) TestNotify(_ context.Context, channel string) error { return b.did("test", channel) }
 

@@ -117,6 +117,8 @@ func sampleTarget(o *Operation) (string, map[string]string) {
 	for _, p := range o.Parameters() {
 		value := "sample"
 		switch {
+		case p.Name == "paper":
+			value = string(KitText)
 		case p.Name == "month":
 			value = "2026-11"
 		case p.Name == "follow":

@@ -95,8 +95,10 @@ type Me struct {
 // Operations are all that the API does.
 func Operations() []Operation {
 	all := viewing()
+	all = append(all, lookingInto()...)
 	all = append(all, browsing()...)
 	all = append(all, operating()...)
+	all = append(all, acting()...)
 	return append(all, administering()...)
 }
 

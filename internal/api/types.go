@@ -1,6 +1,7 @@
 package api
 
 import (
+	"slices"
 	"time"
 
 	"holdfast/internal/event"
@@ -28,6 +29,8 @@ type Service struct {
 	Channels []string `json:"channels"`
 	// RestoreDirs are the folders that restores may write below.
 	RestoreDirs []string `json:"restore_dirs"`
+	// ArchivePlaces are the places that archives may be written to.
+	ArchivePlaces []string `json:"archive_places"`
 }
 
 // Verdict is one word for how a plan stands.
@@ -86,9 +89,28 @@ type Source struct {
 	Newest time.Time `json:"newest,omitzero"`
 	LogTo  time.Time `json:"log_to,omitzero"`
 	Bytes  uint64    `json:"bytes,omitempty"`
-	// LogRanges are the times of which every instant can be restored to, the
-	// oldest first; between two of them the log has a gap. None is not known.
-	LogRanges []Range `json:"log_ranges,omitempty"`
+	// LogRanges are the times of which every instant can be restored to, from
+	// one repository or another, the oldest first; between two of them the log
+	// has a gap. None is not known. Logs are what each repository has.
+	LogRanges []Range     `json:"log_ranges,omitempty"`
+	Logs      []SourceLog `json:"logs,omitempty"`
+}
+
+// SourceLog is what one repository has of the log of a source.
+type SourceLog struct {
+	Repository string `json:"repository"`
+	// To is how far it leads, Ranges are the times of which every instant can
+	// be restored to from there.
+	To     time.Time `json:"to,omitzero"`
+	Ranges []Range   `json:"ranges"`
+	// Unproven is why newer log may be lost there without anybody noticing, ""
+	// if it would be noticed.
+	Unproven string `json:"unproven,omitempty"`
+}
+
+// Covers tells whether an instant can be restored to from there.
+func (l *SourceLog) Covers(at time.Time) bool {
+	return slices.ContainsFunc(l.Ranges, func(r Range) bool { return !at.Before(r.From) && !at.After(r.To) })
 }
 
 // Range is a time with its ends.

@@ -112,6 +112,9 @@ type RestoreTestPage struct {
 	Unread []Unread `json:"unread,omitempty"`
 	// Damage are records that cannot be read.
 	Damage []Damage `json:"damage,omitempty"`
+	// Evidence is what all records of each repository come to, as far as that
+	// is known by now.
+	Evidence []EvidenceVerdict `json:"evidence,omitempty"`
 }
 
 // Unread is a repository that does not answer, and why.

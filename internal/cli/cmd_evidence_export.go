@@ -21,15 +21,18 @@ func newEvidenceExport(c *command) *cobra.Command {
 		Use:   "export [flags] TARGET",
 		Short: "Write all records to a folder, or a tar file, for an auditor",
 		Long: `Write all records of a repository to a new folder or, if its name ends with .tar,
-a tar file: for each its JSON word for word as it was signed, its signature, and
+a tar file, or as tar to standard output if it is "-": for each its JSON word for word as it was signed, its signature, and
 a page to print; the public keys; and how all that is verified with minisign or
 openssl, by a script that is there too. An auditor needs neither holdfast nor the
 repository nor its password.
 
 What is exported says in the clear which machines, plans and sources there are.`,
-		Example: "  holdfast evidence export /mnt/usb/evidence-2026\n  holdfast evidence export -r offsite evidence.tar",
+		Example: "  holdfast evidence export /mnt/usb/evidence-2026\n  holdfast evidence export -r offsite evidence.tar\n  holdfast evidence export - | ssh auditor 'cat > evidence.tar'",
 		Args:    wantArgs(1, 1, "the folder or tar file to write"),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if args[0] == "-" && c.ui.json {
+				return errors.New("the records go to standard output, where --json would print too: leave it out, or name a file")
+			}
 			return c.exportEvidence(cmd.Context(), args[0])
 		},
 	}
@@ -46,7 +49,10 @@ type evidenceExportedMessage struct {
 func (c *command) exportEvidence(ctx context.Context, target string) error {
 	return c.readEvidence(ctx, func(_ *repository.Repository, chain *evidence.Chain) error {
 		write := writeFolder
-		if strings.HasSuffix(target, ".tar") {
+		switch {
+		case target == "-":
+			write = func(_ string, files []evidence.Exported) error { return tarTo(c.streams.Out, "evidence/", files) }
+		case strings.HasSuffix(target, ".tar"):
 			write = writeTar
 		}
 		if err := write(target, chain.Export()); err != nil {
@@ -60,7 +66,9 @@ func (c *command) exportEvidence(ctx context.Context, target string) error {
 			}
 		}
 		c.ui.message(evidenceExportedMessage{"evidence_exported", target, len(chain.Entries), damaged})
-		c.ui.infof("%s exported to %s; its README.txt says how they are verified", countOf(len(chain.Entries), "record"), target)
+		if target != "-" {
+			c.ui.infof("%s exported to %s; its README.txt says how they are verified", countOf(len(chain.Entries), "record"), target)
+		}
 		if damaged > 0 {
 			return fmt.Errorf("%s cannot be read and are not exported, each named above", countOf(damaged, "record"))
 		}
@@ -96,8 +104,12 @@ func writeTar(path string, files []evidence.Exported) (err error) {
 			err = errors.Join(err, os.Remove(path))
 		}
 	}()
+	return tarTo(out, strings.TrimSuffix(filepath.Base(path), ".tar")+"/", files)
+}
+
+// tarTo writes files to a folder of a tar.
+func tarTo(out io.Writer, folder string, files []evidence.Exported) error {
 	w := tar.NewWriter(out)
-	folder := strings.TrimSuffix(filepath.Base(path), ".tar") + "/"
 	for _, f := range files {
 		h := &tar.Header{Typeflag: tar.TypeReg, Name: folder + f.Name, Size: int64(len(f.Content)), Mode: 0o644, ModTime: f.Time}
 		if err := w.WriteHeader(h); err != nil {

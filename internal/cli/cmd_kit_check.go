@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -18,7 +19,8 @@ func newKitCheck(c *command) *cobra.Command {
 		Short: "Hold a recovery kit to its repository",
 		Long: `Hold a recovery kit, the file that the page was printed from, to its
 repository: whether that lies where the page says, has the ID and the key that
-it names, and opens with its password. -r names another place for it.
+it names, and opens with its password. -r names another place for it. The page
+is read from standard input if it is "-".
 
 If the password is not on the page it comes from where it always does.`,
 		Example: "  holdfast kit check kit.html",
@@ -38,7 +40,7 @@ type kitCheckedMessage struct {
 }
 
 func (c *command) runKitCheck(ctx context.Context, file string) error {
-	page, err := os.ReadFile(file)
+	page, err := c.readPage(file)
 	if err != nil {
 		return fmt.Errorf("read the kit: %w", err)
 	}
@@ -66,6 +68,16 @@ func (c *command) runKitCheck(ctx context.Context, file string) error {
 		}
 	}
 	return c.reportKit(file, k, m)
+}
+
+// maxPage bounds the page of a kit, with its QR codes.
+const maxPage = 4 << 20
+
+func (c *command) readPage(file string) ([]byte, error) {
+	if file != "-" {
+		return os.ReadFile(file)
+	}
+	return io.ReadAll(io.LimitReader(c.streams.In, maxPage))
 }
 
 // placeOfKit returns the place that a kit names, unless the user names

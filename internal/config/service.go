@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"holdfast/internal/secret"
 	"holdfast/internal/size"
@@ -26,6 +27,9 @@ type Service struct {
 	// RestoreDirs are the folders below which restores may write that people
 	// ask the service for; restores in the state folder if there are none.
 	RestoreDirs []string `yaml:"restore_dirs,omitempty,flow"`
+	// ArchivePlaces are the places that archives may be written to that people
+	// ask the service for: folders, or URLs as for repositories; none if empty.
+	ArchivePlaces []string `yaml:"archive_places,omitempty,flow"`
 	// Timezone is the zone of schedules that name none; the machine's if empty.
 	Timezone string `yaml:"timezone,omitempty" format:"timezone"`
 	// Concurrency bounds how many runs there are at once.
@@ -185,6 +189,15 @@ func (s Service) check(k *checker) {
 		at := k.key("restore_dirs").item(i)
 		if checkPath(at, dir); slices.Contains(systemDirs[:], filepath.Clean(dir)) {
 			at.report("the system itself is in "+dir, "name a folder that is for restores")
+		}
+	}
+	for i, place := range s.ArchivePlaces {
+		at := k.key("archive_places").item(i)
+		switch {
+		case place == "" || !filepath.IsAbs(place) && !strings.Contains(place, ":"):
+			at.report("is no place", "write the whole path of a folder, or a URL as for repositories")
+		case WithoutPassword(place) != place:
+			at.report("holds a password, which anybody who reads the file sees", "take it out, and set the variable that the service of that URL takes it from")
 		}
 	}
 	s.checkListen(k)

@@ -29,6 +29,17 @@ const (
 	Protect    Job = "protect"
 	PlanCheck  Job = "plan-check"
 	NotifyTest Job = "notify-test"
+	// Tag changes the tags of snapshots that they chose, Unlock removes locks
+	// whose holders are gone, Archive writes an archive and ArchiveCheck reads
+	// some back, KitCheck holds a recovery kit to its repository, Storage sets a
+	// bucket up and StorageCheck finds out what it would do.
+	Tag          Job = "tag"
+	Unlock       Job = "unlock"
+	Archive      Job = "archive"
+	ArchiveCheck Job = "archive-check"
+	KitCheck     Job = "kit-check"
+	Storage      Job = "storage"
+	StorageCheck Job = "storage-check"
 )
 
 // Outcome says how a run ended.

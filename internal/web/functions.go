@@ -38,6 +38,7 @@ func (s *site) functions() template.FuncMap {
 		"since":   time.Since,
 		"share":   func(part, whole float64) string { return num(100 * part / whole) },
 		"job":     jobName,
+		"record":  recordName,
 		"lower":   strings.ToLower,
 		"lastly":  lastly,
 		"trigger": triggerName,
@@ -145,6 +146,8 @@ func formatBytes(n any) string {
 		return size.FormatBytes(n)
 	case int64:
 		return size.FormatBytes(n)
+	case *int64:
+		return size.FormatBytes(*n)
 	case int:
 		return size.FormatBytes(n)
 	case float64:

@@ -25,6 +25,8 @@ type planData struct {
 	Runs     []api.Run
 	Strip    *strip
 	Month    string
+	// Databases are the sources whose log is archived.
+	Databases []string
 }
 
 func (s *site) plan(r *http.Request) (*page, error) {
@@ -33,6 +35,11 @@ func (s *site) plan(r *http.Request) (*page, error) {
 		return nil, err
 	}
 	d := &planData{planRow: planRowOf(*p), Month: s.now().Format("2006-01")}
+	for _, source := range p.Sources {
+		if !source.LogTo.IsZero() {
+			d.Databases = append(d.Databases, source.Name)
+		}
+	}
 	open, err := s.Backend.Problems(r.Context())
 	if err != nil {
 		return nil, err

@@ -87,6 +87,8 @@ type repositoryData struct {
 	HoldsError string
 	Failed     []api.Run
 	Standings  []placeStanding
+	// Bucket tells that it lies in one, which has settings.
+	Bucket bool
 }
 
 // placeStanding is what a plan would lose if only this repository were left.
@@ -109,7 +111,7 @@ func (s *site) repository(r *http.Request) (*page, error) {
 	if err != nil {
 		return nil, err
 	}
-	d := repositoryData{Repository: *repo, Holds: repo.Holds}
+	d := repositoryData{Repository: *repo, Holds: repo.Holds, Bucket: isBucket(repo)}
 	growth, err := s.Backend.Growth(ctx, name)
 	if err != nil {
 		return nil, err

@@ -125,7 +125,7 @@ func repositoryPages(b *webtest.Backend) []string {
 	sn, plan, test := b.Taken[0], b.AllPlans[0], b.AllTests[0]
 	file := b.Folders["/"][1].Path
 	of := func(parts ...any) string { return string(link(parts...)) }
-	return []string{
+	return append(actPages(b), []string{
 		"/snapshots", of("snapshots", "?", "plan", plan.Name, "since", "2020-01-01"),
 		of("snapshots", sn.Repository, sn.ID),
 		of("snapshots", sn.Repository, sn.ID, "browse"),
@@ -142,7 +142,7 @@ func repositoryPages(b *webtest.Backend) []string {
 		of("repositories", b.Repos[0].Name, "hold"), of("repositories", b.Repos[0].Name, "holds", b.Repos[0].Holds[0].ID),
 		"/tests", of("tests", "?", "plan", plan.Name), of("tests", test.Repository, test.ID),
 		of("plans", plan.Name, "report"), of("plans", plan.Name, "report.html"),
-	}
+	}...)
 }
 
 // maxPage is how large a page may be, compressed, in bytes.

@@ -21,6 +21,8 @@ type restoreTestsData struct {
 	Times                             *chart
 	Unread                            []api.Unread
 	Damage                            []api.Damage
+	// Evidence is what all records of each repository come to.
+	Evidence []api.EvidenceVerdict
 	// verdicts are of all that match but for the verdict.
 	verdicts
 
@@ -76,7 +78,7 @@ func (s *site) restoreTests(r *http.Request) (*page, error) {
 	case err != nil:
 		return nil, err
 	default:
-		d.Unread, d.Damage = found.Unread, found.Damage
+		d.Unread, d.Damage, d.Evidence = found.Unread, found.Damage, found.Evidence
 		d.take(s.zoned(found.Tests))
 	}
 	return &page{Title: "Restore tests", Area: "/tests", Template: "tests.html", Data: d}, nil

@@ -3,6 +3,7 @@ package web
 import (
 	"net/http"
 	"net/url"
+	"slices"
 
 	"holdfast/internal/api"
 )
@@ -27,7 +28,7 @@ func does(pattern string, least api.Role, act string, h http.Handler) route {
 
 // routes are all of them.
 func (s *site) routes() []route {
-	return append(s.planRoutes(), s.repositoryRoutes()...)
+	return slices.Concat(s.planRoutes(), s.repositoryRoutes(), s.actRoutes())
 }
 
 // planRoutes are those of the frame and of plans, runs and events.

@@ -120,7 +120,7 @@ func lastly(outcome string) string {
 // jobKinds are the kinds of jobs, as runs are filtered by.
 var jobKinds = []string{
 	"backup", "copy", "restore-test", "restore", "retention", "prune", "check", "extend", "log-receive", "log-prune",
-	"forget", "protect", "plan-check", "notify-test",
+	"forget", "protect", "plan-check", "notify-test", "tag", "unlock", "archive", "archive-check", "kit-check", "storage", "storage-check",
 }
 
 // jobName says what a job or a run does.
@@ -154,6 +154,35 @@ func jobName(kind string) string {
 		return "Check of plans"
 	case "notify-test":
 		return "Test message"
+	case "tag":
+		return "Change of tags"
+	case "unlock":
+		return "Removal of locks"
+	case "archive":
+		return "Archive"
+	case "archive-check":
+		return "Check of archives"
+	case "kit-check":
+		return "Check of a recovery kit"
+	case "storage":
+		return "Setting up a bucket"
+	case "storage-check":
+		return "Check of a bucket"
+	}
+	return kind
+}
+
+// recordName says what a record of evidence is of.
+func recordName(kind string) string {
+	switch kind {
+	case "check":
+		return "Check"
+	case "readback":
+		return "Read-back"
+	case "proof":
+		return "Proof"
+	case "restoretest":
+		return "Restore test"
 	}
 	return kind
 }

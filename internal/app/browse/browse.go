@@ -88,6 +88,7 @@ type Browser struct {
 	searches  *semaphore.Weighted
 	downloads *semaphore.Weighted
 	records   records
+	chains    chains
 }
 
 var _ api.Browser = (*Browser)(nil)

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"path/filepath"
 	"slices"
 	"strings"
 	"sync"
@@ -87,6 +86,10 @@ func (b *Browser) RestoreTests(ctx context.Context, q api.RestoreTestQuery) (*ap
 		g.Go(func() error {
 			known := b.records.of(name)
 			err := b.readTests(ctx, name, known, q)
+			var verdict *api.EvidenceVerdict
+			if err == nil {
+				verdict = b.verdictSoon(ctx, name)
+			}
 			if ctx.Err() != nil {
 				return context.Cause(ctx)
 			}
@@ -94,6 +97,9 @@ func (b *Browser) RestoreTests(ctx context.Context, q api.RestoreTestQuery) (*ap
 			defer mu.Unlock()
 			if err != nil {
 				page.Unread = append(page.Unread, api.Unread{Repository: name, Why: err.Error()})
+			}
+			if verdict != nil {
+				page.Evidence = append(page.Evidence, *verdict)
 			}
 			known.choose(page, q, trusted)
 			return nil
@@ -103,6 +109,7 @@ func (b *Browser) RestoreTests(ctx context.Context, q api.RestoreTestQuery) (*ap
 		return nil, err
 	}
 	slices.SortFunc(page.Tests, func(x, y api.RestoreTest) int { return cmp.Or(y.Time.Compare(x.Time), cmp.Compare(x.ID, y.ID)) })
+	slices.SortFunc(page.Evidence, func(x, y api.EvidenceVerdict) int { return cmp.Compare(x.Repository, y.Repository) })
 	slices.SortFunc(page.Unread, func(x, y api.Unread) int { return cmp.Compare(x.Repository, y.Repository) })
 	slices.SortFunc(page.Damage, func(x, y api.Damage) int { return cmp.Compare(x.Path, y.Path) })
 	page.Tests = page.Tests[:min(len(page.Tests), pageSize(q.Limit))]
@@ -149,11 +156,10 @@ func (b *Browser) RestoreTest(ctx context.Context, name, begin string) (*api.Res
 
 // trustedSigner is the key that this machine signs with, "" if it has none.
 func (b *Browser) trustedSigner() string {
-	author, err := evidence.LoadAuthor(filepath.Join(filepath.Dir(b.o.Config().Path), "evidence.key"), "")
-	if err != nil {
-		return ""
+	if author := b.author(); author != nil {
+		return author.Public().String()
 	}
-	return author.Public().String()
+	return ""
 }
 
 // readTests reads records until there are enough for a query, or no more.

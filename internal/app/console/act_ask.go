@@ -13,7 +13,10 @@ type asked struct {
 	kind                     history.Job
 	plan, source, repository string
 	mode                     controller.Mode
-	args                     []string
+	// beside says that it waits for nobody, also where upkeep has the repository
+	// for itself.
+	beside bool
+	args   []string
 	// input is what the process reads, such as what is not for a list of
 	// processes.
 	input []byte
@@ -23,7 +26,7 @@ type asked struct {
 func (c *Console) ask(ctx context.Context, a asked) (string, error) {
 	defer c.forgetStatus()
 	job := controller.Job{Plan: a.plan, Kind: a.kind, Repository: a.repository, Work: c.o.Work(a.args, a.input)}
-	if a.repository != "" {
+	if a.repository != "" && !a.beside {
 		job.Uses = []controller.Use{{Repository: a.repository, Mode: a.mode}}
 	}
 	run, err := c.o.Controller.Ask(ctx, controller.Request{By: asker(ctx), Job: job, Source: a.source})

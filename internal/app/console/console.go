@@ -44,6 +44,9 @@ type Browsing interface {
 	PlaceHold(ctx context.Context, repository string, q api.HoldRequest) error
 	ReleaseHold(ctx context.Context, repository, id, reason string) error
 	PlanForget(ctx context.Context, q api.ForgetRequest) (*api.ForgetPlan, error)
+	// PlanTag says which tags would change, and of which snapshots.
+	PlanTag(ctx context.Context, q *api.TagAct) (*api.ActPlan, []string, error)
+	Evidence(ctx context.Context, repository string) (*api.Evidence, error)
 	// SnapshotAt returns the newest snapshot of a source at a time, Extent how
 	// much is below some paths of a snapshot, or in all of it.
 	SnapshotAt(ctx context.Context, repository, plan, source string, at time.Time) (*api.Snapshot, error)
@@ -77,7 +80,7 @@ type Options struct {
 	Browsing Browsing
 	Work     Work
 	// Try runs a command that changes nothing and tells what it prints, line by
-	// line, until it ends or ctx does.
+	// line, until it ends or ctx does. A line that is very long comes in parts.
 	Try func(ctx context.Context, args []string, line func([]byte)) error
 	// Survey asks to look how plans stand, all of them if none is named.
 	Survey func(plans ...string)

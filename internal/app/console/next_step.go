@@ -58,7 +58,8 @@ func knownNext(reason string) string {
 // once tells whether people ask for such a run, and no schedule.
 func once(job history.Job) bool {
 	switch job {
-	case history.Restore, history.Forget, history.Protect, history.PlanCheck, history.NotifyTest:
+	case history.Restore, history.Forget, history.Protect, history.PlanCheck, history.NotifyTest,
+		history.Tag, history.Unlock, history.Archive, history.ArchiveCheck, history.KitCheck, history.Storage, history.StorageCheck:
 		return true
 	}
 	return false

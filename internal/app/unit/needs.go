@@ -39,6 +39,11 @@ func Folders(cfg *config.Config) []Folder {
 	for _, dir := range cfg.Service.RestoreDirs {
 		all = append(all, Folder{Path: filepath.Clean(dir), For: "restores by the service", Restores: true})
 	}
+	for _, place := range cfg.Service.ArchivePlaces {
+		if folder, local := app.LocalFolder(place); local && filepath.IsAbs(folder) {
+			all = append(all, Folder{Path: folder, For: "archives"})
+		}
+	}
 	return all
 }
 

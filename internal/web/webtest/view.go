@@ -140,6 +140,11 @@ func (b *Backend) Growth(_ context.Context, repository string) ([]api.GrowthPoin
 // RestoreTests implements api.Viewer.
 func (b *Backend) RestoreTests(_ context.Context, q api.RestoreTestQuery) (*api.RestoreTestPage, error) {
 	page := &api.RestoreTestPage{}
+	for k := range b.Repos {
+		if e, err := b.Evidence(context.Background(), b.Repos[k].Name); err == nil {
+			page.Evidence = append(page.Evidence, e.EvidenceVerdict)
+		}
+	}
 	for _, t := range b.AllTests {
 		if (q.Plan == "" || q.Plan == t.Plan) && (q.Source == "" || q.Source == t.Source) && (q.Repository == "" || q.Repository == t.Repository) && (q.Limit == 0 || len(page.Tests) < q.Limit) {
 			page.Tests = append(page.Tests, t)
