@@ -41,7 +41,7 @@ func (h *host) configure(listen string, plans map[string]string) {
 	for name, more := range plans {
 		fmt.Fprintf(&y, "  %[1]s: { sources: [%[1]s], repository: main, schedule: { incremental: \"0 3 1 1 *\" }%[2]s }\n", name, more)
 	}
-	fmt.Fprintf(&y, "service:\n  listen: %s\n  concurrency: { repository: 8 }\n  upkeep: { retention: { schedule: off }, prune: { schedule: off }, check: { schedule: off } }\n", listen)
+	fmt.Fprintf(&y, "service:\n  listen: %s\n  concurrency: { repository: 8 }\n  archive_places: [%s]\n  upkeep: { retention: { schedule: off }, prune: { schedule: off }, check: { schedule: off } }\n", listen, h.Path("archives"))
 	h.Write("holdfast.yaml", y.String())
 }
 

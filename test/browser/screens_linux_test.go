@@ -19,13 +19,15 @@ import (
 // notPages answer with something else than a page.
 var notPages = []string{
 	"GET /runs/{id}/log", "GET /snapshots/{repository}/{id}/download", "GET /tests/{repository}/{id}/record", "GET /plans/{plan}/report.html",
+	"GET /repositories/{repository}/papers/{paper}",
+	"GET /plans/{name}/log", // see TestScreensOfBucketsAndLogs
 }
 
 // routesOf are the pages of the dashboard, as internal/web has them.
 func routesOf(t *testing.T) []string {
 	t.Helper()
 	var all []string
-	for _, file := range []string{"routes.go", "repository.go"} {
+	for _, file := range []string{"routes.go", "repository.go", "act_routes.go"} {
 		source, err := os.ReadFile("../../internal/web/" + file)
 		if err != nil {
 			t.Fatal(err)
@@ -73,6 +75,8 @@ func TestEveryScreen(t *testing.T) {
 	w.queue = []string{
 		"/", "/welcome", "/no-such-page", "/diff?repository=main&from=" + from + "&to=" + to, "/forget?repository=main&id=" + from,
 		"/restore?plan=letters&source=letters", "/restore?repository=main&snapshot=" + to, "/find?q=letter", "/runs?outcome=failed", "/runs/no-such-run",
+		"/repositories/main/unlock", "/repositories/main/storage", "/repositories/main/storage/apply", "/repositories/main/usage?mode=restore-size",
+		"/tag?repository=main&id=" + from + "&add=monthly", "/archives?place=" + url.QueryEscape(h.Path("archives")),
 		"/events?open=1", "/settings", "/help", "/runs/" + goesOn[1],
 	}
 	for len(w.queue) > 0 {

@@ -17,6 +17,33 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for Paper.
+const (
+	EvidenceTar Paper = "evidence.tar"
+	KitHtml     Paper = "kit.html"
+	KitTxt      Paper = "kit.txt"
+	PolicyJson  Paper = "policy.json"
+	RecordJson  Paper = "record.json"
+)
+
+// Valid indicates whether the value is a known member of the Paper enum.
+func (e Paper) Valid() bool {
+	switch e {
+	case EvidenceTar:
+		return true
+	case KitHtml:
+		return true
+	case KitTxt:
+		return true
+	case PolicyJson:
+		return true
+	case RecordJson:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Role.
 const (
 	Admin    Role = "admin"
@@ -113,6 +140,74 @@ func (e Verdict) Valid() bool {
 	}
 }
 
+// ActPlan ActPlan is what an act would do.
+type ActPlan struct {
+	// Command refused is why the service will not do it; command is what does the same.
+	Command []string `json:"command"`
+
+	// Confirm confirm is what the request must carry.
+	Confirm *string `json:"confirm,omitempty"`
+
+	// Effects effects are what would change; there are none where nothing would, and then there is nothing to confirm.
+	Effects []Effect `json:"effects"`
+
+	// Refused refused is why the service will not do it; command is what does the same.
+	Refused  *string   `json:"refused,omitempty"`
+	Warnings *[]string `json:"warnings,omitempty"`
+}
+
+// ArchiveAct ArchiveAct writes a snapshot as an archive.
+type ArchiveAct struct {
+	// Confirm confirm is that of the plan that was shown.
+	Confirm *string `json:"confirm,omitempty"`
+
+	// Place place is one of Service.ArchivePlaces.
+	Place string `json:"place"`
+
+	// Recipients recipients are the public keys of those who may open it: age1..., ssh-ed25519 ... or ssh-rsa ...
+	Recipients []string `json:"recipients"`
+	Repository string   `json:"repository"`
+
+	// Restart restart removes what an interrupted export of the same name left.
+	Restart *bool `json:"restart,omitempty"`
+
+	// Since since is the earlier archive of the place that the new one is relative to, or latest; "" for a full one.
+	Since    *string `json:"since,omitempty"`
+	Snapshot string  `json:"snapshot"`
+}
+
+// ArchiveCheckAct ArchiveCheckAct reads archives back. Whether a key opens them is not looked at: no key comes here.
+type ArchiveCheckAct struct {
+	// Name place is one of Service.ArchivePlaces, name an archive in it, "" for all.
+	Name *string `json:"name,omitempty"`
+
+	// Place place is one of Service.ArchivePlaces, name an archive in it, "" for all.
+	Place string `json:"place"`
+}
+
+// ArchiveSeen ArchiveSeen is an archive, as its manifest tells.
+type ArchiveSeen struct {
+	Bytes   int64      `json:"bytes"`
+	Expires *time.Time `json:"expires,omitempty"`
+	Kind    string     `json:"kind"`
+	Name    string     `json:"name"`
+
+	// Parent parent is the archive that it is relative to.
+	Parent   *string   `json:"parent,omitempty"`
+	Parts    int       `json:"parts"`
+	Snapshot string    `json:"snapshot"`
+	Time     time.Time `json:"time"`
+}
+
+// Archives Archives are what lies in a place for archives.
+type Archives struct {
+	Archives []ArchiveSeen `json:"archives"`
+	Place    string        `json:"place"`
+
+	// Problems problems are archives that cannot be relied on, and why.
+	Problems *[]string `json:"problems,omitempty"`
+}
+
 // AuditEntry AuditEntry is one act of somebody, or a try that was refused.
 type AuditEntry struct {
 	// About about are names that tell what it was about. No secrets.
@@ -152,6 +247,28 @@ type Check struct {
 	What     string  `json:"what"`
 }
 
+// CheckAct CheckAct checks a repository, beside others who work in it.
+type CheckAct struct {
+	// Read read is how much of the data is read back: all, a part n/t, a percentage or a size; "" for none.
+	Read       *string `json:"read,omitempty"`
+	Repository string  `json:"repository"`
+}
+
+// CopyCost CopyCost is what one copy of a repository costs, by list prices.
+type CopyCost struct {
+	Currency string  `json:"currency"`
+	PerMonth float64 `json:"per_month"`
+
+	// PricesOf prices_of is the day of the prices.
+	PricesOf   string  `json:"prices_of"`
+	Region     *string `json:"region,omitempty"`
+	Repository string  `json:"repository"`
+
+	// Restore restore is what it costs to restore all of it once.
+	Restore float64 `json:"restore"`
+	Service string  `json:"service"`
+}
+
 // Cost Cost is what a repository costs.
 type Cost struct {
 	Currency string  `json:"currency"`
@@ -179,6 +296,13 @@ type Difference struct {
 
 	// What change is added, removed, changed, metadata or type; or damage, for what could not be compared, and what then says why.
 	What *string `json:"what,omitempty"`
+}
+
+// Effect Effect is one thing that would change: before and after are what it is and what it would be, in words.
+type Effect struct {
+	After  *string `json:"after,omitempty"`
+	Before *string `json:"before,omitempty"`
+	What   string  `json:"what"`
 }
 
 // Entry Entry is a file, a folder or something else in a snapshot. name, path and target are text as PathText writes it.
@@ -256,6 +380,76 @@ type Event struct {
 	// Summary summary is one line for people: what, why, what next. No secrets.
 	Summary string    `json:"summary"`
 	Time    time.Time `json:"time"`
+}
+
+// Evidence Evidence are the records of a repository, judged together.
+type Evidence struct {
+	// Beside beside counts the records at the end that stand beside each other: more than one where several were made at the same time, and none since.
+	Beside *int `json:"beside,omitempty"`
+
+	// Findings findings are what is wrong: records that are gone, changed, out of their place, unsigned, or signed by a key that is not trusted here.
+	Findings []EvidenceFinding `json:"findings"`
+
+	// Good good tells that nothing is wrong with the records themselves: a restore test that failed is evidence, too.
+	Good   bool      `json:"good"`
+	Judged time.Time `json:"judged"`
+
+	// Records records are the newest, at most 1000, the newest first.
+	Records    []EvidenceRecord `json:"records"`
+	Repository string           `json:"repository"`
+	Total      int              `json:"total"`
+
+	// TrustedOnFirstUse trusted_on_first_use is the public key of the oldest record, where no other is known: compare it with the recovery kit.
+	TrustedOnFirstUse *string `json:"trusted_on_first_use,omitempty"`
+}
+
+// EvidenceFinding EvidenceFinding is something that is wrong with the records themselves.
+type EvidenceFinding struct {
+	// Key key is the object that it is about, "" for one that is gone.
+	Key *string `json:"key,omitempty"`
+
+	// Rule rule is damaged, missing, order, unsigned, forged or foreign.
+	Rule string `json:"rule"`
+	What string `json:"what"`
+}
+
+// EvidenceRecord EvidenceRecord is a record of a check, a read-back, a proof or a restore test.
+type EvidenceRecord struct {
+	Host *string `json:"host,omitempty"`
+	Id   string  `json:"id"`
+
+	// Kind kind is check, readback, proof or restoretest.
+	Kind string `json:"kind"`
+
+	// Number number is its place in the chain.
+	Number int64   `json:"number"`
+	Plan   *string `json:"plan,omitempty"`
+
+	// Problems problems are how many were found, 0 for all good.
+	Problems int       `json:"problems"`
+	Source   *string   `json:"source,omitempty"`
+	Time     time.Time `json:"time"`
+
+	// Verdict verdict is that of a restore test.
+	Verdict *string `json:"verdict,omitempty"`
+}
+
+// EvidenceVerdict EvidenceVerdict is what became of all records when they were held to their signatures and to each other.
+type EvidenceVerdict struct {
+	// Beside beside counts the records at the end that stand beside each other: more than one where several were made at the same time, and none since.
+	Beside *int `json:"beside,omitempty"`
+
+	// Findings findings are what is wrong: records that are gone, changed, out of their place, unsigned, or signed by a key that is not trusted here.
+	Findings []EvidenceFinding `json:"findings"`
+
+	// Good good tells that nothing is wrong with the records themselves: a restore test that failed is evidence, too.
+	Good       bool      `json:"good"`
+	Judged     time.Time `json:"judged"`
+	Repository string    `json:"repository"`
+	Total      int       `json:"total"`
+
+	// TrustedOnFirstUse trusted_on_first_use is the public key of the oldest record, where no other is known: compare it with the recovery kit.
+	TrustedOnFirstUse *string `json:"trusted_on_first_use,omitempty"`
 }
 
 // ForgetPlan ForgetPlan is what forgetting would remove.
@@ -350,6 +544,89 @@ type Job struct {
 	Waiting *string `json:"waiting,omitempty"`
 }
 
+// KitCheckAct KitCheckAct holds the page of a recovery kit to a repository.
+type KitCheckAct struct {
+	// Page page is what the kit was printed from, as text or HTML. It is kept nowhere.
+	Page       string `json:"page"`
+	Repository string `json:"repository"`
+}
+
+// Lock Lock is a lock of a repository.
+type Lock struct {
+	// Error error is why it cannot be read: nobody knows whose it is.
+	Error *string `json:"error,omitempty"`
+
+	// Exclusive exclusive locks keep everybody else out, others only those.
+	Exclusive bool    `json:"exclusive"`
+	Host      *string `json:"host,omitempty"`
+	Id        string  `json:"id"`
+	Pid       *int    `json:"pid,omitempty"`
+
+	// Refreshed refreshed is when its holder last said that it works.
+	Refreshed *time.Time `json:"refreshed,omitempty"`
+
+	// Stale stale tells that its holder is certainly gone.
+	Stale bool    `json:"stale"`
+	User  *string `json:"user,omitempty"`
+}
+
+// LogArchive LogArchive is what one repository has of a database's log.
+type LogArchive struct {
+	// BaseBackups base_backups are the base backups, and what each is good for.
+	BaseBackups []LogBase `json:"base_backups"`
+
+	// Gaps parts are what it has without a gap, gaps what is missing in between, and pruned what was let go on purpose.
+	Gaps []string `json:"gaps"`
+
+	// LagBytes server is how far the server is, "" where it could not be asked; lag_bytes and lag_seconds are what the archive lacks.
+	LagBytes *int64 `json:"lag_bytes,omitempty"`
+
+	// LagSeconds server is how far the server is, "" where it could not be asked; lag_bytes and lag_seconds are what the archive lacks.
+	LagSeconds *float64 `json:"lag_seconds,omitempty"`
+	Location   string   `json:"location"`
+
+	// NeedsBaseBackup needs_base_backup is why only a new base backup makes the newest log good for anything, "" if it is.
+	NeedsBaseBackup *string `json:"needs_base_backup,omitempty"`
+
+	// Newest oldest and newest are the instants between which all can be restored, apart from gaps.
+	Newest *time.Time `json:"newest,omitempty"`
+
+	// Oldest oldest and newest are the instants between which all can be restored, apart from gaps.
+	Oldest *time.Time `json:"oldest,omitempty"`
+
+	// Parts parts are what it has without a gap, gaps what is missing in between, and pruned what was let go on purpose.
+	Parts []LogPart `json:"parts"`
+
+	// Pruned parts are what it has without a gap, gaps what is missing in between, and pruned what was let go on purpose.
+	Pruned *[]string `json:"pruned,omitempty"`
+
+	// Server server is how far the server is, "" where it could not be asked; lag_bytes and lag_seconds are what the archive lacks.
+	Server *string `json:"server,omitempty"`
+}
+
+// LogBase LogBase is a base backup.
+type LogBase struct {
+	Ended time.Time `json:"ended"`
+
+	// Reach reach is how far the log leads from there: to its end, to a gap, to that point itself, or nowhere, when the backup is lost.
+	Reach    string `json:"reach"`
+	Snapshot string `json:"snapshot"`
+	Timeline int    `json:"timeline"`
+}
+
+// LogPart LogPart is a part of a log without a gap, of one timeline.
+type LogPart struct {
+	End string `json:"end"`
+
+	// From from and to are when it was archived.
+	From     string `json:"from"`
+	Start    string `json:"start"`
+	Timeline int    `json:"timeline"`
+
+	// To from and to are when it was archived.
+	To string `json:"to"`
+}
+
 // Me Me is who asks.
 type Me struct {
 	// Csrf csrf is what requests of a session that change something must carry in the header X-csrf-Token; none for tokens.
@@ -392,6 +669,9 @@ type NewToken struct {
 	// Secret secret is the token itself. It is not kept: nobody can show it again.
 	Secret string `json:"secret"`
 }
+
+// Paper Paper is something to print or to hand over.
+type Paper string
 
 // Pause Pause is a person's wish that nothing of a plan begins.
 type Pause struct {
@@ -523,6 +803,16 @@ type ProtectRequest struct {
 
 	// What what are paths, or one connection string.
 	What []string `json:"what"`
+}
+
+// PruneAct PruneAct frees the space of what no snapshot needs.
+type PruneAct struct {
+	// Confirm confirm is that of the plan that was shown.
+	Confirm *string `json:"confirm,omitempty"`
+
+	// MaxUnused max_unused is how much of no use may stay, such as 5%, 10G, 0 or unlimited; "" for the usual share.
+	MaxUnused  *string `json:"max_unused,omitempty"`
+	Repository string  `json:"repository"`
 }
 
 // Range Range is a time with its ends.
@@ -681,8 +971,11 @@ type RestoreTest struct {
 // RestoreTestPage RestoreTestPage are restore tests, and what could not be asked for them.
 type RestoreTestPage struct {
 	// Damage damage are records that cannot be read.
-	Damage *[]Damage     `json:"damage,omitempty"`
-	Tests  []RestoreTest `json:"tests"`
+	Damage *[]Damage `json:"damage,omitempty"`
+
+	// Evidence evidence is what all records of each repository come to, as far as that is known by now.
+	Evidence *[]EvidenceVerdict `json:"evidence,omitempty"`
+	Tests    []RestoreTest      `json:"tests"`
 
 	// Unread unread are the repositories whose records could not be read now. What was read of them before is among tests.
 	Unread *[]Unread `json:"unread,omitempty"`
@@ -737,6 +1030,9 @@ type RunPage struct {
 
 // Service Service is the service itself.
 type Service struct {
+	// ArchivePlaces archive_places are the places that archives may be written to.
+	ArchivePlaces []string `json:"archive_places"`
+
 	// Channels channels are the names of the channels of notifications.
 	Channels []string `json:"channels"`
 
@@ -816,18 +1112,34 @@ type Source struct {
 	// Kind kind is files, postgres and so on; what is a line for people: paths, or the server and database without a password.
 	Kind string `json:"kind"`
 
-	// LogRanges log_ranges are the times of which every instant can be restored to, the oldest first; between two of them the log has a gap. None is not known.
+	// LogRanges log_ranges are the times of which every instant can be restored to, from one repository or another, the oldest first; between two of them the log has a gap. None is not known. logs are what each repository has.
 	LogRanges *[]Range `json:"log_ranges,omitempty"`
 
 	// LogTo newest is the newest recovery point, log_to how far its log leads, bytes its size when it was last backed up.
 	LogTo *time.Time `json:"log_to,omitempty"`
-	Name  string     `json:"name"`
+
+	// Logs log_ranges are the times of which every instant can be restored to, from one repository or another, the oldest first; between two of them the log has a gap. None is not known. logs are what each repository has.
+	Logs *[]SourceLog `json:"logs,omitempty"`
+	Name string       `json:"name"`
 
 	// Newest newest is the newest recovery point, log_to how far its log leads, bytes its size when it was last backed up.
 	Newest *time.Time `json:"newest,omitempty"`
 
 	// What kind is files, postgres and so on; what is a line for people: paths, or the server and database without a password.
 	What string `json:"what"`
+}
+
+// SourceLog SourceLog is what one repository has of the log of a source.
+type SourceLog struct {
+	// Ranges to is how far it leads, ranges are the times of which every instant can be restored to from there.
+	Ranges     []Range `json:"ranges"`
+	Repository string  `json:"repository"`
+
+	// To to is how far it leads, ranges are the times of which every instant can be restored to from there.
+	To *time.Time `json:"to,omitempty"`
+
+	// Unproven unproven is why newer log may be lost there without anybody noticing, "" if it would be noticed.
+	Unproven *string `json:"unproven,omitempty"`
 }
 
 // Standing Standing is a promise beside what is measured; seconds.
@@ -858,6 +1170,46 @@ type Started struct {
 
 // State State says how what is measured compares with what is promised.
 type State string
+
+// StorageAct StorageAct sets up the bucket of a repository as holdfast.yaml wants it.
+type StorageAct struct {
+	// Confirm confirm is that of the plan that was shown.
+	Confirm    *string `json:"confirm,omitempty"`
+	Repository string  `json:"repository"`
+}
+
+// StorageCheckAct StorageCheckAct finds out what a bucket would do to the repository in it.
+type StorageCheckAct struct {
+	// Probe probe tries the service out, too, with small objects that are removed again.
+	Probe      *bool  `json:"probe,omitempty"`
+	Repository string `json:"repository"`
+}
+
+// StorageSetting StorageSetting is one of them.
+type StorageSetting struct {
+	Change  bool   `json:"change"`
+	Now     string `json:"now"`
+	Setting string `json:"setting"`
+	Wanted  string `json:"wanted"`
+}
+
+// StorageSettings StorageSettings are what a bucket is set to, and what holdfast.yaml wants.
+type StorageSettings struct {
+	// Change change tells that something would have to change.
+	Change   bool             `json:"change"`
+	Settings []StorageSetting `json:"settings"`
+}
+
+// TagAct TagAct changes the tags of snapshots. One with other tags is a new snapshot, with a new ID, that takes the place of the old one.
+type TagAct struct {
+	Add *[]string `json:"add,omitempty"`
+
+	// Confirm confirm is that of the plan that was shown.
+	Confirm    *string   `json:"confirm,omitempty"`
+	Remove     *[]string `json:"remove,omitempty"`
+	Repository string    `json:"repository"`
+	Snapshots  []string  `json:"snapshots"`
+}
 
 // TokenInfo TokenInfo is a token without its secret.
 type TokenInfo struct {
@@ -892,14 +1244,52 @@ type TokenRequest struct {
 	Role Role `json:"role"`
 }
 
+// UnlockAct UnlockAct removes the locks of programs that are certainly gone.
+type UnlockAct struct {
+	// Confirm confirm is that of the plan that was shown.
+	Confirm    *string `json:"confirm,omitempty"`
+	Repository string  `json:"repository"`
+}
+
 // Unread Unread is a repository that does not answer, and why.
 type Unread struct {
 	Repository string `json:"repository"`
 	Why        string `json:"why"`
 }
 
+// Usage Usage is what snapshots take up.
+type Usage struct {
+	Blobs     *int64 `json:"blobs,omitempty"`
+	Bytes     int64  `json:"bytes"`
+	Files     *int64 `json:"files,omitempty"`
+	Snapshots int    `json:"snapshots"`
+
+	// UncompressedBytes uncompressed_bytes is what is stored, before it was compressed.
+	UncompressedBytes *int64 `json:"uncompressed_bytes,omitempty"`
+}
+
 // Verdict Verdict is one word for how a plan stands.
 type Verdict string
+
+// VerifyAct VerifyAct tests a restore of a plan.
+type VerifyAct struct {
+	Plan string `json:"plan"`
+
+	// Point point is newest, oldest, random, backup-end, a time or the ID of a snapshot; "" for the next in turn.
+	Point *string `json:"point,omitempty"`
+
+	// Repository repository is restored from, "" for the next in turn.
+	Repository *string `json:"repository,omitempty"`
+
+	// Source source is the one that is tested, "" for all.
+	Source *string `json:"source,omitempty"`
+}
+
+// ListArchivesParams defines parameters for ListArchives.
+type ListArchivesParams struct {
+	// Place place is one of Service.ArchivePlaces.
+	Place *string `form:"place,omitempty" json:"place,omitempty"`
+}
 
 // ListAuditParams defines parameters for ListAudit.
 type ListAuditParams struct {
@@ -919,6 +1309,12 @@ type ListEventsParams struct {
 	Since       *time.Time `form:"since,omitempty" json:"since,omitempty"`
 	Until       *time.Time `form:"until,omitempty" json:"until,omitempty"`
 	Limit       *int       `form:"limit,omitempty" json:"limit,omitempty"`
+}
+
+// GetLogParams defines parameters for GetLog.
+type GetLogParams struct {
+	// Source source is a database of the plan, "" for its only one.
+	Source *string `form:"source,omitempty" json:"source,omitempty"`
 }
 
 // DiffParams defines parameters for Diff.
@@ -953,6 +1349,12 @@ type FindParams struct {
 type ReleaseHoldParams struct {
 	// Reason reason is why, for others who ask later.
 	Reason *string `form:"reason,omitempty" json:"reason,omitempty"`
+}
+
+// GetPaperParams defines parameters for GetPaper.
+type GetPaperParams struct {
+	// Of of is the beginning of the ID of a record, or the role of a policy: backup, restore, upkeep or admin.
+	Of *string `form:"of,omitempty" json:"of,omitempty"`
 }
 
 // ListSnapshotsParams defines parameters for ListSnapshots.
@@ -992,6 +1394,15 @@ type ListEntriesParams struct {
 	Limit  *int    `form:"limit,omitempty" json:"limit,omitempty"`
 }
 
+// GetUsageParams defines parameters for GetUsage.
+type GetUsageParams struct {
+	// Snapshot snapshot is the one that is meant, "" for all.
+	Snapshot *string `form:"snapshot,omitempty" json:"snapshot,omitempty"`
+
+	// Mode mode is restore-size (the default), files-by-contents, blobs-per-file or raw-data.
+	Mode *string `form:"mode,omitempty" json:"mode,omitempty"`
+}
+
 // ListRestoreTestsParams defines parameters for ListRestoreTests.
 type ListRestoreTestsParams struct {
 	Plan       *string    `form:"plan,omitempty" json:"plan,omitempty"`
@@ -1027,17 +1438,47 @@ type GetRunLogParams struct {
 	Follow *bool `form:"follow,omitempty" json:"follow,omitempty"`
 }
 
+// ArchiveJSONRequestBody defines body for Archive for application/json ContentType.
+type ArchiveJSONRequestBody = ArchiveAct
+
+// CheckJSONRequestBody defines body for Check for application/json ContentType.
+type CheckJSONRequestBody = CheckAct
+
+// CheckArchivesJSONRequestBody defines body for CheckArchives for application/json ContentType.
+type CheckArchivesJSONRequestBody = ArchiveCheckAct
+
+// CheckKitJSONRequestBody defines body for CheckKit for application/json ContentType.
+type CheckKitJSONRequestBody = KitCheckAct
+
+// CheckStorageJSONRequestBody defines body for CheckStorage for application/json ContentType.
+type CheckStorageJSONRequestBody = StorageCheckAct
+
 // ForgetJSONRequestBody defines body for Forget for application/json ContentType.
 type ForgetJSONRequestBody = ForgetRequest
 
 // StartJobJSONRequestBody defines body for StartJob for application/json ContentType.
 type StartJobJSONRequestBody = StartRequest
 
+// PlanArchiveJSONRequestBody defines body for PlanArchive for application/json ContentType.
+type PlanArchiveJSONRequestBody = ArchiveAct
+
 // PlanForgetJSONRequestBody defines body for PlanForget for application/json ContentType.
 type PlanForgetJSONRequestBody = ForgetRequest
 
+// PlanPruneJSONRequestBody defines body for PlanPrune for application/json ContentType.
+type PlanPruneJSONRequestBody = PruneAct
+
 // PlanRestoreJSONRequestBody defines body for PlanRestore for application/json ContentType.
 type PlanRestoreJSONRequestBody = RestoreRequest
+
+// PlanStorageJSONRequestBody defines body for PlanStorage for application/json ContentType.
+type PlanStorageJSONRequestBody = StorageAct
+
+// PlanTagJSONRequestBody defines body for PlanTag for application/json ContentType.
+type PlanTagJSONRequestBody = TagAct
+
+// PlanUnlockJSONRequestBody defines body for PlanUnlock for application/json ContentType.
+type PlanUnlockJSONRequestBody = UnlockAct
 
 // PausePlanJSONRequestBody defines body for PausePlan for application/json ContentType.
 type PausePlanJSONRequestBody = PauseRequest
@@ -1045,14 +1486,29 @@ type PausePlanJSONRequestBody = PauseRequest
 // ProtectJSONRequestBody defines body for Protect for application/json ContentType.
 type ProtectJSONRequestBody = ProtectRequest
 
+// PruneJSONRequestBody defines body for Prune for application/json ContentType.
+type PruneJSONRequestBody = PruneAct
+
 // PlaceHoldJSONRequestBody defines body for PlaceHold for application/json ContentType.
 type PlaceHoldJSONRequestBody = HoldRequest
 
 // RestoreJSONRequestBody defines body for Restore for application/json ContentType.
 type RestoreJSONRequestBody = RestoreRequest
 
+// ApplyStorageJSONRequestBody defines body for ApplyStorage for application/json ContentType.
+type ApplyStorageJSONRequestBody = StorageAct
+
+// TagJSONRequestBody defines body for Tag for application/json ContentType.
+type TagJSONRequestBody = TagAct
+
 // CreateTokenJSONRequestBody defines body for CreateToken for application/json ContentType.
 type CreateTokenJSONRequestBody = TokenRequest
+
+// UnlockJSONRequestBody defines body for Unlock for application/json ContentType.
+type UnlockJSONRequestBody = UnlockAct
+
+// VerifyJSONRequestBody defines body for Verify for application/json ContentType.
+type VerifyJSONRequestBody = VerifyAct
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -1128,6 +1584,31 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// ArchiveWithBody Begins to write a snapshot as an archive
+	//
+	// Begins to write a snapshot as an archive.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /archive (the `Archive` operationId).
+	ArchiveWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Archive Begins to write a snapshot as an archive
+	//
+	// Begins to write a snapshot as an archive.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /archive (the `Archive` operationId).
+	Archive(ctx context.Context, body ArchiveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListArchives What lies in a place for archives
+	//
+	// What lies in a place for archives.
+	//
+	// Corresponds with GET /archives (the `ListArchives` operationId).
+	ListArchives(ctx context.Context, params *ListArchivesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListAudit Who did what, the newest first
 	//
 	// Who did what, the newest first.
@@ -1142,12 +1623,84 @@ type ClientInterface interface {
 	// Corresponds with POST /channels/{channel}/test (the `TestChannel` operationId).
 	TestChannel(ctx context.Context, channel string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// CheckWithBody Begins to check a repository
+	//
+	// Begins to check a repository.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /check (the `Check` operationId).
+	CheckWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Check Begins to check a repository
+	//
+	// Begins to check a repository.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /check (the `Check` operationId).
+	Check(ctx context.Context, body CheckJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CheckArchivesWithBody Begins to read archives back
+	//
+	// Begins to read archives back.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /check-archives (the `CheckArchives` operationId).
+	CheckArchivesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CheckArchives Begins to read archives back
+	//
+	// Begins to read archives back.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /check-archives (the `CheckArchives` operationId).
+	CheckArchives(ctx context.Context, body CheckArchivesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CheckKitWithBody Begins to hold the page of a recovery kit to a repository
+	//
+	// Begins to hold the page of a recovery kit to a repository.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /check-kit (the `CheckKit` operationId).
+	CheckKitWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CheckKit Begins to hold the page of a recovery kit to a repository
+	//
+	// Begins to hold the page of a recovery kit to a repository.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /check-kit (the `CheckKit` operationId).
+	CheckKit(ctx context.Context, body CheckKitJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CheckPlans Begins to check whether all plans will work
 	//
 	// Begins to check whether all plans will work.
 	//
 	// Corresponds with POST /check-plans (the `CheckPlans` operationId).
 	CheckPlans(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CheckStorageWithBody Begins to find out what a bucket would do to the repository in it
+	//
+	// Begins to find out what a bucket would do to the repository in it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /check-storage (the `CheckStorage` operationId).
+	CheckStorageWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CheckStorage Begins to find out what a bucket would do to the repository in it
+	//
+	// Begins to find out what a bucket would do to the repository in it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /check-storage (the `CheckStorage` operationId).
+	CheckStorage(ctx context.Context, body CheckStorageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// ListEvents Events, the newest first
 	//
@@ -1213,6 +1766,24 @@ type ClientInterface interface {
 	// Corresponds with GET /openapi.json (the `GetOpenAPI` operationId).
 	GetOpenAPI(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PlanArchiveWithBody Which archive would be written of a snapshot
+	//
+	// Which archive would be written of a snapshot.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /plan-archive (the `PlanArchive` operationId).
+	PlanArchiveWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanArchive Which archive would be written of a snapshot
+	//
+	// Which archive would be written of a snapshot.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /plan-archive (the `PlanArchive` operationId).
+	PlanArchive(ctx context.Context, body PlanArchiveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// PlanForgetWithBody What forgetting snapshots would remove
 	//
 	// What forgetting snapshots would remove.
@@ -1230,6 +1801,24 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /plan-forget (the `PlanForget` operationId).
 	PlanForget(ctx context.Context, body PlanForgetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanPruneWithBody What would be freed, and what rewritten
+	//
+	// What would be freed, and what rewritten.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /plan-prune (the `PlanPrune` operationId).
+	PlanPruneWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanPrune What would be freed, and what rewritten
+	//
+	// What would be freed, and what rewritten.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /plan-prune (the `PlanPrune` operationId).
+	PlanPrune(ctx context.Context, body PlanPruneJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PlanRestoreWithBody What a restore would do
 	//
@@ -1249,6 +1838,60 @@ type ClientInterface interface {
 	// Corresponds with POST /plan-restore (the `PlanRestore` operationId).
 	PlanRestore(ctx context.Context, body PlanRestoreJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PlanStorageWithBody What would be set at the bucket of a repository
+	//
+	// What would be set at the bucket of a repository.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /plan-storage (the `PlanStorage` operationId).
+	PlanStorageWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanStorage What would be set at the bucket of a repository
+	//
+	// What would be set at the bucket of a repository.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /plan-storage (the `PlanStorage` operationId).
+	PlanStorage(ctx context.Context, body PlanStorageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanTagWithBody What changing the tags of snapshots would do
+	//
+	// What changing the tags of snapshots would do.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /plan-tag (the `PlanTag` operationId).
+	PlanTagWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanTag What changing the tags of snapshots would do
+	//
+	// What changing the tags of snapshots would do.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /plan-tag (the `PlanTag` operationId).
+	PlanTag(ctx context.Context, body PlanTagJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanUnlockWithBody Which locks would be removed, since their holders are gone
+	//
+	// Which locks would be removed, since their holders are gone.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /plan-unlock (the `PlanUnlock` operationId).
+	PlanUnlockWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// PlanUnlock Which locks would be removed, since their holders are gone
+	//
+	// Which locks would be removed, since their holders are gone.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /plan-unlock (the `PlanUnlock` operationId).
+	PlanUnlock(ctx context.Context, body PlanUnlockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListPlans All plans by name, and how they stand
 	//
 	// All plans by name, and how they stand.
@@ -1262,6 +1905,13 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /plans/{plan} (the `GetPlan` operationId).
 	GetPlan(ctx context.Context, plan string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetLog What the log archives of a database have, and what is missing
+	//
+	// What the log archives of a database have, and what is missing.
+	//
+	// Corresponds with GET /plans/{plan}/log (the `GetLog` operationId).
+	GetLog(ctx context.Context, plan string, params *GetLogParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// PausePlanWithBody Nothing of a plan begins until it is resumed
 	//
@@ -1320,6 +1970,24 @@ type ClientInterface interface {
 	// Corresponds with POST /protect (the `Protect` operationId).
 	Protect(ctx context.Context, body ProtectJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// PruneWithBody Begins to free the space of what no snapshot needs
+	//
+	// Begins to free the space of what no snapshot needs.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /prune (the `Prune` operationId).
+	PruneWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Prune Begins to free the space of what no snapshot needs
+	//
+	// Begins to free the space of what no snapshot needs.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /prune (the `Prune` operationId).
+	Prune(ctx context.Context, body PruneJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListRepositories All repositories, as they were last surveyed
 	//
 	// All repositories, as they were last surveyed.
@@ -1334,12 +2002,26 @@ type ClientInterface interface {
 	// Corresponds with GET /repositories/{repository} (the `GetRepository` operationId).
 	GetRepository(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetCosts What a repository and its copies cost at object stores
+	//
+	// What a repository and its copies cost at object stores.
+	//
+	// Corresponds with GET /repositories/{repository}/costs (the `GetCosts` operationId).
+	GetCosts(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// Diff What differs between two snapshots, by path
 	//
 	// What differs between two snapshots, by path.
 	//
 	// Corresponds with GET /repositories/{repository}/diff (the `Diff` operationId).
 	Diff(ctx context.Context, repository string, params *DiffParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetEvidence The records of a repository, held to their signatures and to each other
+	//
+	// The records of a repository, held to their signatures and to each other.
+	//
+	// Corresponds with GET /repositories/{repository}/evidence (the `GetEvidence` operationId).
+	GetEvidence(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// Find What matches in the snapshots of a repository
 	//
@@ -1387,6 +2069,20 @@ type ClientInterface interface {
 	// Corresponds with DELETE /repositories/{repository}/holds/{hold} (the `ReleaseHold` operationId).
 	ReleaseHold(ctx context.Context, repository string, hold string, params *ReleaseHoldParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ListLocks The locks of a repository, and whether their holders are gone
+	//
+	// The locks of a repository, and whether their holders are gone.
+	//
+	// Corresponds with GET /repositories/{repository}/locks (the `ListLocks` operationId).
+	ListLocks(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetPaper Something to print or to hand over
+	//
+	// Something to print or to hand over: a recovery kit, a record of evidence, all evidence for an auditor, a policy. An answer that ends early is not whole.
+	//
+	// Corresponds with GET /repositories/{repository}/papers/{paper} (the `GetPaper` operationId).
+	GetPaper(ctx context.Context, repository string, paper Paper, params *GetPaperParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetRestoreTest A restore test with its record as it was signed
 	//
 	// A restore test with its record as it was signed.
@@ -1421,6 +2117,20 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /repositories/{repository}/snapshots/{snapshot}/entries (the `ListEntries` operationId).
 	ListEntries(ctx context.Context, repository string, snapshot string, params *ListEntriesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetStorageSettings What the bucket of a repository is set to, and what is wanted of it
+	//
+	// What the bucket of a repository is set to, and what is wanted of it.
+	//
+	// Corresponds with GET /repositories/{repository}/storage (the `GetStorageSettings` operationId).
+	GetStorageSettings(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetUsage What snapshots of a repository take up, counted now
+	//
+	// What snapshots of a repository take up, counted now.
+	//
+	// Corresponds with GET /repositories/{repository}/usage (the `GetUsage` operationId).
+	GetUsage(ctx context.Context, repository string, params *GetUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RestoreWithBody Begins a restore whose plan was shown
 	//
@@ -1482,6 +2192,42 @@ type ClientInterface interface {
 	// Corresponds with GET /service (the `GetService` operationId).
 	GetService(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// ApplyStorageWithBody Begins to set up the bucket of a repository
+	//
+	// Begins to set up the bucket of a repository.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /storage (the `ApplyStorage` operationId).
+	ApplyStorageWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ApplyStorage Begins to set up the bucket of a repository
+	//
+	// Begins to set up the bucket of a repository.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /storage (the `ApplyStorage` operationId).
+	ApplyStorage(ctx context.Context, body ApplyStorageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// TagWithBody Begins to change the tags of snapshots, as it was planned
+	//
+	// Begins to change the tags of snapshots, as it was planned.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /tag (the `Tag` operationId).
+	TagWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Tag Begins to change the tags of snapshots, as it was planned
+	//
+	// Begins to change the tags of snapshots, as it was planned.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /tag (the `Tag` operationId).
+	Tag(ctx context.Context, body TagJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// ListTokens All tokens, without their secrets
 	//
 	// All tokens, without their secrets.
@@ -1514,12 +2260,103 @@ type ClientInterface interface {
 	// Corresponds with DELETE /tokens/{name} (the `RevokeToken` operationId).
 	RevokeToken(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// UnlockWithBody Begins to remove the locks whose holders are gone
+	//
+	// Begins to remove the locks whose holders are gone.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /unlock (the `Unlock` operationId).
+	UnlockWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Unlock Begins to remove the locks whose holders are gone
+	//
+	// Begins to remove the locks whose holders are gone.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /unlock (the `Unlock` operationId).
+	Unlock(ctx context.Context, body UnlockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// FollowUpdates What happens from now on, as server-sent events
 	//
 	// What happens from now on, as server-sent events: each has an Update as its data. Last-Event-ID goes on from where a stream broke off; an Update with lost set says that some are missing.
 	//
 	// Corresponds with GET /updates (the `FollowUpdates` operationId).
 	FollowUpdates(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// VerifyWithBody Begins to test a restore of a plan, at a point that is chosen
+	//
+	// Begins to test a restore of a plan, at a point that is chosen.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /verify (the `Verify` operationId).
+	VerifyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// Verify Begins to test a restore of a plan, at a point that is chosen
+	//
+	// Begins to test a restore of a plan, at a point that is chosen.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /verify (the `Verify` operationId).
+	Verify(ctx context.Context, body VerifyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+}
+
+// ArchiveWithBody Begins to write a snapshot as an archive
+//
+// Begins to write a snapshot as an archive.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /archive (the `Archive` operationId).
+func (c *Client) ArchiveWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewArchiveRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Archive Begins to write a snapshot as an archive
+//
+// Begins to write a snapshot as an archive.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /archive (the `Archive` operationId).
+func (c *Client) Archive(ctx context.Context, body ArchiveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewArchiveRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListArchives What lies in a place for archives
+//
+// What lies in a place for archives.
+//
+// Corresponds with GET /archives (the `ListArchives` operationId).
+func (c *Client) ListArchives(ctx context.Context, params *ListArchivesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListArchivesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
 }
 
 // ListAudit Who did what, the newest first
@@ -1556,6 +2393,120 @@ func (c *Client) TestChannel(ctx context.Context, channel string, reqEditors ...
 	return c.Client.Do(req)
 }
 
+// CheckWithBody Begins to check a repository
+//
+// Begins to check a repository.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /check (the `Check` operationId).
+func (c *Client) CheckWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Check Begins to check a repository
+//
+// Begins to check a repository.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /check (the `Check` operationId).
+func (c *Client) Check(ctx context.Context, body CheckJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CheckArchivesWithBody Begins to read archives back
+//
+// Begins to read archives back.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /check-archives (the `CheckArchives` operationId).
+func (c *Client) CheckArchivesWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckArchivesRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CheckArchives Begins to read archives back
+//
+// Begins to read archives back.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /check-archives (the `CheckArchives` operationId).
+func (c *Client) CheckArchives(ctx context.Context, body CheckArchivesJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckArchivesRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CheckKitWithBody Begins to hold the page of a recovery kit to a repository
+//
+// Begins to hold the page of a recovery kit to a repository.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /check-kit (the `CheckKit` operationId).
+func (c *Client) CheckKitWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckKitRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CheckKit Begins to hold the page of a recovery kit to a repository
+//
+// Begins to hold the page of a recovery kit to a repository.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /check-kit (the `CheckKit` operationId).
+func (c *Client) CheckKit(ctx context.Context, body CheckKitJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckKitRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // CheckPlans Begins to check whether all plans will work
 //
 // Begins to check whether all plans will work.
@@ -1563,6 +2514,44 @@ func (c *Client) TestChannel(ctx context.Context, channel string, reqEditors ...
 // Corresponds with POST /check-plans (the `CheckPlans` operationId).
 func (c *Client) CheckPlans(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCheckPlansRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CheckStorageWithBody Begins to find out what a bucket would do to the repository in it
+//
+// Begins to find out what a bucket would do to the repository in it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /check-storage (the `CheckStorage` operationId).
+func (c *Client) CheckStorageWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckStorageRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CheckStorage Begins to find out what a bucket would do to the repository in it
+//
+// Begins to find out what a bucket would do to the repository in it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /check-storage (the `CheckStorage` operationId).
+func (c *Client) CheckStorage(ctx context.Context, body CheckStorageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCheckStorageRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1717,6 +2706,44 @@ func (c *Client) GetOpenAPI(ctx context.Context, reqEditors ...RequestEditorFn) 
 	return c.Client.Do(req)
 }
 
+// PlanArchiveWithBody Which archive would be written of a snapshot
+//
+// Which archive would be written of a snapshot.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /plan-archive (the `PlanArchive` operationId).
+func (c *Client) PlanArchiveWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanArchiveRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanArchive Which archive would be written of a snapshot
+//
+// Which archive would be written of a snapshot.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /plan-archive (the `PlanArchive` operationId).
+func (c *Client) PlanArchive(ctx context.Context, body PlanArchiveJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanArchiveRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // PlanForgetWithBody What forgetting snapshots would remove
 //
 // What forgetting snapshots would remove.
@@ -1745,6 +2772,44 @@ func (c *Client) PlanForgetWithBody(ctx context.Context, contentType string, bod
 // Corresponds with POST /plan-forget (the `PlanForget` operationId).
 func (c *Client) PlanForget(ctx context.Context, body PlanForgetJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewPlanForgetRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanPruneWithBody What would be freed, and what rewritten
+//
+// What would be freed, and what rewritten.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /plan-prune (the `PlanPrune` operationId).
+func (c *Client) PlanPruneWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanPruneRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanPrune What would be freed, and what rewritten
+//
+// What would be freed, and what rewritten.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /plan-prune (the `PlanPrune` operationId).
+func (c *Client) PlanPrune(ctx context.Context, body PlanPruneJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanPruneRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1793,6 +2858,120 @@ func (c *Client) PlanRestore(ctx context.Context, body PlanRestoreJSONRequestBod
 	return c.Client.Do(req)
 }
 
+// PlanStorageWithBody What would be set at the bucket of a repository
+//
+// What would be set at the bucket of a repository.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /plan-storage (the `PlanStorage` operationId).
+func (c *Client) PlanStorageWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanStorageRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanStorage What would be set at the bucket of a repository
+//
+// What would be set at the bucket of a repository.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /plan-storage (the `PlanStorage` operationId).
+func (c *Client) PlanStorage(ctx context.Context, body PlanStorageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanStorageRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanTagWithBody What changing the tags of snapshots would do
+//
+// What changing the tags of snapshots would do.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /plan-tag (the `PlanTag` operationId).
+func (c *Client) PlanTagWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanTagRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanTag What changing the tags of snapshots would do
+//
+// What changing the tags of snapshots would do.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /plan-tag (the `PlanTag` operationId).
+func (c *Client) PlanTag(ctx context.Context, body PlanTagJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanTagRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanUnlockWithBody Which locks would be removed, since their holders are gone
+//
+// Which locks would be removed, since their holders are gone.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /plan-unlock (the `PlanUnlock` operationId).
+func (c *Client) PlanUnlockWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanUnlockRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// PlanUnlock Which locks would be removed, since their holders are gone
+//
+// Which locks would be removed, since their holders are gone.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /plan-unlock (the `PlanUnlock` operationId).
+func (c *Client) PlanUnlock(ctx context.Context, body PlanUnlockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPlanUnlockRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListPlans All plans by name, and how they stand
 //
 // All plans by name, and how they stand.
@@ -1817,6 +2996,23 @@ func (c *Client) ListPlans(ctx context.Context, reqEditors ...RequestEditorFn) (
 // Corresponds with GET /plans/{plan} (the `GetPlan` operationId).
 func (c *Client) GetPlan(ctx context.Context, plan string, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetPlanRequest(c.Server, plan)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetLog What the log archives of a database have, and what is missing
+//
+// What the log archives of a database have, and what is missing.
+//
+// Corresponds with GET /plans/{plan}/log (the `GetLog` operationId).
+func (c *Client) GetLog(ctx context.Context, plan string, params *GetLogParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetLogRequest(c.Server, plan, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1954,6 +3150,44 @@ func (c *Client) Protect(ctx context.Context, body ProtectJSONRequestBody, reqEd
 	return c.Client.Do(req)
 }
 
+// PruneWithBody Begins to free the space of what no snapshot needs
+//
+// Begins to free the space of what no snapshot needs.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /prune (the `Prune` operationId).
+func (c *Client) PruneWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPruneRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Prune Begins to free the space of what no snapshot needs
+//
+// Begins to free the space of what no snapshot needs.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /prune (the `Prune` operationId).
+func (c *Client) Prune(ctx context.Context, body PruneJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewPruneRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListRepositories All repositories, as they were last surveyed
 //
 // All repositories, as they were last surveyed.
@@ -1988,6 +3222,23 @@ func (c *Client) GetRepository(ctx context.Context, repository string, reqEditor
 	return c.Client.Do(req)
 }
 
+// GetCosts What a repository and its copies cost at object stores
+//
+// What a repository and its copies cost at object stores.
+//
+// Corresponds with GET /repositories/{repository}/costs (the `GetCosts` operationId).
+func (c *Client) GetCosts(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetCostsRequest(c.Server, repository)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // Diff What differs between two snapshots, by path
 //
 // What differs between two snapshots, by path.
@@ -1995,6 +3246,23 @@ func (c *Client) GetRepository(ctx context.Context, repository string, reqEditor
 // Corresponds with GET /repositories/{repository}/diff (the `Diff` operationId).
 func (c *Client) Diff(ctx context.Context, repository string, params *DiffParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewDiffRequest(c.Server, repository, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetEvidence The records of a repository, held to their signatures and to each other
+//
+// The records of a repository, held to their signatures and to each other.
+//
+// Corresponds with GET /repositories/{repository}/evidence (the `GetEvidence` operationId).
+func (c *Client) GetEvidence(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetEvidenceRequest(c.Server, repository)
 	if err != nil {
 		return nil, err
 	}
@@ -2111,6 +3379,40 @@ func (c *Client) ReleaseHold(ctx context.Context, repository string, hold string
 	return c.Client.Do(req)
 }
 
+// ListLocks The locks of a repository, and whether their holders are gone
+//
+// The locks of a repository, and whether their holders are gone.
+//
+// Corresponds with GET /repositories/{repository}/locks (the `ListLocks` operationId).
+func (c *Client) ListLocks(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListLocksRequest(c.Server, repository)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetPaper Something to print or to hand over
+//
+// Something to print or to hand over: a recovery kit, a record of evidence, all evidence for an auditor, a policy. An answer that ends early is not whole.
+//
+// Corresponds with GET /repositories/{repository}/papers/{paper} (the `GetPaper` operationId).
+func (c *Client) GetPaper(ctx context.Context, repository string, paper Paper, params *GetPaperParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetPaperRequest(c.Server, repository, paper, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // GetRestoreTest A restore test with its record as it was signed
 //
 // A restore test with its record as it was signed.
@@ -2186,6 +3488,40 @@ func (c *Client) Download(ctx context.Context, repository string, snapshot strin
 // Corresponds with GET /repositories/{repository}/snapshots/{snapshot}/entries (the `ListEntries` operationId).
 func (c *Client) ListEntries(ctx context.Context, repository string, snapshot string, params *ListEntriesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewListEntriesRequest(c.Server, repository, snapshot, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetStorageSettings What the bucket of a repository is set to, and what is wanted of it
+//
+// What the bucket of a repository is set to, and what is wanted of it.
+//
+// Corresponds with GET /repositories/{repository}/storage (the `GetStorageSettings` operationId).
+func (c *Client) GetStorageSettings(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetStorageSettingsRequest(c.Server, repository)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetUsage What snapshots of a repository take up, counted now
+//
+// What snapshots of a repository take up, counted now.
+//
+// Corresponds with GET /repositories/{repository}/usage (the `GetUsage` operationId).
+func (c *Client) GetUsage(ctx context.Context, repository string, params *GetUsageParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetUsageRequest(c.Server, repository, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2336,6 +3672,82 @@ func (c *Client) GetService(ctx context.Context, reqEditors ...RequestEditorFn) 
 	return c.Client.Do(req)
 }
 
+// ApplyStorageWithBody Begins to set up the bucket of a repository
+//
+// Begins to set up the bucket of a repository.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /storage (the `ApplyStorage` operationId).
+func (c *Client) ApplyStorageWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApplyStorageRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ApplyStorage Begins to set up the bucket of a repository
+//
+// Begins to set up the bucket of a repository.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /storage (the `ApplyStorage` operationId).
+func (c *Client) ApplyStorage(ctx context.Context, body ApplyStorageJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewApplyStorageRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// TagWithBody Begins to change the tags of snapshots, as it was planned
+//
+// Begins to change the tags of snapshots, as it was planned.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /tag (the `Tag` operationId).
+func (c *Client) TagWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTagRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Tag Begins to change the tags of snapshots, as it was planned
+//
+// Begins to change the tags of snapshots, as it was planned.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /tag (the `Tag` operationId).
+func (c *Client) Tag(ctx context.Context, body TagJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewTagRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // ListTokens All tokens, without their secrets
 //
 // All tokens, without their secrets.
@@ -2408,6 +3820,44 @@ func (c *Client) RevokeToken(ctx context.Context, name string, reqEditors ...Req
 	return c.Client.Do(req)
 }
 
+// UnlockWithBody Begins to remove the locks whose holders are gone
+//
+// Begins to remove the locks whose holders are gone.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /unlock (the `Unlock` operationId).
+func (c *Client) UnlockWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUnlockRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Unlock Begins to remove the locks whose holders are gone
+//
+// Begins to remove the locks whose holders are gone.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /unlock (the `Unlock` operationId).
+func (c *Client) Unlock(ctx context.Context, body UnlockJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewUnlockRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // FollowUpdates What happens from now on, as server-sent events
 //
 // What happens from now on, as server-sent events: each has an Update as its data. Last-Event-ID goes on from where a stream broke off; an Update with lost set says that some are missing.
@@ -2423,6 +3873,138 @@ func (c *Client) FollowUpdates(ctx context.Context, reqEditors ...RequestEditorF
 		return nil, err
 	}
 	return c.Client.Do(req)
+}
+
+// VerifyWithBody Begins to test a restore of a plan, at a point that is chosen
+//
+// Begins to test a restore of a plan, at a point that is chosen.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /verify (the `Verify` operationId).
+func (c *Client) VerifyWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Verify Begins to test a restore of a plan, at a point that is chosen
+//
+// Begins to test a restore of a plan, at a point that is chosen.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /verify (the `Verify` operationId).
+func (c *Client) Verify(ctx context.Context, body VerifyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewVerifyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// NewArchiveRequest calls the generic Archive builder with application/json body
+func NewArchiveRequest(server string, body ArchiveJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewArchiveRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewArchiveRequestWithBody constructs an http.Request for the Archive method, with any body, and a specified content type
+func NewArchiveRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/archive")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewListArchivesRequest constructs an http.Request for the ListArchives method
+func NewListArchivesRequest(server string, params *ListArchivesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/archives")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Place != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "place", *params.Place, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
 }
 
 // NewListAuditRequest constructs an http.Request for the ListAudit method
@@ -2525,6 +4107,126 @@ func NewTestChannelRequest(server string, channel string) (*http.Request, error)
 	return req, nil
 }
 
+// NewCheckRequest calls the generic Check builder with application/json body
+func NewCheckRequest(server string, body CheckJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCheckRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCheckRequestWithBody constructs an http.Request for the Check method, with any body, and a specified content type
+func NewCheckRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/check")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCheckArchivesRequest calls the generic CheckArchives builder with application/json body
+func NewCheckArchivesRequest(server string, body CheckArchivesJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCheckArchivesRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCheckArchivesRequestWithBody constructs an http.Request for the CheckArchives method, with any body, and a specified content type
+func NewCheckArchivesRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/check-archives")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewCheckKitRequest calls the generic CheckKit builder with application/json body
+func NewCheckKitRequest(server string, body CheckKitJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCheckKitRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCheckKitRequestWithBody constructs an http.Request for the CheckKit method, with any body, and a specified content type
+func NewCheckKitRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/check-kit")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewCheckPlansRequest constructs an http.Request for the CheckPlans method
 func NewCheckPlansRequest(server string) (*http.Request, error) {
 	var err error
@@ -2548,6 +4250,46 @@ func NewCheckPlansRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewCheckStorageRequest calls the generic CheckStorage builder with application/json body
+func NewCheckStorageRequest(server string, body CheckStorageJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCheckStorageRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCheckStorageRequestWithBody constructs an http.Request for the CheckStorage method, with any body, and a specified content type
+func NewCheckStorageRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/check-storage")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -2839,6 +4581,46 @@ func NewGetOpenAPIRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewPlanArchiveRequest calls the generic PlanArchive builder with application/json body
+func NewPlanArchiveRequest(server string, body PlanArchiveJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPlanArchiveRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPlanArchiveRequestWithBody constructs an http.Request for the PlanArchive method, with any body, and a specified content type
+func NewPlanArchiveRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/plan-archive")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewPlanForgetRequest calls the generic PlanForget builder with application/json body
 func NewPlanForgetRequest(server string, body PlanForgetJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -2879,6 +4661,46 @@ func NewPlanForgetRequestWithBody(server string, contentType string, body io.Rea
 	return req, nil
 }
 
+// NewPlanPruneRequest calls the generic PlanPrune builder with application/json body
+func NewPlanPruneRequest(server string, body PlanPruneJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPlanPruneRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPlanPruneRequestWithBody constructs an http.Request for the PlanPrune method, with any body, and a specified content type
+func NewPlanPruneRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/plan-prune")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewPlanRestoreRequest calls the generic PlanRestore builder with application/json body
 func NewPlanRestoreRequest(server string, body PlanRestoreJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -2900,6 +4722,126 @@ func NewPlanRestoreRequestWithBody(server string, contentType string, body io.Re
 	}
 
 	operationPath := fmt.Sprintf("/plan-restore")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPlanStorageRequest calls the generic PlanStorage builder with application/json body
+func NewPlanStorageRequest(server string, body PlanStorageJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPlanStorageRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPlanStorageRequestWithBody constructs an http.Request for the PlanStorage method, with any body, and a specified content type
+func NewPlanStorageRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/plan-storage")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPlanTagRequest calls the generic PlanTag builder with application/json body
+func NewPlanTagRequest(server string, body PlanTagJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPlanTagRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPlanTagRequestWithBody constructs an http.Request for the PlanTag method, with any body, and a specified content type
+func NewPlanTagRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/plan-tag")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewPlanUnlockRequest calls the generic PlanUnlock builder with application/json body
+func NewPlanUnlockRequest(server string, body PlanUnlockJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPlanUnlockRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPlanUnlockRequestWithBody constructs an http.Request for the PlanUnlock method, with any body, and a specified content type
+func NewPlanUnlockRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/plan-unlock")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -2970,6 +4912,67 @@ func NewGetPlanRequest(server string, plan string) (*http.Request, error) {
 	queryURL, err := serverURL.Parse(operationPath)
 	if err != nil {
 		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetLogRequest constructs an http.Request for the GetLog method
+func NewGetLogRequest(server string, plan string, params *GetLogParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "plan", plan, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/plans/%s/log", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Source != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "source", *params.Source, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -3169,6 +5172,46 @@ func NewProtectRequestWithBody(server string, contentType string, body io.Reader
 	return req, nil
 }
 
+// NewPruneRequest calls the generic Prune builder with application/json body
+func NewPruneRequest(server string, body PruneJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewPruneRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewPruneRequestWithBody constructs an http.Request for the Prune method, with any body, and a specified content type
+func NewPruneRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/prune")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListRepositoriesRequest constructs an http.Request for the ListRepositories method
 func NewListRepositoriesRequest(server string) (*http.Request, error) {
 	var err error
@@ -3213,6 +5256,40 @@ func NewGetRepositoryRequest(server string, repository string) (*http.Request, e
 	}
 
 	operationPath := fmt.Sprintf("/repositories/%s", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetCostsRequest constructs an http.Request for the GetCosts method
+func NewGetCostsRequest(server string, repository string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "repository", repository, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/repositories/%s/costs", pathParam0)
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -3317,6 +5394,40 @@ func NewDiffRequest(server string, repository string, params *DiffParams) (*http
 			rawQueryFragments = append(rawQueryFragments, encoded)
 		}
 		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetEvidenceRequest constructs an http.Request for the GetEvidence method
+func NewGetEvidenceRequest(server string, repository string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "repository", repository, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/repositories/%s/evidence", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
 	}
 
 	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
@@ -3672,6 +5783,108 @@ func NewReleaseHoldRequest(server string, repository string, hold string, params
 	}
 
 	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListLocksRequest constructs an http.Request for the ListLocks method
+func NewListLocksRequest(server string, repository string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "repository", repository, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/repositories/%s/locks", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetPaperRequest constructs an http.Request for the GetPaper method
+func NewGetPaperRequest(server string, repository string, paper Paper, params *GetPaperParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "repository", repository, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	var pathParam1 string
+
+	pathParam1, err = runtime.StyleParamWithOptions("simple", false, "paper", paper, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/repositories/%s/papers/%s", pathParam0, pathParam1)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Of != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "of", *params.Of, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
 	if err != nil {
 		return nil, err
 	}
@@ -4079,6 +6292,113 @@ func NewListEntriesRequest(server string, repository string, snapshot string, pa
 		if params.Limit != nil {
 
 			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetStorageSettingsRequest constructs an http.Request for the GetStorageSettings method
+func NewGetStorageSettingsRequest(server string, repository string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "repository", repository, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/repositories/%s/storage", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetUsageRequest constructs an http.Request for the GetUsage method
+func NewGetUsageRequest(server string, repository string, params *GetUsageParams) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "repository", repository, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/repositories/%s/usage", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.Snapshot != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "snapshot", *params.Snapshot, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Mode != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "mode", *params.Mode, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
 				return nil, err
 			} else {
 				for _, qp := range strings.Split(queryFrag, "&") {
@@ -4562,6 +6882,86 @@ func NewGetServiceRequest(server string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewApplyStorageRequest calls the generic ApplyStorage builder with application/json body
+func NewApplyStorageRequest(server string, body ApplyStorageJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewApplyStorageRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewApplyStorageRequestWithBody constructs an http.Request for the ApplyStorage method, with any body, and a specified content type
+func NewApplyStorageRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/storage")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
+// NewTagRequest calls the generic Tag builder with application/json body
+func NewTagRequest(server string, body TagJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewTagRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewTagRequestWithBody constructs an http.Request for the Tag method, with any body, and a specified content type
+func NewTagRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/tag")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewListTokensRequest constructs an http.Request for the ListTokens method
 func NewListTokensRequest(server string) (*http.Request, error) {
 	var err error
@@ -4663,6 +7063,46 @@ func NewRevokeTokenRequest(server string, name string) (*http.Request, error) {
 	return req, nil
 }
 
+// NewUnlockRequest calls the generic Unlock builder with application/json body
+func NewUnlockRequest(server string, body UnlockJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewUnlockRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewUnlockRequestWithBody constructs an http.Request for the Unlock method, with any body, and a specified content type
+func NewUnlockRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/unlock")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewFollowUpdatesRequest constructs an http.Request for the FollowUpdates method
 func NewFollowUpdatesRequest(server string) (*http.Request, error) {
 	var err error
@@ -4686,6 +7126,46 @@ func NewFollowUpdatesRequest(server string) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
+
+	return req, nil
+}
+
+// NewVerifyRequest calls the generic Verify builder with application/json body
+func NewVerifyRequest(server string, body VerifyJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewVerifyRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewVerifyRequestWithBody constructs an http.Request for the Verify method, with any body, and a specified content type
+func NewVerifyRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/verify")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -4734,6 +7214,33 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// ArchiveWithBodyWithResponse Begins to write a snapshot as an archive
+	//
+	// Begins to write a snapshot as an archive.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /archive (the `Archive` operationId).
+	ArchiveWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ArchiveResponse, error)
+
+	// ArchiveWithResponse Begins to write a snapshot as an archive
+	//
+	// Begins to write a snapshot as an archive.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /archive (the `Archive` operationId).
+	ArchiveWithResponse(ctx context.Context, body ArchiveJSONRequestBody, reqEditors ...RequestEditorFn) (*ArchiveResponse, error)
+
+	// ListArchivesWithResponse What lies in a place for archives
+	//
+	// What lies in a place for archives.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /archives (the `ListArchives` operationId).
+	ListArchivesWithResponse(ctx context.Context, params *ListArchivesParams, reqEditors ...RequestEditorFn) (*ListArchivesResponse, error)
+
 	// ListAuditWithResponse Who did what, the newest first
 	//
 	// Who did what, the newest first.
@@ -4752,6 +7259,60 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /channels/{channel}/test (the `TestChannel` operationId).
 	TestChannelWithResponse(ctx context.Context, channel string, reqEditors ...RequestEditorFn) (*TestChannelResponse, error)
 
+	// CheckWithBodyWithResponse Begins to check a repository
+	//
+	// Begins to check a repository.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /check (the `Check` operationId).
+	CheckWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CheckResponse, error)
+
+	// CheckWithResponse Begins to check a repository
+	//
+	// Begins to check a repository.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /check (the `Check` operationId).
+	CheckWithResponse(ctx context.Context, body CheckJSONRequestBody, reqEditors ...RequestEditorFn) (*CheckResponse, error)
+
+	// CheckArchivesWithBodyWithResponse Begins to read archives back
+	//
+	// Begins to read archives back.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /check-archives (the `CheckArchives` operationId).
+	CheckArchivesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CheckArchivesResponse, error)
+
+	// CheckArchivesWithResponse Begins to read archives back
+	//
+	// Begins to read archives back.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /check-archives (the `CheckArchives` operationId).
+	CheckArchivesWithResponse(ctx context.Context, body CheckArchivesJSONRequestBody, reqEditors ...RequestEditorFn) (*CheckArchivesResponse, error)
+
+	// CheckKitWithBodyWithResponse Begins to hold the page of a recovery kit to a repository
+	//
+	// Begins to hold the page of a recovery kit to a repository.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /check-kit (the `CheckKit` operationId).
+	CheckKitWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CheckKitResponse, error)
+
+	// CheckKitWithResponse Begins to hold the page of a recovery kit to a repository
+	//
+	// Begins to hold the page of a recovery kit to a repository.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /check-kit (the `CheckKit` operationId).
+	CheckKitWithResponse(ctx context.Context, body CheckKitJSONRequestBody, reqEditors ...RequestEditorFn) (*CheckKitResponse, error)
+
 	// CheckPlansWithResponse Begins to check whether all plans will work
 	//
 	// Begins to check whether all plans will work.
@@ -4760,6 +7321,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /check-plans (the `CheckPlans` operationId).
 	CheckPlansWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*CheckPlansResponse, error)
+
+	// CheckStorageWithBodyWithResponse Begins to find out what a bucket would do to the repository in it
+	//
+	// Begins to find out what a bucket would do to the repository in it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /check-storage (the `CheckStorage` operationId).
+	CheckStorageWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CheckStorageResponse, error)
+
+	// CheckStorageWithResponse Begins to find out what a bucket would do to the repository in it
+	//
+	// Begins to find out what a bucket would do to the repository in it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /check-storage (the `CheckStorage` operationId).
+	CheckStorageWithResponse(ctx context.Context, body CheckStorageJSONRequestBody, reqEditors ...RequestEditorFn) (*CheckStorageResponse, error)
 
 	// ListEventsWithResponse Events, the newest first
 	//
@@ -4833,6 +7412,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /openapi.json (the `GetOpenAPI` operationId).
 	GetOpenAPIWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetOpenAPIResponse, error)
 
+	// PlanArchiveWithBodyWithResponse Which archive would be written of a snapshot
+	//
+	// Which archive would be written of a snapshot.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /plan-archive (the `PlanArchive` operationId).
+	PlanArchiveWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanArchiveResponse, error)
+
+	// PlanArchiveWithResponse Which archive would be written of a snapshot
+	//
+	// Which archive would be written of a snapshot.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /plan-archive (the `PlanArchive` operationId).
+	PlanArchiveWithResponse(ctx context.Context, body PlanArchiveJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanArchiveResponse, error)
+
 	// PlanForgetWithBodyWithResponse What forgetting snapshots would remove
 	//
 	// What forgetting snapshots would remove.
@@ -4850,6 +7447,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /plan-forget (the `PlanForget` operationId).
 	PlanForgetWithResponse(ctx context.Context, body PlanForgetJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanForgetResponse, error)
+
+	// PlanPruneWithBodyWithResponse What would be freed, and what rewritten
+	//
+	// What would be freed, and what rewritten.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /plan-prune (the `PlanPrune` operationId).
+	PlanPruneWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanPruneResponse, error)
+
+	// PlanPruneWithResponse What would be freed, and what rewritten
+	//
+	// What would be freed, and what rewritten.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /plan-prune (the `PlanPrune` operationId).
+	PlanPruneWithResponse(ctx context.Context, body PlanPruneJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanPruneResponse, error)
 
 	// PlanRestoreWithBodyWithResponse What a restore would do
 	//
@@ -4869,6 +7484,60 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /plan-restore (the `PlanRestore` operationId).
 	PlanRestoreWithResponse(ctx context.Context, body PlanRestoreJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanRestoreResponse, error)
 
+	// PlanStorageWithBodyWithResponse What would be set at the bucket of a repository
+	//
+	// What would be set at the bucket of a repository.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /plan-storage (the `PlanStorage` operationId).
+	PlanStorageWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanStorageResponse, error)
+
+	// PlanStorageWithResponse What would be set at the bucket of a repository
+	//
+	// What would be set at the bucket of a repository.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /plan-storage (the `PlanStorage` operationId).
+	PlanStorageWithResponse(ctx context.Context, body PlanStorageJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanStorageResponse, error)
+
+	// PlanTagWithBodyWithResponse What changing the tags of snapshots would do
+	//
+	// What changing the tags of snapshots would do.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /plan-tag (the `PlanTag` operationId).
+	PlanTagWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanTagResponse, error)
+
+	// PlanTagWithResponse What changing the tags of snapshots would do
+	//
+	// What changing the tags of snapshots would do.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /plan-tag (the `PlanTag` operationId).
+	PlanTagWithResponse(ctx context.Context, body PlanTagJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanTagResponse, error)
+
+	// PlanUnlockWithBodyWithResponse Which locks would be removed, since their holders are gone
+	//
+	// Which locks would be removed, since their holders are gone.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /plan-unlock (the `PlanUnlock` operationId).
+	PlanUnlockWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanUnlockResponse, error)
+
+	// PlanUnlockWithResponse Which locks would be removed, since their holders are gone
+	//
+	// Which locks would be removed, since their holders are gone.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /plan-unlock (the `PlanUnlock` operationId).
+	PlanUnlockWithResponse(ctx context.Context, body PlanUnlockJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanUnlockResponse, error)
+
 	// ListPlansWithResponse All plans by name, and how they stand
 	//
 	// All plans by name, and how they stand.
@@ -4886,6 +7555,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /plans/{plan} (the `GetPlan` operationId).
 	GetPlanWithResponse(ctx context.Context, plan string, reqEditors ...RequestEditorFn) (*GetPlanResponse, error)
+
+	// GetLogWithResponse What the log archives of a database have, and what is missing
+	//
+	// What the log archives of a database have, and what is missing.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /plans/{plan}/log (the `GetLog` operationId).
+	GetLogWithResponse(ctx context.Context, plan string, params *GetLogParams, reqEditors ...RequestEditorFn) (*GetLogResponse, error)
 
 	// PausePlanWithBodyWithResponse Nothing of a plan begins until it is resumed
 	//
@@ -4950,6 +7628,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /protect (the `Protect` operationId).
 	ProtectWithResponse(ctx context.Context, body ProtectJSONRequestBody, reqEditors ...RequestEditorFn) (*ProtectResponse, error)
 
+	// PruneWithBodyWithResponse Begins to free the space of what no snapshot needs
+	//
+	// Begins to free the space of what no snapshot needs.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /prune (the `Prune` operationId).
+	PruneWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PruneResponse, error)
+
+	// PruneWithResponse Begins to free the space of what no snapshot needs
+	//
+	// Begins to free the space of what no snapshot needs.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /prune (the `Prune` operationId).
+	PruneWithResponse(ctx context.Context, body PruneJSONRequestBody, reqEditors ...RequestEditorFn) (*PruneResponse, error)
+
 	// ListRepositoriesWithResponse All repositories, as they were last surveyed
 	//
 	// All repositories, as they were last surveyed.
@@ -4968,6 +7664,15 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /repositories/{repository} (the `GetRepository` operationId).
 	GetRepositoryWithResponse(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*GetRepositoryResponse, error)
 
+	// GetCostsWithResponse What a repository and its copies cost at object stores
+	//
+	// What a repository and its copies cost at object stores.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /repositories/{repository}/costs (the `GetCosts` operationId).
+	GetCostsWithResponse(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*GetCostsResponse, error)
+
 	// DiffWithResponse What differs between two snapshots, by path
 	//
 	// What differs between two snapshots, by path.
@@ -4976,6 +7681,15 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /repositories/{repository}/diff (the `Diff` operationId).
 	DiffWithResponse(ctx context.Context, repository string, params *DiffParams, reqEditors ...RequestEditorFn) (*DiffResponse, error)
+
+	// GetEvidenceWithResponse The records of a repository, held to their signatures and to each other
+	//
+	// The records of a repository, held to their signatures and to each other.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /repositories/{repository}/evidence (the `GetEvidence` operationId).
+	GetEvidenceWithResponse(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*GetEvidenceResponse, error)
 
 	// FindWithResponse What matches in the snapshots of a repository
 	//
@@ -5031,6 +7745,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /repositories/{repository}/holds/{hold} (the `ReleaseHold` operationId).
 	ReleaseHoldWithResponse(ctx context.Context, repository string, hold string, params *ReleaseHoldParams, reqEditors ...RequestEditorFn) (*ReleaseHoldResponse, error)
 
+	// ListLocksWithResponse The locks of a repository, and whether their holders are gone
+	//
+	// The locks of a repository, and whether their holders are gone.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /repositories/{repository}/locks (the `ListLocks` operationId).
+	ListLocksWithResponse(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*ListLocksResponse, error)
+
+	// GetPaperWithResponse Something to print or to hand over
+	//
+	// Something to print or to hand over: a recovery kit, a record of evidence, all evidence for an auditor, a policy. An answer that ends early is not whole.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /repositories/{repository}/papers/{paper} (the `GetPaper` operationId).
+	GetPaperWithResponse(ctx context.Context, repository string, paper Paper, params *GetPaperParams, reqEditors ...RequestEditorFn) (*GetPaperResponse, error)
+
 	// GetRestoreTestWithResponse A restore test with its record as it was signed
 	//
 	// A restore test with its record as it was signed.
@@ -5075,6 +7807,24 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /repositories/{repository}/snapshots/{snapshot}/entries (the `ListEntries` operationId).
 	ListEntriesWithResponse(ctx context.Context, repository string, snapshot string, params *ListEntriesParams, reqEditors ...RequestEditorFn) (*ListEntriesResponse, error)
+
+	// GetStorageSettingsWithResponse What the bucket of a repository is set to, and what is wanted of it
+	//
+	// What the bucket of a repository is set to, and what is wanted of it.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /repositories/{repository}/storage (the `GetStorageSettings` operationId).
+	GetStorageSettingsWithResponse(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*GetStorageSettingsResponse, error)
+
+	// GetUsageWithResponse What snapshots of a repository take up, counted now
+	//
+	// What snapshots of a repository take up, counted now.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /repositories/{repository}/usage (the `GetUsage` operationId).
+	GetUsageWithResponse(ctx context.Context, repository string, params *GetUsageParams, reqEditors ...RequestEditorFn) (*GetUsageResponse, error)
 
 	// RestoreWithBodyWithResponse Begins a restore whose plan was shown
 	//
@@ -5148,6 +7898,42 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /service (the `GetService` operationId).
 	GetServiceWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetServiceResponse, error)
 
+	// ApplyStorageWithBodyWithResponse Begins to set up the bucket of a repository
+	//
+	// Begins to set up the bucket of a repository.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /storage (the `ApplyStorage` operationId).
+	ApplyStorageWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyStorageResponse, error)
+
+	// ApplyStorageWithResponse Begins to set up the bucket of a repository
+	//
+	// Begins to set up the bucket of a repository.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /storage (the `ApplyStorage` operationId).
+	ApplyStorageWithResponse(ctx context.Context, body ApplyStorageJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyStorageResponse, error)
+
+	// TagWithBodyWithResponse Begins to change the tags of snapshots, as it was planned
+	//
+	// Begins to change the tags of snapshots, as it was planned.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /tag (the `Tag` operationId).
+	TagWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TagResponse, error)
+
+	// TagWithResponse Begins to change the tags of snapshots, as it was planned
+	//
+	// Begins to change the tags of snapshots, as it was planned.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /tag (the `Tag` operationId).
+	TagWithResponse(ctx context.Context, body TagJSONRequestBody, reqEditors ...RequestEditorFn) (*TagResponse, error)
+
 	// ListTokensWithResponse All tokens, without their secrets
 	//
 	// All tokens, without their secrets.
@@ -5184,6 +7970,24 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with DELETE /tokens/{name} (the `RevokeToken` operationId).
 	RevokeTokenWithResponse(ctx context.Context, name string, reqEditors ...RequestEditorFn) (*RevokeTokenResponse, error)
 
+	// UnlockWithBodyWithResponse Begins to remove the locks whose holders are gone
+	//
+	// Begins to remove the locks whose holders are gone.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /unlock (the `Unlock` operationId).
+	UnlockWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UnlockResponse, error)
+
+	// UnlockWithResponse Begins to remove the locks whose holders are gone
+	//
+	// Begins to remove the locks whose holders are gone.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /unlock (the `Unlock` operationId).
+	UnlockWithResponse(ctx context.Context, body UnlockJSONRequestBody, reqEditors ...RequestEditorFn) (*UnlockResponse, error)
+
 	// FollowUpdatesWithResponse What happens from now on, as server-sent events
 	//
 	// What happens from now on, as server-sent events: each has an Update as its data. Last-Event-ID goes on from where a stream broke off; an Update with lost set says that some are missing.
@@ -5192,6 +7996,120 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with GET /updates (the `FollowUpdates` operationId).
 	FollowUpdatesWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*FollowUpdatesResponse, error)
+
+	// VerifyWithBodyWithResponse Begins to test a restore of a plan, at a point that is chosen
+	//
+	// Begins to test a restore of a plan, at a point that is chosen.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /verify (the `Verify` operationId).
+	VerifyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*VerifyResponse, error)
+
+	// VerifyWithResponse Begins to test a restore of a plan, at a point that is chosen
+	//
+	// Begins to test a restore of a plan, at a point that is chosen.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /verify (the `Verify` operationId).
+	VerifyWithResponse(ctx context.Context, body VerifyJSONRequestBody, reqEditors ...RequestEditorFn) (*VerifyResponse, error)
+}
+
+type ArchiveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Started
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ArchiveResponse) GetJSON202() *Started {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ArchiveResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ArchiveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ArchiveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ArchiveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ArchiveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListArchivesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Archives
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListArchivesResponse) GetJSON200() *Archives {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListArchivesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListArchivesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListArchivesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListArchivesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListArchivesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
 }
 
 type ListAuditResponse struct {
@@ -5283,6 +8201,150 @@ func (r TestChannelResponse) ContentType() string {
 	return ""
 }
 
+type CheckResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Started
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CheckResponse) GetJSON202() *Started {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CheckResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CheckResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CheckResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CheckResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CheckResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CheckArchivesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Started
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CheckArchivesResponse) GetJSON202() *Started {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CheckArchivesResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CheckArchivesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CheckArchivesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CheckArchivesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CheckArchivesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CheckKitResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Started
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CheckKitResponse) GetJSON202() *Started {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CheckKitResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CheckKitResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CheckKitResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CheckKitResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CheckKitResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type CheckPlansResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5325,6 +8387,54 @@ func (r CheckPlansResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CheckPlansResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CheckStorageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Started
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r CheckStorageResponse) GetJSON202() *Started {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CheckStorageResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CheckStorageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CheckStorageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CheckStorageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CheckStorageResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5612,6 +8722,54 @@ func (r GetOpenAPIResponse) ContentType() string {
 	return ""
 }
 
+type PlanArchiveResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ActPlan
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PlanArchiveResponse) GetJSON200() *ActPlan {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PlanArchiveResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PlanArchiveResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlanArchiveResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlanArchiveResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlanArchiveResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type PlanForgetResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5660,6 +8818,54 @@ func (r PlanForgetResponse) ContentType() string {
 	return ""
 }
 
+type PlanPruneResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ActPlan
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PlanPruneResponse) GetJSON200() *ActPlan {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PlanPruneResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PlanPruneResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlanPruneResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlanPruneResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlanPruneResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type PlanRestoreResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -5702,6 +8908,150 @@ func (r PlanRestoreResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r PlanRestoreResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PlanStorageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ActPlan
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PlanStorageResponse) GetJSON200() *ActPlan {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PlanStorageResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PlanStorageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlanStorageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlanStorageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlanStorageResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PlanTagResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ActPlan
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PlanTagResponse) GetJSON200() *ActPlan {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PlanTagResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PlanTagResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlanTagResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlanTagResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlanTagResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type PlanUnlockResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *ActPlan
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r PlanUnlockResponse) GetJSON200() *ActPlan {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PlanUnlockResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PlanUnlockResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PlanUnlockResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PlanUnlockResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PlanUnlockResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5798,6 +9148,54 @@ func (r GetPlanResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetPlanResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetLogResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]LogArchive
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetLogResponse) GetJSON200() *[]LogArchive {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetLogResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetLogResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetLogResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetLogResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetLogResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6030,6 +9428,54 @@ func (r ProtectResponse) ContentType() string {
 	return ""
 }
 
+type PruneResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Started
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r PruneResponse) GetJSON202() *Started {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r PruneResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r PruneResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r PruneResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r PruneResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r PruneResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListRepositoriesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6126,6 +9572,54 @@ func (r GetRepositoryResponse) ContentType() string {
 	return ""
 }
 
+type GetCostsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]CopyCost
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetCostsResponse) GetJSON200() *[]CopyCost {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetCostsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetCostsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetCostsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetCostsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetCostsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type DiffResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -6168,6 +9662,54 @@ func (r DiffResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r DiffResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetEvidenceResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Evidence
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetEvidenceResponse) GetJSON200() *Evidence {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetEvidenceResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetEvidenceResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetEvidenceResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetEvidenceResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetEvidenceResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6394,6 +9936,95 @@ func (r ReleaseHoldResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ReleaseHoldResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type ListLocksResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *[]Lock
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListLocksResponse) GetJSON200() *[]Lock {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListLocksResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListLocksResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListLocksResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListLocksResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListLocksResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetPaperResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetPaperResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetPaperResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetPaperResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetPaperResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetPaperResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6627,6 +10258,102 @@ func (r ListEntriesResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r ListEntriesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetStorageSettingsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *StorageSettings
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetStorageSettingsResponse) GetJSON200() *StorageSettings {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetStorageSettingsResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetStorageSettingsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetStorageSettingsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetStorageSettingsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetStorageSettingsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetUsageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Usage
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetUsageResponse) GetJSON200() *Usage {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetUsageResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetUsageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetUsageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetUsageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetUsageResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -6955,6 +10682,102 @@ func (r GetServiceResponse) ContentType() string {
 	return ""
 }
 
+type ApplyStorageResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Started
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r ApplyStorageResponse) GetJSON202() *Started {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ApplyStorageResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ApplyStorageResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ApplyStorageResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ApplyStorageResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ApplyStorageResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type TagResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Started
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r TagResponse) GetJSON202() *Started {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r TagResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r TagResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r TagResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r TagResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r TagResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type ListTokensResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -7092,6 +10915,54 @@ func (r RevokeTokenResponse) ContentType() string {
 	return ""
 }
 
+type UnlockResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Started
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r UnlockResponse) GetJSON202() *Started {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r UnlockResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r UnlockResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r UnlockResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r UnlockResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r UnlockResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type FollowUpdatesResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -7133,6 +11004,99 @@ func (r FollowUpdatesResponse) ContentType() string {
 	return ""
 }
 
+type VerifyResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *Started
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *Problem
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r VerifyResponse) GetJSON202() *Started {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r VerifyResponse) GetApplicationproblemJSONDefault() *Problem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r VerifyResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r VerifyResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r VerifyResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r VerifyResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ArchiveWithBodyWithResponse Begins to write a snapshot as an archive
+//
+// Begins to write a snapshot as an archive.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /archive (the `Archive` operationId).
+func (c *ClientWithResponses) ArchiveWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ArchiveResponse, error) {
+	rsp, err := c.ArchiveWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseArchiveResponse(rsp)
+}
+
+// ArchiveWithResponse Begins to write a snapshot as an archive
+//
+// Begins to write a snapshot as an archive.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /archive (the `Archive` operationId).
+func (c *ClientWithResponses) ArchiveWithResponse(ctx context.Context, body ArchiveJSONRequestBody, reqEditors ...RequestEditorFn) (*ArchiveResponse, error) {
+	rsp, err := c.Archive(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseArchiveResponse(rsp)
+}
+
+// ListArchivesWithResponse What lies in a place for archives
+//
+// What lies in a place for archives.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /archives (the `ListArchives` operationId).
+func (c *ClientWithResponses) ListArchivesWithResponse(ctx context.Context, params *ListArchivesParams, reqEditors ...RequestEditorFn) (*ListArchivesResponse, error) {
+	rsp, err := c.ListArchives(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListArchivesResponse(rsp)
+}
+
 // ListAuditWithResponse Who did what, the newest first
 //
 // Who did what, the newest first.
@@ -7163,6 +11127,96 @@ func (c *ClientWithResponses) TestChannelWithResponse(ctx context.Context, chann
 	return ParseTestChannelResponse(rsp)
 }
 
+// CheckWithBodyWithResponse Begins to check a repository
+//
+// Begins to check a repository.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /check (the `Check` operationId).
+func (c *ClientWithResponses) CheckWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CheckResponse, error) {
+	rsp, err := c.CheckWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckResponse(rsp)
+}
+
+// CheckWithResponse Begins to check a repository
+//
+// Begins to check a repository.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /check (the `Check` operationId).
+func (c *ClientWithResponses) CheckWithResponse(ctx context.Context, body CheckJSONRequestBody, reqEditors ...RequestEditorFn) (*CheckResponse, error) {
+	rsp, err := c.Check(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckResponse(rsp)
+}
+
+// CheckArchivesWithBodyWithResponse Begins to read archives back
+//
+// Begins to read archives back.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /check-archives (the `CheckArchives` operationId).
+func (c *ClientWithResponses) CheckArchivesWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CheckArchivesResponse, error) {
+	rsp, err := c.CheckArchivesWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckArchivesResponse(rsp)
+}
+
+// CheckArchivesWithResponse Begins to read archives back
+//
+// Begins to read archives back.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /check-archives (the `CheckArchives` operationId).
+func (c *ClientWithResponses) CheckArchivesWithResponse(ctx context.Context, body CheckArchivesJSONRequestBody, reqEditors ...RequestEditorFn) (*CheckArchivesResponse, error) {
+	rsp, err := c.CheckArchives(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckArchivesResponse(rsp)
+}
+
+// CheckKitWithBodyWithResponse Begins to hold the page of a recovery kit to a repository
+//
+// Begins to hold the page of a recovery kit to a repository.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /check-kit (the `CheckKit` operationId).
+func (c *ClientWithResponses) CheckKitWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CheckKitResponse, error) {
+	rsp, err := c.CheckKitWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckKitResponse(rsp)
+}
+
+// CheckKitWithResponse Begins to hold the page of a recovery kit to a repository
+//
+// Begins to hold the page of a recovery kit to a repository.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /check-kit (the `CheckKit` operationId).
+func (c *ClientWithResponses) CheckKitWithResponse(ctx context.Context, body CheckKitJSONRequestBody, reqEditors ...RequestEditorFn) (*CheckKitResponse, error) {
+	rsp, err := c.CheckKit(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckKitResponse(rsp)
+}
+
 // CheckPlansWithResponse Begins to check whether all plans will work
 //
 // Begins to check whether all plans will work.
@@ -7176,6 +11230,36 @@ func (c *ClientWithResponses) CheckPlansWithResponse(ctx context.Context, reqEdi
 		return nil, err
 	}
 	return ParseCheckPlansResponse(rsp)
+}
+
+// CheckStorageWithBodyWithResponse Begins to find out what a bucket would do to the repository in it
+//
+// Begins to find out what a bucket would do to the repository in it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /check-storage (the `CheckStorage` operationId).
+func (c *ClientWithResponses) CheckStorageWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CheckStorageResponse, error) {
+	rsp, err := c.CheckStorageWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckStorageResponse(rsp)
+}
+
+// CheckStorageWithResponse Begins to find out what a bucket would do to the repository in it
+//
+// Begins to find out what a bucket would do to the repository in it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /check-storage (the `CheckStorage` operationId).
+func (c *ClientWithResponses) CheckStorageWithResponse(ctx context.Context, body CheckStorageJSONRequestBody, reqEditors ...RequestEditorFn) (*CheckStorageResponse, error) {
+	rsp, err := c.CheckStorage(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCheckStorageResponse(rsp)
 }
 
 // ListEventsWithResponse Events, the newest first
@@ -7298,6 +11382,36 @@ func (c *ClientWithResponses) GetOpenAPIWithResponse(ctx context.Context, reqEdi
 	return ParseGetOpenAPIResponse(rsp)
 }
 
+// PlanArchiveWithBodyWithResponse Which archive would be written of a snapshot
+//
+// Which archive would be written of a snapshot.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /plan-archive (the `PlanArchive` operationId).
+func (c *ClientWithResponses) PlanArchiveWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanArchiveResponse, error) {
+	rsp, err := c.PlanArchiveWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanArchiveResponse(rsp)
+}
+
+// PlanArchiveWithResponse Which archive would be written of a snapshot
+//
+// Which archive would be written of a snapshot.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /plan-archive (the `PlanArchive` operationId).
+func (c *ClientWithResponses) PlanArchiveWithResponse(ctx context.Context, body PlanArchiveJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanArchiveResponse, error) {
+	rsp, err := c.PlanArchive(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanArchiveResponse(rsp)
+}
+
 // PlanForgetWithBodyWithResponse What forgetting snapshots would remove
 //
 // What forgetting snapshots would remove.
@@ -7326,6 +11440,36 @@ func (c *ClientWithResponses) PlanForgetWithResponse(ctx context.Context, body P
 		return nil, err
 	}
 	return ParsePlanForgetResponse(rsp)
+}
+
+// PlanPruneWithBodyWithResponse What would be freed, and what rewritten
+//
+// What would be freed, and what rewritten.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /plan-prune (the `PlanPrune` operationId).
+func (c *ClientWithResponses) PlanPruneWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanPruneResponse, error) {
+	rsp, err := c.PlanPruneWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanPruneResponse(rsp)
+}
+
+// PlanPruneWithResponse What would be freed, and what rewritten
+//
+// What would be freed, and what rewritten.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /plan-prune (the `PlanPrune` operationId).
+func (c *ClientWithResponses) PlanPruneWithResponse(ctx context.Context, body PlanPruneJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanPruneResponse, error) {
+	rsp, err := c.PlanPrune(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanPruneResponse(rsp)
 }
 
 // PlanRestoreWithBodyWithResponse What a restore would do
@@ -7358,6 +11502,96 @@ func (c *ClientWithResponses) PlanRestoreWithResponse(ctx context.Context, body 
 	return ParsePlanRestoreResponse(rsp)
 }
 
+// PlanStorageWithBodyWithResponse What would be set at the bucket of a repository
+//
+// What would be set at the bucket of a repository.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /plan-storage (the `PlanStorage` operationId).
+func (c *ClientWithResponses) PlanStorageWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanStorageResponse, error) {
+	rsp, err := c.PlanStorageWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanStorageResponse(rsp)
+}
+
+// PlanStorageWithResponse What would be set at the bucket of a repository
+//
+// What would be set at the bucket of a repository.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /plan-storage (the `PlanStorage` operationId).
+func (c *ClientWithResponses) PlanStorageWithResponse(ctx context.Context, body PlanStorageJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanStorageResponse, error) {
+	rsp, err := c.PlanStorage(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanStorageResponse(rsp)
+}
+
+// PlanTagWithBodyWithResponse What changing the tags of snapshots would do
+//
+// What changing the tags of snapshots would do.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /plan-tag (the `PlanTag` operationId).
+func (c *ClientWithResponses) PlanTagWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanTagResponse, error) {
+	rsp, err := c.PlanTagWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanTagResponse(rsp)
+}
+
+// PlanTagWithResponse What changing the tags of snapshots would do
+//
+// What changing the tags of snapshots would do.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /plan-tag (the `PlanTag` operationId).
+func (c *ClientWithResponses) PlanTagWithResponse(ctx context.Context, body PlanTagJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanTagResponse, error) {
+	rsp, err := c.PlanTag(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanTagResponse(rsp)
+}
+
+// PlanUnlockWithBodyWithResponse Which locks would be removed, since their holders are gone
+//
+// Which locks would be removed, since their holders are gone.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /plan-unlock (the `PlanUnlock` operationId).
+func (c *ClientWithResponses) PlanUnlockWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PlanUnlockResponse, error) {
+	rsp, err := c.PlanUnlockWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanUnlockResponse(rsp)
+}
+
+// PlanUnlockWithResponse Which locks would be removed, since their holders are gone
+//
+// Which locks would be removed, since their holders are gone.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /plan-unlock (the `PlanUnlock` operationId).
+func (c *ClientWithResponses) PlanUnlockWithResponse(ctx context.Context, body PlanUnlockJSONRequestBody, reqEditors ...RequestEditorFn) (*PlanUnlockResponse, error) {
+	rsp, err := c.PlanUnlock(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePlanUnlockResponse(rsp)
+}
+
 // ListPlansWithResponse All plans by name, and how they stand
 //
 // All plans by name, and how they stand.
@@ -7386,6 +11620,21 @@ func (c *ClientWithResponses) GetPlanWithResponse(ctx context.Context, plan stri
 		return nil, err
 	}
 	return ParseGetPlanResponse(rsp)
+}
+
+// GetLogWithResponse What the log archives of a database have, and what is missing
+//
+// What the log archives of a database have, and what is missing.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /plans/{plan}/log (the `GetLog` operationId).
+func (c *ClientWithResponses) GetLogWithResponse(ctx context.Context, plan string, params *GetLogParams, reqEditors ...RequestEditorFn) (*GetLogResponse, error) {
+	rsp, err := c.GetLog(ctx, plan, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetLogResponse(rsp)
 }
 
 // PausePlanWithBodyWithResponse Nothing of a plan begins until it is resumed
@@ -7493,6 +11742,36 @@ func (c *ClientWithResponses) ProtectWithResponse(ctx context.Context, body Prot
 	return ParseProtectResponse(rsp)
 }
 
+// PruneWithBodyWithResponse Begins to free the space of what no snapshot needs
+//
+// Begins to free the space of what no snapshot needs.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /prune (the `Prune` operationId).
+func (c *ClientWithResponses) PruneWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*PruneResponse, error) {
+	rsp, err := c.PruneWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePruneResponse(rsp)
+}
+
+// PruneWithResponse Begins to free the space of what no snapshot needs
+//
+// Begins to free the space of what no snapshot needs.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /prune (the `Prune` operationId).
+func (c *ClientWithResponses) PruneWithResponse(ctx context.Context, body PruneJSONRequestBody, reqEditors ...RequestEditorFn) (*PruneResponse, error) {
+	rsp, err := c.Prune(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParsePruneResponse(rsp)
+}
+
 // ListRepositoriesWithResponse All repositories, as they were last surveyed
 //
 // All repositories, as they were last surveyed.
@@ -7523,6 +11802,21 @@ func (c *ClientWithResponses) GetRepositoryWithResponse(ctx context.Context, rep
 	return ParseGetRepositoryResponse(rsp)
 }
 
+// GetCostsWithResponse What a repository and its copies cost at object stores
+//
+// What a repository and its copies cost at object stores.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /repositories/{repository}/costs (the `GetCosts` operationId).
+func (c *ClientWithResponses) GetCostsWithResponse(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*GetCostsResponse, error) {
+	rsp, err := c.GetCosts(ctx, repository, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetCostsResponse(rsp)
+}
+
 // DiffWithResponse What differs between two snapshots, by path
 //
 // What differs between two snapshots, by path.
@@ -7536,6 +11830,21 @@ func (c *ClientWithResponses) DiffWithResponse(ctx context.Context, repository s
 		return nil, err
 	}
 	return ParseDiffResponse(rsp)
+}
+
+// GetEvidenceWithResponse The records of a repository, held to their signatures and to each other
+//
+// The records of a repository, held to their signatures and to each other.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /repositories/{repository}/evidence (the `GetEvidence` operationId).
+func (c *ClientWithResponses) GetEvidenceWithResponse(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*GetEvidenceResponse, error) {
+	rsp, err := c.GetEvidence(ctx, repository, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetEvidenceResponse(rsp)
 }
 
 // FindWithResponse What matches in the snapshots of a repository
@@ -7628,6 +11937,36 @@ func (c *ClientWithResponses) ReleaseHoldWithResponse(ctx context.Context, repos
 	return ParseReleaseHoldResponse(rsp)
 }
 
+// ListLocksWithResponse The locks of a repository, and whether their holders are gone
+//
+// The locks of a repository, and whether their holders are gone.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /repositories/{repository}/locks (the `ListLocks` operationId).
+func (c *ClientWithResponses) ListLocksWithResponse(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*ListLocksResponse, error) {
+	rsp, err := c.ListLocks(ctx, repository, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListLocksResponse(rsp)
+}
+
+// GetPaperWithResponse Something to print or to hand over
+//
+// Something to print or to hand over: a recovery kit, a record of evidence, all evidence for an auditor, a policy. An answer that ends early is not whole.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /repositories/{repository}/papers/{paper} (the `GetPaper` operationId).
+func (c *ClientWithResponses) GetPaperWithResponse(ctx context.Context, repository string, paper Paper, params *GetPaperParams, reqEditors ...RequestEditorFn) (*GetPaperResponse, error) {
+	rsp, err := c.GetPaper(ctx, repository, paper, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetPaperResponse(rsp)
+}
+
 // GetRestoreTestWithResponse A restore test with its record as it was signed
 //
 // A restore test with its record as it was signed.
@@ -7701,6 +12040,36 @@ func (c *ClientWithResponses) ListEntriesWithResponse(ctx context.Context, repos
 		return nil, err
 	}
 	return ParseListEntriesResponse(rsp)
+}
+
+// GetStorageSettingsWithResponse What the bucket of a repository is set to, and what is wanted of it
+//
+// What the bucket of a repository is set to, and what is wanted of it.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /repositories/{repository}/storage (the `GetStorageSettings` operationId).
+func (c *ClientWithResponses) GetStorageSettingsWithResponse(ctx context.Context, repository string, reqEditors ...RequestEditorFn) (*GetStorageSettingsResponse, error) {
+	rsp, err := c.GetStorageSettings(ctx, repository, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetStorageSettingsResponse(rsp)
+}
+
+// GetUsageWithResponse What snapshots of a repository take up, counted now
+//
+// What snapshots of a repository take up, counted now.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /repositories/{repository}/usage (the `GetUsage` operationId).
+func (c *ClientWithResponses) GetUsageWithResponse(ctx context.Context, repository string, params *GetUsageParams, reqEditors ...RequestEditorFn) (*GetUsageResponse, error) {
+	rsp, err := c.GetUsage(ctx, repository, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetUsageResponse(rsp)
 }
 
 // RestoreWithBodyWithResponse Begins a restore whose plan was shown
@@ -7823,6 +12192,66 @@ func (c *ClientWithResponses) GetServiceWithResponse(ctx context.Context, reqEdi
 	return ParseGetServiceResponse(rsp)
 }
 
+// ApplyStorageWithBodyWithResponse Begins to set up the bucket of a repository
+//
+// Begins to set up the bucket of a repository.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /storage (the `ApplyStorage` operationId).
+func (c *ClientWithResponses) ApplyStorageWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ApplyStorageResponse, error) {
+	rsp, err := c.ApplyStorageWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApplyStorageResponse(rsp)
+}
+
+// ApplyStorageWithResponse Begins to set up the bucket of a repository
+//
+// Begins to set up the bucket of a repository.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /storage (the `ApplyStorage` operationId).
+func (c *ClientWithResponses) ApplyStorageWithResponse(ctx context.Context, body ApplyStorageJSONRequestBody, reqEditors ...RequestEditorFn) (*ApplyStorageResponse, error) {
+	rsp, err := c.ApplyStorage(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseApplyStorageResponse(rsp)
+}
+
+// TagWithBodyWithResponse Begins to change the tags of snapshots, as it was planned
+//
+// Begins to change the tags of snapshots, as it was planned.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /tag (the `Tag` operationId).
+func (c *ClientWithResponses) TagWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*TagResponse, error) {
+	rsp, err := c.TagWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTagResponse(rsp)
+}
+
+// TagWithResponse Begins to change the tags of snapshots, as it was planned
+//
+// Begins to change the tags of snapshots, as it was planned.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /tag (the `Tag` operationId).
+func (c *ClientWithResponses) TagWithResponse(ctx context.Context, body TagJSONRequestBody, reqEditors ...RequestEditorFn) (*TagResponse, error) {
+	rsp, err := c.Tag(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseTagResponse(rsp)
+}
+
 // ListTokensWithResponse All tokens, without their secrets
 //
 // All tokens, without their secrets.
@@ -7883,6 +12312,36 @@ func (c *ClientWithResponses) RevokeTokenWithResponse(ctx context.Context, name 
 	return ParseRevokeTokenResponse(rsp)
 }
 
+// UnlockWithBodyWithResponse Begins to remove the locks whose holders are gone
+//
+// Begins to remove the locks whose holders are gone.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /unlock (the `Unlock` operationId).
+func (c *ClientWithResponses) UnlockWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*UnlockResponse, error) {
+	rsp, err := c.UnlockWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUnlockResponse(rsp)
+}
+
+// UnlockWithResponse Begins to remove the locks whose holders are gone
+//
+// Begins to remove the locks whose holders are gone.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /unlock (the `Unlock` operationId).
+func (c *ClientWithResponses) UnlockWithResponse(ctx context.Context, body UnlockJSONRequestBody, reqEditors ...RequestEditorFn) (*UnlockResponse, error) {
+	rsp, err := c.Unlock(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseUnlockResponse(rsp)
+}
+
 // FollowUpdatesWithResponse What happens from now on, as server-sent events
 //
 // What happens from now on, as server-sent events: each has an Update as its data. Last-Event-ID goes on from where a stream broke off; an Update with lost set says that some are missing.
@@ -7896,6 +12355,102 @@ func (c *ClientWithResponses) FollowUpdatesWithResponse(ctx context.Context, req
 		return nil, err
 	}
 	return ParseFollowUpdatesResponse(rsp)
+}
+
+// VerifyWithBodyWithResponse Begins to test a restore of a plan, at a point that is chosen
+//
+// Begins to test a restore of a plan, at a point that is chosen.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /verify (the `Verify` operationId).
+func (c *ClientWithResponses) VerifyWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*VerifyResponse, error) {
+	rsp, err := c.VerifyWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyResponse(rsp)
+}
+
+// VerifyWithResponse Begins to test a restore of a plan, at a point that is chosen
+//
+// Begins to test a restore of a plan, at a point that is chosen.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /verify (the `Verify` operationId).
+func (c *ClientWithResponses) VerifyWithResponse(ctx context.Context, body VerifyJSONRequestBody, reqEditors ...RequestEditorFn) (*VerifyResponse, error) {
+	rsp, err := c.Verify(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseVerifyResponse(rsp)
+}
+
+// ParseArchiveResponse parses an HTTP response from a ArchiveWithResponse call
+func ParseArchiveResponse(rsp *http.Response) (*ArchiveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ArchiveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Started
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseListArchivesResponse parses an HTTP response from a ListArchivesWithResponse call
+func ParseListArchivesResponse(rsp *http.Response) (*ListArchivesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListArchivesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Archives
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
 }
 
 // ParseListAuditResponse parses an HTTP response from a ListAuditWithResponse call
@@ -7960,6 +12515,105 @@ func ParseTestChannelResponse(rsp *http.Response) (*TestChannelResponse, error) 
 	return response, nil
 }
 
+// ParseCheckResponse parses an HTTP response from a CheckWithResponse call
+func ParseCheckResponse(rsp *http.Response) (*CheckResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CheckResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Started
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCheckArchivesResponse parses an HTTP response from a CheckArchivesWithResponse call
+func ParseCheckArchivesResponse(rsp *http.Response) (*CheckArchivesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CheckArchivesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Started
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCheckKitResponse parses an HTTP response from a CheckKitWithResponse call
+func ParseCheckKitResponse(rsp *http.Response) (*CheckKitResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CheckKitResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Started
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseCheckPlansResponse parses an HTTP response from a CheckPlansWithResponse call
 func ParseCheckPlansResponse(rsp *http.Response) (*CheckPlansResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -7969,6 +12623,39 @@ func ParseCheckPlansResponse(rsp *http.Response) (*CheckPlansResponse, error) {
 	}
 
 	response := &CheckPlansResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Started
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCheckStorageResponse parses an HTTP response from a CheckStorageWithResponse call
+func ParseCheckStorageResponse(rsp *http.Response) (*CheckStorageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CheckStorageResponse{
 		Body:         bodyBytes,
 		HTTPResponse: rsp,
 	}
@@ -8187,6 +12874,39 @@ func ParseGetOpenAPIResponse(rsp *http.Response) (*GetOpenAPIResponse, error) {
 	return response, nil
 }
 
+// ParsePlanArchiveResponse parses an HTTP response from a PlanArchiveWithResponse call
+func ParsePlanArchiveResponse(rsp *http.Response) (*PlanArchiveResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlanArchiveResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ActPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParsePlanForgetResponse parses an HTTP response from a PlanForgetWithResponse call
 func ParsePlanForgetResponse(rsp *http.Response) (*PlanForgetResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8220,6 +12940,39 @@ func ParsePlanForgetResponse(rsp *http.Response) (*PlanForgetResponse, error) {
 	return response, nil
 }
 
+// ParsePlanPruneResponse parses an HTTP response from a PlanPruneWithResponse call
+func ParsePlanPruneResponse(rsp *http.Response) (*PlanPruneResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlanPruneResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ActPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParsePlanRestoreResponse parses an HTTP response from a PlanRestoreWithResponse call
 func ParsePlanRestoreResponse(rsp *http.Response) (*PlanRestoreResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8236,6 +12989,105 @@ func ParsePlanRestoreResponse(rsp *http.Response) (*PlanRestoreResponse, error) 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest RestorePlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePlanStorageResponse parses an HTTP response from a PlanStorageWithResponse call
+func ParsePlanStorageResponse(rsp *http.Response) (*PlanStorageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlanStorageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ActPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePlanTagResponse parses an HTTP response from a PlanTagWithResponse call
+func ParsePlanTagResponse(rsp *http.Response) (*PlanTagResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlanTagResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ActPlan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParsePlanUnlockResponse parses an HTTP response from a PlanUnlockWithResponse call
+func ParsePlanUnlockResponse(rsp *http.Response) (*PlanUnlockResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PlanUnlockResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest ActPlan
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -8302,6 +13154,39 @@ func ParseGetPlanResponse(rsp *http.Response) (*GetPlanResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest Plan
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetLogResponse parses an HTTP response from a GetLogWithResponse call
+func ParseGetLogResponse(rsp *http.Response) (*GetLogResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetLogResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []LogArchive
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -8476,6 +13361,39 @@ func ParseProtectResponse(rsp *http.Response) (*ProtectResponse, error) {
 	return response, nil
 }
 
+// ParsePruneResponse parses an HTTP response from a PruneWithResponse call
+func ParsePruneResponse(rsp *http.Response) (*PruneResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &PruneResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Started
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListRepositoriesResponse parses an HTTP response from a ListRepositoriesWithResponse call
 func ParseListRepositoriesResponse(rsp *http.Response) (*ListRepositoriesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8542,6 +13460,39 @@ func ParseGetRepositoryResponse(rsp *http.Response) (*GetRepositoryResponse, err
 	return response, nil
 }
 
+// ParseGetCostsResponse parses an HTTP response from a GetCostsWithResponse call
+func ParseGetCostsResponse(rsp *http.Response) (*GetCostsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetCostsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []CopyCost
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseDiffResponse parses an HTTP response from a DiffWithResponse call
 func ParseDiffResponse(rsp *http.Response) (*DiffResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8558,6 +13509,39 @@ func ParseDiffResponse(rsp *http.Response) (*DiffResponse, error) {
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest []Difference
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetEvidenceResponse parses an HTTP response from a GetEvidenceWithResponse call
+func ParseGetEvidenceResponse(rsp *http.Response) (*GetEvidenceResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetEvidenceResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Evidence
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -8732,6 +13716,65 @@ func ParseReleaseHoldResponse(rsp *http.Response) (*ReleaseHoldResponse, error) 
 	return response, nil
 }
 
+// ParseListLocksResponse parses an HTTP response from a ListLocksWithResponse call
+func ParseListLocksResponse(rsp *http.Response) (*ListLocksResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListLocksResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest []Lock
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetPaperResponse parses an HTTP response from a GetPaperWithResponse call
+func ParseGetPaperResponse(rsp *http.Response) (*GetPaperResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetPaperResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseGetRestoreTestResponse parses an HTTP response from a GetRestoreTestWithResponse call
 func ParseGetRestoreTestResponse(rsp *http.Response) (*GetRestoreTestResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -8873,6 +13916,72 @@ func ParseListEntriesResponse(rsp *http.Response) (*ListEntriesResponse, error) 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
 		var dest EntryPage
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetStorageSettingsResponse parses an HTTP response from a GetStorageSettingsWithResponse call
+func ParseGetStorageSettingsResponse(rsp *http.Response) (*GetStorageSettingsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetStorageSettingsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest StorageSettings
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetUsageResponse parses an HTTP response from a GetUsageWithResponse call
+func ParseGetUsageResponse(rsp *http.Response) (*GetUsageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetUsageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Usage
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -9110,6 +14219,72 @@ func ParseGetServiceResponse(rsp *http.Response) (*GetServiceResponse, error) {
 	return response, nil
 }
 
+// ParseApplyStorageResponse parses an HTTP response from a ApplyStorageWithResponse call
+func ParseApplyStorageResponse(rsp *http.Response) (*ApplyStorageResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ApplyStorageResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Started
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseTagResponse parses an HTTP response from a TagWithResponse call
+func ParseTagResponse(rsp *http.Response) (*TagResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &TagResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Started
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseListTokensResponse parses an HTTP response from a ListTokensWithResponse call
 func ParseListTokensResponse(rsp *http.Response) (*ListTokensResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -9205,6 +14380,39 @@ func ParseRevokeTokenResponse(rsp *http.Response) (*RevokeTokenResponse, error) 
 	return response, nil
 }
 
+// ParseUnlockResponse parses an HTTP response from a UnlockWithResponse call
+func ParseUnlockResponse(rsp *http.Response) (*UnlockResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &UnlockResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Started
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseFollowUpdatesResponse parses an HTTP response from a FollowUpdatesWithResponse call
 func ParseFollowUpdatesResponse(rsp *http.Response) (*FollowUpdatesResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -9219,6 +14427,39 @@ func ParseFollowUpdatesResponse(rsp *http.Response) (*FollowUpdatesResponse, err
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest Problem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseVerifyResponse parses an HTTP response from a VerifyWithResponse call
+func ParseVerifyResponse(rsp *http.Response) (*VerifyResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &VerifyResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest Started
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
 		var dest Problem
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
