@@ -15,7 +15,7 @@ import (
 
 func newCheck(c *command) *cobra.Command {
 	var o verify.Options
-	var withCache, includeCold, shared bool
+	var withCache, includeCold bool
 	cmd := &cobra.Command{
 		Use:   "check [flags]",
 		Short: "Prove that the repository is sound",
@@ -27,6 +27,9 @@ What is wrong is told with the snapshots and paths it hits, and what to do
 about it; the exit code is then 1. Hints tell of what costs room or time only.
 What was found out is recorded in the repository, below holdfast/evidence, for
 ` + "`holdfast status`" + ` to tell; with --no-lock it is not.
+
+Others may work in the repository meanwhile, but remove nothing from it; what they
+add is not checked.
 
 A subset of the packs is read with --read-data-subset: "n/t" for the n-th of t
 groups (1/7 today, 2/7 tomorrow, …), "5%" or "10G" for as much at random. Packs
@@ -40,25 +43,20 @@ of file content in colder storage classes are left out, and that is said.`,
 			if !includeCold {
 				o.SkipCold = c.isColdClass()
 			}
-			return c.runCheck(cmd.Context(), o, shared)
+			return c.runCheck(cmd.Context(), o)
 		},
 	}
 	c.registerAsOf(cmd.Flags())
 	cmd.Flags().BoolVar(&o.ReadData, "read-data", false, "read all data")
 	cmd.Flags().Var(&o.Subset, "read-data-subset", "read a `subset` of the data: n/t, a percentage, or a size")
 	cmd.Flags().BoolVar(&includeCold, "include-cold", false, "read packs in colder storage classes too, for which services charge; those that must be thawed are never read")
-	cmd.Flags().BoolVar(&shared, "shared", false, "let others back up meanwhile; what they write is not checked")
 	cmd.Flags().BoolVar(&withCache, "with-cache", false, "accepted for restic's sake: check never trusts a cache")
 	return cmd
 }
 
-func (c *command) runCheck(ctx context.Context, o verify.Options, shared bool) error {
-	mode := repository.Exclusive
-	if shared || c.global.noLock {
-		mode = repository.Shared
-	}
-	return c.work(ctx, mode, func(ctx context.Context, r *repository.Repository) error {
-		o.Opened = mode == repository.Exclusive
+func (c *command) runCheck(ctx context.Context, o verify.Options) error {
+	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
+		o.Opened = !c.global.noLock
 		report, err := c.check(ctx, r, o)
 		if err != nil {
 			return err

@@ -204,18 +204,18 @@ func (f *forgetFlags) decide(all []*snapshot.Snapshot, groupBy snapshot.GroupBy,
 
 // forget shows a plan and, unless this is a dry run, executes it.
 func (c *command) forget(ctx context.Context, r *repository.Repository, decide decideForget, pruning upkeep.PruneOptions, f *forgetFlags) error {
-	return c.inTurns(r, f.dryRun, func(locked upkeep.Locked, t *turns) error {
-		return c.forgetInTurns(ctx, r, decide, pruning, f, locked, t)
+	return c.inTurns(r, f.dryRun, func(t *turns) error {
+		return c.forgetInTurns(ctx, r, decide, pruning, f, t)
 	})
 }
 
 // decideForget says which of all snapshots go.
 type decideForget func(ctx context.Context, all []*snapshot.Snapshot) (*upkeep.ForgetPlan, error)
 
-func (c *command) forgetInTurns(ctx context.Context, r *repository.Repository, decide decideForget, pruning upkeep.PruneOptions, f *forgetFlags, locked upkeep.Locked, t *turns) error {
+func (c *command) forgetInTurns(ctx context.Context, r *repository.Repository, decide decideForget, pruning upkeep.PruneOptions, f *forgetFlags, t *turns) error {
 	plan, err := upkeep.Forget(ctx, r, upkeep.ForgetTurns{
-		Locked: locked, Number: t.number,
-		Load: func(ctx context.Context) ([]*snapshot.Snapshot, error) { return c.snapshots(ctx, r) },
+		Locks: t,
+		Load:  func(ctx context.Context) ([]*snapshot.Snapshot, error) { return c.snapshots(ctx, r) },
 		Decide: func(ctx context.Context, all []*snapshot.Snapshot) (plan *upkeep.ForgetPlan, goOn bool, err error) {
 			if plan, err = decide(ctx, all); err != nil {
 				return nil, false, err
@@ -249,7 +249,7 @@ func (c *command) forgetInTurns(ctx context.Context, r *repository.Repository, d
 	if f.dryRun {
 		pruning.Without = plan.RemoveIDs()
 	}
-	return c.pruneInTurns(ctx, r, pruning, f.dryRun, locked, t)
+	return c.pruneInTurns(ctx, r, pruning, f.dryRun, t)
 }
 
 func themOrIt(n int) string {

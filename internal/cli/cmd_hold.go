@@ -167,7 +167,7 @@ func (c *command) noneHeld(ctx context.Context, r *repository.Repository, chosen
 	}
 	for _, s := range chosen {
 		if why := hold.Held(active, s); why != "" {
-			return fmt.Errorf("nothing was changed: snapshot %s of %s %w: %s; `holdfast hold release` ends a hold",
+			return fmt.Errorf("snapshot %s of %s %w: %s; it stays as it is; `holdfast hold release` ends a hold",
 				s.ID.Short(), s.Time.Local().Format(time.DateTime), upkeep.ErrHeld, why)
 		}
 	}

@@ -132,16 +132,16 @@ type pruneSummary struct {
 
 // prune makes a plan, shows it and, unless this is a dry run, executes it.
 func (c *command) prune(ctx context.Context, r *repository.Repository, o upkeep.PruneOptions, dryRun bool) error {
-	return c.inTurns(r, dryRun, func(locked upkeep.Locked, t *turns) error {
-		return c.pruneInTurns(ctx, r, o, dryRun, locked, t)
+	return c.inTurns(r, dryRun, func(t *turns) error {
+		return c.pruneInTurns(ctx, r, o, dryRun, t)
 	})
 }
 
 // pruneInTurns is prune as a part of work that takes turns with others.
-func (c *command) pruneInTurns(ctx context.Context, r *repository.Repository, o upkeep.PruneOptions, dryRun bool, locked upkeep.Locked, t *turns) error {
+func (c *command) pruneInTurns(ctx context.Context, r *repository.Repository, o upkeep.PruneOptions, dryRun bool, t *turns) error {
 	start := time.Now()
 	turns := upkeep.Turns{
-		Locked: locked, Number: t.number,
+		Locks: t,
 		Planned: func(ctx context.Context, p *upkeep.PrunePlan) (bool, error) {
 			return !dryRun, c.planned(ctx, r, p, dryRun)
 		},
@@ -151,7 +151,7 @@ func (c *command) pruneInTurns(ctx context.Context, r *repository.Repository, o 
 	if err != nil || dryRun {
 		return err
 	}
-	if err := locked(ctx, repository.Shared, func(ctx context.Context) error { return c.afterPrune(ctx, r) }); err != nil {
+	if err := t.Locked(ctx, repository.Shared, func(ctx context.Context) error { return c.afterPrune(ctx, r) }); err != nil {
 		return err
 	}
 	if err := t.end(nil); err != nil {

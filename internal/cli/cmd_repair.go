@@ -82,7 +82,8 @@ type repairIndexMessage struct {
 }
 
 func (c *command) runRepairIndex(ctx context.Context, o repair.IndexOptions) error {
-	return c.work(ctx, repository.Exclusive, func(ctx context.Context, r *repository.Repository) error {
+	return c.opened(ctx, func(ctx context.Context, r *repository.Repository) error {
+		o.Locked = c.lockedBy(r)
 		report, err := repair.Index(ctx, r, o)
 		if err != nil {
 			return err
@@ -101,6 +102,13 @@ func (c *command) runRepairIndex(ctx context.Context, o repair.IndexOptions) err
 		}
 		return nil
 	})
+}
+
+// lockedBy takes the locks of a repository one after the other.
+func (c *command) lockedBy(r *repository.Repository) repair.Locked {
+	return func(ctx context.Context, mode repository.LockMode, do func(ctx context.Context) error) error {
+		return c.locked(ctx, r, mode, func(ctx context.Context, _ *repository.Repository) error { return do(ctx) })
+	}
 }
 
 func (c *command) listIDs(title string, ids []id.ID) {
@@ -172,7 +180,7 @@ type repairPacksMessage struct {
 func (c *command) runRepairPacks(ctx context.Context, f *healFlags, o repair.PacksOptions) error {
 	o.Lost = func(_ blob.Blob, err error) { c.ui.warn("repair packs", "", err) }
 	return c.healing(ctx, f, func(ctx context.Context, r *repository.Repository, from []openedCopy) error {
-		o.From = repositoriesOf(from)
+		o.From, o.Locked = repositoriesOf(from), c.lockedBy(r)
 		report, err := repair.Packs(ctx, r, o)
 		if err != nil {
 			return err

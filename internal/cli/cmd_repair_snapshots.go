@@ -39,10 +39,12 @@ read are removed.`,
 		Example: "  holdfast repair snapshots --dry-run\n  holdfast repair snapshots --forget",
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return c.healing(cmd.Context(), &f.heal, func(ctx context.Context, r *repository.Repository, from []openedCopy) error {
-				if err := c.bringBack(ctx, r, &f, repositoriesOf(from)); err != nil {
-					return err
-				}
-				return c.repairSnapshots(ctx, r, &f, args)
+				return c.locked(ctx, r, f.mode(), func(ctx context.Context, r *repository.Repository) error {
+					if err := c.bringBack(ctx, r, &f, repositoriesOf(from)); err != nil {
+						return err
+					}
+					return c.repairSnapshots(ctx, r, &f, args)
+				})
 			})
 		},
 	}
@@ -54,6 +56,16 @@ read are removed.`,
 	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "change nothing, only tell what would be changed")
 	f.heal.registerFrom(fl)
 	return cmd
+}
+
+// mode is the lock that is needed: snapshots that stand beside others are added.
+// What takes the place of others goes by what is lost, and a backup meanwhile may
+// bring it back.
+func (f *repairSnapshotsFlags) mode() repository.LockMode {
+	if len(f.heal.from) > 0 {
+		return repository.Exclusive
+	}
+	return changing(f.dryRun || !f.forget)
 }
 
 // bringBack stores again what snapshots lack and a copy has.

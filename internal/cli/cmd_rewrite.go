@@ -11,6 +11,7 @@ import (
 	"holdfast/internal/pattern"
 	"holdfast/internal/upkeep"
 	"holdfast/repository"
+	"holdfast/repository/snapshot"
 )
 
 // rewriteFlags are the flags of `holdfast rewrite`.
@@ -61,28 +62,28 @@ func (c *command) runRewrite(ctx context.Context, f *rewriteFlags, args []string
 	if err != nil {
 		return err
 	}
-	mode := repository.Shared
-	if f.forget {
-		mode = changing(f.dryRun)
-	}
-	return c.work(ctx, mode, func(ctx context.Context, r *repository.Repository) error {
-		all, err := c.loadAll(ctx, r)
-		if err != nil {
+	return c.opened(ctx, func(ctx context.Context, r *repository.Repository) error {
+		return c.inTurns(r, !f.forget || f.dryRun, func(t *turns) error {
+			edits, err := upkeep.Rewrite(ctx, r, o, c.rewriteTurns(r, t, f, args))
+			c.showEdits(edits, f.dryRun)
 			return err
-		}
-		chosen, err := f.chosen.choose(all, args)
-		if err != nil {
-			return err
-		}
-		if f.forget {
-			if err := c.noneHeld(ctx, r, chosen); err != nil {
-				return err
-			}
-		}
-		edits, err := upkeep.Rewrite(ctx, r, all, chosen, o)
-		c.showEdits(edits, f.dryRun)
-		return err
+		})
 	})
+}
+
+// rewriteTurns asks for holds before all the work, too.
+func (c *command) rewriteTurns(r *repository.Repository, t *turns, f *rewriteFlags, args []string) upkeep.EditTurns {
+	edits := c.editTurns(r, t, &f.chosen, args)
+	edits.Load = func(ctx context.Context) ([]*snapshot.Snapshot, error) { return c.loadAll(ctx, r) }
+	choose := edits.Choose
+	edits.Choose = func(ctx context.Context, all []*snapshot.Snapshot) ([]*snapshot.Snapshot, error) {
+		some, err := choose(ctx, all)
+		if err == nil && f.forget {
+			err = edits.Allowed(ctx, some)
+		}
+		return some, err
+	}
+	return edits
 }
 
 func (f *rewriteFlags) options(c *command) (upkeep.RewriteOptions, error) {

@@ -65,22 +65,26 @@ func (c *command) runTag(ctx context.Context, f *tagFlags, args []string) error 
 	if err != nil {
 		return err
 	}
-	return c.work(ctx, repository.Exclusive, func(ctx context.Context, r *repository.Repository) error {
-		all, err := c.snapshots(ctx, r)
-		if err != nil {
+	return c.opened(ctx, func(ctx context.Context, r *repository.Repository) error {
+		return c.inTurns(r, false, func(t *turns) error {
+			o := c.editTurns(r, t, &f.chosen, args)
+			edits, err := upkeep.Tag(ctx, r, edit, o)
+			c.showEdits(edits, false)
 			return err
-		}
-		chosen, err := f.chosen.choose(all, args)
-		if err != nil {
-			return err
-		}
-		if err := c.noneHeld(ctx, r, chosen); err != nil {
-			return err
-		}
-		edits, err := upkeep.Tag(ctx, r, all, chosen, edit)
-		c.showEdits(edits, false)
-		return err
+		})
 	})
+}
+
+// editTurns says which snapshots are edited, and that what is held stays.
+func (c *command) editTurns(r *repository.Repository, t *turns, chosen *selectFlags, args []string) upkeep.EditTurns {
+	return upkeep.EditTurns{
+		Locks: t,
+		Load:  func(ctx context.Context) ([]*snapshot.Snapshot, error) { return c.snapshots(ctx, r) },
+		Choose: func(_ context.Context, all []*snapshot.Snapshot) ([]*snapshot.Snapshot, error) {
+			return chosen.choose(all, args)
+		},
+		Allowed: func(ctx context.Context, some []*snapshot.Snapshot) error { return c.noneHeld(ctx, r, some) },
+	}
 }
 
 // showEdits tells which snapshots took the place of which.

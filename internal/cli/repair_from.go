@@ -30,8 +30,8 @@ func (f *healFlags) register(fl *pflag.FlagSet) {
 	fl.BoolVar(&f.readData, "read-data", false, "with --from: read all data to find what is damaged")
 }
 
-// healing opens the repository under the exclusive lock, and the copies beside
-// it. A copy that cannot be used is told and left out.
+// healing opens the repository, whose locks do takes, and the copies beside it.
+// A copy that cannot be used is told and left out.
 func (c *command) healing(ctx context.Context, f *healFlags, do func(ctx context.Context, r *repository.Repository, from []openedCopy) error) (err error) {
 	main, err := c.place()
 	if err != nil {
@@ -58,7 +58,7 @@ func (c *command) healing(ctx context.Context, f *healFlags, do func(ctx context
 	if len(f.from) > 0 && len(copies) == 0 {
 		return errors.New("none of the copies can be used: nothing was done")
 	}
-	return c.work(ctx, repository.Exclusive, func(ctx context.Context, r *repository.Repository) error {
+	return c.opened(ctx, func(ctx context.Context, r *repository.Repository) error {
 		return do(ctx, r, copies)
 	})
 }
@@ -107,13 +107,19 @@ type healMessage struct {
 }
 
 func (c *command) runHeal(ctx context.Context, f *healFlags) error {
+	if c.global.noLock {
+		return errNeedsLock
+	}
 	return c.healing(ctx, f, func(ctx context.Context, r *repository.Repository, from []openedCopy) error {
 		m := &healMessage{MessageType: "summary", Files: []string{}, Packs: []string{}, Replaced: []string{}, LogSegments: []string{}, LogGaps: []string{}}
 		left, err := c.healSnapshots(ctx, r, from, f, m)
 		if err != nil {
 			return err
 		}
-		if err := c.healLogs(ctx, r, from, f, m); err != nil {
+		err = c.locked(ctx, r, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
+			return c.healLogs(ctx, r, from, f, m)
+		})
+		if err != nil {
 			return err
 		}
 		return c.tellHealed(m, left, f)
@@ -121,18 +127,35 @@ func (c *command) runHeal(ctx context.Context, f *healFlags) error {
 }
 
 // healSnapshots heals all that is not log, and returns what a check finds in
-// the end.
-func (c *command) healSnapshots(ctx context.Context, r *repository.Repository, from []openedCopy, f *healFlags, m *healMessage) (*verify.Report, error) {
-	found, err := c.checkFor(ctx, r, verify.Options{ReadData: f.readData})
-	if err != nil || found.Sound() {
+// the end. Only for the healing itself it has the repository for itself.
+func (c *command) healSnapshots(ctx context.Context, r *repository.Repository, from []openedCopy, f *healFlags, m *healMessage) (found *verify.Report, err error) {
+	check := func(o verify.Options) error {
+		return c.locked(ctx, r, repository.Shared, func(ctx context.Context, r *repository.Repository) (err error) {
+			found, err = c.checkFor(ctx, r, o)
+			return err
+		})
+	}
+	if err := check(verify.Options{ReadData: f.readData}); err != nil || found.Sound() {
 		return found, err
 	}
 	m.wrong = true
+	err = c.locked(ctx, r, repository.Exclusive, func(ctx context.Context, r *repository.Repository) error {
+		return c.heal(ctx, r, found, from, m)
+	})
+	if err != nil {
+		return nil, err
+	}
+	err = check(verify.Options{})
+	return found, err
+}
+
+// heal heals what a check has found, and tells.
+func (c *command) heal(ctx context.Context, r *repository.Repository, found *verify.Report, from []openedCopy, m *healMessage) error {
 	done, err := repair.Heal(ctx, r, app.HealOptions(found, repositoriesOf(from), func(what string, err error) {
 		c.ui.warn("repair", "", fmt.Errorf("%s cannot be healed: %w", what, err))
 	}))
 	if err != nil {
-		return nil, err
+		return err
 	}
 	m.Packs, m.Blobs, m.Replaced, m.Lost = idStrings(done.Packs), done.Blobs, idStrings(done.Replaced), done.Lost
 	for _, file := range done.Files {
@@ -145,7 +168,7 @@ func (c *command) healSnapshots(ctx context.Context, r *repository.Repository, f
 	if done.Blobs > 0 {
 		c.ui.infof("stored %s again in new packs; %s given up for that", countOf(done.Blobs, "blob"), countOf(len(done.Replaced), "pack"))
 	}
-	return c.checkFor(ctx, r, verify.Options{})
+	return nil
 }
 
 // checkFor checks the repository and tells what is wrong; the evidence of it

@@ -23,6 +23,8 @@ const aloneFirst = 5 * time.Second
 type turns struct {
 	c *command
 	r *repository.Repository
+	// shares tells that nothing is removed: all of the work shares the repository.
+	shares bool
 	// longest is for how long nobody else could work in the repository.
 	longest time.Duration
 
@@ -34,17 +36,22 @@ type turns struct {
 	taken   int // how many locks were
 }
 
-// number is upkeep.Turns.Number.
-func (t *turns) number() int {
+var _ upkeep.Locks = (*turns)(nil)
+
+// Number tells which exclusive lock is held, 0 for a shared one.
+func (t *turns) Number() int {
 	if !t.alone.Load() {
 		return 0
 	}
 	return t.taken
 }
 
-// do does some work under a lock. Unless that one is exclusive and was taken a
-// moment ago, it is released then.
-func (t *turns) do(ctx context.Context, mode repository.LockMode, do func(context.Context) error) error {
+// Locked does some work under a lock. Unless that one is exclusive and was taken
+// a moment ago, it is released then.
+func (t *turns) Locked(ctx context.Context, mode repository.LockMode, do func(context.Context) error) error {
+	if t.shares {
+		return t.c.locked(ctx, t.r, repository.Shared, func(ctx context.Context, _ *repository.Repository) error { return do(ctx) })
+	}
 	if err := t.take(ctx, mode); err != nil {
 		return err
 	}
@@ -60,19 +67,14 @@ func (t *turns) do(ctx context.Context, mode repository.LockMode, do func(contex
 	return nil
 }
 
-// inTurns does work that takes turns with others. A dry run only reads, and so
-// shares the repository, or does without a lock.
-func (c *command) inTurns(r *repository.Repository, dryRun bool, do func(upkeep.Locked, *turns) error) error {
-	t := &turns{c: c, r: r}
-	switch {
-	case dryRun:
-		return do(func(ctx context.Context, mode repository.LockMode, do func(context.Context) error) error {
-			return c.locked(ctx, r, mode, func(ctx context.Context, _ *repository.Repository) error { return do(ctx) })
-		}, t)
-	case c.global.noLock:
+// inTurns does work that takes turns with others, or shares the repository
+// throughout if it only reads and adds; what only reads may do without a lock.
+func (c *command) inTurns(r *repository.Repository, shares bool, do func(*turns) error) error {
+	if c.global.noLock && !shares {
 		return errNeedsLock
 	}
-	err := do(t.do, t)
+	t := &turns{c: c, r: r, shares: shares}
+	err := do(t)
 	return errors.Join(err, t.end(err))
 }
 

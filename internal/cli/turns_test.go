@@ -44,8 +44,8 @@ func TestTurns(t *testing.T) {
 	}
 	do := func(mode repository.LockMode, work func()) (number int) {
 		t.Helper()
-		err := w.do(t.Context(), mode, func(context.Context) error {
-			number = w.number()
+		err := w.Locked(t.Context(), mode, func(context.Context) error {
+			number = w.Number()
 			work()
 			return nil
 		})
@@ -68,7 +68,7 @@ func TestTurns(t *testing.T) {
 		if !getsIn(repository.Shared, time.Minute) {
 			t.Error("nobody got in, although the work can be shared")
 		}
-		if n := w.number(); n != 0 {
+		if n := w.Number(); n != 0 {
 			t.Errorf("a shared lock has number %d", n)
 		}
 	})

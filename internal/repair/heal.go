@@ -9,6 +9,7 @@ import (
 	"holdfast/repository"
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
+	"holdfast/storage"
 )
 
 // HealOptions tell what is healed, and with what.
@@ -19,7 +20,7 @@ type HealOptions struct {
 	From []*repository.Repository
 	// Files are index, snapshot and key files that a check found damaged,
 	// Packs the packs. Packs that are missing or of a wrong size need not be
-	// named.
+	// named, and files that somebody removed since do not come back.
 	Files []File
 	Packs []id.ID
 	// Missing tells that snapshots need blobs that no index file lists, so
@@ -98,7 +99,11 @@ func (h *healer) lose(what string, err error) {
 // made anew from the packs later on, and so is no loss.
 func (h *healer) files(ctx context.Context) error {
 	for _, f := range h.options.Files {
-		err := h.fromMirror(ctx, f)
+		_, err := h.r.Store().Stat(ctx, f.Kind.Key(f.ID))
+		if errors.Is(err, storage.ErrNotFound) {
+			continue
+		}
+		err = h.fromMirror(ctx, f)
 		if err != nil && f.Kind == repository.SnapshotFile {
 			err = h.snapshotFromCopy(ctx, f.ID, err)
 		}

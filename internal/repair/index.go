@@ -29,6 +29,7 @@ type IndexOptions struct {
 	ReadAllPacks bool
 	// DryRun changes nothing.
 	DryRun bool
+	Locked Locked
 }
 
 // IndexReport tells what repairing the index found and did.
@@ -50,35 +51,77 @@ type IndexReport struct {
 // Index makes the index files list what the packs hold: those that are there,
 // each once and as its own header says.
 func Index(ctx context.Context, r *repository.Repository, o IndexOptions) (*IndexReport, error) {
-	bad, err := r.ReloadIndex(ctx)
-	if err != nil {
+	x := &indexer{r: r, options: o, stored: make(map[id.ID]int64)}
+	if err := o.Locked.do(ctx, repository.Shared, x.findOut); err != nil {
 		return nil, err
 	}
-	x := &indexer{r: r, options: o, stored: make(map[id.ID]int64)}
+	if o.DryRun || x.report.Replaced == 0 {
+		return &x.report, nil
+	}
+	return &x.report, o.Locked.do(ctx, repository.Exclusive, x.replace)
+}
+
+// findOut compares the index with the packs, and stores the index files that
+// are missing or take the place of others.
+func (x *indexer) findOut(ctx context.Context) error {
+	bad, err := x.r.ReloadIndex(ctx)
+	if err != nil {
+		return err
+	}
 	if x.report.Damaged, err = damagedIndexes(bad); err != nil {
-		return nil, err
+		return err
 	}
 	if err := x.compareListed(ctx); err != nil {
-		return nil, err
+		return err
 	}
 	// The plan is for the index as it is now: it must not take what is about
 	// to be added for something listed twice.
 	drop := id.NewSet(slices.Concat(x.report.Missing, x.report.Corrected)...)
-	plan := r.PlanReindex(drop.Has, x.report.Damaged)
-	x.report.Replaced = len(plan.Replaced)
+	x.plan = x.r.PlanReindex(drop.Has, x.report.Damaged)
+	x.report.Replaced = len(x.plan.Replaced)
 	if err := x.readUnlisted(ctx); err != nil {
-		return nil, err
+		return err
 	}
-	if err := x.save(ctx, 0); err != nil || o.DryRun {
-		return &x.report, err
+	if err := x.save(ctx, 0); err != nil || x.options.DryRun {
+		return err
 	}
-	return &x.report, plan.Execute(ctx)
+	if err := x.plan.Save(ctx); err != nil {
+		return err
+	}
+	x.files = x.r.Index().Files()
+	return nil
+}
+
+// replace deletes the index files in whose place others are now. Packs that were
+// missing and came back are listed still.
+func (x *indexer) replace(ctx context.Context) error {
+	if err := x.options.Locked.catchUp(ctx, x.r, x.files); err != nil {
+		return err
+	}
+	back := make(id.Set)
+	if x.options.Locked != nil && len(x.report.Missing) > 0 {
+		missing := id.NewSet(x.report.Missing...)
+		err := x.r.ListFiles(ctx, repository.PackFile, func(i id.ID, _ int64) error {
+			if missing.Has(i) {
+				back.Add(i)
+			}
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		x.report.Missing = slices.DeleteFunc(x.report.Missing, back.Has)
+	}
+	return x.plan.Remove(ctx, back)
 }
 
 // indexer finds out what index files should say.
 type indexer struct {
 	r       *repository.Repository
 	options IndexOptions
+	// plan replaces index files, and files must be there for that.
+	plan  *repository.Reindex
+	files []id.ID
 	// stored holds the sizes in bytes of the packs that nothing was made of yet.
 	stored map[id.ID]int64
 

@@ -29,7 +29,8 @@ type PacksOptions struct {
 	// copy may have it.
 	OnlyWhole bool
 	// Lost, if set, is told of each blob that cannot be read.
-	Lost func(b blob.Blob, err error)
+	Lost   func(b blob.Blob, err error)
+	Locked Locked
 }
 
 // PacksReport tells what became of the blobs of damaged packs.
@@ -49,27 +50,11 @@ type PacksReport struct {
 // of the index, and deletes them. A pack that does not exist is taken out of
 // the index.
 func Packs(ctx context.Context, r *repository.Repository, o PacksOptions) (*PacksReport, error) {
-	bad, err := r.ReloadIndex(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if len(bad) > 0 {
-		return nil, fmt.Errorf("%w: %w", errDamagedIndex, bad[0])
-	}
 	s := &salvage{r: r, options: o, packs: id.NewSet(o.Packs...), incomplete: make(id.Set)}
-	if err := s.keepCopies(ctx); err != nil {
+	if err := o.Locked.do(ctx, repository.Shared, s.moveAll); err != nil {
 		return nil, err
 	}
-	if err := s.move(ctx); err != nil {
-		return nil, err
-	}
-	gone := id.NewSet(s.removable()...)
-	if len(gone) > 0 {
-		if err := r.PlanReindex(gone.Has, nil).Execute(ctx); err != nil {
-			return nil, err
-		}
-	}
-	if err := s.remove(ctx); err != nil {
+	if err := o.Locked.do(ctx, repository.Exclusive, s.giveUp); err != nil {
 		return nil, err
 	}
 	s.report.Removed = s.removable()
@@ -79,6 +64,41 @@ func Packs(ctx context.Context, r *repository.Repository, o PacksOptions) (*Pack
 		}
 	}
 	return &s.report, nil
+}
+
+// moveAll stores what is whole in the packs again.
+func (s *salvage) moveAll(ctx context.Context) error {
+	bad, err := s.r.ReloadIndex(ctx)
+	if err != nil {
+		return err
+	}
+	if len(bad) > 0 {
+		return fmt.Errorf("%w: %w", errDamagedIndex, bad[0])
+	}
+	if err := s.keepCopies(ctx); err != nil {
+		return err
+	}
+	if err := s.move(ctx); err != nil {
+		return err
+	}
+	s.files = s.r.Index().Files()
+	return nil
+}
+
+// giveUp takes the packs that are needed no more out of the index, and deletes
+// them.
+func (s *salvage) giveUp(ctx context.Context) error {
+	if err := s.options.Locked.catchUp(ctx, s.r, s.files); err != nil {
+		return err
+	}
+	gone := id.NewSet(s.removable()...)
+	if len(gone) == 0 {
+		return nil
+	}
+	if err := s.r.PlanReindex(gone.Has, nil).Execute(ctx); err != nil {
+		return err
+	}
+	return s.remove(ctx)
 }
 
 // remove deletes the packs that are needed no more. What a retention holds is
@@ -116,6 +136,8 @@ type salvage struct {
 	r       *repository.Repository
 	options PacksOptions
 	packs   id.Set
+	// files are the index files that must be there for what was moved to be.
+	files []id.ID
 	// incomplete are those of which a blob is lost.
 	incomplete id.Set
 	lost       []blob.Handle

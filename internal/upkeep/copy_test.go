@@ -156,7 +156,7 @@ func TestTagKeepsReservedTags(t *testing.T) {
 	initRepository(t, s)
 	made := backUp(t, s, 0, files{"a": nil})
 	must(t, s, func(r *repository.Repository) error {
-		edits, err := Tag(t.Context(), r, []*snapshot.Snapshot{made}, []*snapshot.Snapshot{made}, snapshot.TagEdit{Add: []string{"x"}})
+		edits, err := Tag(t.Context(), r, snapshot.TagEdit{Add: []string{"x"}}, editing(r, unlocked{}))
 		if err != nil || len(edits) != 1 || fmt.Sprint(edits[0].New.Tags) != "[x]" || *edits[0].New.Original != made.ID {
 			t.Errorf("%+v, %v", edits, err)
 		}

@@ -12,6 +12,7 @@ import (
 	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
 	"holdfast/storage"
+	"holdfast/storage/confirm"
 	"holdfast/storage/fault"
 	"holdfast/storage/mem"
 )
@@ -99,10 +100,11 @@ func TestCrashInForget(t *testing.T) {
 	})
 }
 
-// copyInto copies all snapshots of a store that another one lacks.
+// copyInto copies all snapshots of a store that another one lacks, and reads
+// back what it stores.
 func copyInto(ctx context.Context, from, to storage.Store) (receipt *CopyReceipt, err error) {
 	err = with(ctx, from, func(src *repository.Repository) error {
-		return with(ctx, to, func(dst *repository.Repository) error {
+		return with(ctx, confirm.New(to, confirm.Cheapest), func(dst *repository.Repository) error {
 			snapshots, err := src.Snapshots(ctx)
 			if err != nil {
 				return err
@@ -121,7 +123,7 @@ func copyInto(ctx context.Context, from, to storage.Store) (receipt *CopyReceipt
 				}
 			}
 			d := &Destination{Repository: dst, Snapshots: missing}
-			err = Copy(ctx, src, []*Destination{d}, CopyOptions{ReadBack: true})
+			err = Copy(ctx, src, []*Destination{d}, CopyOptions{})
 			receipt = &d.Receipt
 			return err
 		})
@@ -159,11 +161,7 @@ func TestCrashInTag(t *testing.T) {
 	base, want := crashStore(t)
 	tag := func(ctx context.Context, s storage.Store) error {
 		return with(ctx, s, func(r *repository.Repository) error {
-			all, err := r.Snapshots(ctx)
-			if err != nil && !repository.IsCorrupt(err) {
-				return err
-			}
-			_, err = Tag(ctx, r, all, all, snapshot.TagEdit{Add: []string{"new"}})
+			_, err := Tag(ctx, r, snapshot.TagEdit{Add: []string{"new"}}, editing(r, unlocked{between: nothing}))
 			return err
 		})
 	}

@@ -35,9 +35,6 @@ type ForgetPlan struct {
 	// Locked are snapshots that Execute could not remove, because a retention
 	// holds them. They stay, and count for prune.
 	Locked id.Set
-	// Alone is for how long, at the longest, Forget had the repository for
-	// itself.
-	Alone time.Duration
 }
 
 // ForgetGroup is what the policy says about one group of snapshots.

@@ -14,9 +14,7 @@ import (
 
 // ForgetTurns tells how snapshots are removed in turns with others.
 type ForgetTurns struct {
-	Locked Locked
-	// Number is that of Turns.
-	Number func() int
+	Locks
 	// Load returns all snapshots, and Decide makes a plan out of them, and says
 	// whether to go on with it. Both are called under a shared lock, and again
 	// when others changed something meanwhile.
@@ -35,7 +33,7 @@ func Forget(ctx context.Context, r *repository.Repository, t ForgetTurns) (plan 
 		var all []*snapshot.Snapshot
 		goOn, lock := false, 0
 		err = t.Locked(ctx, repository.Shared, func(ctx context.Context) error {
-			lock = exclusive(t.Number)
+			lock = t.Number()
 			if all, err = t.Load(ctx); err != nil {
 				return err
 			}
@@ -56,40 +54,26 @@ func Forget(ctx context.Context, r *repository.Repository, t ForgetTurns) (plan 
 func (p *ForgetPlan) inTurns(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot, t ForgetTurns, lock int) error {
 	left := p.Remove()
 	p.Locked = make(id.Set)
-	for {
-		err := t.Locked(ctx, repository.Exclusive, func(ctx context.Context) error {
-			began := time.Now()
-			defer func() { p.Alone = max(p.Alone, time.Since(began)) }()
-			if since(t.Number, lock) {
-				if err := p.stillThere(ctx, r, all); err != nil {
-					return err
-				}
+	return inSlices(ctx, t, func(ctx context.Context) (int, error) {
+		if wereOthers(t, lock) {
+			if err := p.stillThere(ctx, r, all); err != nil {
+				return 0, err
 			}
-			if err := notHeld(ctx, left, t); err != nil { // holds are placed without a lock
-				return err
-			}
-			var err error
-			left, err = p.removeFor(ctx, r, left, aloneAtMost)
-			return err
-		})
-		if err != nil || len(left) == 0 {
-			return err
 		}
-		if err := rest(ctx, turnPause); err != nil {
-			return err
+		if err := notHeld(ctx, left, t); err != nil { // holds are placed without a lock
+			return 0, err
 		}
-	}
+		var err error
+		left, err = p.removeFor(ctx, r, left, aloneAtMost)
+		return len(left), err
+	})
 }
 
 // stillThere returns an error that wraps ErrOutdated when something is gone that
 // the plan keeps: what stays because of that would go otherwise. What is new
 // changes nothing: the plan is as good as if it had come later.
 func (p *ForgetPlan) stillThere(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot) error {
-	there := make(id.Set)
-	err := r.ListFiles(ctx, repository.SnapshotFile, func(i id.ID, _ int64) error {
-		there.Add(i)
-		return nil
-	})
+	there, err := listed(ctx, r, repository.SnapshotFile)
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,8 @@ import (
 
 // forgetBeside forgets by a policy, in turns with what happens before the n-th
 // exclusive lock, and returns the plans that were made.
-func forgetBeside(ctx context.Context, s storage.Store, p retention.Policy, held *string, between func(ctx context.Context, n int) error) (plans []*ForgetPlan, err error) {
-	return plans, with(ctx, s, func(r *repository.Repository) error {
+func forgetBeside(ctx context.Context, s storage.Store, p retention.Policy, held *string, between func(ctx context.Context, n int) error) (plans []*ForgetPlan, alone time.Duration, err error) {
+	err = with(ctx, s, func(r *repository.Repository) error {
 		guards := func() (func(*snapshot.Snapshot) string, error) {
 			return func(s *snapshot.Snapshot) string {
 				if held != nil && s.ID.String() == *held {
@@ -28,9 +28,10 @@ func forgetBeside(ctx context.Context, s storage.Store, p retention.Policy, held
 				return ""
 			}, nil
 		}
+		l := &locks{r: r, between: between}
 		_, err := Forget(ctx, r, ForgetTurns{
-			Locked: turns(r, between).Locked,
-			Load:   r.Snapshots,
+			Locks: l,
+			Load:  r.Snapshots,
 			Decide: func(_ context.Context, all []*snapshot.Snapshot) (*ForgetPlan, bool, error) {
 				g, _ := guards() //nolint:errcheck // it never fails
 				plan, err := PlanForget(all, ForgetOptions{Policy: p, Guards: Guards{Held: g}, Now: firstTime.AddDate(1, 0, 0)})
@@ -39,8 +40,10 @@ func forgetBeside(ctx context.Context, s storage.Store, p retention.Policy, held
 			},
 			Held: func(context.Context) (func(*snapshot.Snapshot) string, error) { return guards() },
 		})
+		alone = l.alone
 		return err
 	})
+	return plans, alone, err
 }
 
 // left returns the days of the snapshots in a store.
@@ -89,7 +92,7 @@ func TestForgetBesideOthers(t *testing.T) {
 					made = append(made, backUp(t, s, day, files{"f": fmt.Append(nil, day)}))
 				}
 				held := ""
-				plans, err := forgetBeside(t.Context(), s, retention.Policy{Last: 2}, &held, func(_ context.Context, n int) error {
+				plans, _, err := forgetBeside(t.Context(), s, retention.Policy{Last: 2}, &held, func(_ context.Context, n int) error {
 					if n > 1 {
 						return nil
 					}
@@ -123,14 +126,14 @@ func TestForgetInSlices(t *testing.T) {
 		})
 		slow := fault.New(s, 1, fault.Rule{Op: fault.OpDelete, Prefix: "snapshots/", Fault: fault.Delay(time.Second)})
 		slices := 0
-		plans, err := forgetBeside(t.Context(), slow, retention.Policy{Last: 1}, nil, func(_ context.Context, n int) error {
+		plans, alone, err := forgetBeside(t.Context(), slow, retention.Policy{Last: 1}, nil, func(_ context.Context, n int) error {
 			slices = n
 			return nil
 		})
 		if err != nil || len(plans) != 1 || slices < 3 {
 			t.Fatalf("%d slices, %d plans, %v", slices, len(plans), err)
 		}
-		if alone := plans[0].Alone; alone > 2*aloneAtMost {
+		if alone > 2*aloneAtMost {
 			t.Errorf("it had the repository for itself for %v", alone)
 		}
 		if n := len(left(t, s)); n != 1 {

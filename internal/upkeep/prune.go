@@ -122,9 +122,6 @@ type PruneStats struct {
 	LockedUntil time.Time `json:"locked_until,omitzero"`
 	// LockedStay tells that the locked packs stay.
 	LockedStay bool `json:"locked_stay,omitempty"`
-
-	// Alone is for how long, at the longest, Prune had the repository for itself.
-	Alone time.Duration `json:"-"`
 }
 
 // Freed returns how many bytes the repository gets smaller by, about.

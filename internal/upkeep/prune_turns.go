@@ -3,34 +3,15 @@ package upkeep
 import (
 	"context"
 	"errors"
-	"time"
 
 	"holdfast/internal/size"
 	"holdfast/repository"
 	"holdfast/storage"
 )
 
-const (
-	// aloneAtMost bounds how long files are deleted before others get to the
-	// repository, and turnPause how long they have for that: they look for its
-	// lock every few seconds.
-	aloneAtMost = 10 * time.Second
-	turnPause   = 10 * time.Second
-	// plansAtMost bounds how often a plan is made anew because others removed
-	// something meanwhile.
-	plansAtMost = 4
-)
-
-// Locked does some work under a lock. Between two calls of which the first took
-// long the lock is free.
-type Locked func(ctx context.Context, mode repository.LockMode, do func(ctx context.Context) error) error
-
 // Turns tells how work on a repository takes turns with that of others.
 type Turns struct {
-	Locked Locked
-	// Number, if set, tells during a call of Locked which exclusive lock is held:
-	// while it is the same one nobody else was there. 0 is for a shared one.
-	Number func() int
+	Locks
 	// Planned is told of each plan, under a shared lock, and says whether to go
 	// on with it.
 	Planned func(ctx context.Context, p *PrunePlan) (goOn bool, err error)
@@ -85,22 +66,10 @@ func pruneFull(ctx context.Context, r *repository.Repository, o PruneOptions, t 
 	return p, err
 }
 
-// exclusive returns which exclusive lock is held, 0 if that is not known.
-func exclusive(number func() int) int {
-	if number == nil {
-		return 0
-	}
-	return number()
-}
-
-// since tells whether others may have been in the repository since an exclusive
-// lock was held.
-func since(number func() int, lock int) bool { return lock == 0 || exclusive(number) != lock }
-
 func pruneOnce(ctx context.Context, r *repository.Repository, o PruneOptions, t Turns) (p *PrunePlan, err error) {
 	goOn, lock := false, 0
 	err = t.Locked(ctx, repository.Shared, func(ctx context.Context) error {
-		lock = exclusive(t.Number)
+		lock = t.Number()
 		if p, err = PlanPrune(ctx, r, o); err != nil {
 			return err
 		}
@@ -117,7 +86,7 @@ func pruneOnce(ctx context.Context, r *repository.Repository, o PruneOptions, t 
 		if err := p.Prepare(ctx); err != nil {
 			return err
 		}
-		if since(t.Number, lock) {
+		if wereOthers(t, lock) {
 			return p.CatchUp(ctx) // now, not while others wait
 		}
 		return nil
@@ -125,26 +94,16 @@ func pruneOnce(ctx context.Context, r *repository.Repository, o PruneOptions, t 
 	if err != nil || !goOn {
 		return p, err
 	}
-	for {
-		if err := t.Locked(ctx, repository.Exclusive, func(ctx context.Context) error { return p.turn(ctx, t, lock) }); err != nil {
-			return p, err
-		}
-		if p.Left() == 0 {
-			break
-		}
-		if err := rest(ctx, turnPause); err != nil {
-			return p, err
-		}
-	}
-	return p, nil
+	return p, inSlices(ctx, t, func(ctx context.Context) (left int, err error) {
+		err = p.turn(ctx, t, lock)
+		return p.Left(), err
+	})
 }
 
-// turn does what needs the repository for itself, and notes how long it did. The
-// plan was made under a lock.
+// turn does what needs the repository for itself. The plan was made under a
+// lock.
 func (p *PrunePlan) turn(ctx context.Context, t Turns, lock int) error {
-	began := time.Now()
-	defer func() { p.Stats.Alone = max(p.Stats.Alone, time.Since(began)) }()
-	if since(t.Number, lock) {
+	if wereOthers(t, lock) {
 		if err := p.CatchUp(ctx); err != nil {
 			return err
 		}
@@ -153,14 +112,4 @@ func (p *PrunePlan) turn(ctx context.Context, t Turns, lock int) error {
 		return err
 	}
 	return p.Execute(ctx)
-}
-
-// rest waits for d or until ctx ends.
-func rest(ctx context.Context, d time.Duration) error {
-	select {
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	case <-time.After(d):
-		return nil
-	}
 }

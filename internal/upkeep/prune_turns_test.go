@@ -17,24 +17,11 @@ import (
 	"holdfast/storage/mem"
 )
 
-// turns takes real locks of a repository. What happens before the n-th
-// exclusive one is up to between, if set.
+// turns prunes in turns, with real locks of a repository. What happens before
+// the n-th exclusive one is up to between, if set.
 func turns(r *repository.Repository, between func(ctx context.Context, n int) error) Turns {
-	exclusive := 0
 	return Turns{
-		Locked: func(ctx context.Context, mode repository.LockMode, do func(context.Context) error) error {
-			if mode == repository.Exclusive && between != nil {
-				exclusive++
-				if err := between(ctx, exclusive); err != nil {
-					return err
-				}
-			}
-			lock, locked, err := r.Lock(ctx, mode, repository.LockOptions{Retry: 24 * time.Hour})
-			if err != nil {
-				return err
-			}
-			return errors.Join(do(locked), lock.Unlock())
-		},
+		Locks:   &locks{r: r, between: between},
 		Planned: func(context.Context, *PrunePlan) (bool, error) { return true, nil },
 		Allowed: func(context.Context) error { return nil },
 	}
@@ -217,14 +204,17 @@ func TestPruneDeletesInSlices(t *testing.T) {
 		slow := fault.New(s, 1, fault.Rule{Op: fault.OpDelete, Prefix: "data/", Fault: fault.Delay(time.Second)})
 		made, slices := time.Now(), 0
 		err := with(t.Context(), slow, func(r *repository.Repository) error {
-			p, err := Prune(t.Context(), r, PruneOptions{}, turns(r, func(ctx context.Context, n int) error {
+			l := &locks{r: r, between: func(ctx context.Context, n int) error {
 				slices = n
 				c := files{"at": fmt.Append(nil, n)}
 				want[backUp(t, s, 10+n, c).Tree] = c
 				return nil
-			}))
-			if err == nil && (p.Stats.Alone > 2*aloneAtMost || p.Cut()) {
-				t.Errorf("it had the repository for itself for %v, and left something: %v", p.Stats.Alone, p.Cut())
+			}}
+			o := turns(r, nil)
+			o.Locks = l
+			p, err := Prune(t.Context(), r, PruneOptions{}, o)
+			if err == nil && (l.alone > 2*aloneAtMost || l.free < turnPause || l.shared > 1 || p.Cut()) {
+				t.Errorf("it had the repository for itself for %v, gave it free for %v, planned %d times, and left something: %v", l.alone, l.free, l.shared, p.Cut())
 			}
 			return err
 		})
@@ -276,14 +266,7 @@ func TestCrashInPruneBesideABackup(t *testing.T) {
 			told = maps.Clone(before)
 			return with(ctx, s, func(r *repository.Repository) error {
 				o := turns(r, nil)
-				o.Locked = func(ctx context.Context, mode repository.LockMode, do func(context.Context) error) error {
-					if mode == repository.Exclusive {
-						if err := backup(ctx, s); err != nil {
-							return err
-						}
-					}
-					return do(ctx) // it is alone: locks would only take time
-				}
+				o.Locks = unlocked{between: func(ctx context.Context) error { return backup(ctx, s) }}
 				_, err := Prune(ctx, r, PruneOptions{}, o)
 				return err
 			})

@@ -154,11 +154,7 @@ func TestUpkeepBesideRestic(t *testing.T) {
 	backUp(t, r, 0, own)
 	r.restic("tag", "--add", "by-restic")
 	must(t, r, func(repo *repository.Repository) error {
-		all, err := repo.Snapshots(t.Context())
-		if err != nil {
-			return err
-		}
-		_, err = Tag(t.Context(), repo, all, all, snapshot.TagEdit{Add: []string{"by-holdfast"}})
+		_, err := Tag(t.Context(), repo, snapshot.TagEdit{Add: []string{"by-holdfast"}}, editing(repo, unlocked{}))
 		return err
 	})
 	if out := r.restic("snapshots", "--tag", "by-restic,by-holdfast", "--compact"); !strings.Contains(out, "4 snapshots") {

@@ -37,35 +37,46 @@ type RewriteOptions struct {
 // does.
 const RewriteTag = "rewrite"
 
-// Rewrite changes some snapshots out of all, and returns the edits that
-// change something; in a dry run, those that would. Folders in which nothing
-// is left out keep their trees byte for byte. The index must be loaded.
+// Rewrite changes some snapshots while others work in the repository, and
+// returns the edits that change something; in a dry run, those that would.
+// Folders in which nothing is left out keep their trees byte for byte. The Load
+// of t loads the index, too.
 //
 // First all trees are stored, then the snapshots: a rewrite that is cut off
-// leaves each snapshot old or new.
-func Rewrite(ctx context.Context, r *repository.Repository, all, some []*snapshot.Snapshot, o RewriteOptions) ([]Edit, error) {
+// leaves each snapshot old or new. Only to put one in the place of another it
+// has the repository for itself, for a few seconds at a time.
+func Rewrite(ctx context.Context, r *repository.Repository, o RewriteOptions, t EditTurns) (edits []Edit, err error) {
+	e := editor{repo: r, turns: t, make: func(ctx context.Context, some []*snapshot.Snapshot) ([]Edit, error) {
+		return storeTrees(ctx, r, some, o)
+	}}
+	if o.Forget && !o.DryRun {
+		return e.inTurns(ctx)
+	}
+	return edits, t.Locked(ctx, repository.Shared, func(ctx context.Context) error {
+		if err := e.plan(ctx, false); err != nil || o.DryRun {
+			edits = e.left
+			return err
+		}
+		for ; len(e.left) > 0; e.left = e.left[1:] {
+			edit := e.left[0]
+			if err := e.replacer.add(ctx, &edit); err != nil {
+				return err
+			}
+			edits = append(edits, edit)
+		}
+		return nil
+	})
+}
+
+// storeTrees stores the trees of the snapshots that change, unless it is a dry
+// run, and returns what would be stored in their place.
+func storeTrees(ctx context.Context, r *repository.Repository, some []*snapshot.Snapshot, o RewriteOptions) ([]Edit, error) {
 	save, finish, err := treeSaver(ctx, r, o)
 	if err != nil {
 		return nil, err
 	}
 	edits, err := rewriteTrees(ctx, r, some, save, o)
-	if err := errors.Join(err, finish(err == nil)); err != nil || o.DryRun {
-		return edits, err
-	}
-	replacer, err := newReplacer(r, all)
-	if err != nil {
-		return nil, err
-	}
-	store := replacer.add
-	if o.Forget {
-		store = replacer.replace
-	}
-	for n := range edits {
-		if err := store(ctx, &edits[n]); err != nil {
-			return edits[:n], err
-		}
-	}
-	return edits, nil
+	return edits, errors.Join(err, finish(err == nil))
 }
 
 // treeSaver returns what stores a tree, and what ends the storing: in a dry

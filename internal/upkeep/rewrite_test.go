@@ -28,14 +28,7 @@ func patterns(t *testing.T, list ...string) pattern.Lists {
 // rewriteAll rewrites all snapshots of a store.
 func rewriteAll(ctx context.Context, s storage.Store, o RewriteOptions) (edits []Edit, err error) {
 	err = with(ctx, s, func(r *repository.Repository) error {
-		all, err := r.Snapshots(ctx)
-		if err != nil && !repository.IsCorrupt(err) {
-			return err
-		}
-		if err := loadIndex(ctx, r); err != nil {
-			return err
-		}
-		edits, err = Rewrite(ctx, r, all, all, o)
+		edits, err = Rewrite(ctx, r, o, editing(r, unlocked{between: nothing}))
 		return err
 	})
 	return edits, err

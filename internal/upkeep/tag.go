@@ -7,27 +7,23 @@ import (
 	"holdfast/repository/snapshot"
 )
 
-// Tag edits the user's tags of some snapshots out of all, and returns the
-// edits that changed something. What was edited before an error stays edited.
-func Tag(ctx context.Context, r *repository.Repository, all, some []*snapshot.Snapshot, edit snapshot.TagEdit) ([]Edit, error) {
-	replacer, err := newReplacer(r, all)
-	if err != nil {
-		return nil, err
-	}
-	var edits []Edit
-	for _, s := range some {
-		edited, changed, err := s.WithUserTags(edit)
-		if err != nil {
-			return edits, err
+// Tag edits the user's tags of some snapshots while others work in the
+// repository, and returns the edits that changed something. For itself it has
+// the repository only to put one snapshot in the place of another, for a few
+// seconds at a time. What was edited before an error stays edited.
+func Tag(ctx context.Context, r *repository.Repository, edit snapshot.TagEdit, t EditTurns) ([]Edit, error) {
+	e := editor{repo: r, turns: t, make: func(_ context.Context, some []*snapshot.Snapshot) ([]Edit, error) {
+		var edits []Edit
+		for _, s := range some {
+			edited, changed, err := s.WithUserTags(edit)
+			if err != nil {
+				return nil, err
+			}
+			if changed {
+				edits = append(edits, Edit{Old: s, New: edited})
+			}
 		}
-		if !changed {
-			continue
-		}
-		e := Edit{Old: s, New: edited}
-		if err := replacer.replace(ctx, &e); err != nil {
-			return edits, err
-		}
-		edits = append(edits, e)
-	}
-	return edits, nil
+		return edits, nil
+	}}
+	return e.inTurns(ctx)
 }

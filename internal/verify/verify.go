@@ -46,8 +46,8 @@ type Options struct {
 	// packs of file content there are left out of what ReadData and Subset
 	// ask for. Packs that cannot be read at once always are.
 	SkipCold func(class string) bool
-	// Opened tells that the repository was opened, and exclusively locked, for
-	// this check: that has read the config, the key in use and all locks.
+	// Opened tells that the repository was opened, and locked, for this check:
+	// that has read the config, the key in use and all locks.
 	Opened bool
 	// Workers is the number of packs read at once; 0 means the number of CPUs.
 	Workers int
@@ -109,8 +109,9 @@ type checker struct {
 	damage   map[id.ID]*packDamage
 }
 
-// Check checks a repository. The caller holds an exclusive lock, or knows
-// that nobody writes. Damage is reported, not returned as an error: an error
+// Check checks a repository. The caller holds a lock, or knows that nobody
+// removes anything. What others add meanwhile is not checked: at most it gives
+// hints. Damage is reported, not returned as an error: an error
 // means that the check could not be done.
 func Check(ctx context.Context, r *repository.Repository, o Options) (*Report, error) {
 	start := time.Now()

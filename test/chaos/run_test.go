@@ -88,18 +88,25 @@ func (p process) prune(ctx context.Context) error {
 		return err
 	}
 	_, err = upkeep.Prune(ctx, r, upkeep.PruneOptions{Writer: repository.WriterOptions{PackSizeBytes: repository.MinPackSize}}, upkeep.Turns{
-		Locked: func(ctx context.Context, mode repository.LockMode, do func(context.Context) error) error {
-			lock, locked, err := r.Lock(ctx, mode, repository.LockOptions{Retry: 24 * time.Hour})
-			if err != nil {
-				return err
-			}
-			return errors.Join(do(locked), lock.Unlock())
-		},
+		Locks:   locks{r},
 		Planned: func(context.Context, *upkeep.PrunePlan) (bool, error) { return true, nil },
 		Allowed: func(context.Context) error { return nil },
 	})
 	return errors.Join(err, r.Close())
 }
+
+// locks are those of a repository, without an exclusive one at the start.
+type locks struct{ r *repository.Repository }
+
+func (l locks) Locked(ctx context.Context, mode repository.LockMode, do func(context.Context) error) error {
+	lock, locked, err := l.r.Lock(ctx, mode, repository.LockOptions{Retry: 24 * time.Hour})
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(locked), lock.Unlock())
+}
+
+func (locks) Number() int { return 0 }
 
 // backup makes a snapshot of a folder and returns its ID. The ID counts even
 // beside an error: the snapshot was acknowledged, what failed came after.

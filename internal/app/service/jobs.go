@@ -226,7 +226,7 @@ func (b *builder) upkeep() {
 		if j := add(history.Prune, u.Prune.Schedule, controller.AloneAtEnd, prune); len(u.Prune.Window) > 0 {
 			j.Hours.Windows = u.Prune.Window.Spans()
 		}
-		check := b.work(config.Limits{}, "check", "--repo", name, "--shared", "--read-data-subset", "{round}")
+		check := b.work(config.Limits{}, "check", "--repo", name, "--read-data-subset", "{round}")
 		check.Groups = groups(u.Check.Schedule, time.Duration(u.Check.Within))
 		add(history.Check, u.Check.Schedule, controller.Reads, check)
 		if b.c.Repositories[name].Immutable != nil {

@@ -106,7 +106,7 @@ plans:
 		"plans/site/retention/local": "forget --repo local --plan site --retry-lock 15m0s",
 		"plans/site/retention/nas":   "forget --repo nas --plan site --retry-lock 15m0s",
 		"repositories/local/prune":   "prune --repo local --max-repack-size {budget} --max-time 5m0s --retry-lock 2m0s",
-		"repositories/nas/check":     "check --repo nas --shared --read-data-subset {round} --retry-lock 15m0s",
+		"repositories/nas/check":     "check --repo nas --read-data-subset {round} --retry-lock 15m0s",
 	} {
 		if lines[id] != want {
 			t.Errorf("%s runs %q, want %q", id, lines[id], want)
