@@ -37,6 +37,9 @@ type Options struct {
 	// Hostname, Username, UID, GID, Excludes, Tags and ProgramVersion. The
 	// rest is filled in.
 	Snapshot snapshot.Snapshot
+	// Rows, if set, tells at the end how many rows a database has, 0 for not
+	// known.
+	Rows func() uint64
 	// Type is the backup type; it decides what may be reused.
 	Type snapshot.Type
 	// Parent names the snapshot to compare with, instead of the one that the
@@ -145,6 +148,9 @@ func (a *archiver) saveSnapshot(ctx context.Context, tree id.ID, start time.Time
 	}
 	s.SetType(receipt.Type)
 	s.Summary = a.progress.summary(start, time.Now())
+	if a.options.Rows != nil {
+		s.Summary.Rows = a.options.Rows()
+	}
 	receipt.Snapshot = &s
 	unchanged := receipt.Parent != nil && receipt.Parent.Tree == tree
 	if a.options.DryRun || a.options.SkipIfUnchanged && unchanged {

@@ -189,7 +189,7 @@ func figuresOf(s *snapshot.Snapshot) anomaly.Run {
 		Time: s.Time, Snapshot: s.ID.String(),
 		Files: sum.TotalFilesProcessed, New: sum.FilesNew, Changed: sum.FilesChanged,
 		Bytes: sum.TotalBytesProcessed, Added: sum.DataAdded, Stored: sum.DataAddedPacked,
-		Whole: s.Parent == nil,
+		Rows: sum.Rows, Whole: s.Parent == nil,
 	}
 }
 

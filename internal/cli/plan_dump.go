@@ -41,6 +41,7 @@ func (p *planRun) dump(ctx context.Context, r *repository.Repository, name strin
 	if err != nil {
 		return err
 	}
+	o.Rows = src.Rows
 	watch := p.startProgress("dumps of "+name, work{}, func() work {
 		return work{items: o.Progress.Files(), bytes: o.Progress.BytesRead.Load(), errors: o.Progress.Errors.Load()}
 	})

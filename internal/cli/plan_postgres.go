@@ -75,7 +75,8 @@ func (p *planRun) takeBase(ctx context.Context, r *repository.Repository, b base
 	watch := p.startProgress("base backup of "+b.name, work{bytes: src.About().TotalBytes}, func() work {
 		return work{items: o.Progress.Files(), bytes: o.Progress.Durable(), read: o.Progress.Done(), errors: o.Progress.Errors.Load()}
 	})
-	receipt, err := backup.RunArrivals(ctx, r, p.countRows(src, b.name, b.dsn, b.source, b.withWAL), *o, func(s *snapshot.Snapshot) error {
+	counted := p.countRows(src, b.name, b.dsn, b.source, b.withWAL, o)
+	receipt, err := backup.RunArrivals(ctx, r, counted, *o, func(s *snapshot.Snapshot) error {
 		return p.complete(ctx, src.About(), archives, s)
 	})
 	watch.stop()

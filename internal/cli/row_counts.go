@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"sync/atomic"
 	"time"
 
+	"holdfast/internal/backup"
 	"holdfast/internal/config"
 	"holdfast/internal/postgres/rowcount"
 	"holdfast/internal/snapfs"
@@ -26,11 +28,14 @@ const (
 )
 
 // countRows adds the row counts of the server's tables to a base backup, as
-// the source wants them. A backup that holds its log counts first.
-func (p *planRun) countRows(src source.Arrivals, name, dsn string, from config.Postgres, held bool) source.Arrivals {
+// the source wants them, and has the snapshot tell their sum. A backup that
+// holds its log counts first.
+func (p *planRun) countRows(src source.Arrivals, name, dsn string, from config.Postgres, held bool, o *backup.Options) source.Arrivals {
 	if from.RowCounts == config.RowCountsNone {
 		return src
 	}
+	var sum atomic.Uint64
+	o.Rows = sum.Load
 	take := func(ctx context.Context) (*rowcount.Counts, error) {
 		limits := rowcount.Limits{TableBytes: countTableBytes, Until: time.Now().Add(countWithin), Views: true}
 		if from.RowCounts == config.RowCountsAll {
@@ -39,6 +44,7 @@ func (p *planRun) countRows(src source.Arrivals, name, dsn string, from config.P
 		counts, err := rowcount.Take(ctx, dsn, limits)
 		if err == nil {
 			p.tellCounts(counts)
+			sum.Store(counts.Rows())
 		}
 		return counts, err
 	}

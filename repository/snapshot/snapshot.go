@@ -73,6 +73,10 @@ type Summary struct {
 	TotalFilesProcessed uint64 `json:"total_files_processed"`
 	TotalBytesProcessed uint64 `json:"total_bytes_processed"`
 
+	// Rows is how many rows the tables of a database had, 0 for not known. It is
+	// holdfast's own: restic passes over it.
+	Rows uint64 `json:"holdfast_rows,omitempty"`
+
 	extra extraFields
 }
 

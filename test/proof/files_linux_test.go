@@ -100,7 +100,7 @@ func TestFilesReachNothing(t *testing.T) {
 func TestCorruptPack(t *testing.T) {
 	p, _ := newFiles(t)
 	p.good("local")
-	p.damageLargest("local")
+	save(t, p.largest("local")).damage(t)
 	p.caught("local", "local", "noise")
 	if s := p.status(); s.Repositories[0].RPO.State != "unknown" || !strings.Contains(s.missing(), "errors: local had a restore test that failed") || s.RPO.State != "met" {
 		t.Errorf("the copy still counts, the repository does not: %+v", s)
@@ -172,7 +172,9 @@ func TestLostCopy(t *testing.T) {
 	if err := os.Rename(at+".away", at); err != nil {
 		t.Fatal(err)
 	}
-	p.good("offsite")
+	if v, err := p.verify("rotate"); err != nil || !v.Good || v.From != "offsite" {
+		t.Errorf("what failed is not tested again before all others: %+v, %v", v, err)
+	}
 }
 
 func TestWrongKey(t *testing.T) {

@@ -1,9 +1,11 @@
 package proof
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -236,10 +238,9 @@ func (s *stands) missing() string {
 	return strings.Join(list, "\n")
 }
 
-// damageLargest overwrites bytes in the middle of the largest pack.
-func (p *plan) damageLargest(repository string) {
+// largest returns the largest pack of a repository.
+func (p *plan) largest(repository string) (largest string) {
 	p.t.Helper()
-	var largest string
 	var size int64
 	packs, err := filepath.Glob(filepath.Join(p.dir, repository, "data", "*", "*"))
 	if err != nil {
@@ -250,14 +251,44 @@ func (p *plan) damageLargest(repository string) {
 			largest, size = pack, info.Size()
 		}
 	}
-	content, err := os.ReadFile(largest)
-	if err == nil {
-		for n := range 64 {
-			content[len(content)/2+n] ^= 0xff
-		}
-		err = errors.Join(os.Chmod(largest, 0o600), os.WriteFile(largest, content, 0o600))
-	}
+	return largest
+}
+
+// saved is a file as it was.
+type saved struct {
+	path    string
+	content []byte
+}
+
+func save(t testing.TB, path string) saved {
+	t.Helper()
+	content, err := os.ReadFile(path)
 	if err != nil {
-		p.t.Fatal(err)
+		t.Fatal(err)
+	}
+	return saved{path, content}
+}
+
+// put brings the file back.
+func (s saved) put(t testing.TB) { t.Helper(); s.write(t, s.content) }
+
+// damage overwrites bytes in the middle of the file.
+func (s saved) damage(t testing.TB) {
+	t.Helper()
+	content := bytes.Clone(s.content)
+	for n := range 64 {
+		content[len(content)/2+n] ^= 0xff
+	}
+	s.write(t, content)
+}
+
+func (s saved) write(t testing.TB, content []byte) {
+	t.Helper()
+	err := os.Remove(s.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil
+	}
+	if err := errors.Join(err, os.WriteFile(s.path, content, 0o600)); err != nil {
+		t.Fatal(err)
 	}
 }

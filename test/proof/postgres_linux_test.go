@@ -133,7 +133,7 @@ func TestTruncatedDump(t *testing.T) {
 	p, c := newDatabase(t, "method: dump")
 	p.run("plan", "run", "data")
 	p.good("local")
-	p.cutDump(".dump")
+	p.cutDump("local", ".dump")
 	p.run("check", "-r", "local", "--read-data")
 	p.caught("local", "local")
 	p.good("offsite")
@@ -142,9 +142,9 @@ func TestTruncatedDump(t *testing.T) {
 	p.caught("offsite", "offsite", "items there: 0, want > 0")
 }
 
-// cutDump makes a snapshot like the newest one, of files that end with a suffix
-// the first half.
-func (p *plan) cutDump(suffix string) {
+// cutDump makes a snapshot like the newest one of a repository, of files that end
+// with a suffix the first half.
+func (p *plan) cutDump(in, suffix string) {
 	t := p.t
 	t.Helper()
 	must := func(err error) {
@@ -153,7 +153,7 @@ func (p *plan) cutDump(suffix string) {
 			t.Fatal(err)
 		}
 	}
-	store, err := local.Open(filepath.Join(p.dir, "local"))
+	store, err := local.Open(filepath.Join(p.dir, in))
 	must(err)
 	r, err := repository.Open(t.Context(), store, repository.Options{Password: []byte("secret")})
 	must(err)
@@ -199,4 +199,21 @@ func (p *plan) cutDump(suffix string) {
 	made.Tree, made.Time, made.Parent = *root.Subtree, time.Now(), nil
 	must(w.Flush(t.Context()))
 	must(r.SaveSnapshot(t.Context(), made))
+}
+
+// A table that is emptied is told of by the backup itself: so many rows were
+// never gone before.
+func TestRowsThatAreGone(t *testing.T) {
+	p, c := newDatabase(t, "method: dump")
+	c.Exec("INSERT INTO items SELECT generate_series(1001, 200000)")
+	for n := range 6 {
+		c.Exec(fmt.Sprintf("INSERT INTO items VALUES (%d)", 200001+n))
+		if out := p.run("plan", "run", "data", "--no-copy"); strings.Contains(out, "unlike those before") {
+			t.Errorf("a quiet night is told of:\n%s", out)
+		}
+	}
+	c.Exec("TRUNCATE items")
+	if out := p.run("plan", "run", "data", "--no-copy"); !strings.Contains(out, "rows gone: 100 % (usually 0 %)") || !strings.Contains(out, "no snapshot of it is removed until") {
+		t.Errorf("nobody is told that a table was emptied:\n%s", out)
+	}
 }

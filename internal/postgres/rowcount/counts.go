@@ -74,6 +74,16 @@ func Parse(content []byte) (*Counts, error) {
 	return &c, nil
 }
 
+// Rows is how many rows all tables have together, estimates included.
+func (c *Counts) Rows() (sum uint64) {
+	for _, db := range c.Databases {
+		for _, t := range db.Tables {
+			sum += uint64(max(t.Rows, 0)) //nolint:gosec // not negative
+		}
+	}
+	return sum
+}
+
 // Tables returns how many tables there are, and how many are estimates.
 func (c *Counts) Tables() (tables, estimates int) {
 	for _, db := range c.Databases {
