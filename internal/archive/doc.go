@@ -23,6 +23,7 @@
 // around it is not: age chooses a new key each time.
 //
 // Memory is bounded: a few dozen MiB of content on its way, the names of hard
-// links, and the list of deletions. Writing takes temporary space for two
-// parts, or none where the store can take over a spool.
+// links, and the list of deletions. Writing takes temporary space for the part
+// that is made and those that travel, however large the archive: 192 MiB unless
+// a size of parts is chosen, and none where the store can take over a spool.
 package archive

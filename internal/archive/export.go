@@ -33,7 +33,7 @@ type Options struct {
 	// one with the same tree, must still be in the repository.
 	Parent *Manifest
 	Keys   Keys
-	// SplitBytes is the size of parts; 0 means DefaultSplit.
+	// SplitBytes is the size of parts; 0 means DefaultSplit or FarSplit.
 	SplitBytes int64
 	// Expires goes into the manifest; zero for none.
 	Expires time.Time
@@ -64,7 +64,7 @@ func DefaultName(s *snapshot.Snapshot, kind Kind) string {
 // as little as the store permits.
 func Export(ctx context.Context, r *repository.Repository, s *snapshot.Snapshot, shelf Shelf, o Options) (*Manifest, error) {
 	if o.SplitBytes == 0 {
-		o.SplitBytes = DefaultSplit
+		o.SplitBytes = splitFor(shelf.Store)
 	}
 	if o.Progress == nil {
 		o.Progress = new(Progress)
@@ -107,25 +107,26 @@ func (o *Options) validate() error {
 	return CheckName(o.Name)
 }
 
+// MayExport tells what would be in the way of an export: it writes nothing.
+func MayExport(ctx context.Context, s *snapshot.Snapshot, shelf Shelf, o Options) error {
+	if o.SplitBytes == 0 {
+		o.SplitBytes = splitFor(shelf.Store)
+	}
+	if err := o.validate(); err != nil {
+		return err
+	}
+	if _, err := leftOf(ctx, shelf, o.Name, o.Restart); err != nil {
+		return err
+	}
+	return checkRoom(shelf.Store, roomNeeded(s, o.SplitBytes))
+}
+
 // claim makes sure that nothing is stored under a name, and that the place is
 // not a repository.
 func claim(ctx context.Context, shelf Shelf, name string, restart bool) error {
-	place := shelf.Store.Location()
-	if _, err := shelf.Store.Stat(ctx, "config"); err == nil {
-		return fmt.Errorf("%s is a repository: archives must not lie in it; name a place of their own", place)
-	} else if !errors.Is(err, storage.ErrNotFound) {
-		return fmt.Errorf("look at %s: %w", place, err)
-	}
-	files, err := shelf.files(ctx, name)
-	if err != nil || len(files) == 0 {
+	files, err := leftOf(ctx, shelf, name, restart)
+	if err != nil {
 		return err
-	}
-	if _, ok := files[SumsName]; ok {
-		return fmt.Errorf("%s has an archive %s already: %w; choose another name", place, name, storage.ErrExists)
-	}
-	if !restart {
-		return fmt.Errorf("%w: an export of %s to %s was interrupted, or goes on at this moment; if it does not, say --restart to begin again, or choose another name",
-			ErrIncomplete, name, place)
 	}
 	for file := range files {
 		if err := shelf.Store.Delete(ctx, shelf.key(name, file)); err != nil && !errors.Is(err, storage.ErrNotFound) {
@@ -133,6 +134,28 @@ func claim(ctx context.Context, shelf Shelf, name string, restart bool) error {
 		}
 	}
 	return nil
+}
+
+// leftOf returns what an interrupted export left under a name: an error unless
+// that may go, and nothing else is there.
+func leftOf(ctx context.Context, shelf Shelf, name string, restart bool) (files map[string]int64, err error) {
+	place := shelf.Store.Location()
+	if _, err := shelf.Store.Stat(ctx, "config"); err == nil {
+		return nil, fmt.Errorf("%s is a repository: archives must not lie in it; name a place of their own", place)
+	} else if !errors.Is(err, storage.ErrNotFound) {
+		return nil, fmt.Errorf("look at %s: %w", place, err)
+	}
+	if files, err = shelf.files(ctx, name); err != nil || len(files) == 0 {
+		return nil, err
+	}
+	if _, ok := files[SumsName]; ok {
+		return nil, fmt.Errorf("%s has an archive %s already: %w; choose another name", place, name, storage.ErrExists)
+	}
+	if !restart {
+		return nil, fmt.Errorf("%w: an export of %s to %s was interrupted, or goes on at this moment; if it does not, say --restart to begin again, or choose another name",
+			ErrIncomplete, name, place)
+	}
+	return files, nil
 }
 
 // store stores the manifest, and last what makes the archive complete.

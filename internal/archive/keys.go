@@ -19,6 +19,10 @@ type Keys struct {
 	passphrase bool
 }
 
+// Public are the public keys of those who can open the archive, none with a
+// passphrase.
+func (k *Keys) Public() []string { return k.public }
+
 // IsZero tells whether nobody could open the archive.
 func (k *Keys) IsZero() bool { return len(k.recipients) == 0 }
 

@@ -12,9 +12,24 @@ import (
 	"holdfast/storage"
 )
 
-// DefaultSplit is the size of parts unless it is chosen: every file system
-// and every service takes it, and a damaged part is little to fetch again.
-const DefaultSplit = 1 << 30
+const (
+	// DefaultSplit is the size of parts unless it is chosen: every file system
+	// takes it, and a damaged part is little to fetch again.
+	DefaultSplit = 1 << 30
+	// FarSplit is the same for stores that do not take over a spool. A part has
+	// to be whole before it is sent: its name says whether it is the only one,
+	// its hash goes with it, and not every store takes bytes whose number is not
+	// known yet. So it waits on this machine, and the line for it.
+	FarSplit = 64 << 20
+)
+
+// splitFor returns the size of parts that suits a store.
+func splitFor(s storage.Store) int64 {
+	if _, ok := storage.As[storage.Spooler](s); ok {
+		return DefaultSplit
+	}
+	return FarSplit
+}
 
 // MinSplit is the least size of parts: smaller ones are a mistake in a unit.
 const MinSplit = 64 << 10
@@ -23,8 +38,8 @@ const MinSplit = 64 << 10
 const removeTimeout = 30 * time.Second
 
 // travelBytes bounds the parts that travel at once, but for one of any size:
-// small ones would leave a line idle for the round trips between them.
-const travelBytes = 64 << 20
+// one at a time would leave a line idle for the round trips between them.
+const travelBytes = 2 * FarSplit
 
 // partWriter divides a stream into parts and puts them into a store: some
 // travel while the next is spooled.

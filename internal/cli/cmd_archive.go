@@ -12,6 +12,7 @@ import (
 
 	"holdfast/internal/app"
 	"holdfast/internal/archive"
+	"holdfast/internal/config"
 	"holdfast/storage"
 )
 
@@ -41,7 +42,7 @@ func (c *command) openShelf(ctx context.Context, url string, create bool) (archi
 			return archive.Shelf{}, fmt.Errorf("there is no folder %s for the archives; if it is on another disk, mount that, else make the folder", above)
 		}
 	}
-	s, err := c.openStore(ctx, place{url: url}, create)
+	s, err := c.openStore(ctx, c.archivesAt(url), create)
 	if err != nil {
 		return archive.Shelf{}, fmt.Errorf("archives in %s: %w", url, err)
 	}
@@ -53,6 +54,16 @@ func (c *command) openShelf(ctx context.Context, url string, create bool) (archi
 		return archive.Shelf{}, errors.Join(fmt.Errorf("archives in %s: %w", url, err), storage.Close(s))
 	}
 	return archive.Shelf{Store: s, Below: archivesBelow}, nil
+}
+
+// archivesAt returns a place of archives, with what holdfast.yaml says of it.
+func (c *command) archivesAt(url string) place {
+	if cfg, err := c.loadConfig(); err == nil {
+		for _, a := range cfg.ArchivesAt(url) {
+			return place{url: url, configured: &config.Repository{URL: url, Options: a.Options}}
+		}
+	}
+	return place{url: url}
 }
 
 // archivesBelow is where archives lie in stores that hold our own keys only

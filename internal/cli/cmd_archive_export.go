@@ -21,6 +21,7 @@ import (
 
 // archiveExportFlags are the flags of `holdfast archive export`.
 type archiveExportFlags struct {
+	plan              string
 	to                string
 	name              string
 	kind              string
@@ -33,13 +34,14 @@ type archiveExportFlags struct {
 	split             size.Bytes
 	expires           string
 	restart           bool
+	dryRun            bool
 	chosen            selectFlags
 }
 
 func newArchiveExport(c *command) *cobra.Command {
-	f := archiveExportFlags{split: archive.DefaultSplit}
+	var f archiveExportFlags
 	cmd := &cobra.Command{
-		Use:   "export [flags] --to PLACE SNAPSHOT",
+		Use:   "export [flags] {--to PLACE SNAPSHOT | --plan PLAN}",
 		Short: "Write a snapshot as an archive",
 		Long: `Write a snapshot as an archive: a tar in zstd in age, in a folder of its own
 below PLACE, which is a folder or any place a repository could lie in.
@@ -55,15 +57,28 @@ An archive is encrypted to the public keys of those who may open it, or with a
 passphrase. What is inside is the same, byte for byte, each time the same
 version of holdfast exports the same.
 
+With --plan the newest snapshot of each source of a plan is exported, unless it
+is archived already, as the "archives" section of the plan says: where to, to
+whom, and for how long a chain of archives goes on before a full one is made.
+The archives record when they may go; ` + "`holdfast storage apply --archives PLAN`" + ` has
+the bucket delete them then.
+
 An export that is interrupted leaves nothing that is taken for an archive: the
 SHA256SUMS file is written last.`,
 		Example: `  holdfast archive export latest --to /mnt/tape --recipient age1ql3z7hjy...
   holdfast archive export latest --to s3://cold/archives --recipients-file keys.txt --since latest
-  holdfast archive export 3f9a0c11 --to /mnt/dvd --split 4480M --passphrase --expires 7y`,
-		Args: oneSnapshot,
-		RunE: func(cmd *cobra.Command, args []string) error { return c.runArchiveExport(cmd.Context(), &f, args[0]) },
+  holdfast archive export 3f9a0c11 --to /mnt/dvd --split 4480M --passphrase --expires 7y
+  holdfast archive export --plan shop`,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if f.plan != "" {
+				return nil
+			}
+			return oneSnapshot(cmd, args)
+		},
+		RunE: func(cmd *cobra.Command, args []string) error { return c.runArchiveExport(cmd.Context(), &f, args) },
 	}
 	fl := cmd.Flags()
+	fl.StringVar(&f.plan, "plan", "", "export what this `plan` protects, as holdfast.yaml says")
 	fl.StringVar(&f.to, "to", "", "`place` for the archive: a folder, or a URL as for repositories")
 	fl.StringVar(&f.name, "name", "", "`name` of the archive (default: time and ID of the snapshot, and type)")
 	fl.StringVar(&f.kind, "type", "", "`type` of archive: full, incremental or differential (default: full, or incremental with --since)")
@@ -73,36 +88,51 @@ SHA256SUMS file is written last.`,
 	fl.BoolVar(&f.passphrase, "passphrase", false, "encrypt with a passphrase, and ask for it")
 	fl.StringVar(&f.passphraseFile, "passphrase-file", "", "encrypt with the passphrase in this `file`")
 	fl.StringVar(&f.passphraseCommand, "passphrase-command", "", "encrypt with the passphrase that this `command` prints")
-	fl.Var(&f.split, "split", "`size` of the parts, such as 4480M for a DVD")
+	fl.Var(&f.split, "split", "`size` of the parts, such as 4480M for a DVD (default: 1G in a folder, 64M elsewhere)")
+	fl.Lookup("split").DefValue = ""
 	fl.StringVar(&f.expires, "expires", "", "record that the archive may go this `time` after that of its snapshot, such as 7y or 90d; nothing here deletes it")
 	fl.BoolVar(&f.restart, "restart", false, "remove what an interrupted export of this name left, and begin again")
+	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "write nothing, only tell what would be written")
 	f.chosen.register(fl, "H")
 	return cmd
 }
 
-func (c *command) runArchiveExport(ctx context.Context, f *archiveExportFlags, ref string) error {
+func (c *command) runArchiveExport(ctx context.Context, f *archiveExportFlags, args []string) error {
+	var plan *archivePlan
+	var err error
+	if f.plan != "" {
+		if plan, err = f.planned(c, args); err != nil {
+			return err
+		}
+	}
 	if f.to == "" {
-		return errors.New("export where to? Name a place with --to")
+		return errors.New("export where to? Name a place with --to, or a plan of holdfast.yaml with --plan")
 	}
 	o := archive.Options{Name: f.name, SplitBytes: int64(f.split), Program: programVersion(), Restart: f.restart, Progress: new(archive.Progress)}
 	o.Warn = func(path string, err error) { c.ui.warn("export", printable(path), err) }
-	var err error
 	if o.Keys, err = f.keys(ctx, c); err != nil {
 		return err
+	}
+	if plan != nil {
+		return c.archiveOfPlan(ctx, f, plan, o)
 	}
 	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
 		all, err := c.loadAll(ctx, r)
 		if err != nil {
 			return err
 		}
-		s, err := findSnapshot(all, f.chosen.filter(), ref)
+		s, err := findSnapshot(all, f.chosen.filter(), args[0])
 		if err != nil {
 			return err
 		}
 		if o.Expires, err = f.expiry(s); err != nil {
 			return err
 		}
-		shelf, err := c.openShelf(ctx, f.to, true)
+		shelf, err := c.openShelf(ctx, f.to, !f.dryRun)
+		if f.dryRun && errors.Is(err, storage.ErrNotFound) && (f.since == "" || f.since == "latest") {
+			o.Kind = archive.Full // the place is made first
+			return c.foretellArchive(ctx, f, s, archive.Shelf{}, o)
+		}
 		if err != nil {
 			return err
 		}
@@ -114,6 +144,9 @@ func (c *command) archiveExport(ctx context.Context, f *archiveExportFlags, r *r
 	var err error
 	if o.Kind, o.Parent, err = f.parent(ctx, c, shelf, all, s); err != nil {
 		return err
+	}
+	if f.dryRun {
+		return c.foretellArchive(ctx, f, s, shelf, o)
 	}
 	o.Name = firstOf(o.Name, archive.DefaultName(s, o.Kind))
 	start, total := time.Now(), work{}
@@ -135,6 +168,44 @@ func (c *command) archiveExport(ctx context.Context, f *archiveExportFlags, r *r
 	if m.Parent != nil {
 		c.ui.infof("it needs %s, and what that needs, to be restored; %d paths went away since", m.Parent.Name, m.Deleted)
 	}
+	return nil
+}
+
+// archivePlanMessage tells which archive would be written.
+type archivePlanMessage struct {
+	MessageType string       `json:"message_type"` // "archive_plan"
+	Place       string       `json:"place"`
+	Name        string       `json:"name"`
+	Kind        archive.Kind `json:"type"`
+	Parent      string       `json:"parent,omitempty"`
+	Snapshot    string       `json:"snapshot_id"`
+	Recipients  []string     `json:"recipients"` // none with a passphrase
+	// Bytes is what a full archive holds, before it is compressed; 0 for not
+	// known.
+	Bytes uint64 `json:"content_bytes,omitempty"`
+}
+
+// foretellArchive tells what an export would write, if nothing is in its way.
+// A shelf without a store is one that is not there yet.
+func (c *command) foretellArchive(ctx context.Context, f *archiveExportFlags, s *snapshot.Snapshot, shelf archive.Shelf, o archive.Options) error {
+	o.Name = firstOf(o.Name, archive.DefaultName(s, o.Kind))
+	if shelf.Store != nil {
+		if err := archive.MayExport(ctx, s, shelf, o); err != nil {
+			return err
+		}
+	}
+	m := archivePlanMessage{
+		MessageType: "archive_plan", Place: f.to, Name: o.Name, Kind: o.Kind,
+		Snapshot: s.ID.String(), Recipients: o.Keys.Public(),
+	}
+	if o.Kind == archive.Full && s.Summary != nil {
+		m.Bytes = s.Summary.TotalBytesProcessed
+	}
+	if o.Parent != nil {
+		m.Parent = o.Parent.Name
+	}
+	c.ui.message(m)
+	c.ui.infof("would archive snapshot %s of %s as %s in %s", s.ID.Short(), s.Time.Local().Format(timeFormat), m.Name, m.Place)
 	return nil
 }
 

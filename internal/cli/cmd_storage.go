@@ -24,10 +24,12 @@ func newStorage(c *command) *cobra.Command {
 lifecycle rules, storage classes, and who may do what.
 
 PLACE is the place of a repository or its name in holdfast.yaml, where
-"immutable" and "tiers" say what is wanted.`,
+"immutable" and "tiers" say what is wanted. It may also be the place of a plan's
+archives, which --archives names by the plan.`,
 		Example: `  holdfast storage check offsite
   holdfast storage plan offsite
-  holdfast storage apply offsite`,
+  holdfast storage apply offsite
+  holdfast storage apply --archives shop`,
 	}
 	for _, make := range []func(*command) *cobra.Command{
 		newStoragePlan, newStorageApply, newStorageCheck, newStoragePolicy, newStorageUndelete, newStorageExtend, newStorageMark,
@@ -57,6 +59,7 @@ type wishFlags struct {
 	coldAfter   config.Duration
 	coldClass   string
 	keepDeleted config.Duration
+	archives    string // plan
 }
 
 func (f *wishFlags) register(fl *pflag.FlagSet) {
@@ -65,6 +68,7 @@ func (f *wishFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.coldClass, "cold-class", "", "move packs of file content to this storage `class` (default: tiers.cold of holdfast.yaml)")
 	fl.Var(durationFlag{&f.coldAfter}, "cold-after", "move them at this `age`, such as 30d")
 	fl.Lookup("cold-after").DefValue = ""
+	fl.StringVar(&f.archives, "archives", "", "the place of the archives of this `plan`, and not of a repository")
 }
 
 // durationFlag is a duration of days, as in holdfast.yaml.
@@ -116,15 +120,25 @@ type bucket struct {
 	store   storage.Store
 	managed storage.Managed
 	wishes  lifecycle.Wishes
+	// archives is set for a place that is to hold archives alone.
+	archives *archivesPlace
 }
 
 // openBucket opens the bucket of the place that the user means.
 func (c *command) openBucket(ctx context.Context, f *wishFlags) (*bucket, error) {
-	p, err := c.place()
+	p, archives, err := c.bucketPlace(f)
 	if err != nil {
 		return nil, err
 	}
-	return c.openBucketOf(ctx, p, f)
+	b, err := c.openBucketOf(ctx, p, f)
+	if err != nil || archives == nil {
+		return b, err
+	}
+	if err := archives.refuse(f); err != nil {
+		return nil, errors.Join(err, storage.Close(b.store))
+	}
+	b.archives, b.wishes.Archives = archives, archives.age
+	return b, nil
 }
 
 func (c *command) openBucketOf(ctx context.Context, p place, f *wishFlags) (b *bucket, err error) {

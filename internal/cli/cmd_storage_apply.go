@@ -20,7 +20,8 @@ func newStorageApply(c *command) *cobra.Command {
 service: what it does not keep is an error, and so is what these credentials may
 not set. Rules of others are never touched. Running it again changes nothing.`,
 		Example: `  holdfast storage apply offsite --dry-run
-  holdfast storage apply offsite`,
+  holdfast storage apply offsite
+  holdfast storage apply --archives shop`,
 		Args: c.onePlace,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if dryRun {
@@ -37,6 +38,9 @@ not set. Rules of others are never touched. Running it again changes nothing.`,
 func (c *command) runStorageApply(ctx context.Context, f *wishFlags) error {
 	return c.withBucket(ctx, f, func(b *bucket) error {
 		settings, err := b.managed.Settings(ctx)
+		if err == nil {
+			err = b.sole(ctx)
+		}
 		if err != nil {
 			return err
 		}

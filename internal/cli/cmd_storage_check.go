@@ -23,9 +23,13 @@ objects, how its clock goes; and above all whether some rule would delete or
 freeze objects that the repository needs, such as "delete after 365 days". That
 is a danger, and the exit code is 1.
 
+Of the place of a plan's archives it tells whether they stay as long as the plan
+says, those included that others are relative to, and whether anything else lies
+there.
+
 The service is tried out with small objects below holdfast/probe/, which are
 deleted again.`,
-		Example: "  holdfast storage check offsite\n  holdfast storage check offsite --no-probe --json",
+		Example: "  holdfast storage check offsite\n  holdfast storage check offsite --no-probe --json\n  holdfast storage check --archives shop",
 		Args:    c.onePlace,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.runStorageCheck(cmd.Context(), &f, !noProbe)
@@ -57,7 +61,11 @@ func (c *command) runStorageCheck(ctx context.Context, f *wishFlags, probe bool)
 		if err != nil {
 			return err
 		}
-		return c.reportFindings(lifecycle.Check(facts), facts.Probe)
+		findings, err := c.archiveFindings(ctx, b, lifecycle.Check(facts))
+		if err != nil {
+			return err
+		}
+		return c.reportFindings(findings, facts.Probe)
 	})
 }
 
@@ -109,7 +117,7 @@ func (c *command) reportFindings(findings []lifecycle.Finding, probe *storage.Pr
 	}
 	c.ui.message(sum)
 	if sum.Dangers > 0 {
-		return fmt.Errorf("%s to the repository in this bucket, named above", countOf(sum.Dangers, "danger"))
+		return fmt.Errorf("%s to what is in this bucket, named above", countOf(sum.Dangers, "danger"))
 	}
 	return nil
 }

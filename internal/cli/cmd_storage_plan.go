@@ -19,9 +19,15 @@ func newStoragePlan(c *command) *cobra.Command {
 		Long: `Show what a bucket is set to and what ` + "`holdfast storage apply`" + ` would set: versions,
 the end of what was deleted, of uploads never finished, and of versions of
 locks, and the move of packs of file content to a colder class. Rules of others
-are never touched.`,
+are never touched.
+
+In the place of a plan's archives, archives are deleted by their age: when the
+plan would keep their snapshots no longer, or what its "archives" section says,
+and later by the length of a chain. A place in which anything else lies is
+refused.`,
 		Example: `  holdfast storage plan offsite
-  holdfast storage plan s3:https://s3.eu-central-1.amazonaws.com/backups/www --cold-class GLACIER_IR --cold-after 30d`,
+  holdfast storage plan s3:https://s3.eu-central-1.amazonaws.com/backups/www --cold-class GLACIER_IR --cold-after 30d
+  holdfast storage plan --archives shop`,
 		Args: c.onePlace,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.runStoragePlan(cmd.Context(), &f) },
 	}
@@ -32,6 +38,9 @@ are never touched.`,
 func (c *command) runStoragePlan(ctx context.Context, f *wishFlags) error {
 	return c.withBucket(ctx, f, func(b *bucket) error {
 		settings, err := b.managed.Settings(ctx)
+		if err == nil {
+			err = b.sole(ctx)
+		}
 		if err != nil {
 			return err
 		}

@@ -16,6 +16,8 @@ type Plan struct {
 	// Copies are further repositories that get the same snapshots and log. The
 	// name of one alone is short for { to: name }.
 	Copies []Copy `yaml:"copies,omitempty"`
+	// Archives are snapshots as files for cold storage, in a place of their own.
+	Archives *Archives `yaml:"archives,omitempty"`
 	// Schedule says when to back up.
 	Schedule Schedule `yaml:"schedule,omitempty,flow" config:"whole"`
 	// Keep says which snapshots stay; without it all of them do.
@@ -107,6 +109,9 @@ func (p Plan) check(k *checker) {
 	checkKeep(k.key("keep"), p.Keep)
 	for i, c := range p.Copies {
 		checkKeep(k.key("copies").item(i).key("keep"), c.Keep)
+	}
+	if p.Archives != nil {
+		p.Archives.check(k.key("archives"), p.Keep)
 	}
 	p.Hooks.check(k.key("hooks"))
 	p.Limits.check(k.key("limits"))

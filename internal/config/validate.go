@@ -22,14 +22,14 @@ func (c *Config) validate(at positions) Problems {
 	checkAll(root, "plans", c.Plans)
 	c.Service.check(root.key("service"))
 
-	c.checkPlaces(root.key("repositories"))
+	c.checkPlaces(root.key("repositories"), root.key("plans"))
 	c.checkReferences(root)
 	return *root.problems
 }
 
 // checkPlaces finds repositories that are the same place under two names: a
-// copy in the same place would be no copy.
-func (c *Config) checkPlaces(k *checker) {
+// copy in the same place would be no copy. Archives in one would be worse.
+func (c *Config) checkPlaces(k, plans *checker) {
 	owner := map[string]string{}
 	for _, name := range sortedNames(c.Repositories) {
 		url := placeOf(c.Repositories[name].URL)
@@ -41,6 +41,15 @@ func (c *Config) checkPlaces(k *checker) {
 			continue
 		}
 		owner[url] = name
+	}
+	for _, name := range sortedNames(c.Plans) {
+		a := c.Plans[name].Archives
+		if a == nil {
+			continue
+		}
+		if repository, taken := owner[placeOf(a.To)]; taken {
+			plans.key(name).key("archives").key("to").report("the place of repository "+repository, "give archives a place of their own: rules delete them by their age")
+		}
 	}
 }
 

@@ -64,21 +64,32 @@ type Facts struct {
 }
 
 // Check finds what is wrong with the settings of a bucket for the repository
-// in it: above all rules that delete or freeze what the repository needs.
+// in it, or for the archives: above all rules that delete or freeze what is
+// needed.
 func Check(f Facts) []Finding {
 	c := &findings{Facts: f}
+	if f.Wishes.Archives > 0 {
+		c.archives()
+		return c.list
+	}
 	c.versions()
 	c.locking()
 	c.sample()
 	c.probe()
 	for _, r := range f.Settings.Rules {
-		if r.Enabled && !r.Own {
+		if r.Enabled && (!r.Own || expires(r)) {
 			c.foreign(r)
 		}
 	}
 	c.unread()
 	c.ownRules()
 	return c.list
+}
+
+// expires tells whether a rule deletes objects by their age: of ours only that
+// of a place of archives does, which a repository has come to since.
+func expires(r storage.LifecycleRule) bool {
+	return slices.ContainsFunc(r.Actions, func(a storage.LifecycleAction) bool { return a.Kind == storage.Expire })
 }
 
 // findings gathers what a check finds.
@@ -169,10 +180,7 @@ func (c *findings) foreign(r storage.LifecycleRule) {
 	if !overlap(r.Prefix, c.Settings.Root) {
 		return
 	}
-	what := "rule"
-	if r.ID != "" {
-		what += " " + r.ID
-	}
+	what := ruleName(r)
 	const fix = "change or remove it; holdfast never does that with rules of others"
 	if len(r.Actions) == 0 {
 		c.add(Warning, what, "it does something that holdfast does not know: "+firstLine(r.Raw), "look whether it deletes or moves objects")

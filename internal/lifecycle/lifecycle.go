@@ -35,6 +35,9 @@ type Wishes struct {
 	// SoftDelete asks for soft delete in place of versions, which the service
 	// lets nobody turn on by the credentials of its data (Azure).
 	SoftDelete bool
+	// Archives, unless it is zero, is how long archives stay in a place that
+	// holds nothing else. Then nothing above counts but KeepDeleted.
+	Archives time.Duration
 	// NoUploads and NoMarkers say that the service has no unfinished uploads,
 	// or no delete markers, that a rule could remove.
 	NoUploads, NoMarkers bool
@@ -82,9 +85,13 @@ func (p *Plan) NothingToDo() bool {
 // PlanFor finds out what has to be set for some wishes.
 func PlanFor(s *storage.Settings, w Wishes) *Plan {
 	p := &Plan{}
-	if w.SoftDelete {
+	switch {
+	case w.Archives > 0:
+		p.rules(s, archiveRules(s, w))
+		return p
+	case w.SoftDelete:
 		p.softDelete(s, w)
-	} else {
+	default:
 		p.versioning(s)
 	}
 	p.rules(s, Rules(s.Root, w))
@@ -163,9 +170,7 @@ const uploadsRule = "uploads"
 func Rules(root string, w Wishes) []storage.LifecycleRule {
 	var rules []storage.LifecycleRule
 	if !w.NoUploads {
-		rules = append(rules, storage.LifecycleRule{ID: uploadsRule, Enabled: true, Prefix: root, Actions: []storage.LifecycleAction{
-			{Kind: storage.AbortUploads, After: abortAfter},
-		}})
+		rules = append(rules, endUploads(root))
 	}
 	if !w.SoftDelete {
 		rules = append(rules, storage.LifecycleRule{
@@ -180,6 +185,12 @@ func Rules(root string, w Wishes) []storage.LifecycleRule {
 		}})
 	}
 	return rules
+}
+
+func endUploads(root string) storage.LifecycleRule {
+	return storage.LifecycleRule{ID: uploadsRule, Enabled: true, Prefix: root, Actions: []storage.LifecycleAction{
+		{Kind: storage.AbortUploads, After: abortAfter},
+	}}
 }
 
 // deletedActions clear away what was deleted long enough ago.
