@@ -208,19 +208,21 @@ func (a *Archive) proveMarks(ctx context.Context, l *lineExtent) error {
 // firm returns how many of the ranges of one line do not lie loose, and whether
 // that was judged by the newest of its log.
 func (a *Archive) firm(ctx context.Context, l *lineExtent, ranges []Range) (n int, young bool, err error) {
+	told := l.marked // up to where somebody may have been told that it is archived
 	for n = len(ranges); n > 1; n-- {
 		in := segmentsIn(l.segments, ranges[n-1])
 		if len(in) > MaxAtOnce {
 			return n, false, nil
 		}
 		hole := ranges[n-2].End
-		if l.marked > hole {
+		if told > hole {
 			return n, true, nil
 		}
-		loose, err := a.loose(ctx, in, hole)
-		if err != nil || !loose {
+		says, err := a.saysDurable(ctx, in)
+		if err != nil || says > hole {
 			return n, true, err
 		}
+		told = max(told, says)
 	}
 	return n, false, nil
 }
@@ -231,17 +233,19 @@ func segmentsIn(segments []Segment, r Range) []Segment {
 	})
 }
 
-// loose tells whether all of these segments were archived when the log was
-// durable only up to the hole before them.
-func (a *Archive) loose(ctx context.Context, segments []Segment, hole Position) (bool, error) {
+// saysDurable returns up to where the log was durable when these segments were
+// archived, as the farthest of their records says. Where that is before the hole
+// before them, all of them lie loose.
+func (a *Archive) saysDurable(ctx context.Context, segments []Segment) (upTo Position, err error) {
 	for _, s := range segments {
 		record, err := a.Record(ctx, s)
 		if errors.Is(err, storage.ErrNotFound) {
 			continue // removed since the listing
 		}
-		if err != nil || record.Durable > hole {
-			return false, err
+		if err != nil {
+			return 0, err
 		}
+		upTo = max(upTo, record.Durable)
 	}
-	return true, nil
+	return upTo, nil
 }
