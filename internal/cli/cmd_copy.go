@@ -23,7 +23,7 @@ type copyFlags struct {
 	plan        string
 	chosen      selectFlags
 	writer      writerFlags
-	readBack    bool
+	confirm     confirmFlags
 	dryRun      bool
 	mirror      mirrorFlags
 }
@@ -43,8 +43,13 @@ Only what a destination lacks is read, once for all of them; it is decrypted and
 checked on the way. Snapshots that were copied before are skipped, and a copy
 that is interrupted goes on where it was when it is run again. A destination
 that fails does not stop the others; the exit code is then that of its failure.
-With --read-back what was copied is read again from the destination, and hashed,
-before a snapshot counts as copied.
+What is copied counts only when it is known to be there as it was sent. Services
+that compare a checksum with what they store, and say so, vouch for it: S3, Azure,
+Google Cloud, ` + "`holdfast rest-server`" + `. From all others (SFTP, other REST servers,
+folders) it is read back and hashed, which costs its size once more in the other
+direction of the line; --no-read-back saves that. --read-back reads back from
+everywhere, and keeps a record of it. What turns out to be something else is
+removed there, and the copy fails.
 
 The log that a base backup of a database needs is brought into the log archive of
 the destination before the backup itself, so that what is there can be restored
@@ -80,7 +85,7 @@ password that was removed at the source still opens the mirror until then.`,
 	f.fromFlags.register(fl, "from", "source")
 	fl.StringVar(&f.fromKeyHint, "from-key-hint", "", "`ID` of the source's key to try first")
 	fl.StringVar(&f.plan, "plan", "", "copy the snapshots of this `plan` to its copies")
-	fl.BoolVar(&f.readBack, "read-back", false, "read what was copied from the destination, and keep a record of that there")
+	f.confirm.register(fl)
 	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "copy nothing, only tell what would be copied")
 	f.chosen.register(fl, "H")
 	f.writer.register(fl)
@@ -91,7 +96,7 @@ password that was removed at the source still opens the mirror until then.`,
 func (c *command) runCopy(ctx context.Context, f *copyFlags, args []string) error {
 	writer, err := f.writer.options()
 	if err == nil {
-		err = f.mirror.check(f, args)
+		err = errors.Join(f.mirror.check(f, args), f.confirm.check())
 	}
 	if err != nil {
 		return err

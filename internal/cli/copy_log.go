@@ -28,27 +28,42 @@ type copiedLog struct {
 	status  *wal.Status
 }
 
+// broughtLog is what was brought to one destination.
+type broughtLog struct {
+	segments int
+	// elsewhere tells how they are known to be there, where the log does not
+	// lie in the repository.
+	elsewhere confirmed
+}
+
 // bringLogs brings to a destination the log that the base backups there and
 // those that come need, before they come: a base backup that is there can be
-// restored from there. It returns how many segments came.
-func (r *copyRun) bringLogs(ctx context.Context, dst openedCopy, snapshots []*snapshot.Snapshot) (brought int, err error) {
+// restored from there.
+func (r *copyRun) bringLogs(ctx context.Context, dst openedCopy, snapshots []*snapshot.Snapshot) (brought broughtLog, err error) {
 	sources := sourcesWithLog(snapshots)
 	if len(sources) == 0 {
-		return 0, nil
+		return brought, nil
 	}
 	if r.logs == nil {
 		if err := r.openLogs(ctx); err != nil {
-			return 0, err
+			return brought, err
 		}
 	}
 	to := &logPlace{openedCopy: dst}
-	if err := r.openLogPlace(ctx, to); err != nil {
-		return 0, err
+	writing := *r.command
+	writing.confirming = r.flags.confirm.confirming()
+	if err := writing.openLogPlace(ctx, to); err != nil {
+		return brought, err
 	}
-	defer func() { err = errors.Join(err, to.close()) }()
+	defer func() {
+		if to.elsewhere {
+			brought.elsewhere.add(to.store)
+		}
+		err = errors.Join(err, to.close())
+	}()
 	for _, source := range sources {
 		n, berr := r.bringLog(ctx, to, source, pitr.Points(snapshots, source))
-		brought += n
+		brought.segments += n
 		if berr != nil {
 			return brought, fmt.Errorf("log of %s: %w", source, berr)
 		}
@@ -144,12 +159,9 @@ func (r *copyRun) bringLog(ctx context.Context, to *logPlace, source string, poi
 	if err := logarchive.ShareKeys(ctx, r.src, to.r); err != nil {
 		return 0, err
 	}
-	err = archive.Bring(ctx, from.archive, parts, func(s logarchive.Segment) error {
+	err = archive.Bring(ctx, from.archive, parts, func(logarchive.Segment) error {
 		brought++
-		if !r.flags.readBack {
-			return nil
-		}
-		return archive.ReadBack(ctx, s)
+		return nil
 	})
 	if err != nil {
 		return brought, err

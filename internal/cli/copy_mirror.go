@@ -43,15 +43,14 @@ func (f *mirrorFlags) check(all *copyFlags, args []string) error {
 
 // mirrorSummary is the last message for each mirror.
 type mirrorSummary struct {
-	MessageType   string  `json:"message_type"` // "summary"
-	DryRun        bool    `json:"dry_run,omitempty"`
-	Repository    string  `json:"repository"`
-	Files         uint64  `json:"files_copied"`
-	Bytes         uint64  `json:"bytes_copied"`
-	Replaced      int     `json:"files_replaced"`
-	Present       uint64  `json:"files_present"`
-	FilesReadBack uint64  `json:"files_read_back"`
-	BytesReadBack uint64  `json:"bytes_read_back"`
+	MessageType string `json:"message_type"` // "summary"
+	DryRun      bool   `json:"dry_run,omitempty"`
+	Repository  string `json:"repository"`
+	Files       uint64 `json:"files_copied"`
+	Bytes       uint64 `json:"bytes_copied"`
+	Replaced    int    `json:"files_replaced"`
+	Present     uint64 `json:"files_present"`
+	confirmed
 	Deleted       int     `json:"files_deleted"`
 	Surplus       int     `json:"files_surplus"`
 	Problems      int     `json:"problems"`
@@ -106,20 +105,17 @@ func (r *mirrorRun) mirror(ctx context.Context, to place) error {
 	if err != nil {
 		return err
 	}
-	mode := repository.Shared
-	if r.flags.mirror.delete && !r.flags.dryRun {
-		mode = repository.Exclusive
-	}
 	writing := *r.command
 	writing.global.noLock = false
-	err = writing.locked(ctx, m, mode, r.fill)
+	shares := !r.flags.mirror.delete || r.flags.dryRun
+	err = writing.inTurns(m, shares, func(t *turns) error { return r.fill(ctx, m, t) })
 	return errors.Join(err, m.Close())
 }
 
 // open opens a mirror, or begins it.
 func (r *mirrorRun) open(ctx context.Context, to place) (*repository.Repository, error) {
 	begin := r.flags.mirror.init && !r.flags.dryRun
-	store, err := r.openStore(ctx, to, begin)
+	store, err := r.openConfirming(ctx, to, begin, r.flags)
 	if errors.Is(err, storage.ErrNotFound) {
 		return nil, fmt.Errorf("%w: %w; to begin a mirror there, add --init", repository.ErrNoRepository, err)
 	}
@@ -141,94 +137,121 @@ func (r *mirrorRun) open(ctx context.Context, to place) (*repository.Repository,
 	return m, err
 }
 
-// fill copies what a mirror lacks, and tells.
-func (r *mirrorRun) fill(ctx context.Context, m *repository.Repository) error {
-	start := time.Now()
-	var findings []string
-	f, heldBack, err := mayDelete(ctx, r.src, m, r.flags)
-	if err != nil {
-		return err
+// fill copies what a mirror lacks, deletes what it has besides if that is asked
+// for, and tells.
+func (r *mirrorRun) fill(ctx context.Context, m *repository.Repository, t *turns) error {
+	w := &mirrorWork{mirrorRun: r, m: m, turns: t, start: time.Now(), deletes: r.flags.mirror.delete}
+	var heldBack error
+	if w.deletes {
+		heldBack = w.mayDelete(ctx)
+		if w.deletes = heldBack == nil; !w.deletes && !errors.Is(heldBack, upkeep.ErrHeld) {
+			return heldBack
+		}
 	}
-	plan, err := upkeep.PlanMirror(ctx, r.src, m, upkeep.MirrorOptions{
-		Delete: f.mirror.delete, ReadBack: f.readBack, Watch: r.progress.watch,
+	done, err := upkeep.Mirror(ctx, r.src, m, upkeep.MirrorOptions{
+		Delete: w.deletes, Watch: r.progress.watch,
 		OnProblem: func(key string, err error) {
-			findings = append(findings, err.Error())
+			w.findings = append(w.findings, err.Error())
 			r.ui.warn("mirror", key, err)
 		},
-	})
-	if err != nil {
+	}, upkeep.MirrorTurns{Locks: t, Planned: w.planned, Allowed: w.mayDelete})
+	if errors.Is(err, upkeep.ErrHeld) { // since a moment ago
+		heldBack, err = err, nil
+	}
+	if err != nil || r.flags.dryRun {
 		return err
 	}
-	s := mirrorSummary{MessageType: "summary", Repository: m.Location(), Surplus: plan.Surplus()}
-	if f.dryRun {
-		s.DryRun, s.Files, s.Bytes = true, plan.Missing().Count, plan.Missing().Bytes
-		r.ui.message(s)
-		r.ui.infof("would copy %d files (%s) to %s", s.Files, size.FormatBytes(s.Bytes), s.Repository)
-		if f.mirror.delete {
-			r.ui.infof("would delete %d files there", s.Surplus)
-		}
-		return nil
-	}
-	done, err := plan.Execute(ctx)
-	if err != nil {
+	if err := w.end(ctx, done); err != nil {
 		return err
 	}
-	s.Files, s.Bytes, s.Replaced, s.Present = done.Copied.Count, done.Copied.Bytes, done.Replaced, done.Present.Count
-	s.FilesReadBack, s.BytesReadBack, s.Deleted, s.Problems = done.ReadBack.Count, done.ReadBack.Bytes, done.Deleted, done.Problems
-	s.Surplus -= s.Deleted
-	s.TotalDuration = time.Since(start).Seconds()
-	r.tell(s, f)
-	if _, ok := storage.As[*immutable.Store](m.Store()); ok {
-		if _, err := r.loadAll(ctx, m); err != nil {
+	if done.Surplus > 0 {
+		return heldBack
+	}
+	return nil
+}
+
+// mirrorWork is the work on one mirror.
+type mirrorWork struct {
+	*mirrorRun
+	m        *repository.Repository
+	turns    *turns
+	start    time.Time
+	deletes  bool
+	findings []string
+}
+
+// planned goes on with a plan, but for a dry run, which tells of it.
+func (w *mirrorWork) planned(plan *upkeep.MirrorPlan) (goOn bool) {
+	if !w.flags.dryRun {
+		return true
+	}
+	s := mirrorSummary{
+		MessageType: "summary", DryRun: true, Repository: w.m.Location(),
+		Surplus: plan.Surplus(), Files: plan.Missing().Count, Bytes: plan.Missing().Bytes,
+	}
+	w.ui.message(s)
+	w.ui.infof("would copy %d files (%s) to %s", s.Files, size.FormatBytes(s.Bytes), s.Repository)
+	if w.deletes {
+		w.ui.infof("would delete %d files there", s.Surplus)
+	}
+	return false
+}
+
+// mayDelete returns an error while anything is held in the repository or the
+// mirror: a hold that was removed at one of them still is at the other.
+func (w *mirrorWork) mayDelete(ctx context.Context) error {
+	active, err := hold.Active(ctx, w.src, w.m)
+	if err != nil || len(active) == 0 {
+		return err
+	}
+	h := active[0]
+	return fmt.Errorf("all was copied, and nothing is deleted now: %s %w since %s: %s; look into it, then `holdfast hold release %s`",
+		h.Of(), upkeep.ErrHeld, h.Time.Local().Format(time.DateTime), h.Reason, h.ID)
+}
+
+// end tells what was done, keeps the evidence of it, and extends retentions.
+func (w *mirrorWork) end(ctx context.Context, done *upkeep.MirrorReceipt) error {
+	s := mirrorSummary{
+		MessageType: "summary", Repository: w.m.Location(),
+		Files: done.Copied.Count, Bytes: done.Copied.Bytes, Replaced: done.Replaced, Present: done.Present.Count,
+		Deleted: done.Deleted, Surplus: done.Surplus, Problems: done.Problems, TotalDuration: time.Since(w.start).Seconds(),
+	}
+	s.add(w.m.Store())
+	w.tell(s)
+	if _, ok := storage.As[*immutable.Store](w.m.Store()); ok {
+		err := w.turns.Locked(ctx, repository.Shared, func(ctx context.Context) error {
+			_, err := w.loadAll(ctx, w.m)
+			if err == nil {
+				w.keepLocked(ctx, w.m)
+			}
+			return err
+		})
+		if err != nil {
 			return err
 		}
-		r.keepLocked(ctx, m)
 	}
-	if f.readBack && (done.ReadBack.Count > 0 || done.Problems > 0) {
-		r.keepEvidence(ctx, m, evidence.Record{
-			Kind: evidence.ReadBack, Read: evidence.Part, Seconds: s.TotalDuration, Packs: countPacks(r.src),
-			PacksRead: done.PacksReadBack, BytesRead: done.ReadBack.Bytes, Problems: done.Problems, Findings: findings,
+	if w.flags.confirm.readBack && (s.FilesReadBack > 0 || done.Problems > 0) {
+		w.keepEvidence(ctx, w.m, evidence.Record{
+			Kind: evidence.ReadBack, Read: evidence.Part, Seconds: s.TotalDuration, Packs: countPacks(w.src),
+			PacksRead: s.PacksReadBack, BytesRead: s.BytesReadBack, Problems: done.Problems, Findings: w.findings,
 		})
 	}
 	if done.Problems > 0 {
 		return fmt.Errorf("%s could not be copied as they should be, each named above; the rest is there. "+
 			"`holdfast check --read-data` tells what the damage hits, `holdfast repair --from` heals it", countOf(done.Problems, "file"))
 	}
-	if plan.Surplus() > 0 {
-		return heldBack
-	}
 	return nil
 }
 
-// mayDelete returns the flags without --delete, and why, while anything is held
-// in the repository or the mirror: a hold that was removed at one of them still
-// is at the other.
-func mayDelete(ctx context.Context, src, m *repository.Repository, f *copyFlags) (_ *copyFlags, heldBack, err error) {
-	if !f.mirror.delete {
-		return f, nil, nil
-	}
-	active, err := hold.Active(ctx, src, m)
-	if err != nil || len(active) == 0 {
-		return f, nil, err
-	}
-	without := *f
-	without.mirror.delete = false
-	h := active[0]
-	return &without, fmt.Errorf("all was copied, and nothing deleted: %s %w since %s: %s; look into it, then `holdfast hold release %s`",
-		h.Of(), upkeep.ErrHeld, h.Time.Local().Format(time.DateTime), h.Reason, h.ID), nil
-}
-
 // tell tells what was done to one mirror.
-func (r *mirrorRun) tell(s mirrorSummary, f *copyFlags) {
+func (r *mirrorRun) tell(s mirrorSummary) {
 	r.progress.clear()
 	r.ui.message(s)
 	r.ui.infof("copied %d files (%s) to %s; %d were there already", s.Files, size.FormatBytes(s.Bytes), s.Repository, s.Present)
 	if s.Replaced > 0 {
 		r.ui.infof("%s there was damaged, and was replaced", countOf(s.Replaced, "file"))
 	}
-	if f.readBack {
-		r.ui.infof("read back from there, as they were written: %d files (%s)", s.FilesReadBack, size.FormatBytes(s.BytesReadBack))
-	}
+	r.tellConfirmed(s.confirmed)
 	switch {
 	case s.Deleted > 0:
 		r.ui.infof("deleted %s there", countOf(s.Deleted, "file"))

@@ -12,6 +12,7 @@ import (
 	"holdfast/internal/upkeep"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
+	"holdfast/storage"
 )
 
 // copyMessage tells of one snapshot.
@@ -24,16 +25,15 @@ type copyMessage struct {
 
 // copySummary is the last message for each destination.
 type copySummary struct {
-	MessageType   string  `json:"message_type"` // "summary"
-	DryRun        bool    `json:"dry_run,omitempty"`
-	Repository    string  `json:"repository"`
-	Copied        int     `json:"snapshots_copied"`
-	Skipped       int     `json:"snapshots_skipped"`
-	Blobs         uint64  `json:"blobs_copied"`
-	Bytes         uint64  `json:"bytes_copied"`
-	LogSegments   int     `json:"log_segments_copied"`
-	PacksReadBack uint64  `json:"packs_read_back"`
-	BytesReadBack uint64  `json:"bytes_read_back"`
+	MessageType string `json:"message_type"` // "summary"
+	DryRun      bool   `json:"dry_run,omitempty"`
+	Repository  string `json:"repository"`
+	Copied      int    `json:"snapshots_copied"`
+	Skipped     int    `json:"snapshots_skipped"`
+	Blobs       uint64 `json:"blobs_copied"`
+	Bytes       uint64 `json:"bytes_copied"`
+	LogSegments int    `json:"log_segments_copied"`
+	confirmed
 	TotalDuration float64 `json:"total_duration"` // seconds
 }
 
@@ -49,7 +49,7 @@ type copyRun struct {
 	logs         *copiedLogs // nil until there is log to copy
 	start        time.Time
 	destinations []*upkeep.Destination
-	brought      []int // segments of the log, by destination
+	brought      []broughtLog // by destination
 	failed       []error
 }
 
@@ -71,6 +71,7 @@ func (r *copyRun) open(ctx context.Context, places []place) error {
 	}
 	writing := *r.command
 	writing.global.noLock = false
+	writing.confirming = r.flags.confirm.confirming()
 	dst, err := writing.openPlace(ctx, places[0])
 	if err != nil {
 		r.fail(places[0].url, err)
@@ -109,7 +110,7 @@ func (r *copyRun) add(ctx context.Context, to openedCopy) error {
 	if err != nil {
 		return err
 	}
-	brought := 0
+	brought := broughtLog{}
 	if !r.flags.dryRun {
 		if brought, err = r.bringLogs(ctx, to, slices.Concat(others, r.chosen)); err != nil {
 			if ctx.Err() != nil {
@@ -117,8 +118,8 @@ func (r *copyRun) add(ctx context.Context, to openedCopy) error {
 			}
 			r.fail(dst.Location(), err)
 		}
-		if brought > 0 {
-			r.ui.infof("brought %s of the log to %s", countOf(brought, "segment"), dst.Location())
+		if brought.segments > 0 {
+			r.ui.infof("brought %s of the log to %s", countOf(brought.segments, "segment"), dst.Location())
 		}
 	}
 	d := &upkeep.Destination{Repository: dst}
@@ -148,7 +149,7 @@ func (r *copyRun) copy(ctx context.Context) error {
 		return nil
 	}
 	err := upkeep.Copy(ctx, r.src, r.destinations, upkeep.CopyOptions{
-		Writer: r.writer, ReadBack: r.flags.readBack, Watch: r.watchUpkeep,
+		Writer: r.writer, Watch: r.watchUpkeep,
 		OnCopied: func(d *upkeep.Destination, from, to *snapshot.Snapshot) {
 			r.ui.message(copyMessage{"copied", d.Repository.Location(), from.ID.String(), to.ID.String()})
 			where := ""
@@ -201,27 +202,25 @@ func (r *copyRun) tellPlan() {
 
 // tell tells what was done to one destination, and keeps evidence of what was
 // read back.
-func (r *copyRun) tell(ctx context.Context, d *upkeep.Destination, brought int) {
+func (r *copyRun) tell(ctx context.Context, d *upkeep.Destination, brought broughtLog) {
 	n := &d.Receipt
 	m := copySummary{
 		MessageType: "summary", Repository: d.Repository.Location(), Copied: len(n.Copied), Skipped: len(r.chosen) - len(d.Snapshots),
-		Blobs: n.Blobs.Count, Bytes: n.Blobs.Bytes, LogSegments: brought, PacksReadBack: n.ReadBack.Count, BytesReadBack: n.ReadBack.Bytes,
+		Blobs: n.Blobs.Count, Bytes: n.Blobs.Bytes, LogSegments: brought.segments, confirmed: brought.elsewhere,
 		TotalDuration: time.Since(r.start).Seconds(),
 	}
+	m.add(d.Repository.Store())
 	r.ui.message(m)
 	r.ui.infof("copied %d snapshots to %s (%s in %d blobs); %d were there already", m.Copied, m.Repository, size.FormatBytes(m.Bytes), m.Blobs, m.Skipped)
-	if !r.flags.readBack {
-		return
-	}
-	r.ui.infof("read back from there, as it was written: %s in %d packs", size.FormatBytes(m.BytesReadBack), m.PacksReadBack)
-	if n.ReadBack.Count == 0 && d.Err == nil {
+	r.tellConfirmed(m.confirmed)
+	if !r.flags.confirm.readBack || m.PacksReadBack == 0 && d.Err == nil {
 		return
 	}
 	rec := evidence.Record{
 		Kind: evidence.ReadBack, Read: evidence.Part, Seconds: m.TotalDuration, Packs: countPacks(d.Repository),
-		PacksRead: n.ReadBack.Count, BytesRead: n.ReadBack.Bytes,
+		PacksRead: m.PacksReadBack, BytesRead: m.BytesReadBack,
 	}
-	if repository.IsCorrupt(d.Err) {
+	if errors.Is(d.Err, storage.ErrConflict) {
 		rec.Problems, rec.Findings = 1, []string{d.Err.Error()}
 	}
 	r.keepEvidence(ctx, d.Repository, rec)

@@ -117,7 +117,7 @@ func TestMirror(t *testing.T) {
 	s.wants(s.run(exitFailed, "copy", "--to", at, "--delete"), "--mirror")
 	s.wants(s.run(exitFailed, "copy", "--mirror", "--to", at, "latest"), "whole repository")
 	s.wants(s.run(exitNoRepository, "copy", "--mirror", "--to", at), "--init")
-	s.wants(s.run(exitOK, "copy", "--mirror", "--init", "--read-back", "--to", at), "copied", "read back from there")
+	s.wants(s.run(exitOK, "copy", "--mirror", "--init", "--read-back", "--to", at), "copied", "read back and hashed")
 	s.run(exitOK, "check", "--read-data", "-r", at)
 	s.run(exitOK, "restore", "latest", "-r", at, "--target", s.path("back"), "--verify")
 	s.run(exitOK, "forget", "latest~2", "--prune")

@@ -22,6 +22,7 @@ import (
 	"holdfast/internal/trace"
 	"holdfast/repository"
 	"holdfast/storage"
+	"holdfast/storage/confirm"
 	"holdfast/storage/throttle"
 )
 
@@ -248,8 +249,14 @@ func (c *command) openStore(ctx context.Context, p place, create bool) (storage.
 		o.Immutable = p.configured.Immutable.Policy()
 	}
 	s, err := app.OpenStore(ctx, p.url, o)
-	if err != nil || c.global.asOf.IsZero() {
-		return s, err
+	if err != nil {
+		return nil, err
+	}
+	if c.confirming != nil {
+		s = confirm.New(s, *c.confirming)
+	}
+	if c.global.asOf.IsZero() {
+		return s, nil
 	}
 	return app.AsOf(ctx, s, c.global.asOf.Time, o)
 }

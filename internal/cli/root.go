@@ -16,6 +16,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"holdfast/internal/app/service"
+	"holdfast/storage/confirm"
 )
 
 // Main runs the command line of this process and returns its exit code.
@@ -87,6 +88,9 @@ type command struct {
 	streams Streams
 	global  globalFlags
 	ui      *ui
+	// confirming, if set, is how stores that are opened make sure of what is
+	// put into them.
+	confirming *confirm.How
 	// reporter tells the service that started this process, if one did, what
 	// became of it; failure is why the command failed.
 	reporter *service.Reporter

@@ -29,9 +29,6 @@ const (
 type CopyOptions struct {
 	// Writer tells how blobs are stored in the destinations.
 	Writer repository.WriterOptions
-	// ReadBack reads everything that was copied from the destinations, and
-	// hashes it, before a snapshot that needs it is stored there.
-	ReadBack bool
 	// Watch, if set, is told how far the work is.
 	Watch Watch
 	// OnCopied, if set, is told of every snapshot that is stored, one at a
@@ -58,8 +55,6 @@ type CopyReceipt struct {
 	Copied []*snapshot.Snapshot
 	// Blobs is what was copied, in bytes as the source stores them.
 	Blobs Amount
-	// ReadBack are the packs that were read again from the destination.
-	ReadBack Amount
 }
 
 // Copied returns, for a snapshot, the copy of it among some snapshots of
@@ -102,7 +97,8 @@ func sameSet(a, b []string) bool {
 //
 // A destination that fails is given up, with the reason in its Err, and the
 // others go on. The error returned is that of the source, or of all
-// destinations when each has failed.
+// destinations when each has failed. That what a destination's store has taken
+// is there is for the store to make sure of: see storage/confirm.
 func Copy(ctx context.Context, from *repository.Repository, to []*Destination, o CopyOptions) error {
 	counter, done := o.Watch.start("copy", Amount{})
 	defer done()
@@ -274,7 +270,7 @@ func (c *copier) saveComplete(ctx context.Context) {
 	var telling sync.Mutex
 	for _, d := range c.alive() {
 		work.Go(func() {
-			d.fail(d.saveComplete(ctx, c.o.ReadBack, func(from, to *snapshot.Snapshot) {
+			d.fail(d.saveComplete(ctx, func(from, to *snapshot.Snapshot) {
 				telling.Lock()
 				defer telling.Unlock()
 				if c.o.OnCopied != nil {

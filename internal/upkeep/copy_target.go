@@ -2,14 +2,10 @@ package upkeep
 
 import (
 	"context"
-	"fmt"
 	"sync"
-
-	"golang.org/x/sync/errgroup"
 
 	"holdfast/repository"
 	"holdfast/repository/blob"
-	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
 )
 
@@ -22,8 +18,6 @@ type target struct {
 
 	// complete are snapshots all of whose blobs are given to the writer.
 	complete []*snapshot.Snapshot
-	// proven are the packs that were read back.
-	proven id.Set
 
 	mu  sync.Mutex
 	err error
@@ -58,16 +52,11 @@ func (d *target) save(ctx context.Context, b blob.Blob, plain []byte) {
 	}
 }
 
-// saveComplete makes the blobs durable and, if asked, reads them back, then
-// stores the snapshots that need them.
-func (d *target) saveComplete(ctx context.Context, readBack bool, copied func(from, to *snapshot.Snapshot)) error {
+// saveComplete makes the blobs durable, then stores the snapshots that need
+// them.
+func (d *target) saveComplete(ctx context.Context, copied func(from, to *snapshot.Snapshot)) error {
 	if err := d.writer.Flush(ctx); err != nil {
 		return err
-	}
-	if readBack {
-		if err := d.readBack(ctx); err != nil {
-			return fmt.Errorf("read back what was copied: %w", err)
-		}
 	}
 	for _, s := range d.complete {
 		c := s.Edited()
@@ -80,48 +69,4 @@ func (d *target) saveComplete(ctx context.Context, readBack bool, copied func(fr
 	}
 	d.complete = nil
 	return nil
-}
-
-// readBack proves the packs that are new and were not read back before.
-func (d *target) readBack(ctx context.Context) error {
-	if d.proven == nil {
-		d.proven = make(id.Set)
-		for p := range d.had.Packs() {
-			d.proven.Add(p)
-		}
-	}
-	packs, err := provePacks(ctx, d.Repository, func(p id.ID) bool { return !d.proven.Has(p) })
-	for p, sizeBytes := range packs {
-		d.proven.Add(p)
-		d.Receipt.ReadBack.add(uint64(sizeBytes)) //nolint:gosec // sizes are not negative
-	}
-	return err
-}
-
-// provePacks reads packs from beginning to end, and holds every blob against
-// its hash and the index. It returns the sizes of those that are sound, and
-// stops at the first that is not.
-func provePacks(ctx context.Context, r *repository.Repository, wanted func(id.ID) bool) (map[id.ID]int64, error) {
-	var mu sync.Mutex
-	sound := make(map[id.ID]int64)
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(packsAtOnce)
-	err := r.Index().ByPack(gctx, wanted, func(pack id.ID, blobs []blob.Blob) error {
-		blobs = append([]blob.Blob(nil), blobs...)
-		g.Go(func() error {
-			err := r.NewPackVerifier().Verify(gctx, pack, blobs, func(_ blob.Blob, _ []byte, err error) error { return err })
-			if err != nil {
-				return err
-			}
-			mu.Lock()
-			defer mu.Unlock()
-			sound[pack] = repository.PackSize(blobs)
-			return nil
-		})
-		return context.Cause(gctx)
-	})
-	if gerr := g.Wait(); gerr != nil {
-		err = gerr // what stopped ByPack
-	}
-	return sound, err
 }

@@ -47,6 +47,15 @@ import (
 // it stays, unless its size proves that the mirror's own is damaged and the
 // source's hash that the new one is not: then it is replaced. Deletions: without MirrorOptions.Delete nothing is ever removed
 // from a mirror, so that whoever wipes the source wipes only that.
+//
+// # What others do in the mirror
+//
+// While files go over, others may read there, and even write. Deleting needs the
+// exclusive lock, so it takes turns with them; each time it looks whether the
+// mirror still is what was planned: all index files of the repository are there,
+// else somebody pruned the mirror and what is surplus may be needed; and no
+// snapshot or index file that the plan does not know, for it may need what is
+// surplus. Otherwise all is compared anew.
 
 // mirrorsAtOnce bounds the files on their way: enough to hide the latency of
 // remote stores, and the room for spools (a pack each, at most 128 MiB).
@@ -69,10 +78,8 @@ var mirrored = [...]repository.FileKind{repository.KeyFile, repository.PackFile,
 // MirrorOptions tell how a repository is mirrored.
 type MirrorOptions struct {
 	// Delete removes from the mirror the files that the repository does not
-	// have, but nothing below holdfast/. The mirror's lock is exclusive then.
+	// have, but nothing below holdfast/.
 	Delete bool
-	// ReadBack reads every file that was copied from the mirror and hashes it.
-	ReadBack bool
 	// Watch, if set, is told how far the work is.
 	Watch Watch
 	// OnProblem, if set, is told of each file that is not as it should be, in
@@ -82,15 +89,13 @@ type MirrorOptions struct {
 
 // MirrorReceipt tells what a mirror run did.
 type MirrorReceipt struct {
-	// Copied are the files that the mirror lacked, ReadBack those of them that
-	// were read again from there, Present those it had.
-	Copied, ReadBack, Present Amount
-	// PacksReadBack counts the packs among ReadBack.
-	PacksReadBack uint64
+	// Copied are the files that the mirror lacked, Present those it had.
+	Copied, Present Amount
 	// Replaced counts the files among Copied that were damaged in the mirror.
 	Replaced int
-	// Deleted counts the files that were removed from the mirror.
-	Deleted int
+	// Deleted counts the files that were removed from the mirror, Surplus those
+	// that it has beside those of the repository still.
+	Deleted, Surplus int
 	// Problems counts the files reported to OnProblem.
 	Problems int
 }
@@ -107,6 +112,9 @@ type MirrorPlan struct {
 	records []mirrorFile
 	// surplus are files of the mirror that the repository does not have.
 	surplus [len(mirrored)][]id.ID
+	// indexed are the index files of the repository, known the snapshots and
+	// index files of both.
+	indexed, known id.Set
 
 	missing, present Amount
 	snapshots        int // in the mirror
@@ -135,9 +143,10 @@ func (p *MirrorPlan) Surplus() int {
 }
 
 // PlanMirror compares a repository with its mirror, which BeginMirror opened.
-// The index of the source is loaded; both are locked.
+// The index of the source is loaded; both are locked, with shared locks at
+// least.
 func PlanMirror(ctx context.Context, from, to *repository.Repository, o MirrorOptions) (*MirrorPlan, error) {
-	p := &MirrorPlan{from: from, to: to, options: o}
+	p := &MirrorPlan{from: from, to: to, options: o, indexed: make(id.Set), known: make(id.Set)}
 	for n := len(mirrored) - 1; n >= 0; n-- { // snapshots first: see above
 		if err := p.compare(ctx, n); err != nil {
 			return nil, err
@@ -164,6 +173,7 @@ func (p *MirrorPlan) compare(ctx context.Context, n int) error {
 	// which does nothing.
 	err := p.to.ListFiles(ctx, kind, func(i id.ID, sizeBytes int64) error {
 		had[i] = sizeBytes
+		p.note(kind, i)
 		return nil
 	})
 	if err != nil {
@@ -174,6 +184,10 @@ func (p *MirrorPlan) compare(ctx context.Context, n int) error {
 	}
 	err = p.from.ListFiles(ctx, kind, func(i id.ID, sizeBytes int64) error {
 		f := mirrorFile{key: kind.Key(i), kind: kind, id: i, sizeBytes: sizeBytes}
+		p.note(kind, i)
+		if kind == repository.IndexFile {
+			p.indexed.Add(i)
+		}
 		size, ok := had[i]
 		delete(had, i)
 		if ok && size == sizeBytes {
@@ -189,6 +203,13 @@ func (p *MirrorPlan) compare(ctx context.Context, n int) error {
 		p.surplus[n] = append(p.surplus[n], i)
 	}
 	return err
+}
+
+// note remembers a file that says what is needed.
+func (p *MirrorPlan) note(k repository.FileKind, i id.ID) {
+	if k == repository.IndexFile || k == repository.SnapshotFile {
+		p.known.Add(i)
+	}
 }
 
 // compareRecords does the same below holdfast/, where the mirror may have
@@ -246,10 +267,8 @@ func dataPacks(ctx context.Context, r *repository.Repository) (id.Set, error) {
 	return packs, err
 }
 
-// Execute copies what is missing and then, if asked, deletes what is surplus.
-// It may be cut off at any instant; the next run goes on. Damage of single
-// files is a problem of the receipt, not an error; with any, nothing is
-// deleted.
+// Execute copies what is missing. It may be cut off at any instant; the next
+// run goes on. Damage of single files is a problem of the receipt, not an error.
 func (p *MirrorPlan) Execute(ctx context.Context) (*MirrorReceipt, error) {
 	counter, done := p.options.Watch.start("mirror", p.missing)
 	defer done()
@@ -260,21 +279,7 @@ func (p *MirrorPlan) Execute(ctx context.Context) (*MirrorReceipt, error) {
 			return &m.receipt, err
 		}
 	}
-	if err := m.copyRecords(ctx); err != nil {
-		return &m.receipt, err
-	}
-	if !p.options.Delete || m.receipt.Problems > 0 {
-		return &m.receipt, nil
-	}
-	// The reverse order: no snapshot ever lacks something, no index file names
-	// a pack that is gone.
-	for n := len(mirrored) - 1; n >= 0; n-- {
-		if err := p.to.RemoveFiles(ctx, mirrored[n], p.surplus[n], nil); err != nil {
-			return &m.receipt, err
-		}
-		m.receipt.Deleted += len(p.surplus[n])
-	}
-	return &m.receipt, nil
+	return &m.receipt, m.copyRecords(ctx)
 }
 
 // mirrorer executes a plan.
@@ -307,8 +312,9 @@ func (m *mirrorer) copyAll(ctx context.Context, files []mirrorFile) error {
 		}
 		g.Go(func() error {
 			err := m.copy(gctx, f)
-			// What is damaged in the mirror and locked there cannot be replaced.
-			if (repository.IsCorrupt(err) || errors.Is(err, storage.ErrImmutable)) && gctx.Err() == nil {
+			// What is damaged in the mirror and locked there cannot be replaced;
+			// what got damaged on its way there was removed (ErrConflict).
+			if (repository.IsCorrupt(err) || errors.Is(err, storage.ErrImmutable) || errors.Is(err, storage.ErrConflict)) && gctx.Err() == nil {
 				m.problem(f, err)
 				return nil
 			}
@@ -348,23 +354,11 @@ func (m *mirrorer) copy(ctx context.Context, f mirrorFile) error {
 	size := uint64(f.sizeBytes) //nolint:gosec // sizes are not negative
 	m.counter.Items.Add(1)
 	m.counter.Bytes.Add(size)
-	readBack := p.options.ReadBack && !f.id.IsZero()
-	if readBack {
-		if err := hashFile(ctx, p.to.Store(), f); err != nil {
-			return fmt.Errorf("read back from %s: %w", p.to.Location(), err)
-		}
-	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.receipt.Copied.add(size)
 	if f.replace {
 		m.receipt.Replaced++
-	}
-	if readBack {
-		m.receipt.ReadBack.add(size)
-		if f.kind == repository.PackFile {
-			m.receipt.PacksReadBack++
-		}
 	}
 	return nil
 }

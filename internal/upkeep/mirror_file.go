@@ -86,17 +86,3 @@ func (f mirrorFile) prove(sizeBytes int64, sum hash.Hash) error {
 	}
 	return nil
 }
-
-// hashFile reads a file and proves it.
-func hashFile(ctx context.Context, s storage.Store, f mirrorFile) error {
-	stream, err := s.Get(ctx, f.key, 0, -1)
-	if err != nil {
-		return err
-	}
-	sum := sha256.New()
-	n, err := io.Copy(sum, stream)
-	if err := errors.Join(err, stream.Close()); err != nil {
-		return err
-	}
-	return f.prove(n, sum)
-}

@@ -30,13 +30,19 @@ func mirrorInto(ctx context.Context, from, to storage.Store, o MirrorOptions) (r
 		if err != nil {
 			return err
 		}
-		p, err := PlanMirror(ctx, src, m, o)
-		if err == nil {
-			receipt, err = p.Execute(ctx)
-		}
+		receipt, err = Mirror(ctx, src, m, o, mirroring(unlocked{between: nothing}))
 		return errors.Join(err, m.Close())
 	})
 	return receipt, err
+}
+
+// mirroring mirrors under some locks.
+func mirroring(l Locks) MirrorTurns {
+	return MirrorTurns{
+		Locks:   l,
+		Planned: func(*MirrorPlan) bool { return true },
+		Allowed: func(context.Context) error { return nil },
+	}
 }
 
 // objects returns everything in a store but locks.
@@ -90,8 +96,8 @@ func TestMirror(t *testing.T) {
 		t.Fatal(err)
 	}
 	to := mem.New()
-	receipt, err := mirrorInto(t.Context(), from, to, MirrorOptions{ReadBack: true})
-	if err != nil || receipt.Problems != 0 || receipt.Copied.Count == 0 || receipt.ReadBack.Count != receipt.Copied.Count-1 {
+	receipt, err := mirrorInto(t.Context(), from, to, MirrorOptions{})
+	if err != nil || receipt.Problems != 0 || receipt.Copied.Count == 0 {
 		t.Fatalf("%+v, %v", receipt, err)
 	}
 	wantSame(t, from, to)
@@ -329,10 +335,7 @@ func TestMirrorWhileBackupsRun(t *testing.T) {
 				if err != nil {
 					return err
 				}
-				p, err := PlanMirror(ctx, src, m, MirrorOptions{})
-				if err == nil {
-					_, err = p.Execute(ctx)
-				}
+				_, err = Mirror(ctx, src, m, MirrorOptions{}, mirroring(unlocked{between: nothing}))
 				return errors.Join(err, m.Close())
 			})
 			if err != nil {
