@@ -71,6 +71,9 @@ type Options struct {
 	Config Config
 	Store  Store
 	Log    *slog.Logger
+	// Last is how long the end of Run waits for the delivery of what is new:
+	// for those who do not come back soon. Else the next Run delivers it.
+	Last time.Duration
 	// Dial makes what sends to a URL; nil for this package's Dial.
 	Dial func(url secret.Value) (Sender, error)
 }
@@ -177,6 +180,9 @@ func (n *Notifier) Run(ctx context.Context) error {
 		select {
 		case <-ended:
 			n.drain(ctx)
+			stop()
+			n.senders.Wait()
+			n.sendLast(ctx)
 			return nil
 		case e := <-n.events:
 			n.book.take(ctx, e, time.Now())
@@ -191,6 +197,29 @@ func (n *Notifier) Run(ctx context.Context) error {
 		n.send(sending, now)
 		n.count(func(s *Stats) { s.Pending = len(n.book.outbox) })
 		timer.Reset(max(0, n.book.next(now, n.busy).Sub(now)))
+	}
+}
+
+// sendLast delivers what waits for nothing but others to go with.
+func (n *Notifier) sendLast(ctx context.Context) {
+	if n.opts.Last == 0 {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, n.opts.Last)
+	defer n.senders.Wait()
+	defer cancel()
+	clear(n.busy) // what was under way was cut off, and is in the outbox
+	for {
+		n.send(ctx, time.Now().Add(gather))
+		if len(n.busy) == 0 {
+			return
+		}
+		select {
+		case r := <-n.results:
+			n.ended(ctx, r)
+		case <-ctx.Done():
+			return
+		}
 	}
 }
 

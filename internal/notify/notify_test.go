@@ -66,6 +66,9 @@ type world struct {
 	mu   sync.Mutex
 	got  []string // "channel: title"
 	down bool
+	// deaf is a channel that never answers, last is for notify.Options.
+	deaf string
+	last time.Duration
 }
 
 func newWorld(t *testing.T, c notify.Config) *world {
@@ -80,7 +83,7 @@ func newWorld(t *testing.T, c notify.Config) *world {
 
 func (w *world) start() {
 	ctx, cancel := context.WithCancel(context.Background())
-	w.notifier = notify.New(notify.Options{Config: w.config, Store: w.store, Dial: w.dial})
+	w.notifier = notify.New(notify.Options{Config: w.config, Store: w.store, Dial: w.dial, Last: w.last})
 	done := make(chan error, 1)
 	go func() { done <- w.notifier.Run(ctx) }()
 	w.stop = func() {
@@ -98,7 +101,11 @@ type sender struct {
 	name  string
 }
 
-func (s sender) Send(_ context.Context, n notify.Note) error {
+func (s sender) Send(ctx context.Context, n notify.Note) error {
+	if s.name == s.world.deaf {
+		<-ctx.Done()
+		return ctx.Err()
+	}
 	s.world.mu.Lock()
 	defer s.world.mu.Unlock()
 	if s.world.down {
@@ -254,6 +261,32 @@ func TestARestartLosesAndRepeatsNothing(t *testing.T) {
 		w.expect(time.Hour, "ops: WARNING: backup of bank failed", "ops: WARNING: backup of www failed")
 		w.notifier.Emit(over("shop"))
 		w.expect(time.Minute, "ops: OK: backup of shop succeeded")
+	})
+}
+
+// Who does not come back soon delivers before the end, what is not to wait and
+// can be delivered; the rest stays for the next time.
+func TestTheLastMessages(t *testing.T) {
+	c := ops(notify.Channel{})
+	c.Channels["deaf"] = notify.Channel{}
+	c.Plans["www"] = []string{"deaf"}
+	w := newWorld(t, c)
+	w.last, w.deaf = time.Minute, "deaf"
+	synctest.Test(t, func(t *testing.T) {
+		w.t = t
+		w.start()
+		w.notifier.Emit(failed("shop", event.Warning))
+		w.notifier.Emit(failed("www", event.Warning))
+		began := time.Now()
+		w.stop()
+		w.expect(0, "ops: WARNING: backup of shop failed")
+		if took := time.Since(began); took != time.Minute {
+			t.Errorf("the end took %v", took)
+		}
+		w.deaf = ""
+		w.start()
+		w.expect(time.Minute, "deaf: WARNING: backup of www failed")
+		w.stop()
 	})
 }
 

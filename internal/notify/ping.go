@@ -30,6 +30,10 @@ const (
 	pingPause    = 10 * time.Second
 	pingLimit    = 10 * time.Second
 
+	// lastPings is how long the end waits for calls that are under way or wait:
+	// what is not told that a backup succeeded raises an alarm.
+	lastPings = 10 * time.Second
+
 	// BeatEvery is how often Beat calls.
 	BeatEvery = time.Minute
 )
@@ -99,17 +103,27 @@ func pingSuffix(e *event.Event) (string, bool) {
 }
 
 // Run calls until ctx ends, one URL after the other: /start comes before what
-// follows it.
+// follows it. What waits then is called for, if that does not take long.
 func (p *Pinger) Run(ctx context.Context) error {
+	calling, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	defer cancel()
+	defer context.AfterFunc(ctx, func() { time.AfterFunc(lastPings, cancel) })()
 	for {
 		select {
-		case <-ctx.Done():
-			return nil
 		case c := <-p.queue:
-			if err := c.tryAll(ctx); err != nil && ctx.Err() == nil {
-				p.log.Warn("a ping did not arrive", "plan", c.plan, "error", err)
+			p.call(calling, c)
+		case <-ctx.Done():
+			for len(p.queue) > 0 && calling.Err() == nil {
+				p.call(calling, <-p.queue)
 			}
+			return nil
 		}
+	}
+}
+
+func (p *Pinger) call(ctx context.Context, c call) {
+	if err := c.tryAll(ctx); err != nil {
+		p.log.Warn("a ping did not arrive", "plan", c.plan, "error", err)
 	}
 }
 

@@ -254,7 +254,16 @@ func TestPingsFollowABackup(t *testing.T) {
 			t.Errorf("%+v: got %s", c.event, got.path)
 		}
 	}
+	// What waits at the end is called for.
+	for _, kind := range []event.Kind{event.RunStarted, event.RunSucceeded} {
+		p.Emit(event.Event{Kind: kind, Job: "backup", Plan: "shop"})
+	}
 	cancel()
+	for _, want := range []string{"/start", ""} {
+		if got := r.next(t); got.path != "/ping/"+token+want+"?rid=1" {
+			t.Errorf("at the end: got %s", got.path)
+		}
+	}
 	if err := <-done; err != nil || log.Len() > 0 {
 		t.Errorf("%v, log %q", err, &log)
 	}

@@ -32,7 +32,11 @@ func (s *service) openSignals(cfg *config.Config, jobs []controller.Job) error {
 	if err != nil {
 		return err
 	}
-	s.signals.notifier = notify.New(notify.Options{Config: notifying, Store: drawer{s.ledger}, Log: s.Log})
+	told := notify.Options{Config: notifying, Store: drawer{s.ledger}, Log: s.Log}
+	if s.Once { // the next one may come tomorrow
+		told.Last = lastMessages
+	}
+	s.signals.notifier = notify.New(told)
 	s.signals.pinger = notify.NewPinger(pingsOf(cfg), s.Log)
 	s.signals.metrics = metrics.New(metrics.Options{Version: s.Version, Facts: s.gatherFacts})
 	if err := s.seedMetrics(cfg); err != nil {
@@ -41,6 +45,10 @@ func (s *service) openSignals(cfg *config.Config, jobs []controller.Job) error {
 	s.events = append(s.events, s.signals.notifier, s.signals.pinger)
 	return nil
 }
+
+// lastMessages is how long a service that runs once waits for its messages to be
+// delivered.
+const lastMessages = time.Minute
 
 // seedRuns bounds the runs of a plan that are looked at for timestamps of
 // before the start: those in memory.
