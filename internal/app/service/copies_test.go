@@ -58,9 +58,9 @@ func TestLateCopies(t *testing.T) {
 
 	for text, e := range map[string]event.Event{
 		"lags behind: its newest recovery point is of 2026-03-01 11:00:00 UTC, 1h0m0s ago": copyEvent("shop", behind(time.Hour), true, noon),
-		"lags behind: it holds nothing":                                     copyEvent("shop", &console.RepositorySurvey{Name: "far"}, true, noon),
-		"cannot be looked at, and as far as is known it holds nothing":      copyEvent("shop", &console.RepositorySurvey{Name: "far", Down: "no route to host"}, true, noon),
-		"copy far of plan shop lags behind no more":                         copyEvent("shop", behind(0), false, noon),
+		"lags behind: it holds nothing":                                copyEvent("shop", &console.RepositorySurvey{Name: "far"}, true, noon),
+		"cannot be looked at, and as far as is known it holds nothing": copyEvent("shop", &console.RepositorySurvey{Name: "far", Down: "no route to host"}, true, noon),
+		"copy far of plan shop lags behind no more":                    copyEvent("shop", behind(0), false, noon),
 	} {
 		if !strings.Contains(e.Summary, text) || e.Over == (e.Severity == event.Error) || e.Key != "copy/shop/far" {
 			t.Errorf("%+v does not say %q", e, text)

@@ -137,4 +137,3 @@ func TestALostStateIsMadeAnewFromReceipts(t *testing.T) {
 		t.Errorf("%d runs", n)
 	}
 }
-
