@@ -178,6 +178,53 @@ func TestPruneBesideABackupOfWhatStays(t *testing.T) {
 	wantSound(t, s, want)
 }
 
+// A pack that is listed and gone is no reason to let go of another one that has
+// the same.
+func TestPruneBesideAPackThatIsGone(t *testing.T) {
+	s, content, want := beside(t)
+	twice := content["gone"]["gone/a"]
+	lost := packsOf(t, s, twice)[0]
+	var listing []blob.Blob
+	must(t, s, func(r *repository.Repository) error {
+		if err := r.LoadIndex(t.Context()); err != nil {
+			return err
+		}
+		err := r.Index().ByPack(t.Context(), func(i id.ID) bool { return i == lost }, func(_ id.ID, blobs []blob.Blob) error {
+			listing = slices.Clone(blobs)
+			return nil
+		})
+		if err != nil {
+			return err
+		}
+		w, err := r.NewWriter(t.Context(), repository.WriterOptions{Rewrite: true})
+		if err != nil {
+			return err
+		}
+		_, err = w.Save(t.Context(), blob.Data, twice)
+		return errors.Join(err, w.Flush(t.Context()), w.Close())
+	})
+	if err := s.Delete(t.Context(), repository.PackFile.Key(lost)); err != nil {
+		t.Fatal(err)
+	}
+	c := files{"again": twice}
+	p, err := pruneBeside(t.Context(), s, PruneOptions{}, func(ctx context.Context) error {
+		return with(ctx, s, func(r *repository.Repository) error {
+			if _, err := r.SaveIndex(ctx, []repository.PackContent{{ID: lost, Blobs: listing}}); err != nil {
+				return err
+			}
+			made, err := backUpTo(ctx, r, 9, c)
+			if err == nil {
+				want[made.Tree] = c
+			}
+			return err
+		})
+	})
+	if err != nil || p.Stats.PacksRemove == 0 {
+		t.Errorf("%+v, %v", p.Stats, err)
+	}
+	wantSound(t, s, want)
+}
+
 // Between two exclusive locks others may have been there, too.
 func TestPruneUnderOneLockAfterTheOther(t *testing.T) {
 	s, content, want := beside(t)
@@ -298,7 +345,10 @@ func TestPruneWithoutRoomAsks(t *testing.T) {
 func TestPruneCatchesUpWithABackupInTheMidst(t *testing.T) {
 	s, content, want := beside(t)
 	m := &midst{Store: s}
-	m.happen = func() { want[backUp(t, s, 9, content["gone"]).Tree] = content["gone"] }
+	m.happen = func() {
+		c := files{"again": content["gone"]["gone/a"], "new": noise(9, 1000)}
+		want[backUp(t, s, 9, c).Tree] = c
+	}
 	must(t, m, func(r *repository.Repository) error {
 		p, err := PlanPrune(t.Context(), r, PruneOptions{})
 		if err != nil {
