@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"filippo.io/age"
 
@@ -31,8 +32,9 @@ type Options struct {
 // Archive is the log archive of one source in one store. It may be used from
 // many goroutines at once.
 type Archive struct {
-	store storage.Store
-	o     Options
+	store         storage.Store
+	o             Options
+	decompressors sync.Pool // that were used before
 }
 
 // New returns the archive of a source in a store. Nothing is read or written.

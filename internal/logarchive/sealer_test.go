@@ -65,17 +65,13 @@ func sealsTo(ctx context.Context, s *sealer, plain []byte, identity age.Identity
 	if err != nil {
 		return err
 	}
-	r, err := open(&payload, []age.Identity{identity})
-	if err != nil {
+	var opened bytes.Buffer
+	a := &Archive{o: Options{Identities: []age.Identity{identity}}}
+	if err := a.openTo(&opened, &payload); err != nil {
 		return err
 	}
-	defer r.Close()
-	opened, err := io.ReadAll(r)
-	if err != nil {
-		return err
-	}
-	sum, err := Sum(ctx, storage.Bytes(opened))
-	if err == nil && (!bytes.Equal(opened, plain) || sum != digest) {
+	sum, err := Sum(ctx, storage.Bytes(opened.Bytes()))
+	if err == nil && (!bytes.Equal(opened.Bytes(), plain) || sum != digest) {
 		err = errors.New("the payload opens to something else")
 	}
 	return err
