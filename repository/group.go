@@ -8,6 +8,10 @@ import (
 	"holdfast/repository/internal/digest"
 )
 
+// Hasher names contents, several of them in little more time than one takes
+// (see package digest).
+type Hasher = digest.Hasher
+
 const (
 	// groupBlobs and groupBytes bound the blobs that are hashed together: few
 	// enough to be in the CPU's cache still, enough to hash two all the time.

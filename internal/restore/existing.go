@@ -2,12 +2,9 @@ package restore
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
-	"hash"
 	"io/fs"
 
-	"holdfast/repository/id"
 	"holdfast/repository/tree"
 )
 
@@ -122,7 +119,8 @@ func (w *walker) reuse(d dirHandle, f *file, n *tree.Node, was *state) error {
 	f.disk = &onDisk{action: Updated}
 	if inPlace || w.options.DryRun {
 		f.disk.made, f.disk.foreign, f.disk.id, f.disk.is = true, true, is.fileID, is
-		return w.compare(f, n, old, func([]byte, int64) error { return nil })
+		w.compare(f, n, old)
+		return nil
 	}
 	return w.copyOver(d, f, n, old)
 }
@@ -137,27 +135,41 @@ func (w *walker) copyOver(d dirHandle, f *file, n *tree.Node, old fileHandle) er
 		return err
 	}
 	defer w.files.release(&f.disk.slot)
-	err = w.compare(f, n, old, func(content []byte, offset int64) error {
-		return w.writePart(h, f, content, offset)
-	})
-	if err != nil {
+	if err = w.copyRight(h, f, n, old); err != nil {
 		err = errors.Join(err, d.remove(f.name, false))
 	}
 	return err
 }
 
-// compare hashes the parts of a file that is there, hands over those that are
-// right, and leaves the others in w.parts.
-func (w *walker) compare(f *file, n *tree.Node, old fileHandle, right func(content []byte, offset int64) error) error {
-	missing := w.parts[:0]
+// copyRight copies the parts that are right of a file that is there.
+func (w *walker) copyRight(h fileHandle, f *file, n *tree.Node, old fileHandle) error {
+	right := make([]bool, len(w.parts))
 	for k, p := range w.parts {
 		content, sum, err := w.present.read(old, p)
-		if err != nil || sum != n.Content[k] {
-			missing = append(missing, p)
+		if right[k] = err == nil && sum == n.Content[k]; !right[k] {
 			continue
 		}
-		if err := right(content, p.offset); err != nil {
+		if err := w.writePart(h, f, content, p.offset); err != nil {
 			return err
+		}
+	}
+	w.leave(f, right)
+	return nil
+}
+
+// compare hashes the parts of a file that is there, and leaves those in w.parts
+// that are not right.
+func (w *walker) compare(f *file, n *tree.Node, old fileHandle) {
+	w.leave(f, w.present.compare(old, w.parts, n.Content))
+}
+
+// leave takes the parts that are right out of w.parts.
+func (w *walker) leave(f *file, right []bool) {
+	missing := w.parts[:0]
+	for k, p := range w.parts {
+		if !right[k] {
+			missing = append(missing, p)
+			continue
 		}
 		w.progress.BytesSkipped.Add(uint64(p.length))
 	}
@@ -165,38 +177,4 @@ func (w *walker) compare(f *file, n *tree.Node, old fileHandle, right func(conte
 	if len(missing) == 0 && f.disk.is.size == f.size {
 		f.disk.action = Unchanged
 	}
-	return nil
-}
-
-// reader reads parts of files that are there, one after the other.
-type reader struct {
-	buffer []byte // of the longest part; its memory is reused
-	sum    hash.Hash
-}
-
-// readAtOnce is how much is read before it is hashed: what was read just now is
-// still in the processor's cache then.
-const readAtOnce = 128 << 10
-
-// read returns a part, until the next one is read, and its hash.
-func (r *reader) read(from fileHandle, p part) ([]byte, id.ID, error) {
-	if r.sum == nil {
-		r.sum = sha256.New()
-	}
-	if len(r.buffer) < int(p.length) {
-		r.buffer = make([]byte, p.length)
-	}
-	r.sum.Reset()
-	content := r.buffer[:p.length]
-	for at := 0; at < len(content); {
-		next := content[at:min(at+readAtOnce, len(content))]
-		if err := from.readAt(next, p.offset+int64(at)); err != nil {
-			return nil, id.ID{}, err
-		}
-		r.sum.Write(next) //nolint:errcheck // never fails
-		at += len(next)
-	}
-	var sum id.ID
-	r.sum.Sum(sum[:0])
-	return content, sum, nil
 }
