@@ -43,25 +43,36 @@ type localFile struct {
 
 // Read hands out what was read and checked.
 func (f *localFile) Read(p []byte) (int, error) {
-	if len(f.ready) == 0 {
-		if err := f.fill(); err != nil {
-			return 0, err
-		}
+	if len(f.ready) > 0 {
+		return f.handOut(p), nil
 	}
-	n := copy(p, f.ready)
-	f.ready = f.ready[n:]
-	return n, nil
-}
-
-// fill reads the next pages.
-func (f *localFile) fill() error {
-	if f.left == 0 {
-		return io.EOF
+	want := min(f.left, bufferBytes)
+	if int64(len(p)) >= want { // as nearly always: nothing need be copied
+		err := f.fill(p[:want])
+		n := len(f.ready)
+		f.ready = nil
+		return n, err
 	}
 	if f.buffer == nil {
 		f.buffer = readBuffers.Get().(*[bufferBytes]byte) //nolint:forcetypeassert // the pool holds nothing else
 	}
-	want := f.buffer[:min(f.left, bufferBytes)]
+	if err := f.fill(f.buffer[:want]); err != nil {
+		return 0, err
+	}
+	return f.handOut(p), nil
+}
+
+func (f *localFile) handOut(p []byte) int {
+	n := copy(p, f.ready)
+	f.ready = f.ready[n:]
+	return n
+}
+
+// fill reads the next pages, and has them ready.
+func (f *localFile) fill(want []byte) error {
+	if f.left == 0 {
+		return io.EOF
+	}
 	if f.l.limiter != nil {
 		if err := f.l.limiter.WaitN(f.ctx, len(want)); err != nil {
 			return err
@@ -85,6 +96,7 @@ func (f *localFile) fill() error {
 	f.ready = want[:n]
 	if f.check != nil {
 		if err := f.checkPages(); err != nil {
+			f.ready = nil
 			return err
 		}
 	}

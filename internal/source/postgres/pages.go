@@ -69,28 +69,46 @@ var checksumBasis = [checksumLanes]uint32{
 
 // pageChecksum computes the checksum of a page, whose own is taken for zero.
 func pageChecksum(page []byte, block uint32) uint16 {
-	lanes := checksumBasis
-	var head [4 * checksumLanes]byte
-	copy(head[:], page)
-	head[pageChecksumAt], head[pageChecksumAt+1] = 0, 0
-	mixRow(&lanes, &head)
-	for at := len(head); at < len(page); at += len(head) {
-		mixRow(&lanes, (*[4 * checksumLanes]byte)(page[at:]))
-	}
-	var zeros [4 * checksumLanes]byte
-	mixRow(&lanes, &zeros)
-	mixRow(&lanes, &zeros)
+	var first [4 * checksumLanes]byte
+	copy(first[:], page)
+	first[pageChecksumAt], first[pageChecksumAt+1] = 0, 0
 	sum := block
-	for _, lane := range lanes {
-		sum ^= lane
+	for lane := 0; lane < checksumLanes; lane += lanesAtOnce {
+		sum ^= mixLanes(lane, &first, page)
 	}
 	return uint16(sum%65535 + 1)
 }
 
-// mixRow takes one value into each lane.
-func mixRow(lanes *[checksumLanes]uint32, row *[4 * checksumLanes]byte) {
-	for k := range lanes {
-		mixed := lanes[k] ^ binary.NativeEndian.Uint32(row[4*k:])
-		lanes[k] = mixed*checksumPrime ^ mixed>>17
+// lanesAtOnce is how many lanes are computed together: as many as stay in
+// registers.
+const lanesAtOnce = 8
+
+// mixLanes computes some lanes, from one on, over a page that begins as first
+// does, and returns them mixed.
+func mixLanes(from int, first *[4 * checksumLanes]byte, page []byte) uint32 {
+	basis := (*[lanesAtOnce]uint32)(checksumBasis[from:])
+	a, b, c, d, e, f, g, h := basis[0], basis[1], basis[2], basis[3], basis[4], basis[5], basis[6], basis[7]
+	row := (*[4 * lanesAtOnce]byte)(first[4*from:])
+	for at := 4*from + len(first); ; at += len(first) {
+		a, b = mix(a, row[0:4]), mix(b, row[4:8])
+		c, d = mix(c, row[8:12]), mix(d, row[12:16])
+		e, f = mix(e, row[16:20]), mix(f, row[20:24])
+		g, h = mix(g, row[24:28]), mix(h, row[28:32])
+		if at >= len(page) {
+			break
+		}
+		row = (*[4 * lanesAtOnce]byte)(page[at:])
 	}
+	var zero [4]byte
+	for range 2 {
+		a, b, c, d = mix(a, zero[:]), mix(b, zero[:]), mix(c, zero[:]), mix(d, zero[:])
+		e, f, g, h = mix(e, zero[:]), mix(f, zero[:]), mix(g, zero[:]), mix(h, zero[:])
+	}
+	return a ^ b ^ c ^ d ^ e ^ f ^ g ^ h
+}
+
+// mix takes one value into a lane.
+func mix(lane uint32, value []byte) uint32 {
+	mixed := lane ^ binary.NativeEndian.Uint32(value)
+	return mixed*checksumPrime ^ mixed>>17
 }
