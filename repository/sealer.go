@@ -21,13 +21,16 @@ type sealKey interface {
 // comes back. Its buffers are reused.
 type sealer struct {
 	codec *codec.Codec
-	all   bool // compress also what would not get smaller
+	// compress is what compresses first: codec.Compress.
+	compress func(dst, plain []byte) []byte
+	all      bool        // compress also what would not get smaller
+	warn     func(error) // tells of what went wrong and did no harm
 
 	compressed, sealed, again []byte
 }
 
 // newSealers makes one sealer for each worker.
-func newSealers(o WriterOptions) (chan *sealer, error) {
+func newSealers(o WriterOptions, warn func(error)) (chan *sealer, error) {
 	n := o.Workers
 	if n <= 0 {
 		n = max(2, runtime.GOMAXPROCS(0))
@@ -38,7 +41,7 @@ func newSealers(o WriterOptions) (chan *sealer, error) {
 	}
 	pool := make(chan *sealer, n)
 	for range n {
-		pool <- &sealer{codec: c, all: o.CompressAll}
+		pool <- &sealer{codec: c, compress: c.Compress, all: o.CompressAll, warn: warn}
 	}
 	return pool, nil
 }
@@ -46,19 +49,65 @@ func newSealers(o WriterOptions) (chan *sealer, error) {
 // errVerify says that sealed data did not open to what was given.
 var errVerify = errors.New("verification before upload: sealed data does not open to what was given; this machine may have faulty memory or CPU")
 
+// errMadeAgain tells of a mistake that did no harm.
+var errMadeAgain = errors.New("what a blob was compressed to did not decompress to the blob, so it was compressed by another encoder: please report it, unless this machine has faulty memory or a faulty CPU")
+
 // seal returns the stored form of a blob, valid until the next call, and the
 // length to record for it: 0 when it is not compressed.
 func (s *sealer) seal(key sealKey, t blob.Type, plain []byte) (sealed []byte, plainLength uint32, err error) {
-	content := plain
 	if s.compresses(t, plain) {
-		s.compressed = s.codec.Compress(s.compressed[:0], plain)
-		content, plainLength = s.compressed, uint32(len(plain)) //nolint:gosec // blobs are at most 8 MiB
+		plainLength = uint32(len(plain)) //nolint:gosec // blobs are at most 8 MiB
+		err = s.sealCompressed(key, plain)
+	} else {
+		err = s.sealContent(key, plain)
 	}
-	s.sealed = key.Seal(s.sealed[:0], content)
-	if err := s.verify(key, plain, content, plainLength != 0); err != nil {
+	if err != nil {
 		return nil, 0, err
 	}
 	return s.sealed, plainLength, nil
+}
+
+// sealContent seals content, and proves that it opens (restic's "extra verify",
+// internal/repository).
+func (s *sealer) sealContent(key sealKey, content []byte) error {
+	s.sealed = key.Seal(s.sealed[:0], content)
+	if err := key.OpensTo(s.sealed, content); err != nil {
+		return fmt.Errorf("%w: %w", errVerify, err)
+	}
+	return nil
+}
+
+// sealCompressed seals what plain is compressed to, and proves that it comes
+// back. The proof is last: what was sealed is what is proven.
+func (s *sealer) sealCompressed(key sealKey, plain []byte) error {
+	s.compressed = s.compress(s.compressed[:0], plain)
+	if err := s.sealContent(key, s.compressed); err != nil {
+		return err
+	}
+	wrong := s.decompressesTo(plain)
+	if wrong == nil {
+		return nil
+	}
+	s.compressed = s.codec.CompressAgain(s.compressed[:0], plain)
+	if err := s.sealContent(key, s.compressed); err != nil {
+		return err
+	}
+	if err := s.decompressesTo(plain); err != nil {
+		return err
+	}
+	s.warn(fmt.Errorf("%w (%d bytes; %w)", errMadeAgain, len(plain), wrong))
+	return nil
+}
+
+// decompressesTo proves that what was compressed is plain.
+func (s *sealer) decompressesTo(plain []byte) (err error) {
+	if s.again, err = s.codec.Decompress(s.again[:0], s.compressed, len(plain)); err != nil {
+		return fmt.Errorf("%w: %w", errVerify, err)
+	}
+	if !bytes.Equal(s.again, plain) {
+		return errVerify
+	}
+	return nil
 }
 
 // compresses decides whether a blob is compressed: trees always, data unless
@@ -71,23 +120,4 @@ func (s *sealer) compresses(t blob.Type, plain []byte) bool {
 		return true
 	}
 	return s.codec.Level() != CompressionOff && (s.all || !codec.Incompressible(plain))
-}
-
-// verify proves that what was sealed opens to content, and that this is plain
-// or decompresses to it (restic's "extra verify", internal/repository).
-func (s *sealer) verify(key sealKey, plain, content []byte, compressed bool) error {
-	if err := key.OpensTo(s.sealed, content); err != nil {
-		return fmt.Errorf("%w: %w", errVerify, err)
-	}
-	if !compressed {
-		return nil
-	}
-	var err error
-	if s.again, err = s.codec.Decompress(s.again[:0], content, len(plain)); err != nil {
-		return fmt.Errorf("%w: %w", errVerify, err)
-	}
-	if !bytes.Equal(s.again, plain) {
-		return errVerify
-	}
-	return nil
 }

@@ -129,7 +129,7 @@ func (r *Repository) NewWriter(ctx context.Context, o WriterOptions) (*Writer, e
 	w.packs[blob.Data].w, w.packs[blob.Data].t = w, blob.Data
 	w.packs[blob.Tree].w, w.packs[blob.Tree].t = w, blob.Tree
 	var err error
-	if w.sealers, err = newSealers(o); err != nil {
+	if w.sealers, err = newSealers(o, r.warn); err != nil {
 		return nil, err
 	}
 	w.journal = r.newJournal()

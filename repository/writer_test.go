@@ -334,7 +334,7 @@ func (k flippedPlain) Seal(dst, plain []byte) []byte {
 
 func TestFlippedBitsAreFoundBeforeUpload(t *testing.T) {
 	key := seal.NewKey()
-	pool, err := newSealers(WriterOptions{Workers: 1})
+	pool, err := newSealers(WriterOptions{Workers: 1}, func(err error) { t.Error(err) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -352,6 +352,43 @@ func TestFlippedBitsAreFoundBeforeUpload(t *testing.T) {
 	}
 	if _, _, err := s.seal(key, blob.Data, nil); err != nil {
 		t.Errorf("empty blob: %v", err)
+	}
+}
+
+// A blob that does not come back from our own encoder is compressed by the
+// library's, and that is told.
+func TestMistakesOfTheEncoderDoNoHarm(t *testing.T) {
+	key := seal.NewKey()
+	var told []error
+	pool, err := newSealers(WriterOptions{Workers: 1}, func(err error) { told = append(told, err) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := <-pool
+	right := s.compress
+	text := bytes.Repeat([]byte("text that can be compressed "), 1000)
+	for n, wrong := range []func(dst, plain []byte) []byte{
+		func(dst, _ []byte) []byte { return append(dst, "nonsense"...) },
+		func(dst, plain []byte) []byte { return right(dst, plain[1:]) },
+		func(dst, plain []byte) []byte {
+			return right(dst, append([]byte("another"), plain[len("another"):]...))
+		},
+	} {
+		s.compress = wrong
+		sealed, length, err := s.seal(key, blob.Data, text)
+		if err != nil || int(length) != len(text) {
+			t.Fatalf("mistake %d: length %d, %v", n, length, err)
+		}
+		frame, err := key.Open(nil, sealed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := s.codec.Decompress(nil, frame, len(text)); err != nil || !bytes.Equal(got, text) {
+			t.Errorf("mistake %d is in the repository: %v", n, err)
+		}
+		if len(told) != n+1 || !errors.Is(told[n], errMadeAgain) {
+			t.Errorf("mistake %d: told of %v", n, told)
+		}
 	}
 }
 

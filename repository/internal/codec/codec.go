@@ -8,16 +8,18 @@ import (
 	"slices"
 
 	"github.com/klauspost/compress/zstd"
+
+	"holdfast/repository/internal/compress"
 )
 
 // windowSize is how far back a match may lie, in bytes. It is restic's: more
 // gains little on blobs of about a megabyte and costs memory.
 const windowSize = 512 << 10
 
-// quickWindowSize is that of the quick encoder where it stands in for the
-// default one: most large blobs are one whole window. What is large text
-// becomes 3 % smaller, in the same time, which makes up for most of what the
-// quick encoder misses.
+// quickWindowSize is that of the quick encoder where it stands in for our own:
+// most large blobs are one whole window. What is large text becomes 3 %
+// smaller, in the same time, which makes up for most of what the quick encoder
+// misses.
 const quickWindowSize = 1 << 20
 
 // maxFrameWindow is the largest window of a frame that is read: that of
@@ -34,8 +36,12 @@ var ErrDamaged = errors.New("damaged compressed data")
 type Codec struct {
 	level   Level
 	encoder *zstd.Encoder
-	quick   *zstd.Encoder // where effort gains little: see effort.go
 	decoder *zstd.Decoder
+
+	// By default our own encoders are used, which are made when they are
+	// needed, and quick where it comes close: see effort.go.
+	own   chan *compress.Encoder
+	quick *zstd.Encoder
 }
 
 // New returns a codec for as many workers at a time. With the default level,
@@ -48,12 +54,6 @@ func New(level Level, workers int) (*Codec, error) {
 	if err != nil {
 		return nil, err
 	}
-	quick := encoder
-	if level == Default {
-		if quick, err = newEncoder(zstd.SpeedFastest, workers, quickWindowSize); err != nil {
-			return nil, err
-		}
-	}
 	decoder, err := zstd.NewReader(nil,
 		zstd.WithDecoderConcurrency(workers),
 		zstd.WithDecoderLowmem(true),
@@ -62,7 +62,17 @@ func New(level Level, workers int) (*Codec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a decoder: %w", err)
 	}
-	return &Codec{level: level, encoder: encoder, quick: quick, decoder: decoder}, nil
+	c := &Codec{level: level, encoder: encoder, decoder: decoder}
+	if level == Default {
+		if c.quick, err = newEncoder(zstd.SpeedFastest, workers, quickWindowSize); err != nil {
+			return nil, err
+		}
+		c.own = make(chan *compress.Encoder, workers)
+		for range workers {
+			c.own <- nil
+		}
+	}
+	return c, nil
 }
 
 func newEncoder(effort zstd.EncoderLevel, workers, windowBytes int) (*zstd.Encoder, error) {
@@ -83,16 +93,36 @@ func (c *Codec) Level() Level { return c.level }
 
 // Bound returns the greatest length a frame of n bytes of plaintext can have.
 func (c *Codec) Bound(n int) int {
-	return max(c.encoder.MaxEncodedSize(n), c.quick.MaxEncodedSize(n))
+	if c.level != Default {
+		return c.encoder.MaxEncodedSize(n)
+	}
+	return max(c.encoder.MaxEncodedSize(n), c.quick.MaxEncodedSize(n), compress.Bound(n))
 }
 
 // Compress appends plain as one frame to dst and returns the extended slice.
 // It allocates nothing if dst has room for Bound(len(plain)) bytes. It
 // compresses whatever the level and whether or not that gains anything: see
 // Off and Incompressible.
+//
+// By default that is the work of an encoder of our own. Callers prove that the
+// plaintext comes back, and have CompressAgain if it does not.
 func (c *Codec) Compress(dst, plain []byte) []byte {
-	return c.encoderFor(dst, plain).EncodeAll(plain, dst)
+	if c.level != Default || len(plain) > compress.MaxPlain {
+		return c.CompressAgain(dst, plain)
+	}
+	own := <-c.own
+	if own == nil {
+		own = compress.NewEncoder()
+	}
+	defer func() { c.own <- own }()
+	if len(plain) >= sampledBlob && c.prefersQuick(own, dst, plain) {
+		return c.quick.EncodeAll(plain, dst)
+	}
+	return own.Append(dst, plain)
 }
+
+// CompressAgain is Compress by the library's encoder alone.
+func (c *Codec) CompressAgain(dst, plain []byte) []byte { return c.encoder.EncodeAll(plain, dst) }
 
 // decodeSlack is room, in bytes, behind the plaintext: with it the library
 // copies matches in whole words up to the end, which makes it a tenth faster.

@@ -19,9 +19,10 @@ var ErrUnpacked = errors.New("unknown form of unpacked file")
 // ErrTooLarge says that a file would take more memory than the caller allows.
 var ErrTooLarge = errors.New("unpacked file too large")
 
-// EncodeUnpacked appends the stored form of an unpacked file's JSON to dst.
+// EncodeUnpacked appends the stored form of an unpacked file's JSON to dst. It
+// is the library's work: nobody proves that these files come back.
 func (c *Codec) EncodeUnpacked(dst, json []byte) []byte {
-	return c.Compress(append(dst, compressedMark), json)
+	return c.CompressAgain(append(dst, compressedMark), json)
 }
 
 // DecodeUnpacked returns the JSON of an unpacked file, at most limit bytes:
