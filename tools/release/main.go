@@ -31,7 +31,8 @@ import (
 const systems = "linux/amd64,linux/arm64,darwin/amd64,darwin/arm64,freebsd/amd64,windows/amd64"
 
 // maintainer is who answers for the packages, unless -maintainer says otherwise.
-// The address is of nobody: whoever publishes packages gives their own.
+// The address is of nobody: whoever publishes packages gives their own, and
+// nothing is signed without.
 const maintainer = "holdfast maintainers <maintainers@holdfast.example>"
 
 // target is a system to build for.
@@ -84,6 +85,9 @@ func run(ctx context.Context, args []string, out io.Writer) error {
 	}
 	if r.program != "" && len(r.targets) != 1 {
 		return fmt.Errorf("-program is for one system; name it: -systems linux/amd64")
+	}
+	if err := r.checkMaintainer(); err != nil {
+		return err
 	}
 	if err := r.describe(ctx); err != nil {
 		return err

@@ -55,6 +55,36 @@ func TestReproducible(t *testing.T) {
 	}
 }
 
+// ann answers for releases of tests.
+const ann = "Ann <ann@example.org>"
+
+// Nothing is signed in the name of nobody, and the packages name who answers
+// for them.
+func TestMaintainer(t *testing.T) {
+	for _, c := range []struct{ maintainer, key, refused string }{
+		{maintainer, "", ""},
+		{ann, "holdfast.key", ""},
+		{maintainer, "holdfast.key", "MAINTAINER="},
+		{"ann@example.org", "", "NAME <ADDRESS>"},
+		{"Ann", "", "NAME <ADDRESS>"},
+	} {
+		err := (&release{maintainer: c.maintainer, key: c.key}).checkMaintainer()
+		if (err != nil) != (c.refused != "") || err != nil && !strings.Contains(err.Error(), c.refused) {
+			t.Errorf("%q with the key %q: %v", c.maintainer, c.key, err)
+		}
+	}
+	out := t.TempDir()
+	err := run(t.Context(), []string{"-root", "../..", "-systems", "linux/arm64", "-version", "v1", "-program", fakeProgram(t), "-out", out, "-sign-key", "any"}, io.Discard)
+	if left, _ := os.ReadDir(out); err == nil || len(left) > 0 {
+		t.Errorf("%v, and %v was made", err, left)
+	}
+	deb := filepath.Join(made(t, fakeProgram(t), "deb", "-maintainer", ann), "holdfast_1.2.0~rc1_arm64.deb")
+	field, err := exec.Command("dpkg-deb", "--field", deb, "Maintainer").Output()
+	if err != nil || strings.TrimSpace(string(field)) != ann {
+		t.Errorf("the package names %q: %v", field, err)
+	}
+}
+
 // minisign finds a release good that was signed, and one bad that was changed.
 func TestSigned(t *testing.T) {
 	dir := t.TempDir()
@@ -62,7 +92,7 @@ func TestSigned(t *testing.T) {
 	if out, err := exec.Command("minisign", "-G", "-W", "-p", public, "-s", key).CombinedOutput(); err != nil {
 		t.Fatalf("make a key: %v\n%s", err, out)
 	}
-	sums := filepath.Join(made(t, fakeProgram(t), "", "-sign-key", key), sumsFile)
+	sums := filepath.Join(made(t, fakeProgram(t), "", "-sign-key", key, "-maintainer", ann), sumsFile)
 	verify := func() (string, error) {
 		out, err := exec.Command("minisign", "-V", "-p", public, "-m", sums).CombinedOutput()
 		return string(out), err
@@ -78,7 +108,7 @@ func TestSigned(t *testing.T) {
 	}
 	err = run(t.Context(), []string{
 		"-root", "../..", "-systems", "linux/arm64", "-version", "v1", "-program", fakeProgram(t), "-parts", "",
-		"-out", t.TempDir(), "-sign-key", filepath.Join(dir, "none"),
+		"-out", t.TempDir(), "-sign-key", filepath.Join(dir, "none"), "-maintainer", ann,
 	}, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "sign SHA256SUMS") {
 		t.Errorf("a key that is not there: %v", err)
