@@ -10,6 +10,7 @@ import (
 
 	"holdfast/internal/app"
 	"holdfast/internal/config"
+	"holdfast/internal/postgres"
 	"holdfast/internal/secret"
 )
 
@@ -62,7 +63,8 @@ func RestoreDirProblems(cfg *config.Config, own Own) []string {
 }
 
 // reliedOn lists what a service works with: its own places, repositories on
-// this machine, files that secrets are in, and programs that it runs.
+// this machine, files that secrets, keys and known servers are in, and programs
+// that it runs.
 func reliedOn(cfg *config.Config, own Own) []relied {
 	l := &reliedList{}
 	l.all = append(l.all, relied{own.StateDir, "the state of the service", restoresDir})
@@ -84,6 +86,7 @@ func reliedOn(cfg *config.Config, own Own) []relied {
 		if p := cfg.Sources[name].Postgres; p != nil {
 			l.addSecret(p.Password, "the password of source "+name)
 			l.add(p.BinDir, "PostgreSQL of source "+name)
+			l.addAll(postgres.Files(p.DSN), "what lets holdfast in at source "+name)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Notify)) {
@@ -101,6 +104,12 @@ type reliedList struct{ all []relied }
 func (l *reliedList) add(path, what string) {
 	if filepath.IsAbs(path) && !slices.ContainsFunc(l.all, func(r relied) bool { return r.path == path }) {
 		l.all = append(l.all, relied{path: path, what: what})
+	}
+}
+
+func (l *reliedList) addAll(paths []string, what string) {
+	for _, path := range paths {
+		l.add(path, what)
 	}
 }
 
@@ -137,6 +146,9 @@ func (l *reliedList) addRepository(name string, r config.Repository) {
 	}
 	for _, option := range slices.Sorted(maps.Keys(r.Options)) {
 		l.add(r.Options[option], option+" of repository "+name)
+	}
+	for _, url := range []string{r.URL, r.LogURL} {
+		l.addAll(app.LoginFiles(url, r.Options), "what lets holdfast in at repository "+name)
 	}
 }
 

@@ -88,12 +88,17 @@ func TestRestoreDirsAroundWhatIsReliedOn(t *testing.T) {
 	local.Password = secret.Ref{File: at("keys/password")}
 	local.Options = map[string]string{"identity-file": at("keys/ssh"), "region": "eu"}
 	cfg.Repositories["local"] = local
+	t.Setenv("HOME", at("home"))
+	cfg.Repositories["far"] = config.Repository{URL: "sftp:ann@backup.example.com:/srv", Options: map[string]string{"known-hosts-file": at("known")}}
+	cfg.Repositories["bucket"] = config.Repository{URL: "s3:https://s3.example.com/backups"}
+	cfg.Sources = map[string]config.Source{"shop": {Postgres: &config.Postgres{DSN: "postgres://backup@db/shop?passfile=" + at("pg/pass")}}}
 	cfg.Service.TLS = config.TLS{Cert: at("tls/cert"), Key: at("tls/key")}
 	cfg.Notify = map[string]config.Channel{"ops": {URL: secret.Ref{Command: []string{at("bin/vault"), "--of", "ops"}}}}
 	cfg.Plans = map[string]config.Plan{"letters": {Hooks: config.Hooks{Before: []config.Hook{{Command: []string{"/bin/sh", at("hooks/script"), at("free")}}}}}}
 	for path, taken := range map[string]bool{
 		"keys": true, "hooks": true, "tls": true, "bin": true, "keys/password": true,
-		"keys/new": false, "free": false, "free/new": false,
+		"home/.ssh": true, "home/.ssh/authorized_keys": true, "known": true, "home/.aws": true, "home/.pgpass": true, "home": true, "pg": true,
+		"keys/new": false, "free": false, "free/new": false, "home/restored": false, "pg/restored": false,
 	} {
 		if why := refusal(t, c, at(path)); (why != "") != taken {
 			t.Errorf("%s: %q", path, why)
@@ -104,6 +109,8 @@ func TestRestoreDirsAroundWhatIsReliedOn(t *testing.T) {
 	for _, want := range []string{
 		"the state of the service is in", "the configuration is in", "the cache is in", "repository local is in", "the password of repository local is in", "identity-file of repository local is in",
 		"the key of the certificate is in", "the URL of channel ops is in " + at("bin/vault"), "a hook of plan letters is in " + at("hooks/script"),
+		"what lets holdfast in at repository far is in " + at("home/.ssh"), "known-hosts-file of repository far is in " + at("known"),
+		"what lets holdfast in at source shop is in " + at("pg/pass"),
 	} {
 		if !strings.Contains(all, want) {
 			t.Errorf("it is not among what is relied on that %s:\n%s", want, all)
