@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strings"
@@ -95,9 +96,32 @@ func (c *command) runServiceInstall(ctx context.Context, f *installFlags) error 
 		if f.userUnit {
 			status += " --user-unit"
 		}
-		c.ui.infof("done. How it stands:        %s\nA token for its dashboard:  holdfast token create --name admin --role admin", status)
+		c.ui.infof("done. How it stands:  %s", status)
+		if url := dashboardOf(request.Config); url != "" {
+			c.ui.infof("Its dashboard:        %s\nA token for that:     holdfast token create --name admin --role admin", url)
+		}
 	}
 	return nil
+}
+
+// dashboardOf returns where a service shows its dashboard on its own machine,
+// "" for nowhere.
+func dashboardOf(cfg *config.Config) string {
+	listen, scheme := config.DefaultListen, "http"
+	if cfg != nil {
+		listen = firstOf(cfg.Service.Listen, listen)
+		if cfg.Service.TLS.Cert != "" {
+			scheme = "https"
+		}
+	}
+	host, port, err := net.SplitHostPort(listen)
+	if err != nil { // off
+		return ""
+	}
+	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
+		host = "127.0.0.1"
+	}
+	return scheme + "://" + net.JoinHostPort(host, port) + "/"
 }
 
 // installRequest puts together what was asked for, what was chosen earlier, and
