@@ -22,11 +22,11 @@ func TestFiles(t *testing.T) {
 		environment map[string]string
 		want        []string
 	}{
-		"usual":       {"postgres://backup@db/shop", nil, nil},
-		"url":         {"postgres://backup@db/shop?passfile=" + at("pass") + "&sslkey=" + at("key"), nil, []string{at("key"), at("pass")}},
-		"words":       {"host=db sslrootcert='" + at("a root") + "' passfile=relative sslcert=" + at("cert"), nil, []string{at("a root"), at("cert")}},
-		"environment": {"host=db", map[string]string{"PGPASSFILE": at("pass"), "PGSSLKEY": at("key")}, []string{at("key"), at("pass")}},
-		"service":     {"service=shop", map[string]string{"PGSERVICEFILE": at("services")}, []string{at("service-key"), at("services")}},
+		"usual":                      {"postgres://backup@db/shop", nil, nil},
+		"url":                        {"postgres://backup@db/shop?passfile=" + at("pass") + "&sslkey=" + at("key"), nil, []string{at("key"), at("pass")}},
+		"words":                      {"host=db sslrootcert='" + at("a root") + "' passfile=relative sslcert=" + at("cert"), nil, []string{at("a root"), at("cert")}},
+		"environment":                {"host=db", map[string]string{"PGPASSFILE": at("pass"), "PGSSLKEY": at("key")}, []string{at("key"), at("pass")}},
+		"service":                    {"service=shop", map[string]string{"PGSERVICEFILE": at("services")}, []string{at("service-key"), at("services")}},
 		"service of the environment": {"", map[string]string{"PGSERVICEFILE": at("services"), "PGSERVICE": "shop"}, []string{at("service-key"), at("services")}},
 		"no such service":            {"service=none", map[string]string{"PGSERVICEFILE": at("services")}, []string{at("services")}},
 		"not to be read":             {"host='db", nil, nil},
