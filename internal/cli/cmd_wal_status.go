@@ -58,6 +58,7 @@ type logStatusMessage struct {
 	Location    string              `json:"location"`
 	Ranges      []logRangeMessage   `json:"ranges"`
 	Gaps        []string            `json:"gaps"`
+	Unproven    []string            `json:"unproven"` // why newer log may be lost unnoticed
 	Pruned      []string            `json:"pruned"`
 	Lost        []logLostMessage    `json:"lost"`
 	Backups     []baseBackupMessage `json:"base_backups"`
@@ -177,7 +178,7 @@ func (c *command) baseBackups(ctx context.Context, l logRepository, archive *log
 
 // logFacts takes from the state of the log what a recovery has to know.
 func logFacts(status *wal.Status) pitr.Facts {
-	facts := pitr.Facts{Histories: status.Histories, Gaps: status.Gaps}
+	facts := pitr.Facts{Histories: status.Histories, Gaps: status.Gaps, Unproven: status.Unproven}
 	for _, part := range status.Parts {
 		facts.Log = append(facts.Log, pitr.LogPart{Range: part.Range, To: part.To})
 	}
@@ -188,7 +189,7 @@ func logFacts(status *wal.Status) pitr.Facts {
 func newLogStatus(location string, status *wal.Status, plan *pitr.PrunePlan) *logStatusMessage {
 	m := &logStatusMessage{
 		MessageType: "log_status", Location: location, Ranges: []logRangeMessage{},
-		Gaps: []string{}, Pruned: []string{}, Lost: []logLostMessage{}, Backups: []baseBackupMessage{},
+		Gaps: []string{}, Unproven: []string{}, Pruned: []string{}, Lost: []logLostMessage{}, Backups: []baseBackupMessage{},
 	}
 	for _, p := range status.Parts {
 		m.Ranges = append(m.Ranges, logRangeMessage{
@@ -202,6 +203,9 @@ func newLogStatus(location string, status *wal.Status, plan *pitr.PrunePlan) *lo
 		} else {
 			m.Gaps = append(m.Gaps, gap.String())
 		}
+	}
+	for _, err := range status.Unproven {
+		m.Unproven = append(m.Unproven, err.Error())
 	}
 	for _, loss := range status.Lost {
 		m.Lost = append(m.Lost, newLogLostMessage(loss))

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -67,20 +68,29 @@ func (r *statusRun) lookAtLog(ctx context.Context, repo *repository.Repository, 
 	if err != nil {
 		return status.Log{Problem: err.Error()}, nil
 	}
-	spans := facts.Spans()
+	log := status.Log{Spans: facts.Spans(), Unproven: oneLine(errors.Join(facts.Unproven...))}
 	newest := facts.Points[len(facts.Points)-1]
 	choice, err := pitr.Choose(facts, pitr.Wish{Immediate: newest.Held})
 	if err != nil {
-		return status.Log{Spans: spans, Problem: strings.Join(strings.Fields(err.Error()), " ")}, nil
+		log.Problem = oneLine(err)
+		return log, nil
 	}
-	to := choice.EndTime
-	if newest.Held || to.IsZero() {
-		to = choice.Point.Ended
+	log.To = choice.EndTime
+	if newest.Held || log.To.IsZero() {
+		log.To = choice.Point.Ended
 	}
 	if choice.Point.Snapshot == newest.Snapshot && !newest.Held && r.nothingSince(ctx, source, choice) {
-		to = r.now
+		log.To = r.now
 	}
-	return status.Log{To: to, Spans: spans}, nil
+	return log, nil
+}
+
+// oneLine is what an error says, "" for none.
+func oneLine(err error) string {
+	if err == nil {
+		return ""
+	}
+	return strings.Join(strings.Fields(err.Error()), " ")
 }
 
 // idleAfter is how old the end of a log is before the server is asked whether
@@ -211,6 +221,24 @@ func (r *statusRun) addTests(point *objective.Point, p statusPlan, source, from 
 	if failed.Time.After(good.Time) && point.Failed == "" {
 		point.Failed = failed.Failed
 	}
+}
+
+// unproven are the logs of a plan of which some may be lost without anybody
+// noticing.
+func unproven(sources []statusSource) (list []redundancy.Missing) {
+	for _, s := range sources {
+		for _, log := range s.Logs {
+			if log.Unproven == "" {
+				continue
+			}
+			list = append(list, redundancy.Missing{
+				Rule: "log",
+				What: fmt.Sprintf("newer log of %s in %s may be lost without anybody noticing: %s", s.Source, log.Repository, log.Unproven),
+				Next: "wait until more log is archived there, which says anew where it ends; if it stays so: holdfast repair -r " + log.Repository + " --from a copy",
+			})
+		}
+	}
+	return list
 }
 
 // brokenPromises are the objectives that are not kept, or not known to be.

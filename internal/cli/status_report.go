@@ -42,7 +42,19 @@ type statusSource struct {
 	// LogRanges are the times of which every instant can be restored to from
 	// one of the repositories, the oldest first.
 	LogRanges []pitr.Span `json:"log_ranges,omitempty"`
-	Bytes     uint64      `json:"bytes,omitempty"`
+	// Logs are what each repository has of the log.
+	Logs  []statusLog `json:"logs,omitempty"`
+	Bytes uint64      `json:"bytes,omitempty"`
+}
+
+// statusLog is what one repository has of the log of a source.
+type statusLog struct {
+	Repository string      `json:"repository"`
+	To         *time.Time  `json:"to,omitempty"`
+	Ranges     []pitr.Span `json:"ranges"`
+	// Unproven is why newer log may be lost unnoticed, "" if it would be
+	// noticed.
+	Unproven string `json:"unproven,omitempty"`
 }
 
 // statusRepository is what is known of one repository.
@@ -90,6 +102,7 @@ func (r *statusRun) tell(s *redundancy.Score, f redundancy.Facts, o *objective.S
 		m.Repositories = append(m.Repositories, one)
 	}
 	m.Sources = r.sourcesNow(f.Plan)
+	m.Missing = append(m.Missing, unproven(m.Sources)...)
 	m.Missing = append(m.Missing, brokenPromises(f.Plan, o)...)
 	m.Met = len(m.Missing) == 0
 	r.ui.message(m)
@@ -148,11 +161,9 @@ func (r *statusRun) sourcesNow(plan string) (all []statusSource) {
 				if s.Source = key; at.After(s.Newest) {
 					s.Newest, s.Bytes = at, found.Sizes[plan][key]
 				}
-				log := found.Logs[plan][withoutHost(key)]
-				if to := log.To; !to.IsZero() && (s.LogTo == nil || to.After(*s.LogTo)) {
-					s.LogTo = &to
+				if log, ok := found.Logs[plan][withoutHost(key)]; ok {
+					s.addLog(one.name, &log)
 				}
-				s.LogRanges = pitr.Join(append(s.LogRanges, log.Spans...))
 				newest[key] = s
 			}
 		}
@@ -161,6 +172,16 @@ func (r *statusRun) sourcesNow(plan string) (all []statusSource) {
 		all = append(all, newest[key])
 	}
 	return all
+}
+
+// addLog adds what a repository has of its log.
+func (s *statusSource) addLog(repository string, log *status.Log) {
+	to := instant(log.To)
+	if to != nil && (s.LogTo == nil || to.After(*s.LogTo)) {
+		s.LogTo = to
+	}
+	s.LogRanges = pitr.Join(append(s.LogRanges, log.Spans...))
+	s.Logs = append(s.Logs, statusLog{repository, to, append([]pitr.Span{}, log.Spans...), log.Unproven})
 }
 
 func statusOf(c *redundancy.Copy, s *redundancy.Score, n int) statusRepository {

@@ -19,6 +19,9 @@ type Facts struct {
 	Log []LogPart
 	// Gaps are what it had and has no more, or never had, on the way.
 	Gaps []logarchive.Gap
+	// Unproven are marks of its ends that are damaged: newer log may be lost
+	// unnoticed.
+	Unproven []error
 	// Histories are the ancestors of each timeline, oldest first.
 	Histories map[uint32][]postgres.Branch
 }

@@ -5,7 +5,8 @@
 //   - Unsafe: something cannot be restored now, or a promise is broken.
 //   - AtRisk: a promise is nearly broken, it was not proven lately that a
 //     restore works, errors were found or nobody looked for them, a copy lags
-//     behind or cannot be reached, or one disk has everything.
+//     behind or cannot be reached, nobody can say where a log ends, or one disk
+//     has everything.
 //   - Safe: none of these. What else 3-2-1-1-0 asks for may be missing; it is
 //     named.
 package standing
@@ -45,7 +46,8 @@ type Facts struct {
 	// and Failed why that one did not.
 	Proven, Tested time.Time
 	Failed         string
-	// Lacks are the rules of 3-2-1-1-0 that are not met.
+	// Lacks are the rules of 3-2-1-1-0 that are not met, and "log" if newer log
+	// of a database may be lost without anybody noticing.
 	Lacks []string
 }
 
@@ -121,6 +123,8 @@ func (f *Facts) atRisk() string {
 		switch rule {
 		case "errors":
 			return "Errors were found in a repository, or it was not read back lately."
+		case "log":
+			return "Newer log of a database may be lost without anybody noticing: a mark of where it ends is damaged."
 		case "disk":
 			return "Losing one disk would lose both what is protected and its backups."
 		}

@@ -45,6 +45,7 @@ func TestJudge(t *testing.T) {
 		{"a copy is behind", func(f *standing.Facts) { f.Copies[1] = standing.Copy{Name: "nas", Behind: 90 * time.Minute} }, standing.AtRisk, "nas is 90 minutes behind"},
 		{"a copy lacks", func(f *standing.Facts) { f.Copies[1].HoldsNewest = false }, standing.AtRisk, "nas lacks"},
 		{"one disk", func(f *standing.Facts) { f.Lacks = []string{"disk", "copies"} }, standing.AtRisk, "Losing one disk"},
+		{"no end of a log", func(f *standing.Facts) { f.Lacks = []string{"copies", "log"} }, standing.AtRisk, "without anybody noticing"},
 		{"errors", func(f *standing.Facts) { f.Lacks = []string{"errors"} }, standing.AtRisk, "Errors"},
 	} {
 		f := well()

@@ -30,6 +30,12 @@ type restoreData struct {
 	Fits     bool
 	Snapshot *api.Snapshot
 	Command  string
+	// From is the repository whose snapshots are shown, Others are those of the
+	// plan that can be read instead. Logs are what the ones that may be read
+	// have of the log.
+	From   string
+	Others []string
+	Logs   []api.SourceLog
 	// Trouble is why it could not be found out what would be done.
 	Trouble string
 	// Nearest are instants that can be restored to instead.
@@ -104,26 +110,82 @@ func (d *restoreData) chooseSource() {
 		for _, src := range p.Sources {
 			if src.Name == d.Request.Source {
 				d.Source = &src
+				d.Logs = logsOf(&src, d.Request.Repository)
 			}
 		}
 	}
 }
 
+// choosePlace finds where the recovery points are read that are offered, and
+// where they may be read instead.
+func (d *restoreData) choosePlace() {
+	d.From = d.Request.Repository
+	if d.From == "" {
+		d.From = usualRepository(d.Request.Plan, d.Plans, nil)
+	}
+	for _, p := range d.Plans {
+		if p.Name != d.Request.Plan {
+			continue
+		}
+		for _, place := range p.Places {
+			if place.Repository != d.From {
+				d.Others = append(d.Others, place.Repository)
+			}
+		}
+	}
+}
+
+// logsOf are what a repository has of a log, or each of them for "".
+func logsOf(source *api.Source, repository string) (logs []api.SourceLog) {
+	for _, log := range source.Logs {
+		if repository == "" || log.Repository == repository {
+			logs = append(logs, log)
+		}
+	}
+	return logs
+}
+
+// LogTo is how far the log leads in the repositories that may be read.
+func (d *restoreData) LogTo() (to time.Time) {
+	if d.Request.Repository == "" && d.Source != nil {
+		return d.Source.LogTo
+	}
+	for _, log := range d.Logs {
+		if log.To.After(to) {
+			to = log.To
+		}
+	}
+	return to
+}
+
+// ranges are the times of which every instant can be restored to from those
+// repositories; nil if that is not known.
+func (d *restoreData) ranges() []api.Range {
+	switch {
+	case d.Source == nil:
+		return nil
+	case d.Request.Repository == "":
+		return d.Source.LogRanges
+	case len(d.Logs) == 1:
+		return d.Logs[0].Ranges
+	}
+	return nil
+}
+
+// Gapped tells whether there are instants between others that cannot be chosen.
+func (d *restoreData) Gapped() bool { return len(d.ranges()) > 1 }
+
 // recoveryPoints are what there is to choose from.
 func (s *site) recoveryPoints(r *http.Request, d *restoreData) error {
-	q := api.SnapshotQuery{
-		Repository: d.Request.Repository, Plan: d.Request.Plan, Source: d.Request.Source, Limit: pointsOfPage,
-	}
-	if q.Repository == "" {
-		q.Repository = usualRepository(q.Plan, d.Plans, nil)
-	}
+	d.choosePlace()
+	q := api.SnapshotQuery{Repository: d.From, Plan: d.Request.Plan, Source: d.Request.Source, Limit: pointsOfPage}
 	found, err := s.Backend.Snapshots(r.Context(), q)
 	if err != nil {
 		return err
 	}
 	d.Points = found.Snapshots
 	times := snapshotTimes(found.Snapshots, s.Zone)
-	d.Line = timelineOf(times, s.covered(d.Source, times), time.Time{})
+	d.Line = timelineOf(times, s.covered(d, times), time.Time{})
 	if found.Total > len(found.Snapshots) {
 		v := url.Values{"repository": {q.Repository}, "plan": {q.Plan}, "source": {q.Source}}
 		d.More = "/snapshots?" + v.Encode()
@@ -133,33 +195,27 @@ func (s *site) recoveryPoints(r *http.Request, d *restoreData) error {
 
 // covered are the times that the log of a source covers; where it is not known
 // from when on, from the oldest of the snapshots on.
-func (s *site) covered(source *api.Source, snapshots []time.Time) (all []span) {
-	if source == nil {
-		return nil
-	}
-	for _, r := range source.LogRanges {
+func (s *site) covered(d *restoreData, snapshots []time.Time) (all []span) {
+	for _, r := range d.ranges() {
 		all = append(all, span{r.From.In(s.Zone), r.To.In(s.Zone)})
 	}
-	if n := len(snapshots); len(all) == 0 && n > 0 && source.LogTo.After(snapshots[n-1]) {
-		all = append(all, span{snapshots[n-1], source.LogTo.In(s.Zone)})
+	if n, to := len(snapshots), d.LogTo(); len(all) == 0 && n > 0 && to.After(snapshots[n-1]) {
+		all = append(all, span{snapshots[n-1], to.In(s.Zone)})
 	}
 	return all
 }
 
 // nearest are the instants next to one that nothing leads to; none if something
 // does, or that is not known. A log that goes on may lead there meanwhile.
-func nearest(source *api.Source, at time.Time) (all []time.Time) {
-	if source == nil {
-		return nil
-	}
-	for k, r := range source.LogRanges {
+func nearest(ranges []api.Range, at time.Time) (all []time.Time) {
+	for k, r := range ranges {
 		switch {
 		case !at.After(r.To) && !at.Before(r.From):
 			return nil
 		case at.Before(r.From) && k == 0:
 			return []time.Time{r.From}
 		case at.Before(r.From):
-			return []time.Time{source.LogRanges[k-1].To, r.From}
+			return []time.Time{ranges[k-1].To, r.From}
 		}
 	}
 	return nil
@@ -168,9 +224,13 @@ func nearest(source *api.Source, at time.Time) (all []time.Time) {
 // offer says that nothing leads to the instant that was asked for, and what is
 // next to it.
 func (d *restoreData) offer(instants []time.Time) {
-	d.Trouble = "The log has a gap at that instant. These are the nearest that can be restored to:"
+	from := ""
+	if d.Request.Repository != "" {
+		from = " from " + d.Request.Repository
+	}
+	d.Trouble = "The log has a gap at that instant. These are the nearest that can be restored to" + from + ":"
 	if len(instants) == 1 {
-		d.Trouble = "That instant is before the first that can be restored to:"
+		d.Trouble = "That instant is before the first that can be restored to" + from + ":"
 	}
 	for _, at := range instants {
 		d.Nearest = append(d.Nearest, nearInstant{at, d.Without("time") + "&time=" + url.QueryEscape(at.Format(time.RFC3339Nano))})
@@ -186,7 +246,7 @@ func (s *site) planRestore(r *http.Request, d *restoreData) error {
 	}
 	d.Dirs = service.RestoreDirs
 	if q := d.Request; !q.Time.IsZero() {
-		if instants := nearest(d.Source, q.Time); len(instants) > 0 {
+		if instants := nearest(d.ranges(), q.Time); len(instants) > 0 {
 			d.offer(instants)
 			return nil
 		}

@@ -320,3 +320,45 @@ func TestAnInstantInAGap(t *testing.T) {
 		}
 	}
 }
+
+// Each copy says which instants it has, and one of them alone can be chosen:
+// then its gaps count, and no other's log.
+func TestEachCopyHasALogOfItsOwn(t *testing.T) {
+	b := webtest.Usual(time.Now())
+	at := func(hour int) time.Time { return time.Date(2026, 11, 1, hour, 0, 0, 0, time.UTC) }
+	for k := range b.AllPlans {
+		if b.AllPlans[k].Name == "shop" {
+			source := &b.AllPlans[k].Sources[0]
+			source.LogTo, source.LogRanges = at(12), []api.Range{{From: at(2), To: at(12)}}
+			source.Logs = []api.SourceLog{
+				{Repository: "local", To: at(12), Ranges: []api.Range{{From: at(7), To: at(12)}}},
+				{Repository: "offsite", To: at(10), Ranges: []api.Range{{From: at(2), To: at(5)}, {From: at(8), To: at(10)}}, Unproven: "its mark is damaged"},
+			}
+		}
+	}
+	for _, snapshot := range b.Taken[:9] {
+		snapshot.Repository = "offsite"
+		b.Taken = append(b.Taken, snapshot)
+	}
+	d := &deciding{Backend: b}
+	s := sideOf(t, d)
+	doc := s.see("/restore?plan=shop&source=shop")
+	mustSay(t, doc, "local : 2026-11-01 07:00:00 to 2026-11-01 12:00:00", "offsite : 2026-11-01 02:00:00 to 2026-11-01 05:00:00 , 2026-11-01 08:00:00 to 2026-11-01 10:00:00", "Snapshots in local")
+	alone := ""
+	for _, a := range all(doc, "a") {
+		if textOf(a) == "offsite" {
+			alone = attribute(a, "href")
+		}
+	}
+	doc = s.see(alone)
+	mustSay(t, doc, "Only offsite is read.", "Snapshots in offsite", "The log leads to 2026-11-01 10:00:00", "Between them the log has gaps.")
+	mustSay(t, s.see(alone+"&time=2026-11-01T06:00:00"), "restored to from offsite:")
+	if len(d.planned) > 0 {
+		t.Errorf("planned are %+v", d.planned)
+	}
+	s.see("/restore?plan=shop&source=shop&time=2026-11-01T06:00:00")
+	if len(d.planned) != 1 || d.planned[0].Repository != "" {
+		t.Errorf("planned are %+v", d.planned)
+	}
+	mustSay(t, s.see("/plans/shop"), "in offsite its end is not proven")
+}

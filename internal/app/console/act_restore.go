@@ -122,6 +122,12 @@ func (c *Console) findRecovery(ctx context.Context, q *api.RestoreRequest) (*rec
 	case q.Snapshot != "" && !q.Time.IsZero():
 		return nil, fmt.Errorf("%w: a snapshot is of one time; leave the time out, or the snapshot", api.ErrInvalid)
 	}
+	if q.Source == "" && q.Snapshot == "" && len(plan.Sources) == 1 {
+		q.Source = plan.Sources[0]
+	}
+	if q.Repository == "" && q.Snapshot == "" && isRecovered(cfg.Sources[q.Source]) {
+		q.Repository = c.bestLog(&plan, q)
+	}
 	q.Repository = cmp.Or(q.Repository, plan.Repository)
 	if _, ok := cfg.Repositories[q.Repository]; !ok {
 		return nil, fmt.Errorf("%w: there is no repository %q in holdfast.yaml", api.ErrNotFound, q.Repository)
@@ -138,9 +144,6 @@ func (c *Console) findRecovery(ctx context.Context, q *api.RestoreRequest) (*rec
 		r.database = known && len(q.Paths) == 0 && isRecovered(cfg.Sources[s.Source])
 		r.bytes = s.Bytes
 		return r, nil
-	}
-	if q.Source == "" && len(plan.Sources) == 1 {
-		q.Source = plan.Sources[0]
 	}
 	if !slices.Contains(plan.Sources, q.Source) {
 		return nil, fmt.Errorf("%w: name a source of plan %s: %s", api.ErrInvalid, q.Plan, strings.Join(plan.Sources, ", "))
@@ -169,23 +172,46 @@ func isRecovered(s config.Source) bool {
 	return s.Postgres != nil && s.Postgres.Method != config.MethodDump
 }
 
+// bestLog returns the repository from which a database is best restored to what
+// is asked for: of those whose log leads there the first of the plan; for the
+// newest there is, the one whose log leads farthest. One that answers goes
+// before one that does not. It is "" if none is known to lead there.
+func (c *Console) bestLog(plan *config.Plan, q *api.RestoreRequest) string {
+	survey := c.Surveys()[q.Plan]
+	var best string
+	var bestDown bool
+	var bestTo time.Time
+	for _, name := range plan.Repositories() {
+		log := survey.logOf(q.Source, name)
+		if log == nil || !q.Time.IsZero() && !log.Covers(q.Time) {
+			continue
+		}
+		down := survey.isDown(name)
+		if best == "" || bestDown && !down || bestDown == down && q.Time.IsZero() && log.To.After(bestTo) {
+			best, bestDown, bestTo = name, down, log.To
+		}
+	}
+	return best
+}
+
 // findDatabase is findRecovery for a database that is recovered by its log.
 func (c *Console) findDatabase(q *api.RestoreRequest) (*recovery, error) {
 	if len(q.Paths) > 0 {
 		return nil, fmt.Errorf("%w: a database is restored as a whole; name a snapshot to restore some of its files", api.ErrInvalid)
 	}
 	r := &recovery{plan: q.Plan, source: q.Source, repository: q.Repository, database: true, time: q.Time}
-	for _, s := range c.Surveys()[q.Plan].Sources {
+	survey := c.Surveys()[q.Plan]
+	for _, s := range survey.Sources {
 		if WithoutHost(s.Source) != q.Source {
 			continue
 		}
 		r.bytes = max(r.bytes, s.Bytes)
 		if q.Time.IsZero() {
 			r.time = s.Newest
-			if s.LogTo.After(r.time) {
-				r.time = s.LogTo
-			}
 		}
+	}
+	if log := survey.logOf(q.Source, q.Repository); log != nil && q.Time.IsZero() && !log.To.IsZero() {
+		r.time = log.To
 	}
 	return r, nil
 }

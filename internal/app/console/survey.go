@@ -2,6 +2,7 @@ package console
 
 import (
 	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -39,6 +40,29 @@ type SourceSurvey struct {
 	Bytes  uint64    `json:"bytes"`
 	// LogRanges are the times of which every instant can be restored to.
 	LogRanges []api.Range `json:"log_ranges"`
+	// Logs are what each repository has of the log.
+	Logs []api.SourceLog `json:"logs"`
+}
+
+// logOf is what a repository has of the log of a source, nil if that is not
+// known.
+func (p *PlanSurvey) logOf(source, repository string) *api.SourceLog {
+	for _, s := range p.Sources {
+		if WithoutHost(s.Source) != source {
+			continue
+		}
+		for k := range s.Logs {
+			if s.Logs[k].Repository == repository {
+				return &s.Logs[k]
+			}
+		}
+	}
+	return nil
+}
+
+// isDown tells whether a repository did not answer.
+func (p *PlanSurvey) isDown(repository string) bool {
+	return slices.ContainsFunc(p.Repositories, func(r RepositorySurvey) bool { return r.Name == repository && r.Down != "" })
 }
 
 // RepositorySurvey is what is known of a repository of a plan.

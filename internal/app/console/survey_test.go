@@ -56,3 +56,44 @@ func TestWorsening(t *testing.T) {
 		t.Errorf("%s at %v", plan, at.Sub(now))
 	}
 }
+
+// A database is restored from a copy whose log leads there, and from the first
+// of the plan if several do.
+func TestBestLog(t *testing.T) {
+	at := func(hour int) time.Time { return time.Date(2026, 5, 1, hour, 0, 0, 0, time.UTC) }
+	log := func(repository string, from, to int) api.SourceLog {
+		return api.SourceLog{Repository: repository, To: at(to), Ranges: []api.Range{{From: at(from), To: at(to)}}}
+	}
+	survey := func(down string, logs ...api.SourceLog) PlanSurvey {
+		return PlanSurvey{
+			Sources:      []SourceSurvey{{Source: "www:shop", Newest: at(1), Logs: logs}},
+			Repositories: []RepositorySurvey{{Name: "local"}, {Name: "nas"}, {Name: down, Down: "connection refused"}},
+		}
+	}
+	plan := &config.Plan{Repository: "local", Copies: []config.Copy{{To: "nas"}}}
+	for name, c := range map[string]struct {
+		survey PlanSurvey
+		hour   int // 0 for the newest
+		want   string
+	}{
+		"both have it":            {survey("", log("local", 2, 9), log("nas", 2, 9)), 5, "local"},
+		"a gap in the first":      {survey("", log("local", 7, 9), log("nas", 2, 9)), 5, "nas"},
+		"nobody has it":           {survey("", log("local", 7, 9), log("nas", 7, 9)), 5, ""},
+		"the newest":              {survey("", log("local", 2, 8), log("nas", 2, 9)), 0, "nas"},
+		"the newest, of both":     {survey("", log("nas", 2, 9), log("local", 2, 9)), 0, "local"},
+		"the first is down":       {survey("local", log("local", 2, 9), log("nas", 2, 8)), 5, "nas"},
+		"only one that is down":   {survey("nas", log("local", 7, 9), log("nas", 2, 9)), 5, "nas"},
+		"the newest is not there": {survey("local", log("local", 2, 9), log("nas", 2, 8)), 0, "nas"},
+		"nothing is known":        {PlanSurvey{}, 5, ""},
+	} {
+		console := &Console{}
+		console.Surveyed(map[string]PlanSurvey{"shop": c.survey}, true)
+		q := &api.RestoreRequest{Plan: "shop", Source: "shop"}
+		if c.hour > 0 {
+			q.Time = at(c.hour)
+		}
+		if got := console.bestLog(plan, q); got != c.want {
+			t.Errorf("%s: %q, want %q", name, got, c.want)
+		}
+	}
+}

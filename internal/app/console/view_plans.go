@@ -159,7 +159,7 @@ func sourceSeen(cfg *config.Config, name string, surveyed []SourceSurvey) api.So
 	}
 	for _, found := range surveyed {
 		if WithoutHost(found.Source) == name && found.Newest.After(s.Newest) {
-			s.Newest, s.LogTo, s.Bytes, s.LogRanges = found.Newest, found.LogTo, found.Bytes, found.LogRanges
+			s.Newest, s.LogTo, s.Bytes, s.LogRanges, s.Logs = found.Newest, found.LogTo, found.Bytes, found.LogRanges, found.Logs
 		}
 	}
 	return s

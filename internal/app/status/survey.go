@@ -62,6 +62,9 @@ type Log struct {
 	// Spans are the times of which every instant can be restored to, the oldest
 	// first.
 	Spans []pitr.Span `json:"spans,omitempty"`
+	// Unproven tells why newer log may be lost without anybody noticing, "" if
+	// it would be noticed.
+	Unproven string `json:"unproven,omitempty"`
 	// Problem tells why it cannot be restored at all, "" if it can.
 	Problem string `json:"problem,omitempty"`
 }

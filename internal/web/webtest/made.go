@@ -134,7 +134,14 @@ func safePlan(now time.Time, name, local, offsite, path string) api.Plan {
 func databasePlan(now time.Time, name, local, offsite string) api.Plan {
 	p := safePlan(now, name, local, offsite, "")
 	p.Sources = []api.Source{
-		{Name: name, Kind: "postgres", What: "db.internal:5432 (all databases)", Newest: now.Add(-3 * time.Hour), LogTo: now.Add(-40 * time.Second), Bytes: 212 << 30},
+		{
+			Name: name, Kind: "postgres", What: "db.internal:5432 (all databases)", Newest: now.Add(-3 * time.Hour), LogTo: now.Add(-40 * time.Second), Bytes: 212 << 30,
+			LogRanges: []api.Range{{From: now.AddDate(0, 0, -30), To: now.Add(-40 * time.Second)}},
+			Logs: []api.SourceLog{
+				{Repository: local, To: now.Add(-40 * time.Second), Ranges: []api.Range{{From: now.AddDate(0, 0, -30), To: now.Add(-40 * time.Second)}}},
+				{Repository: offsite, To: now.Add(-3 * time.Hour), Ranges: []api.Range{{From: now.AddDate(0, 0, -30), To: now.AddDate(0, 0, -9)}, {From: now.AddDate(0, 0, -8), To: now.Add(-3 * time.Hour)}}},
+			},
+		},
 		{Name: "uploads", Kind: "files", What: "/srv/uploads, /srv/invoices", Newest: now.Add(-9 * time.Minute), Bytes: 31 << 30},
 	}
 	p.RPO = api.Standing{State: objective.Met, Measured: 40, Promised: 15 * minute, Source: name, Reason: "the log leads to 40 s ago"}
