@@ -3,7 +3,9 @@ package logarchive
 import (
 	"cmp"
 	"context"
+	"errors"
 	"slices"
+	"time"
 )
 
 // Bring transfers what this archive lacks of some parts of a log, and another
@@ -41,7 +43,13 @@ func (a *Archive) bring(ctx context.Context, from *Archive, stream string, wante
 		return cmp.Or(cmp.Compare(a.Kind.rank(), b.Kind.rank()), cmp.Compare(b.Line, a.Line), cmp.Compare(b.End, a.End), cmp.Compare(a.Start, b.Start))
 	})
 	for _, s := range lacking {
-		if err := a.Transfer(ctx, from, s); err != nil {
+		err := a.Transfer(ctx, from, s)
+		if errors.Is(err, ErrOutOfChain) {
+			if err = a.arrives(ctx, s, theirs, wanted, err); err == nil {
+				continue
+			}
+		}
+		if err != nil {
 			return err
 		}
 		if err := done(s); err != nil {
@@ -49,6 +57,34 @@ func (a *Archive) bring(ctx context.Context, from *Archive, stream string, wante
 		}
 	}
 	return nil
+}
+
+// A receiver may archive here at the same time, and cut the newest segment
+// elsewhere than the other archive did: nothing of that fits then, and it brings
+// the rest by itself.
+const (
+	arrivesWithin = 15 * time.Second
+	arrivesPoll   = 250 * time.Millisecond
+)
+
+// arrives waits until a segment that does not fit is not lacking any more;
+// otherwise it returns why it does not fit.
+func (a *Archive) arrives(ctx context.Context, s Segment, theirs []Segment, wanted []Range, misfit error) error {
+	for until := time.Now().Add(arrivesWithin); time.Now().Before(until); {
+		have, err := a.List(ctx, s.Stream)
+		if err != nil {
+			return err
+		}
+		if !slices.Contains(lackingOf(have, theirs, wanted), s) {
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		case <-time.After(arrivesPoll):
+		}
+	}
+	return misfit
 }
 
 // rank puts first what tells of lines, so that no segment of a line is there

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
@@ -90,6 +91,44 @@ func TestBringSlices(t *testing.T) {
 	}
 	if want := []logarchive.Segment{history, half, segment(1, 2), segment(1, 1)}; !slices.Equal(got, want) {
 		t.Errorf("brought %v, want %v, once", got, want)
+	}
+}
+
+// A receiver archives to the copy at the same time, and cuts its slices
+// elsewhere: what it has brought by itself need not be brought.
+func TestBringBesideAReceiver(t *testing.T) {
+	k, main, copied := newKeys(t), mem.New(), mem.New()
+	appendAll(t, k.writer(t, main), 1, 0, 3)
+	whole := segment(1, 3)
+	cut := func(s storage.Store, from, to int) {
+		t.Helper()
+		ap, err := k.writer(t, s).NewAppender(1)
+		if err != nil {
+			t.Fatal(err)
+		}
+		slice := whole
+		slice.Kind, slice.Start, slice.End = logarchive.Slice, whole.Start+logarchive.Position(from), whole.Start+logarchive.Position(to)
+		if err := appendOne(t.Context(), ap, slice, content(3)[from:to]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const quarter = segmentBytes / 4
+	cut(main, 0, 2*quarter)
+	cut(main, 2*quarter, 3*quarter)
+	cut(copied, quarter, 2*quarter)
+	arrives := time.AfterFunc(500*time.Millisecond, func() {
+		if err := tryAppend(t.Context(), k.writer(t, copied), 1, 3, 4); err != nil {
+			t.Error(err)
+		}
+	})
+	defer arrives.Stop()
+	to := k.reader(t, copied)
+	wanted := []logarchive.Range{{Stream: whole.Stream, Line: 1, Start: segment(1, 1).Start, End: whole.End}}
+	if err := to.Bring(t.Context(), k.reader(t, main), wanted, func(logarchive.Segment) error { return nil }); err != nil {
+		t.Fatal(err)
+	}
+	for n := 1; n < 4; n++ {
+		wantContent(t, to, 1, n)
 	}
 }
 
