@@ -1,9 +1,13 @@
 package serve
 
 import (
+	"bytes"
 	"fmt"
+	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -35,6 +39,12 @@ func TestLogOfDatabases(t *testing.T) {
 		return !strings.Contains(pushed.Output(), "hand over")
 	})
 
+	receiver := h.receiver()
+	if err := syscall.Kill(receiver, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	h.Until("the log is received again", func() bool { now := h.receiver(); return now != 0 && now != receiver })
+
 	c.Exec("INSERT INTO orders VALUES (0)")
 	written := time.Now()
 	h.Until("nothing was written for a while", func() bool { return time.Since(written) > 15*time.Second })
@@ -42,4 +52,18 @@ func TestLogOfDatabases(t *testing.T) {
 		// Copies are missing, too, so that it exits with 1.
 		return strings.Contains(h.Holdfast.Exits(t, 1, "status", "streamed", "--json").Stdout, `"rpo":{"state":"met"`)
 	})
+}
+
+// receiver returns the process that receives the log of the plan streamed, 0 for
+// none.
+func (h *host) receiver() int {
+	h.T.Helper()
+	for _, environment := range h.ofRuns() {
+		dir := filepath.Dir(environment)
+		said, err := os.ReadFile(filepath.Join(dir, "cmdline"))
+		if pid, wrong := strconv.Atoi(filepath.Base(dir)); err == nil && wrong == nil && bytes.Contains(said, []byte("receive\x00--once\x00--plan\x00streamed\x00")) {
+			return pid
+		}
+	}
+	return 0
 }

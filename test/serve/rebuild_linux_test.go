@@ -7,6 +7,8 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+
+	"holdfast/internal/api"
 )
 
 // A service that was killed and lost the live state with that, or has it
@@ -62,6 +64,38 @@ func TestRebuild(t *testing.T) {
 			h.judgeTimes(runs)
 			h.Holdfast.Run(t, "check", "-r", "local", "--read-data")
 		})
+	}
+}
+
+// A machine lost all of its state: what ran, and how large repositories were, is
+// known from the receipts in them.
+func TestRebuildFromRepositories(t *testing.T) {
+	h := newHost(t)
+	h.configure(rarely("www", ""), `  listen: 127.0.0.1:0
+  upkeep: { retention: { schedule: off }, prune: { schedule: off }, check: { schedule: "0 0 1 1 *" } }`)
+	h.init()
+	h.Holdfast.Run(t, "plan", "run", "www")
+	s := h.serve()
+	s.Logged("service-started")
+	h.Holdfast.Run(t, "run", "start", "repositories/local/check")
+	h.Until("it was checked", func() bool { return count(h.history(), "check", "", "succeeded") == 1 })
+	before := h.runs()
+	h.Until("the repository has receipts", func() bool {
+		found, err := filepath.Glob(h.Path("local/holdfast/receipts/*"))
+		return err == nil && len(found) > 0
+	})
+	s.Signal(syscall.SIGKILL) //nolint:errcheck // it was killed
+	if err := os.RemoveAll(h.Path("state")); err != nil {
+		t.Fatal(err)
+	}
+
+	s = h.serve("--rebuild")
+	s.Logged("the state of the service was made anew")
+	if runs := h.runs(); len(runs) != 1 || runs[0].ID != before[0].ID || !runs[0].Ended.Equal(before[0].Ended) {
+		t.Errorf("the history has %+v, and had %+v", runs, before)
+	}
+	if points := seen[[]api.GrowthPoint](s.api(), "/repositories/local/growth"); len(points) != 1 || points[0].Bytes == 0 || points[0].Snapshots != 1 {
+		t.Errorf("how large the repository was: %+v", points)
 	}
 }
 
