@@ -86,6 +86,9 @@ func TestCluster(t *testing.T) {
 	})
 	p.good("local")
 	p.good("offsite")
+	for _, point := range []string{"random", "oldest"} {
+		p.good("local", "--point", point)
+	}
 	if s := p.status(); s.RPO.State != "met" || s.RTO.State != "met" {
 		t.Errorf("%+v", s)
 	}

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"holdfast/internal/event"
 	"holdfast/repository"
@@ -211,27 +212,32 @@ service:
 	var pack, segment saved
 	caughtAndMended(h, p, []harm{
 		{
-			"corrupt pack", "rotten", "rotten", event.RestoreTestFailed, []string{"www of plan rotten does NOT come back from rotten", "noise"},
+			"corrupt pack", "rotten", "rotten", event.RestoreTestFailed,
+			[]string{"www of plan rotten does NOT come back from rotten", "noise"},
 			func() { pack = save(t, of.largest("rotten")); pack.damage(t) },
 			func() { pack.put(t) },
 		},
 		{
-			"damage that a check finds", "", "rotten", event.Damage, []string{"repository rotten is damaged"},
+			"damage that a check finds", "", "rotten", event.Damage,
+			[]string{"repository rotten is damaged"},
 			func() { h.Holdfast.Run(t, "run", "start", "repositories/rotten/check") },
 			func() { h.Holdfast.Run(t, "run", "start", "repositories/rotten/check") },
 		},
 		{
-			"lost copy", "lost", "lost", event.RestoreTestFailed, []string{"no repository"},
+			"lost copy", "lost", "lost", event.RestoreTestFailed,
+			[]string{"no repository"},
 			func() { rename(t, h.Path("lost"), h.Path("away")) },
 			func() { rename(t, h.Path("away"), h.Path("lost")) },
 		},
 		{
-			"wrong key", "keyless", "keyless", event.RestoreTestFailed, []string{"wrong password"},
+			"wrong key", "keyless", "keyless", event.RestoreTestFailed,
+			[]string{"wrong password"},
 			func() { h.Write("password-keyless", "another") },
 			func() { h.Write("password-keyless", "secret") },
 		},
 		{
-			"emptied file", "letters", "local", event.RestoreTestFailed, []string{"letters/ann: content with SHA-256 e3b0c442"},
+			"emptied file", "letters", "local", event.RestoreTestFailed,
+			[]string{"letters/ann: content with SHA-256 e3b0c442"},
 			func() { h.Write("letters/ann", "") },
 			func() { h.Write("letters/ann", "dear Ann") },
 		},
@@ -241,12 +247,14 @@ service:
 			func() { h.Holdfast.Run(t, "run", "start", "plans/dumped/backup") },
 		},
 		{
-			"emptied table", "emptied", "local", event.RestoreTestFailed, []string{"items there: 0, want > 0"},
+			"emptied table", "emptied", "local", event.RestoreTestFailed,
+			[]string{"items there: 0, want > 0"},
 			func() { c.Exec("DELETE FROM items") },
 			func() { c.Exec("INSERT INTO items VALUES (1)") },
 		},
 		{
-			"missing segment", "logged", "base", event.RestoreTestFailed, []string{"log archive: the log from", "is missing"},
+			"missing segment", "logged", "base", event.RestoreTestFailed,
+			[]string{"log archive: the log from", "is missing"},
 			func() { segment = loseSegment(h, of, c) },
 			func() { segment.put(t) },
 		},
@@ -313,7 +321,8 @@ service:
 	h.Until("there is a copy", func() bool { return len(ended(h, "--job", "copy")) > 0 })
 	var unlock func() error
 	caughtAndMended(h, p, []harm{{
-		"copy that lags behind", "www", "far", event.CopyStale, []string{"copy far of plan www lags behind: its newest recovery point is of"},
+		"copy that lags behind", "www", "far", event.CopyStale,
+		[]string{"copy far of plan www lags behind: its newest recovery point is of"},
 		func() { unlock = lockAll(t, h.Path("far")) },
 		func() {
 			if err := unlock(); err != nil {
@@ -347,4 +356,28 @@ func lockAll(t *testing.T, path string) (unlock func() error) {
 		t.Fatal(err)
 	}
 	return func() error { return errors.Join(lock.Unlock(), r.Close()) }
+}
+
+// A service that cron starts tells people before it ends: it may not come back
+// before tomorrow.
+func TestOnceTells(t *testing.T) {
+	t.Parallel()
+	h := service.NewHost(t)
+	p := newPhone(h)
+	h.Write("holdfast.yaml", fmt.Sprintf(`repositories: { local: { url: %[1]s/local, password: { file: %[1]s/password } } }
+sources: { www: { files: { paths: [%[1]s/gone] } } }
+plans:
+  www: { sources: [www], repository: local, schedule: { full: "@every 1s" }, limits: { retries: { attempts: 1 } }, ping: { url: { file: %[1]s/ping } } }
+notify: { phone: { url: { file: %[1]s/phone } } }
+service:
+  notify: [phone]
+  upkeep: { retention: { schedule: off }, prune: { schedule: off }, check: { schedule: off } }
+`, h.Dir))
+	h.Holdfast.Run(t, "init", "-q", "-r", "local")
+	h.Holdfast.Run(t, "serve", "--once") // nothing was due before it was seen
+	time.Sleep(1100 * time.Millisecond)
+	h.Holdfast.Run(t, "serve", "--once")
+	if began, _ := p.of(event.RunFailed, "www", "local"); len(began) != 1 || !p.called("/ping/fail") {
+		t.Errorf("told %+v, called %q", began, p.calls)
+	}
 }
