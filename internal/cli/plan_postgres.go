@@ -111,8 +111,11 @@ func (p *planRun) arrivalOptions(ctx context.Context, r *repository.Repository, 
 // goes away with it, so that the backup does not depend on a receiver that may
 // not be running. One that is writes the same, once.
 func (p *planRun) receiveMeanwhile(ctx context.Context, name, dsn string, source config.Postgres, archives []*logarchive.Archive) (stop func(), err error) {
-	if len(archives) == 0 || source.WAL == "push" {
+	if len(archives) == 0 {
 		return func() {}, nil
+	}
+	if source.WAL == walPush {
+		return func() {}, wal.ArchiveHistory(ctx, wal.Archives{All: archives}, dsn)
 	}
 	ctx, cancel := context.WithCancel(ctx)
 	started, ended := make(chan struct{}), make(chan error, 1)

@@ -92,7 +92,10 @@ func (f Facts) try(p Point, w Wish) (*Choice, string) {
 	if c.Timeline == 0 {
 		return nil, fmt.Sprintf("timeline %d does not come from its timeline, %d, or branched off it before the backup ended", w.Timeline, p.Timeline)
 	}
-	why := f.reach(c, w)
+	why := f.unknown(c, w)
+	if why == "" {
+		why = f.reach(c, w)
+	}
 	if why != "" && w.Immediate && p.Held {
 		why = ""
 	}
@@ -130,6 +133,22 @@ func (f Facts) timeline(p Point, w Wish) uint32 {
 		}
 	}
 	return newest
+}
+
+// unknown says of which timeline on the way nobody knows where it comes from:
+// the one to follow, without whose history file no server recovers, or, when
+// none is named, a newer one that may be the one to follow.
+func (f Facts) unknown(c *Choice, w Wish) string {
+	for _, part := range f.Log {
+		if part.Stream != c.Point.System || part.Line == 1 || len(f.Histories[part.Line]) > 0 {
+			continue
+		}
+		if part.Line == c.Timeline || part.Line > c.Timeline && w.Timeline == 0 && !w.Immediate {
+			return fmt.Sprintf("timeline %d has log, and its history file is missing, which says where it branches off; `holdfast wal receive` archives it again when it starts, "+
+				"and so does the next base backup; to follow another timeline, name it with --to-timeline", part.Line)
+		}
+	}
+	return ""
 }
 
 // descends tells whether a timeline leads on from the end of a backup.

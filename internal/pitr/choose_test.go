@@ -78,6 +78,10 @@ func TestChooseUnreachable(t *testing.T) {
 	gap.Log = []pitr.LogPart{log(1, 0x100, 0x300, 15), log(2, 0x600, 0x700, 45)}
 	none := facts()
 	none.Points = nil
+	lost := facts()
+	lost.Histories = nil
+	early := lost
+	early.Points = lost.Points[:2]
 	for name, test := range map[string]struct {
 		facts pitr.Facts
 		wish  pitr.Wish
@@ -92,6 +96,8 @@ func TestChooseUnreachable(t *testing.T) {
 		"unknown timeline":         {facts(), pitr.Wish{Timeline: 7}, "timeline 7 does not come from"},
 		"backup after the branch":  {facts(), pitr.Wish{Timeline: 1, Backup: id.Hash([]byte{40}).String()}, "does not come from its timeline, 2"},
 		"two targets":              {facts(), pitr.Wish{LSN: 1, Name: "x"}, "one target only"},
+		"history of the newest":    {early, pitr.Wish{}, "timeline 2 has log, and its history file is missing"},
+		"history of the backup's":  {lost, pitr.Wish{Time: after(45)}, "timeline 2 has log, and its history file is missing"},
 		"no such backup":           {facts(), pitr.Wish{Backup: "ffffffffff"}, `no backup is named "ffffffffff"`},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -103,6 +109,19 @@ func TestChooseUnreachable(t *testing.T) {
 				t.Errorf("%v is no ErrUnreachable", err)
 			}
 		})
+	}
+}
+
+// Where the history file of a later timeline is lost, an earlier one is followed
+// when it is named.
+func TestChooseWithoutHistory(t *testing.T) {
+	f := facts()
+	f.Histories = nil
+	f.Points = f.Points[:2]
+	for _, w := range []pitr.Wish{{Timeline: 1}, {Immediate: true}, {Timeline: 1, LSN: 0x400}} {
+		if c, err := pitr.Choose(f, w); err != nil || c.Timeline != 1 || !c.Point.Ended.Equal(after(20)) {
+			t.Errorf("%s: got %+v, %v", w, c, err)
+		}
 	}
 }
 

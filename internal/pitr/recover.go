@@ -16,16 +16,18 @@ const endedEarly = "recovery ended before configured recovery target was reached
 
 // Recover starts a restored server and waits until it is at its target.
 //
-// A wished time after the last transaction of the log is no failure, though
-// PostgreSQL takes it for one: the log reaches beyond the time (Choose has
-// made sure), so nothing is missing. Recovery then goes to the end of the log,
-// and atEnd is true.
+// PostgreSQL takes it for a failure when the log has nothing after the target
+// that it could stop at. It is none for a wished time, as the log reaches
+// beyond it (Choose has made sure), nor for the end of a backup, as a cluster
+// that is not consistent does not start. Recovery then goes to the end of the
+// log, and atEnd is true.
 func Recover(ctx context.Context, s *postgres.Server, w Wish, user string) (at *postgres.Recovered, atEnd bool, err error) {
 	at, err = startAndWait(ctx, s, user)
-	if err == nil || w.Time.IsZero() || !strings.Contains(err.Error(), endedEarly) {
+	if err == nil || w.Time.IsZero() && !w.Immediate || !strings.Contains(err.Error(), endedEarly) {
 		return at, false, err
 	}
-	if err := appendSetting(s.Data, "recovery_target_time = ''"); err != nil {
+	name, _ := w.setting()
+	if err := appendSetting(s.Data, name+" = ''"); err != nil {
 		return nil, false, err
 	}
 	at, err = startAndWait(ctx, s, user)

@@ -14,6 +14,10 @@ type DeliveryPlace struct {
 	Folder string
 	// Socket is where Collect asks.
 	Socket string
+	// Taker, if set, is whom the segments that lie ready are for: no other looks
+	// for them where they lie, such as a server that is started after this
+	// process was killed.
+	Taker string
 	// Own, if set, gives a path to the user who collects.
 	Own func(path string) error
 	// Scratch tells that the server that recovers is thrown away: nothing must
@@ -31,8 +35,10 @@ const (
 )
 
 func (p DeliveryPlace) coming(name string) string { return filepath.Join(p.Folder, comingFolder, name) }
-func (p DeliveryPlace) ready(name string) string  { return filepath.Join(p.Folder, readyFolder, name) }
-func (p DeliveryPlace) asked(name string) string  { return filepath.Join(p.Folder, askedFolder, name) }
+func (p DeliveryPlace) ready(name string) string {
+	return filepath.Join(p.Folder, readyFolder, p.Taker, name)
+}
+func (p DeliveryPlace) asked(name string) string { return filepath.Join(p.Folder, askedFolder, name) }
 
 // Ready is the folder with the segments that were fetched ahead, under their
 // names. Whoever recovers may take each by renaming it.
@@ -52,7 +58,7 @@ func (p DeliveryPlace) make() error {
 		}
 	}
 	for _, dir := range []string{p.coming(""), p.ready(""), p.asked("")} {
-		if err := os.Mkdir(dir, 0o700); err != nil {
+		if err := os.MkdirAll(dir, 0o700); err != nil {
 			return err
 		}
 	}

@@ -23,6 +23,11 @@ var ErrEnd = errors.New("the archive has no such file and none after it")
 // ErrGap says that the archive lacks a file and has later ones.
 var ErrGap = errors.New("there is a gap in the log archive")
 
+// ErrNoHistory says that the archive has log of a timeline and lacks its history
+// file. Nobody knows then where the timeline comes from, nor where those that it
+// comes from end.
+var ErrNoHistory = errors.New("its history file is missing; `holdfast wal receive` archives it again when it starts, and so does the next base backup")
+
 // FetchOptions tell how files are fetched.
 type FetchOptions struct {
 	Archive *logarchive.Archive
@@ -109,10 +114,38 @@ func (o FetchOptions) fetch(ctx context.Context, f postgres.FileName, path strin
 	if wholeOnly {
 		return errNotWhole
 	}
-	if f.Kind != postgres.SegmentFile {
+	switch f.Kind {
+	case postgres.SegmentFile:
+		return o.fetchUnfinished(ctx, f, path)
+	case postgres.HistoryFile:
+		return o.missingHistory(ctx, f, path)
+	}
+	return ErrEnd
+}
+
+// missingHistory tells a timeline that is not from one whose history file is
+// lost: a server that is told there is none begins another one of that number,
+// and does not look for what was archived of it.
+func (o FetchOptions) missingHistory(ctx context.Context, f postgres.FileName, path string) error {
+	if f.Timeline == 1 { // it has none
 		return ErrEnd
 	}
-	return o.fetchUnfinished(ctx, f, path)
+	line, err := o.Archive.Line(ctx, o.Stream, f.Timeline)
+	switch {
+	case err != nil:
+		return err
+	case slices.ContainsFunc(line, isHistory):
+		return o.fetch(ctx, f, path, false) // it has come
+	case len(line) > 0:
+		return noHistory(f.Timeline)
+	}
+	return ErrEnd
+}
+
+func isHistory(s logarchive.Segment) bool { return s.Kind == logarchive.History }
+
+func noHistory(timeline uint32) error {
+	return fmt.Errorf("%w: timeline %d has log, and %w", ErrGap, timeline, ErrNoHistory)
 }
 
 // fetchUnfinished fetches the segment that was being written when the log
@@ -273,7 +306,7 @@ func (o FetchOptions) older(ctx context.Context, f postgres.FileName, line *loga
 		return false, nil
 	}
 	branches, err := o.history(ctx, f.Timeline)
-	return err == nil && len(branches) > 0 && f.Start(size)+postgres.LSN(size) <= branches[len(branches)-1].At, err
+	return err == nil && f.Start(size)+postgres.LSN(size) <= branches[len(branches)-1].At, err
 }
 
 // beyond judges a segment after all that its timeline has: nothing follows
@@ -283,19 +316,21 @@ func (o FetchOptions) beyond(ctx context.Context, f postgres.FileName) error {
 	if err != nil {
 		return err
 	}
+	looked := map[uint32]bool{}
 	for _, s := range all {
-		if s.Kind != logarchive.Whole || s.Line <= f.Timeline {
+		if s.Kind != logarchive.Whole || s.Line <= f.Timeline || looked[s.Line] {
 			continue
+		}
+		looked[s.Line] = true
+		size := int64(s.End - s.Start)
+		if o.Until != 0 && f.Start(size) >= o.Until {
+			return ErrEnd
 		}
 		branches, err := o.history(ctx, s.Line)
 		if err != nil {
 			return err
 		}
 		at := slices.IndexFunc(branches, func(b postgres.Branch) bool { return b.Timeline == f.Timeline })
-		size := int64(s.End - s.Start)
-		if o.Until != 0 && f.Start(size) >= o.Until {
-			return ErrEnd
-		}
 		if at >= 0 && f.Start(size)+postgres.LSN(size) <= branches[at].At {
 			return fmt.Errorf("%w: timeline %d has no more, and timeline %d branched off it later, at %s", ErrGap, f.Timeline, s.Line, branches[at].At)
 		}
@@ -303,8 +338,8 @@ func (o FetchOptions) beyond(ctx context.Context, f postgres.FileName) error {
 	return ErrEnd
 }
 
-// history returns the ancestors of a timeline; none when its history file was
-// not archived.
+// history returns the ancestors of a timeline. It is an ErrNoHistory when they
+// are not archived.
 func (o FetchOptions) history(ctx context.Context, timeline uint32) ([]postgres.Branch, error) {
 	var content bytes.Buffer
 	name := postgres.FileName{Kind: postgres.HistoryFile, Timeline: timeline}
@@ -312,12 +347,16 @@ func (o FetchOptions) history(ctx context.Context, timeline uint32) ([]postgres.
 		Stream: o.Stream, Line: timeline, Kind: logarchive.History, Name: name.String(),
 	}, &content)
 	if errors.Is(err, storage.ErrNotFound) {
-		return nil, nil
+		return nil, noHistory(timeline)
 	}
 	if err != nil {
 		return nil, err
 	}
-	return postgres.ParseHistory(content.Bytes())
+	branches, err := postgres.ParseHistory(content.Bytes())
+	if err == nil && len(branches) == 0 {
+		err = fmt.Errorf("%w: the history file of timeline %d names no other", logarchive.ErrCorrupt, timeline)
+	}
+	return branches, err
 }
 
 // writeWhole makes a file of what write gives, by rename: a server that reads

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -16,11 +17,13 @@ import (
 type Status struct {
 	Parts []Part
 	Gaps  []logarchive.Gap
-	// Unproven are marks that are damaged: lost log may not be noticed.
+	// Unproven says what is damaged or missing so that lost log may not be
+	// noticed: marks, and the history files of timelines.
 	Unproven []error
 	// Lost says what was let go, and why; of which some may have come later.
 	Lost []Loss
-	// Histories are the ancestors of each timeline but the first.
+	// Histories are the ancestors of each timeline but the first. One that is
+	// missing is not there.
 	Histories map[uint32][]postgres.Branch
 }
 
@@ -49,13 +52,33 @@ func Inspect(ctx context.Context, a *logarchive.Archive) (*Status, error) {
 			return nil, err
 		}
 		status.Parts = append(status.Parts, Part{Range: r, From: from.Time, To: to.Time})
-		o := FetchOptions{Archive: a, Stream: r.Stream}
-		if status.Histories[r.Line], err = o.history(ctx, r.Line); err != nil {
+		if err := status.addHistory(ctx, a, r); err != nil {
 			return nil, err
 		}
 	}
 	status.Lost, err = lost(ctx, a, extent.Segments)
 	return status, err
+}
+
+// addHistory adds where the timeline of a range comes from, or that nobody
+// knows.
+func (s *Status) addHistory(ctx context.Context, a *logarchive.Archive, r logarchive.Range) error {
+	if r.Line == 1 {
+		return nil
+	}
+	o := FetchOptions{Archive: a, Stream: r.Stream}
+	branches, err := o.history(ctx, r.Line)
+	switch {
+	case errors.Is(err, ErrNoHistory):
+		if !slices.ContainsFunc(s.Unproven, func(known error) bool { return known.Error() == err.Error() }) {
+			s.Unproven = append(s.Unproven, err)
+		}
+	case err != nil:
+		return err
+	default:
+		s.Histories[r.Line] = branches
+	}
+	return nil
 }
 
 // lost reads the notes of what was let go.

@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -138,4 +140,76 @@ func confirmedOf(t *testing.T, c *pgcluster.Cluster) postgres.LSN {
 		t.Fatal(err)
 	}
 	return at
+}
+
+// A history file that is lost is not taken for one that never was: the log does
+// not end before its timeline, and no server begins another of its number. The
+// next archiver that looks archives it again.
+func TestHistoryLost(t *testing.T) {
+	eachVersion(t, func(t *testing.T, c *pgcluster.Cluster) {
+		keys, store := newArchiver(t), mem.New()
+		r := receive(t, c.DSN(), one(keys.open(t, store)))
+		c.Exec("CREATE TABLE numbers AS SELECT generate_series(1, 1000) n; SELECT pg_switch_wal()")
+		r.wantArchived(t, c)
+		r.end(t)
+		newTimeline(t, c)
+		c.Exec("INSERT INTO numbers VALUES (1); SELECT pg_switch_wal(); INSERT INTO numbers VALUES (1)")
+		r = receive(t, c.DSN(), one(keys.open(t, store)))
+		r.wantArchived(t, c)
+		r.end(t)
+
+		left := without(t, store, func(key string) bool { return strings.Contains(key, ".history.") })
+		a := keys.open(t, left)
+		for _, name := range []string{"00000002.history", "000000010000000000000009"} {
+			err := wal.Fetch(t.Context(), name, walPath(c, "RECOVERYXLOG"), wal.FetchOptions{Archive: a})
+			if !errors.Is(err, wal.ErrNoHistory) || errors.Is(err, wal.ErrEnd) {
+				t.Errorf("without the history of timeline 2, %s gives %v", name, err)
+			}
+		}
+		// A target before it is reached all the same.
+		err := wal.Fetch(t.Context(), "000000010000000000000009", walPath(c, "RECOVERYXLOG"), wal.FetchOptions{Archive: a, Until: 0x8000000})
+		if !errors.Is(err, wal.ErrEnd) {
+			t.Errorf("after the target: %v", err)
+		}
+		for _, name := range []string{"00000001.history", "00000003.history"} { // which servers ask for
+			if err := wal.Fetch(t.Context(), name, walPath(c, "RECOVERYXLOG"), wal.FetchOptions{Archive: a}); !errors.Is(err, wal.ErrEnd) {
+				t.Errorf("%s, which never was, gives %v", name, err)
+			}
+		}
+		status, err := wal.Inspect(t.Context(), a)
+		if err != nil || len(status.Unproven) != 1 || !errors.Is(status.Unproven[0], wal.ErrNoHistory) {
+			t.Errorf("the status has %v, %v", status.Unproven, err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		var told error
+		watch := wal.GapWatch{
+			Archives: one(a), From: func(int, time.Time) time.Time { return time.Time{} },
+			Found:  func(_ string, gap logarchive.Gap) { t.Errorf("found %v", gap) },
+			Failed: func(_ string, err error) { told = err; cancel() },
+		}
+		watch.Run(ctx)
+		if !errors.Is(told, wal.ErrNoHistory) {
+			t.Errorf("the watch tells of %v", told)
+		}
+
+		if err := wal.ArchiveHistory(t.Context(), one(a), c.DSN()); err != nil {
+			t.Fatal(err)
+		}
+		if status, err = wal.Inspect(t.Context(), a); err != nil || len(status.Unproven) > 0 || len(status.Histories[2]) != 1 {
+			t.Errorf("after it was archived again: %+v, %v", status, err)
+		}
+	})
+}
+
+// newTimeline has a server begin one, as a standby does that takes over.
+func newTimeline(t *testing.T, c *pgcluster.Cluster) {
+	t.Helper()
+	c.Stop()
+	signal := filepath.Join(c.Data, "standby.signal")
+	if err := errors.Join(os.WriteFile(signal, nil, 0o600), pgcluster.Own(signal)); err != nil {
+		t.Fatal(err)
+	}
+	c.Start()
+	c.Promote()
 }

@@ -40,6 +40,13 @@ type ReceiveOptions struct {
 	Retained
 	// Progress, if set, is told how far the work is, now and then.
 	Progress func(Received)
+	// Busy, if set, is told once that the slot is in use, and for how long it
+	// is waited for at most.
+	Busy func(why error, within time.Duration)
+	// Diverged, if set, is told that the archive has more of a timeline than the
+	// server, which left it before: what was committed in between is lost to
+	// the server.
+	Diverged func(timeline uint32, left, archived postgres.LSN)
 }
 
 // Received tells how far a receiver is.
@@ -59,34 +66,14 @@ var ErrRemoved = errors.New("the server has removed WAL that is not archived yet
 // connection, until ctx ends or the connection does. Called again, it goes on
 // exactly where the archive ends.
 func Receive(ctx context.Context, o ReceiveOptions) error {
-	err := untilFree(ctx, func() error { return o.receive(ctx, false) })
+	err := o.untilFree(ctx, func() error { return o.receive(ctx, false) })
 	if errors.Is(err, ErrRemoved) && o.LetGo != nil { // go on with what the server has
-		err = untilFree(ctx, func() error { return o.receive(ctx, true) })
+		err = o.untilFree(ctx, func() error { return o.receive(ctx, true) })
 	}
 	if _, failed := errors.AsType[archiveError](err); failed && o.MaxBytes > 0 && ctx.Err() == nil {
-		err = errors.Join(err, untilFree(ctx, func() error { return o.letGoOfRetained(ctx) }))
+		err = errors.Join(err, o.untilFree(ctx, func() error { return o.letGoOfRetained(ctx) }))
 	}
 	return err
-}
-
-// freeWithin is how long the server may take to notice that the connection
-// before has ended, and to let go of its slot.
-const freeWithin = 10 * time.Second
-
-// untilFree tries again while the slot is in use.
-func untilFree(ctx context.Context, try func() error) error {
-	deadline := time.Now().Add(freeWithin)
-	for {
-		err := try()
-		if !hasCode(err, objectInUse) || time.Now().After(deadline) {
-			return err
-		}
-		select {
-		case <-ctx.Done():
-			return ctx.Err()
-		case <-time.After(freeWithin / 100):
-		}
-	}
 }
 
 // archiveError is a failure of the archives, not of the server.
@@ -117,22 +104,10 @@ func (o ReceiveOptions) receive(ctx context.Context, skip bool) error {
 	}
 }
 
-// connect opens a replication connection.
+// connect opens a replication connection, under the name by which a server
+// knows a synchronous standby.
 func connect(ctx context.Context, dsn string) (*pgconn.PgConn, error) {
-	cfg, err := pgconn.ParseConfig(dsn)
-	if err != nil {
-		return nil, errors.New("the connection string cannot be read; write it like postgres://user@host:5432/database")
-	}
-	cfg.RuntimeParams["replication"] = "true"
-	cfg.RuntimeParams["application_name"] = "holdfast"
-	conn, err := pgconn.ConnectConfig(ctx, cfg)
-	if hasCode(err, insufficientPrivilege) {
-		return nil, fmt.Errorf("connect to PostgreSQL for replication: %w; ALTER ROLE %s REPLICATION lets it", err, postgres.QuoteIdentifier(cfg.User))
-	}
-	if err != nil {
-		return nil, fmt.Errorf("connect to PostgreSQL for replication: %w", err)
-	}
-	return conn, nil
+	return postgres.Replicate(ctx, dsn, "holdfast", nil)
 }
 
 type receiver struct {
@@ -188,7 +163,7 @@ func (r *receiver) identify(ctx context.Context) error {
 }
 
 func (r *receiver) segmentSize(ctx context.Context) (int64, error) {
-	value, err := r.show(ctx, "wal_segment_size")
+	value, err := show(ctx, r.conn, "wal_segment_size")
 	if err != nil {
 		return 0, err
 	}
@@ -206,8 +181,8 @@ func (r *receiver) segmentSize(ctx context.Context) (int64, error) {
 	return 0, fmt.Errorf("the server says that wal_segment_size is %q", value)
 }
 
-func (r *receiver) show(ctx context.Context, setting string) (string, error) {
-	results, err := r.conn.Exec(ctx, "SHOW "+setting).ReadAll()
+func show(ctx context.Context, conn *pgconn.PgConn, setting string) (string, error) {
+	results, err := conn.Exec(ctx, "SHOW "+setting).ReadAll()
 	if err != nil {
 		return "", fmt.Errorf("ask the server for %s: %w", setting, err)
 	}

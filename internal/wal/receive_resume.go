@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"slices"
 
+	"github.com/jackc/pglogrepl"
+
 	"holdfast/internal/logarchive"
 	"holdfast/internal/postgres"
 )
@@ -34,13 +36,71 @@ func (r *receiver) resume(ctx context.Context) error {
 	if newest.Line > r.next {
 		return fmt.Errorf("the archive has timeline %d, and this server is on timeline %d: it fell behind a failover and must not go on; point the source at the present primary", newest.Line, r.next)
 	}
-	from := newest
+	history, err := r.ancestors(ctx)
+	if err != nil {
+		return err
+	}
+	ends = slices.DeleteFunc(ends, func(end logarchive.Range) bool { return end.Line != r.next && indexOf(history, end.Line) < 0 })
+	if len(ends) == 0 { // all that is archived branched off elsewhere
+		return r.begin(ctx, r.next, history[len(history)-1].At)
+	}
+	from := ends[len(ends)-1]
 	if k := slices.IndexFunc(ends, func(end logarchive.Range) bool { return r.kept != 0 && postgres.LSN(end.End) >= r.kept }); k >= 0 {
 		from = ends[k]
 	}
 	r.timeline, r.covered = from.Line, postgres.LSN(from.End)
 	r.start = r.floor(r.covered)
-	return nil
+	return r.branchOff(ctx, history)
+}
+
+// ancestors returns the timelines that the server's comes from.
+func (r *receiver) ancestors(ctx context.Context) ([]postgres.Branch, error) {
+	if r.next == 1 {
+		return nil, nil
+	}
+	h, err := pglogrepl.TimelineHistory(ctx, r.conn, int32(r.next)) //nolint:gosec // as the protocol has it
+	if err != nil {
+		return nil, fmt.Errorf("ask the server for the history of timeline %d: %w", r.next, err)
+	}
+	history, err := postgres.ParseHistory(h.Content)
+	if err == nil && len(history) == 0 {
+		err = fmt.Errorf("the server says that timeline %d comes from no other", r.next)
+	}
+	return history, err
+}
+
+func indexOf(history []postgres.Branch, timeline uint32) int {
+	return slices.IndexFunc(history, func(b postgres.Branch) bool { return b.Timeline == timeline })
+}
+
+// branchOff sees to it that of a timeline that the server has left no more is
+// taken for archived than it had of it, and goes on with the next one where the
+// server cannot send the end of the archive: a standby that took over lagged
+// behind the archive, or the server was restored to an earlier instant.
+func (r *receiver) branchOff(ctx context.Context, history []postgres.Branch) error {
+	k := indexOf(history, r.timeline)
+	if k < 0 || r.covered <= history[k].At {
+		return nil
+	}
+	left := history[k]
+	if r.o.Diverged != nil {
+		r.o.Diverged(left.Timeline, left.At, r.covered)
+	}
+	if r.covered = left.At; r.start <= left.At {
+		return nil
+	}
+	next := r.next
+	if k+1 < len(history) {
+		next = history[k+1].Timeline
+	}
+	return r.begin(ctx, next, left.At)
+}
+
+// begin begins with a timeline that branched off at a position.
+func (r *receiver) begin(ctx context.Context, timeline uint32, at postgres.LSN) error {
+	r.timeline, r.start = timeline, r.floor(at)
+	r.covered = r.start
+	return r.archiveHistory(ctx, timeline)
 }
 
 func (r *receiver) onStandby() bool { return r.conn.ParameterStatus("in_hot_standby") == "on" }

@@ -19,8 +19,8 @@ const (
 	notInRequiredState = "55000"
 	undefinedFile      = "58P01"
 	objectInUse        = "55006"
-	// insufficientPrivilege is that of a user who may not replicate.
-	insufficientPrivilege = "42501"
+	// slotsInUse is that of a server with no room for another slot.
+	slotsInUse = "53400"
 )
 
 // ensureSlot makes the slot if it is not there, and finds out from where on it
@@ -76,8 +76,11 @@ func (r *receiver) makeSlot(ctx context.Context, kind string) error {
 	if hasCode(err, duplicateObject) {
 		return nil // somebody was quicker
 	}
+	if hasCode(err, slotsInUse) {
+		return fmt.Errorf("make the replication slot %s: %w; drop one that nobody reads (pg_drop_replication_slot), or raise max_replication_slots and restart the server", r.o.Slot, err)
+	}
 	if err != nil {
-		return fmt.Errorf("make the replication slot %s: %w (max_replication_slots and the REPLICATION right of the user decide)", r.o.Slot, err)
+		return fmt.Errorf("make the replication slot %s: %w", r.o.Slot, err)
 	}
 	return nil
 }

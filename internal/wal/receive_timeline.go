@@ -62,12 +62,23 @@ func (r *receiver) follow(ctx context.Context, next postgres.Branch) error {
 	if next.Timeline <= r.timeline {
 		return fmt.Errorf("the server ended timeline %d and named no next one", r.timeline)
 	}
-	if err := r.archiveHistory(ctx, next.Timeline); err != nil {
+	return r.begin(ctx, next.Timeline, next.At)
+}
+
+// ArchiveHistory archives the file that tells where a server's timeline comes
+// from, if that is not the first: one whose log was not archived when the
+// timeline began does not hand it over itself.
+func ArchiveHistory(ctx context.Context, a Archives, dsn string) error {
+	conn, err := connect(ctx, dsn)
+	if err != nil {
 		return err
 	}
-	r.timeline, r.start = next.Timeline, r.floor(next.At)
-	r.covered = r.start
-	return nil
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to say
+	r := &receiver{o: ReceiveOptions{Archives: a}, conn: conn}
+	if err := r.identify(ctx); err != nil {
+		return err
+	}
+	return r.archiveHistory(ctx, r.next)
 }
 
 // archiveHistory archives the file that tells where a timeline comes from.

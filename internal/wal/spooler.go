@@ -63,12 +63,18 @@ type segmentFile struct {
 func newSegmentFile(start postgres.LSN) (*segmentFile, error) {
 	f, err := os.CreateTemp("", "holdfast-wal-")
 	if err != nil {
-		return nil, fmt.Errorf("spool WAL: %w", err)
+		return nil, spoolError(err)
 	}
 	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(fmt.Errorf("spool WAL: %w", err), f.Close())
+		return nil, errors.Join(spoolError(err), f.Close())
 	}
 	return &segmentFile{File: f, start: start}, nil
+}
+
+// spoolError is why WAL cannot be spooled. The server keeps it, and nothing was
+// confirmed of it.
+func spoolError(err error) error {
+	return fmt.Errorf("spool WAL: %w; the server keeps it meanwhile; make room, name another folder with TMPDIR, or have less of it there with wal.spool", err)
 }
 
 // newSpooler begins at the receiver's start, and archives until close.
@@ -171,7 +177,7 @@ func (s *spooler) write(r *receiver, at postgres.LSN, data []byte) error {
 		offset := int64(s.end - s.current.start)
 		n := min(int64(len(data)), r.segmentBytes-offset)
 		if _, err := s.current.WriteAt(data[:n], offset); err != nil {
-			return fmt.Errorf("spool WAL: %w", err)
+			return spoolError(err)
 		}
 		s.end, data = s.end+postgres.LSN(n), data[n:]
 		if int64(s.end-s.current.start) == r.segmentBytes {

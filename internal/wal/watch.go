@@ -66,7 +66,29 @@ func (w *GapWatch) look(ctx context.Context, k int, a *logarchive.Archive) error
 		}
 	}
 	w.known[a.Location()] = now
-	return errors.Join(extent.Unproven...)
+	return errors.Join(append(slices.Clone(extent.Unproven), lostHistories(extent.Segments)...)...)
+}
+
+// lostHistories names the timelines whose history files are missing.
+func lostHistories(segments []logarchive.Segment) (lost []error) {
+	type course struct {
+		stream string
+		line   uint32
+	}
+	known := map[course]bool{}
+	for _, s := range segments {
+		if isHistory(s) {
+			known[course{s.Stream, s.Line}] = true
+		}
+	}
+	for _, s := range segments {
+		c := course{s.Stream, s.Line}
+		if s.Line > 1 && !known[c] {
+			lost = append(lost, noHistory(s.Line))
+			known[c] = true
+		}
+	}
+	return lost
 }
 
 // wanted tells whether a gap lies in the point-in-time window: what begins
