@@ -43,7 +43,7 @@ func TestRollingChecksReadEverythingInTime(t *testing.T) {
 		x := &executor{}
 		read := make(map[string]bool)
 		for round := 5; round < 5+n; round++ { // wherever it begins
-			args := x.arguments(controller.Task{Round: round}, Work{Args: []string{"{round}"}, Groups: n})
+			args := x.arguments(controller.Task{Run: controller.Run{Round: round}}, Work{Args: []string{"{round}"}, Groups: n})
 			read[args[0]] = true
 		}
 		for k := range n {
@@ -66,7 +66,7 @@ func TestPruneStaysInItsBudget(t *testing.T) {
 		var slices []string
 		done := uint64(0)
 		for range 4 {
-			slices = append(slices, x.arguments(controller.Task{Done: done}, w)[0])
+			slices = append(slices, x.arguments(controller.Task{Run: controller.Run{Done: done}}, w)[0])
 			done += w.slice(done)
 		}
 		if got := fmt.Sprint(slices); got != want {
