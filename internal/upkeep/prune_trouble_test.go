@@ -143,6 +143,42 @@ func TestPruneWhoseIndexIsGone(t *testing.T) {
 	wantSound(t, s, want)
 }
 
+// While an old index file is there its packs are, too.
+func TestPruneThatCannotReplaceTheIndex(t *testing.T) {
+	for _, op := range []fault.Op{fault.OpPut, fault.OpDelete} {
+		s, _, want := beside(t)
+		before := packFiles(t, s)
+		broken := errors.New("broken")
+		f := fault.New(s, 1, fault.Rule{Op: op, Prefix: "index/", Skip: 2, Fault: fault.Before(broken)})
+		if op == fault.OpPut { // those of the rewritten packs come before
+			f = fault.New(s, 1, fault.Rule{Op: op, Prefix: "index/", Skip: 1, Fault: fault.Before(broken)})
+		}
+		err := with(t.Context(), f, func(r *repository.Repository) error {
+			_, err := Prune(t.Context(), r, PruneOptions{}, turns(r, nil))
+			return err
+		})
+		after := packFiles(t, s)
+		for i := range before {
+			if !after.Has(i) {
+				t.Errorf("%s: pack %s is gone", op, i.Short())
+			}
+		}
+		if !errors.Is(err, broken) {
+			t.Errorf("%s: %v", op, err)
+		}
+		wantSound(t, s, want)
+	}
+}
+
+func packFiles(t *testing.T, s storage.Store) (there id.Set) {
+	t.Helper()
+	must(t, s, func(r *repository.Repository) (err error) {
+		there, err = listed(t.Context(), r, repository.PackFile)
+		return err
+	})
+	return there
+}
+
 func indexFiles(t *testing.T, s storage.Store) (there id.Set) {
 	t.Helper()
 	must(t, s, func(r *repository.Repository) (err error) {
