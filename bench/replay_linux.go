@@ -107,7 +107,7 @@ func (b *replayBench) ways() []replayWay {
 	ways := []replayWay{
 		{name: "in place", command: "false", inPlace: true},
 		{name: "cp", command: "cp " + b.path("copies") + "/%f %p"},
-		{name: "holdfast", command: "mv -f pg_wal/holdfast/ready/%f %p 2>/dev/null || exec env " + b.program() + fetch},
+		{name: "holdfast", command: "{ read -r pid; read -r _; read -r since; } <postmaster.pid; mv -f pg_wal/holdfast/ready/$pid.$since/%f %p 2>/dev/null || exec env " + b.program() + fetch},
 		{name: "holdfast, program alone", command: b.program() + fetch},
 	}
 	if havePgbackrest() {

@@ -37,13 +37,15 @@ network, a key, damage, a gap) ends with 150, on which PostgreSQL stops, so
 that no recovery ends early and looks complete.
 
 The first call leaves a process behind that fetches the segments that follow,
-side by side, checks them, and puts them into pg_wal/holdfast/ready: recovery
-does not wait for the archive then. It ends with the recovery, or when nobody has
-asked for a minute. A restore_command that takes them from there by itself, and
-runs this program only for what is not there, waits least (see the example).
+side by side, checks them, and puts them into pg_wal/holdfast/ready, into a
+folder that is named after the server's process and when it began: recovery does
+not wait for the archive then, and never takes what was fetched for another. It
+ends with the recovery, or when nobody has asked for a minute. A restore_command
+that takes them from there by itself, and runs this program only for what is not
+there, waits least (see the example).
 
 Without holdfast.yaml, name the repository with -r and the source with --source.`,
-		Example: "  restore_command = 'mv -f pg_wal/holdfast/ready/%f %p 2>/dev/null || exec holdfast wal fetch --plan shop %f %p'\n  holdfast wal fetch --plan shop %f %p\n  holdfast wal fetch -r /srv/backup --source shop 000000010000000000000003 pg_wal/RECOVERYXLOG",
+		Example: "  restore_command = '{ read -r pid; read -r _; read -r since; } <postmaster.pid; mv -f pg_wal/holdfast/ready/$pid.$since/%f %p 2>/dev/null || exec holdfast wal fetch --plan shop %f %p'\n  holdfast wal fetch --plan shop %f %p\n  holdfast wal fetch -r /srv/backup --source shop 000000010000000000000003 pg_wal/RECOVERYXLOG",
 		Args:    cobra.ExactArgs(2),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if socket != "" {

@@ -151,6 +151,12 @@ func (c *command) receiveLog(ctx context.Context, s *logSource, archives wal.Arc
 		SpoolBytes: spoolBytes(s.wal),
 		Retained:   wal.Retained{MaxBytes: int64(s.wal.MaxRetained), LetGo: c.letGo(losses), Losses: losses},
 		Progress:   c.received(),
+		Busy: func(why error, within time.Duration) {
+			c.ui.warn("receive the log", s.name, fmt.Errorf("%w; waiting for it, %v at most: a receiver that was killed has it until the server notices", why, within))
+		},
+		Diverged: func(timeline uint32, left, archived postgres.LSN) {
+			c.ui.warn("receive the log", s.name, fmt.Errorf("the server left timeline %d at %s, as the archive has it up to %s: it was restored to an earlier instant, or took over without what came last; its own timeline is archived from there on, and the end of the other stays recoverable with --to-timeline %d", timeline, left, archived, timeline))
+		},
 	}
 	c.ui.infof("archiving the log of %s with slot %s", s.name, o.Slot)
 	wait := reconnectAfter

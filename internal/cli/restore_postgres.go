@@ -90,6 +90,8 @@ type recovery struct {
 	source string
 	wish   pitr.Wish
 	began  time.Time
+	points []pitr.Point // the base backups there are
+	choice *pitr.Choice // what was chosen
 }
 
 // runRecovery restores a PostgreSQL source to a point in time.
@@ -125,8 +127,14 @@ func (run *recovery) restore(ctx context.Context, r *repository.Repository, from
 	if err != nil {
 		return err
 	}
+	run.choice = choice
 	for _, why := range choice.Why {
 		run.ui.infof("%s", why)
+	}
+	if run.o.DryRun {
+		if err := run.explain(ctx, r, choice); err != nil {
+			return err
+		}
 	}
 	if err := run.checkTarget(ctx, choice.Point.System); err != nil {
 		return err
@@ -156,6 +164,10 @@ func (run *recovery) restore(ctx context.Context, r *repository.Repository, from
 	if err := settings.Write(run.o.Target); err != nil {
 		return err
 	}
+	// What was fetched for another recovery here.
+	if err := os.RemoveAll(filepath.Join(run.o.Target, walFolder, aheadFolder)); err != nil {
+		return fmt.Errorf("prepare recovery: %w", err)
+	}
 	return ownDataDirectory(run.o.Target)
 }
 
@@ -166,6 +178,7 @@ func (run *recovery) choose(ctx context.Context, r *repository.Repository, from 
 	if err != nil {
 		return nil, "", err
 	}
+	run.points = facts.Points
 	choice, err := pitr.Choose(facts, run.wish)
 	if err != nil || archive == nil || choice.Point.Held {
 		return choice, "", err
@@ -237,7 +250,7 @@ func (run *recovery) restoreCommand(choice *pitr.Choice) (string, error) {
 	for k, word := range words {
 		words[k] = quoteForServer(word)
 	}
-	return takeOrFetch(filepath.Join(walFolder, aheadFolder, "ready"), strings.Join(words, " ")), nil
+	return takeOwnOrFetch(strings.Join(words, " ")), nil
 }
 
 // untilOf returns where the log may end: for a server that recovers to the end
@@ -309,14 +322,31 @@ func ownDataDirectory(data string) error {
 
 // recoveredMessage tells where a recovery stopped.
 type recoveredMessage struct {
-	MessageType string  `json:"message_type"` // "recovered"
-	Target      string  `json:"target"`
-	Started     bool    `json:"started"`
-	Timeline    uint32  `json:"timeline,omitempty"`
-	LSN         string  `json:"lsn,omitempty"`
-	LastCommit  string  `json:"last_commit,omitempty"`
-	Paused      bool    `json:"paused,omitempty"`
-	Seconds     float64 `json:"seconds"`
+	MessageType string `json:"message_type"` // "recovered"
+	Target      string `json:"target"`
+	Started     bool   `json:"started"`
+	Timeline    uint32 `json:"timeline,omitempty"`
+	LSN         string `json:"lsn,omitempty"`
+	LastCommit  string `json:"last_commit,omitempty"`
+	Paused      bool   `json:"paused,omitempty"`
+	// LostAfter is when the end of the log was archived, where all of it was
+	// wished: what was written after that is lost.
+	LostAfter string  `json:"lost_after,omitempty"`
+	Seconds   float64 `json:"seconds"`
+}
+
+// lost tells what is missing of what was wished: nothing but what never came
+// into the log.
+func (run *recovery) lost(m *recoveredMessage, at *postgres.Recovered) string {
+	end := run.choice.EndTime
+	switch {
+	case !run.wish.HasTarget() && !end.IsZero():
+		m.LostAfter = end.Format(time.RFC3339Nano)
+		return "the log was archived up to " + end.Local().Format("2006-01-02 15:04:05.000") + ": what the server wrote after that is lost"
+	case !run.wish.Time.IsZero() && !at.LastCommit.IsZero():
+		return fmt.Sprintf("nothing is lost: no transaction was committed in the %s before the wished time", run.wish.Time.Sub(at.LastCommit).Round(time.Millisecond))
+	}
+	return "nothing is lost of what was wished"
 }
 
 // recover starts the server, if asked, and tells where it is.
@@ -355,7 +385,7 @@ func (run *recovery) recover(ctx context.Context) error {
 		return err
 	}
 	if atEnd {
-		run.ui.infof("no transaction was committed after that time: the whole log was replayed")
+		run.ui.infof("nothing was committed after that: the whole log was replayed")
 	}
 	m.Timeline, m.LSN, m.Paused, m.Seconds = at.Timeline, at.LSN.String(), at.Paused, time.Since(run.began).Seconds()
 	last := "no transaction was replayed"
@@ -363,8 +393,10 @@ func (run *recovery) recover(ctx context.Context) error {
 		m.LastCommit = at.LastCommit.Format(time.RFC3339Nano)
 		last = "the last transaction is of " + at.LastCommit.Local().Format("2006-01-02 15:04:05.000")
 	}
+	lost := run.lost(&m, at)
 	run.ui.message(m)
 	run.ui.infof("recovered to %s on timeline %d in %s; %s", at.LSN, at.Timeline, time.Since(run.began).Round(100*time.Millisecond), last)
+	run.ui.infof("%s", lost)
 	if at.Paused {
 		run.ui.infof("the server is read-only at the target; go on with SELECT pg_wal_replay_resume()")
 	}

@@ -32,6 +32,29 @@ func takeOrFetch(ready, fetch string) string {
 	return "mv -f " + quoteForServer(ready) + `/%f "%p" 2>/dev/null || exec ` + fetch + ` "%f" "%p"`
 }
 
+// takeOwnOrFetch is takeOrFetch for a server that may be started again: it takes
+// only what was put there for it, and never what a helper that was killed left
+// for another. Nothing but the shell runs to find that out: see takerOf.
+func takeOwnOrFetch(fetch string) string {
+	return `{ read -r pid; read -r _; read -r since; } <postmaster.pid; mv -f ` + walFolder + "/" + aheadFolder + `/ready/$pid.$since/%f "%p" 2>/dev/null || exec ` + fetch + ` "%f" "%p"`
+}
+
+// takerOf names the server that runs on a data directory, as no other that ever
+// ran there: by its process and when it began, the first and the third line of
+// postmaster.pid. It is "" when none runs.
+func takerOf(data string) string {
+	content, err := os.ReadFile(filepath.Join(data, "postmaster.pid"))
+	lines := strings.SplitN(string(content), "\n", 4)
+	if err != nil || len(lines) < 4 {
+		return ""
+	}
+	taker := lines[0] + "." + lines[2]
+	if strings.Trim(taker, "0123456789.") != "" {
+		return ""
+	}
+	return taker
+}
+
 // quoteForServer quotes a word of a restore_command: for a shell, and for
 // PostgreSQL, which takes a percent sign for one of its own.
 func quoteForServer(word string) string { return shellQuote(strings.ReplaceAll(word, "%", "%%")) }
@@ -49,9 +72,10 @@ func (f walFetch) helper() *wal.Helper {
 	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) || !isPrivate(dir) {
 		return nil
 	}
+	taker := takerOf(data)
 	return &wal.Helper{
-		Folder: dir, Files: filepath.Join(data, walFolder, aheadFolder), Idle: helpFor,
-		Needed: func() bool { return recovers(data) && serverLives(data) },
+		Folder: dir, Files: filepath.Join(data, walFolder, aheadFolder), Taker: taker, Idle: helpFor,
+		Needed: func() bool { return recovers(data) && serverLives(data) && takerOf(data) == taker },
 	}
 }
 
@@ -61,10 +85,15 @@ const walFolder = "pg_wal"
 // recovers tells whether the server of a data directory, as far as one runs,
 // is recovering: it removes these files when it is done.
 func recovers(data string) bool {
-	return slices.ContainsFunc([]string{"recovery.signal", "standby.signal"}, func(name string) bool {
-		_, err := os.Stat(filepath.Join(data, name))
-		return err == nil
-	})
+	_, err := os.Stat(filepath.Join(data, "recovery.signal"))
+	return err == nil || follows(data)
+}
+
+// follows tells whether the server is a standby: one that writes into its pg_wal
+// what it gets from another.
+func follows(data string) bool {
+	_, err := os.Stat(filepath.Join(data, "standby.signal"))
+	return err == nil
 }
 
 // collect has the helper of a file bring it, which is left behind by the first

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -156,7 +157,9 @@ func TestLocalKilled(t *testing.T) {
 		s.write("holdfast.yaml", plain)
 		edit()
 		begun := time.Now()
-		got := s.backUp("full")
+		out := s.run("plan", "run", "shop", "--type", "full", "--json")
+		got := s.summary(out)
+		wantProgress(t, out, way, got.Processed)
 		if least := time.Duration(float64(got.Processed-20<<20) / (8 << 20) * float64(time.Second)); time.Since(begun) < least { // the log, of 16 MiB, may come faster
 			t.Errorf("%s: %d bytes took %v, less than %v", way, got.Processed, time.Since(begun), least)
 		}
@@ -182,6 +185,30 @@ func TestLocalKilled(t *testing.T) {
 	s.local(c, "")
 	if got := s.backUp("incremental"); got.SnapshotID == "" {
 		t.Error("no backup after one that was killed")
+	}
+}
+
+// wantProgress checks what a backup said of its progress: how much there is to
+// do, and percents that lead from nothing to all of it.
+func wantProgress(t *testing.T, out, way string, processed uint64) {
+	t.Helper()
+	var percents []float64
+	for line := range strings.Lines(out) {
+		var m struct {
+			Type    string  `json:"message_type"`
+			Percent float64 `json:"percent_done"`
+			Total   uint64  `json:"total_bytes"`
+		}
+		if json.Unmarshal([]byte(line), &m) != nil || m.Type != "status" {
+			continue
+		}
+		if m.Total < processed*8/10 || m.Total > processed*12/10 {
+			t.Errorf("%s: %d bytes are to be done, and %d were", way, m.Total, processed)
+		}
+		percents = append(percents, 100*m.Percent)
+	}
+	if n := len(percents); n < 3 || !slices.IsSorted(percents) || percents[0] > 50 || percents[n-1] < 50 || percents[n-1] > 100 {
+		t.Errorf("%s: the progress was %.0f %%", way, percents)
 	}
 }
 
@@ -221,4 +248,80 @@ func TestLocalStandby(t *testing.T) {
 			t.Errorf("%s: the restored cluster has %s rows", way, got)
 		}
 	}
+}
+
+// The end of a backup of a standby is reached though the log has nothing after
+// it that recovery could stop at: nobody writes to the primary, and the backup
+// begins with the last thing that was written.
+func TestIdleStandby(t *testing.T) {
+	t.Parallel()
+	pgcluster.Each(t, func(t *testing.T, bin string) {
+		c := pgcluster.New(t, bin, append(apart(t), "autovacuum = off")...)
+		c.Exec("CREATE TABLE numbers AS SELECT n FROM generate_series(1, 1000) n")
+		c.Stop() // ends its log with a checkpoint, which nothing follows
+		data := filepath.Join(pgcluster.Folder(t), "data")
+		pgcluster.Run(t, "cp", "-a", c.Data, data)
+		standby := pgcluster.Attach(t, bin, data)
+		standby.Configure(fmt.Sprintf("primary_conninfo = 'host=127.0.0.1 port=%d user=postgres'", c.Port))
+		signal := filepath.Join(data, "standby.signal")
+		if err := errors.Join(os.WriteFile(signal, nil, 0o600), pgcluster.Own(signal)); err != nil {
+			t.Fatal(err)
+		}
+		standby.Start() // without its primary
+		for _, wal := range []string{"stream", "none"} {
+			s := newShop(t, bin, standby.DSN(), wal)
+			s.backUp("full")
+			back := filepath.Join(pgcluster.Folder(t), "data")
+			out, err := s.try("restore", "--plan", "shop", "--target", back, "--to-backup-end", "--start")
+			restored := pgcluster.Attach(t, bin, back)
+			stopAfter(t, restored)
+			if err != nil {
+				t.Errorf("wal: %s: %v\n%s", wal, err, out)
+				continue
+			}
+			pgcluster.Run(t, filepath.Join(bin, "pg_ctl"), "-D", back, "-m", "fast", "-w", "stop")
+			restored.Start()
+			if got := restored.Query("SELECT count(*) || ' ' || pg_is_in_recovery() FROM numbers"); got != "1000 false" {
+				t.Errorf("wal: %s: the restored cluster has %s rows", wal, got)
+			}
+			if got, err := s.verify("--point", "backup-end"); err != nil || !got.Good || got.Rows == nil || got.Rows.Equal != 1 {
+				t.Errorf("wal: %s: verify says %+v, %+v, %v", wal, got, got.Rows, err)
+			}
+		}
+	})
+}
+
+// stopAfter stops a server after the test that a restore has started.
+func stopAfter(t *testing.T, c *pgcluster.Cluster) {
+	t.Helper()
+	t.Cleanup(func() {
+		pgcluster.Command(filepath.Join(c.Bin, "pg_ctl"), "-D", c.Data, "-m", "immediate", "stop").Run() //nolint:errcheck // it may have ended
+	})
+}
+
+// The rows of a standby that replays all the time are counted, and what differs
+// is told and no alarm: it cannot say at which place of the log it shows them.
+func TestBusyStandby(t *testing.T) {
+	t.Parallel()
+	pgcluster.Each(t, func(t *testing.T, bin string) {
+		c := pgcluster.New(t, bin)
+		c.Exec("CREATE TABLE numbers AS SELECT n FROM generate_series(1, 1000) n; CREATE TABLE busy (n int)")
+		standby := pgcluster.Attach(t, bin, filepath.Join(pgcluster.Folder(t), "data"))
+		pgcluster.Run(t, filepath.Join(bin, "pg_basebackup"), "-d", c.DSN(), "-D", standby.Data, "-R", "-X", "stream", "--no-sync", "-c", "fast")
+		standby.Start()
+		s := newShop(t, bin, standby.DSN(), "stream")
+		stop := s.background("wal", "receive", "--plan", "shop")
+		s.dsn = c.DSN() // where is written
+		s.runWhileWriting("plan", "run", "shop")
+		stop()
+		for _, point := range []string{"newest", "backup-end"} {
+			got, err := s.verify("--point", point)
+			if err != nil || !got.Good || got.Rows == nil || got.Rows.Compared != 2 || got.Rows.Equal < 1 || len(got.Findings) > 0 {
+				t.Errorf("%s: verify says %+v, %+v, %v", point, got, got.Rows, err)
+			}
+			if got.Rows != nil && got.Rows.Equal < 2 && (got.Rows.Exact || len(got.Rows.Notes) == 0) {
+				t.Errorf("%s: rows differ, and nothing says why that may be: %+v", point, got.Rows)
+			}
+		}
+	})
 }

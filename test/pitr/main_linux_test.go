@@ -2,6 +2,7 @@ package pitr
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"flag"
 	"fmt"
@@ -40,6 +41,7 @@ type shop struct {
 	binary string
 	bin    string // of PostgreSQL
 	dsn    string
+	spool  string // where holdfast has its temporary files, if not in dir
 }
 
 // newShop writes holdfast.yaml for a server and makes the repository.
@@ -97,7 +99,7 @@ func (s *shop) write(name, content string) {
 // command prepares holdfast to run as the server's user.
 func (s *shop) command(args ...string) *exec.Cmd {
 	cmd := pgcluster.Command(s.binary, append([]string{"--config", s.config, "--cache-dir", filepath.Join(s.dir, "cache")}, args...)...)
-	cmd.Env = append(cmd.Env, "TMPDIR="+s.dir, "HOLDFAST_STATE_DIR="+s.stateDir(), s.path())
+	cmd.Env = append(cmd.Env, "TMPDIR="+cmp.Or(s.spool, s.dir), "HOLDFAST_STATE_DIR="+s.stateDir(), s.path())
 	return cmd
 }
 

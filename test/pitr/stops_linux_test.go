@@ -1,6 +1,7 @@
 package pitr
 
 import (
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -49,6 +50,12 @@ func TestRecoveryStops(t *testing.T) {
 			}},
 			{"a segment in the middle is lost", "is missing", func(do func()) { s.without(s.whole(all, len(o.moments)/4), do) }},
 			{"the last piece is lost", "is missing", func(do func()) { s.without(all[0], do) }},
+			{"a segment is damaged", "does not match", func(do func()) { s.changed(payloadOf(t, s.whole(all, 2)), flip, do) }},
+			{"a record is damaged", "record", func(do func()) { s.changed(s.whole(all, 2).file, flip, do) }},
+			{"a record is that of another segment", "out of chain", func(do func()) {
+				other := read(t, s.whole(all, 1).file)
+				s.changed(s.whole(all, 2).file, func([]byte) []byte { return []byte(other) }, do)
+			}},
 		} {
 			broken.by(func() {
 				before := len(log(t, data))
@@ -63,6 +70,35 @@ func TestRecoveryStops(t *testing.T) {
 		waitPromoted(t, back)
 		o.want(back, len(o.moments), "the end of the log, after all")
 	})
+}
+
+// payloadOf returns the file with the payload of a segment.
+func payloadOf(t *testing.T, r archived) string {
+	t.Helper()
+	found, err := filepath.Glob(strings.TrimSuffix(r.file, "record") + "*.zst.age")
+	if err != nil || len(found) == 0 {
+		t.Fatalf("the payload of %s: %q, %v", r.file, found, err)
+	}
+	return found[0]
+}
+
+// flip changes a bit in the middle.
+func flip(content []byte) []byte {
+	content[len(content)/2] ^= 1
+	return content
+}
+
+// changed does something while a file has another content.
+func (s *shop) changed(file string, change func([]byte) []byte, do func()) {
+	s.t.Helper()
+	away := filepath.Join(s.dir, "away")
+	rename(s.t, file, away)
+	content := change([]byte(read(s.t, away)))
+	if err := errors.Join(os.WriteFile(file, content, 0o600), pgcluster.Own(file)); err != nil {
+		s.t.Fatal(err)
+	}
+	do()
+	rename(s.t, away, file)
 }
 
 // log is what the server on a data directory has said.

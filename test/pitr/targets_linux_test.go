@@ -17,7 +17,7 @@ import (
 func TestTargets(t *testing.T) {
 	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
-		c := pgcluster.New(t, bin)
+		c := pgcluster.New(t, bin, apart(t)...)
 		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")
 		s := newShop(t, bin, c.DSN(), "stream")
 		stop := s.background("wal", "receive", "--plan", "shop")
@@ -58,6 +58,7 @@ func TestTargets(t *testing.T) {
 		o.want(paused, 6, "a transaction, paused")
 		paused.Stop()
 
+		s.wantTold(o)
 		standby := pgcluster.Attach(t, bin, filepath.Join(pgcluster.Folder(t), "data"))
 		s.run("restore", "--plan", "shop", "--target", standby.Data, "--standby", fmt.Sprintf("host=127.0.0.1 port=%d user=postgres", c.Port))
 		standby.Start()
@@ -79,6 +80,44 @@ func TestTargets(t *testing.T) {
 			t.Errorf("a folder of somebody else: %v\n%s", err, out)
 		}
 	})
+}
+
+// apart are settings with which servers that a restore starts do not meet, as
+// each would listen at the usual port.
+func apart(t *testing.T) []string {
+	t.Helper()
+	return []string{"listen_addresses = ''", "unix_socket_directories = '" + pgcluster.Folder(t) + "'"}
+}
+
+// wantTold checks what a dry run tells of the way and the time that it takes,
+// and what a started restore tells of where it stopped.
+func (s *shop) wantTold(o *oracle) {
+	s.t.Helper()
+	at := o.moments[4].time
+	dry := func() string {
+		return s.run("restore", "--plan", "shop", "--target", filepath.Join(s.dir, "dry"), "--dry-run", "--to-time", at)
+	}
+	if out := dry(); !strings.Contains(out, "begin with base backup") || !strings.Contains(out, "not known before the first restore test: holdfast verify --plan shop --source shop") {
+		s.t.Errorf("a dry run before any restore test:\n%s", out)
+	}
+	if _, err := s.verify(); err != nil {
+		s.t.Errorf("verify: %v", err)
+	}
+	if out := dry(); !strings.Contains(out, "by the restore test of ") || !strings.Contains(out, " of log") {
+		s.t.Errorf("a dry run after a restore test:\n%s", out)
+	}
+	for target, want := range map[string]string{
+		"--to-time=" + at: "before the wished time",
+		"--source=shop":   "what the server wrote after that is lost",
+	} {
+		data := filepath.Join(pgcluster.Folder(s.t), "data")
+		started := pgcluster.Attach(s.t, s.bin, data)
+		stopAfter(s.t, started)
+		if out := s.run("restore", "--plan", "shop", "--target", data, "--start", target); !strings.Contains(out, want) || !strings.Contains(out, "recovered to ") {
+			s.t.Errorf("%s tells\n%s", target, out)
+		}
+		pgcluster.Run(s.t, filepath.Join(s.bin, "pg_ctl"), "-D", data, "-m", "fast", "-w", "stop")
+	}
 }
 
 func waitPromoted(t *testing.T, c *pgcluster.Cluster) {

@@ -96,6 +96,7 @@ func (s *shop) archiveTo(c *pgcluster.Cluster) {
 // waitPushed waits until the server has had its last whole segment archived.
 func (s *shop) waitPushed(c *pgcluster.Cluster) {
 	s.t.Helper()
+	c.Exec("SELECT txid_current()") // there is something to switch from
 	name := c.Query("SELECT pg_walfile_name(pg_switch_wal())")
 	for deadline := time.Now().Add(2 * time.Minute); c.Query(fmt.Sprintf("SELECT last_archived_wal >= '%s' FROM pg_stat_archiver", name)) != "t"; time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
@@ -108,6 +109,7 @@ func (s *shop) waitPushed(c *pgcluster.Cluster) {
 type logStatus struct {
 	Ranges          []struct{ End string } `json:"ranges"`
 	Gaps            []string               `json:"gaps"`
+	Unproven        []string               `json:"unproven"`
 	Lost            []any                  `json:"lost"`
 	Newest          *time.Time             `json:"newest_recoverable"`
 	LagBytes        *int64                 `json:"lag_bytes"`

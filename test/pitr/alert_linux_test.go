@@ -1,0 +1,105 @@
+package pitr
+
+import (
+	"encoding/json"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"holdfast/internal/postgres"
+	"holdfast/test/pgcluster"
+	"holdfast/test/program"
+	"holdfast/test/service"
+)
+
+// inbox is somebody who is told.
+type inbox struct {
+	mu    sync.Mutex
+	notes []note
+}
+
+// note is a message as a webhook gets it.
+type note struct {
+	Title    string
+	Text     string
+	Severity string
+}
+
+func (i *inbox) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+	var n note
+	if json.NewDecoder(r.Body).Decode(&n) != nil {
+		return
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.notes = append(i.notes, n)
+}
+
+// has tells whether there is a critical message with all of some words.
+func (i *inbox) has(words ...string) bool {
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	for _, n := range i.notes {
+		found := n.Severity == "critical"
+		for _, word := range words {
+			found = found && strings.Contains(n.Title+n.Text, word)
+		}
+		if found {
+			return true
+		}
+	}
+	return false
+}
+
+// serve has a service do the work of a shop, which tells an inbox.
+func (s *shop) serve(more string) (*service.Host, *inbox) {
+	s.t.Helper()
+	mail := &inbox{}
+	listener := httptest.NewServer(mail)
+	s.t.Cleanup(listener.Close)
+	s.write("hook", listener.URL)
+	s.write("holdfast.yaml", read(s.t, s.config)+`notify:
+  ops: { url: { file: hook }, min_severity: warning }
+service:
+  listen: 127.0.0.1:0
+  notify: [ops]
+  upkeep: { retention: { schedule: off }, prune: { schedule: off }, check: { schedule: off }, log_prune: { schedule: off } }
+`+more)
+	holdfast := program.Holdfast(s.t).With("HOLDFAST_CONFIG="+s.config, "HOLDFAST_STATE_DIR="+filepath.Join(s.dir, "service"), s.path())
+	return &service.Host{T: s.t, Dir: s.dir, Holdfast: holdfast}, mail
+}
+
+// A gap in the log is found by the service by itself, and people are told of it
+// at once.
+func TestGapAlert(t *testing.T) {
+	t.Parallel()
+	bin := pgcluster.Versions(t)[17]
+	c := pgcluster.New(t, bin)
+	c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")
+	s := newShop(t, bin, c.DSN(), "stream")
+	stop := s.background("wal", "receive", "--plan", "shop")
+	s.run("plan", "run", "shop")
+	o := &oracle{t: t, c: c}
+	for range 4 {
+		o.write(1)
+		c.Exec("SELECT pg_switch_wal()")
+	}
+	s.waitArchived(c)
+	stop()
+	gone := s.whole(s.records(), 2)
+	if err := os.Remove(gone.file); err != nil {
+		t.Fatal(err)
+	}
+	h, mail := s.serve("")
+	h.Serve()
+	h.Until("somebody is told of the gap", func() bool {
+		return mail.has("the log of plan shop is missing from", lsn(gone.start), lsn(gone.end))
+	})
+}
+
+// lsn writes a position as PostgreSQL does.
+func lsn(at uint64) string { return postgres.LSN(at).String() }
