@@ -82,6 +82,9 @@ type repairIndexMessage struct {
 }
 
 func (c *command) runRepairIndex(ctx context.Context, o repair.IndexOptions) error {
+	if c.global.noLock && !o.DryRun {
+		return errNeedsLock
+	}
 	return c.opened(ctx, func(ctx context.Context, r *repository.Repository) error {
 		o.Locked = c.lockedBy(r)
 		report, err := repair.Index(ctx, r, o)
@@ -178,6 +181,9 @@ type repairPacksMessage struct {
 }
 
 func (c *command) runRepairPacks(ctx context.Context, f *healFlags, o repair.PacksOptions) error {
+	if c.global.noLock {
+		return errNeedsLock
+	}
 	o.Lost = func(_ blob.Blob, err error) { c.ui.warn("repair packs", "", err) }
 	return c.healing(ctx, f, func(ctx context.Context, r *repository.Repository, from []openedCopy) error {
 		o.From, o.Locked = repositoriesOf(from), c.lockedBy(r)

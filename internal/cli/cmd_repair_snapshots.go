@@ -38,6 +38,9 @@ with --forget they take their place, and snapshots of which nothing can be
 read are removed.`,
 		Example: "  holdfast repair snapshots --dry-run\n  holdfast repair snapshots --forget",
 		RunE: func(cmd *cobra.Command, args []string) error {
+			if c.global.noLock && !f.dryRun {
+				return errNeedsLock
+			}
 			return c.healing(cmd.Context(), &f.heal, func(ctx context.Context, r *repository.Repository, from []openedCopy) error {
 				return c.locked(ctx, r, f.mode(), func(ctx context.Context, r *repository.Repository) error {
 					if err := c.bringBack(ctx, r, &f, repositoriesOf(from)); err != nil {
