@@ -28,6 +28,8 @@ const (
 type conn struct {
 	sftp    *sftp.Client
 	openSSH bool // the server is OpenSSH's
+	// movesOpen tells that a file may be moved while it is open.
+	movesOpen bool
 
 	users int // operations under way; the pool's
 	end   func()

@@ -84,6 +84,7 @@ func dialSSH(ctx context.Context, t target) (_ *conn, err error) {
 		return nil, hideContextErrors(ctx, fmt.Errorf("connect to %s: %w", t.address(), err))
 	}
 	c.openSSH = strings.Contains(string(last.ServerVersion()), "OpenSSH")
+	c.movesOpen = c.openSSH && !strings.Contains(string(last.ServerVersion()), "Windows")
 	c.watch(last)
 	return c, nil
 }
@@ -191,7 +192,7 @@ func dialProgram(ctx context.Context, name string, args ...string) (*conn, error
 		cmd.Process.Kill()
 		return nil, hideContextErrors(ctx, fmt.Errorf("connect by %s: %w", name, err))
 	}
-	c.openSSH = false // a program can lead to any server
+	c.openSSH, c.movesOpen = false, false // a program can lead to any server
 	c.watch(nil)
 	return c, nil
 }

@@ -66,11 +66,11 @@ func (s *Store) put(ctx context.Context, c *conn, dir, dst string, body storage.
 	if exists == nil { // spares the work; place decides for good
 		return storage.ErrExists
 	}
-	if err := s.write(ctx, c, f, body); err != nil {
+	if err := s.write(ctx, c, f, temp, body); err != nil {
 		return err
 	}
 	open = false
-	if err := f.Close(); err != nil {
+	if err := c.closeWritten(f); err != nil {
 		return err
 	}
 	if err := ctx.Err(); err != nil {
@@ -83,13 +83,14 @@ func (s *Store) put(ctx context.Context, c *conn, dir, dst string, body storage.
 }
 
 // write fills the file and has it flushed.
-func (s *Store) write(ctx context.Context, c *conn, f *sftp.File, body storage.Body) error {
+func (s *Store) write(ctx context.Context, c *conn, f *sftp.File, temp string, body storage.Body) error {
 	src := &contextReader{ctx: ctx, r: io.NewSectionReader(body, 0, body.Size())}
 	var n int64
 	var err error
 	atOnce(
 		func() { n, err = f.ReadFromWithConcurrency(src, requestsPerFile) },
-		func() { f.Chmod(s.fileMode) }, //nolint:errcheck // some servers know no modes
+		// By its name: a file does one thing after the other.
+		func() { c.sftp.Chmod(temp, s.fileMode) }, //nolint:errcheck // some servers know no modes
 	)
 	if src.err != nil { // the package may say something else about it
 		return src.err
@@ -101,6 +102,16 @@ func (s *Store) write(ctx context.Context, c *conn, f *sftp.File, body storage.B
 		return fmt.Errorf("body ends after %d of %d bytes: %w", n, body.Size(), io.ErrUnexpectedEOF)
 	}
 	return c.sync(f)
+}
+
+// closeWritten closes a file that was flushed. Where an open one can be moved,
+// nobody waits for the answer: it says nothing after a flush.
+func (c *conn) closeWritten(f *sftp.File) error {
+	if c.movesOpen && c.canSync() {
+		c.closeLater(f)
+		return nil
+	}
+	return f.Close()
 }
 
 // confirm flushes the folder of an object that was just placed. When that
