@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -374,6 +375,42 @@ func TestPruneWithoutRoomAsks(t *testing.T) {
 			wantSound(t, s, want)
 		})
 	}
+}
+
+// What is of no use to anybody goes first, and may make room for the index.
+func TestPruneMakesRoom(t *testing.T) {
+	s, _, want := beside(t)
+	s.Overwrite(repository.PackFile.Key(id.Hash([]byte("orphan"))), []byte("orphan"))
+	c := &crowded{Store: s}
+	must(t, c, func(r *repository.Repository) error {
+		p, err := Prune(t.Context(), r, PruneOptions{}, turns(r, nil))
+		if err == nil && p.Stats.PacksRemove == 0 {
+			t.Errorf("nothing went: %+v", p.Stats)
+		}
+		return err
+	})
+	wantSound(t, s, want)
+}
+
+// crowded is a store without room for packs and index files until a pack went.
+type crowded struct {
+	storage.Store
+	room atomic.Bool
+}
+
+func (c *crowded) Put(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
+	if !c.room.Load() && (strings.HasPrefix(key, "data/") || strings.HasPrefix(key, "index/")) {
+		return storage.ErrFull
+	}
+	return c.Store.Put(ctx, key, body, o)
+}
+
+func (c *crowded) Delete(ctx context.Context, key string) error {
+	err := c.Store.Delete(ctx, key)
+	if err == nil && strings.HasPrefix(key, "data/") {
+		c.room.Store(true)
+	}
+	return err
 }
 
 // A backup that begins and ends while the plan catches up is found whole, or by
