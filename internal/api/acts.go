@@ -74,17 +74,19 @@ type PruneAct struct {
 	MaxUnused string `json:"max_unused,omitempty"`
 }
 
-// ArchiveAct writes a snapshot as an archive.
+// ArchiveAct writes a snapshot as an archive or, where only Plan is set, the
+// newest snapshots of a plan, as holdfast.yaml says.
 type ArchiveAct struct {
 	Planned
 
-	Repository string `json:"repository"`
-	Snapshot   string `json:"snapshot"`
+	Plan       string `json:"plan,omitempty"`
+	Repository string `json:"repository,omitempty"`
+	Snapshot   string `json:"snapshot,omitempty"`
 	// Place is one of Service.ArchivePlaces.
-	Place string `json:"place"`
+	Place string `json:"place,omitempty"`
 	// Recipients are the public keys of those who may open it: age1...,
 	// ssh-ed25519 ... or ssh-rsa ...
-	Recipients []string `json:"recipients"`
+	Recipients []string `json:"recipients,omitempty"`
 	// Since is the earlier archive of the place that the new one is relative
 	// to, or latest; "" for a full one.
 	Since string `json:"since,omitempty"`
@@ -166,7 +168,7 @@ func (q *UnlockAct) about() []string { return []string{"repository", q.Repositor
 func (q *PruneAct) about() []string { return []string{"repository", q.Repository} }
 
 func (q *ArchiveAct) about() []string {
-	return []string{"repository", q.Repository, "snapshot", q.Snapshot, "target", q.Place}
+	return []string{"plan", q.Plan, "repository", q.Repository, "snapshot", q.Snapshot, "target", q.Place}
 }
 
 func (q *StorageAct) about() []string { return []string{"repository", q.Repository} }

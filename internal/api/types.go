@@ -29,7 +29,8 @@ type Service struct {
 	Channels []string `json:"channels"`
 	// RestoreDirs are the folders that restores may write below.
 	RestoreDirs []string `json:"restore_dirs"`
-	// ArchivePlaces are the places that archives may be written to.
+	// ArchivePlaces are the places that archives may be written to: those that
+	// are named for it, and those of the plans' archives.
 	ArchivePlaces []string `json:"archive_places"`
 }
 

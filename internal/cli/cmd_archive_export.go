@@ -196,7 +196,7 @@ func (c *command) foretellArchive(ctx context.Context, f *archiveExportFlags, s 
 	}
 	m := archivePlanMessage{
 		MessageType: "archive_plan", Place: f.to, Name: o.Name, Kind: o.Kind,
-		Snapshot: s.ID.String(), Recipients: o.Keys.Public(),
+		Snapshot: s.ID.String(), Recipients: append([]string{}, o.Keys.Public()...),
 	}
 	if o.Kind == archive.Full && s.Summary != nil {
 		m.Bytes = s.Summary.TotalBytesProcessed

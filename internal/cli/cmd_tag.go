@@ -14,6 +14,7 @@ import (
 // tagFlags are the flags of `holdfast tag`.
 type tagFlags struct {
 	set, add, remove []string
+	dryRun           bool
 	chosen           selectFlags
 }
 
@@ -36,6 +37,7 @@ needs to know and stay.`,
 	fl.StringArrayVar(&f.set, "set", nil, "replace the tags by these `tag[,tag]` (may be repeated; \"\" for none)")
 	fl.StringArrayVar(&f.add, "add", nil, "add these `tag[,tag]` (may be repeated)")
 	fl.StringArrayVar(&f.remove, "remove", nil, "remove these `tag[,tag]` (may be repeated)")
+	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "change nothing, only tell what would change")
 	f.chosen.register(fl, "H")
 	return cmd
 }
@@ -65,6 +67,9 @@ func (c *command) runTag(ctx context.Context, f *tagFlags, args []string) error 
 	if err != nil {
 		return err
 	}
+	if f.dryRun {
+		return c.foretellTags(ctx, f, edit, args)
+	}
 	return c.opened(ctx, func(ctx context.Context, r *repository.Repository) error {
 		return c.inTurns(r, false, func(t *turns) error {
 			o := c.editTurns(r, t, &f.chosen, args)
@@ -72,6 +77,35 @@ func (c *command) runTag(ctx context.Context, f *tagFlags, args []string) error 
 			c.showEdits(edits, false)
 			return err
 		})
+	})
+}
+
+// foretellTags tells which snapshots would get other tags.
+func (c *command) foretellTags(ctx context.Context, f *tagFlags, edit snapshot.TagEdit, args []string) error {
+	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
+		all, err := c.snapshots(ctx, r)
+		if err != nil {
+			return err
+		}
+		some, err := f.chosen.choose(all, args)
+		if err == nil {
+			err = c.noneHeld(ctx, r, some)
+		}
+		if err != nil {
+			return err
+		}
+		var edits []upkeep.Edit
+		for _, s := range some {
+			edited, changed, err := s.WithUserTags(edit)
+			if err != nil {
+				return err
+			}
+			if changed {
+				edits = append(edits, upkeep.Edit{Old: s, New: edited})
+			}
+		}
+		c.showEdits(edits, true)
+		return nil
 	})
 }
 

@@ -152,16 +152,16 @@ func TestArchiveFromTheAPI(t *testing.T) {
 		t.Fatal(err)
 	}
 	place := h.Path("archives")
-	q := client.ArchiveAct{Repository: "main", Snapshot: snapshot, Place: place, Recipients: []string{secret.Recipient().String()}}
+	q := client.ArchiveAct{Repository: ptr("main"), Snapshot: &snapshot, Place: &place, Recipients: &[]string{secret.Recipient().String()}}
 	for _, elsewhere := range []string{h.Dir, h.Path("main"), place + "/..", place + "/", "/etc", "s3:https://evil.example.com/x"} {
 		bad := q
-		bad.Place = elsewhere
+		bad.Place = &elsewhere
 		want[*client.PlanArchiveResponse](t, 400)(c.PlanArchiveWithResponse(ctx, bad))
 		want[*client.ArchiveResponse](t, 400)(c.ArchiveWithResponse(ctx, bad))
 	}
 	for _, key := range []string{"/etc/passwd", "AGE-SECRET-KEY-1QQQ", "age1nonsense"} {
 		bad := q
-		bad.Recipients = []string{key}
+		bad.Recipients = &[]string{key}
 		answer, err := c.PlanArchiveWithResponse(ctx, bad)
 		if err != nil || answer.StatusCode() != 400 && (answer.JSON200 == nil || refused(answer.JSON200) == "") {
 			t.Errorf("for %s: %v, %s", key, err, answer.Body)

@@ -47,7 +47,7 @@ func table() []reach {
 		{"hold place", []string{"placeHold"}, ""},
 		{"hold list", []string{"listHolds"}, ""},
 		{"hold release", []string{"releaseHold"}, ""},
-		{"archive export", []string{"planArchive", "archive"}, "to `service.archive_places`, for public keys; with a passphrase " + aSecret},
+		{"archive export", []string{"planArchive", "archive"}, "to `service.archive_places` and those of the plans, for public keys; with a passphrase " + aSecret},
 		{"archive list", []string{"listArchives"}, ""},
 		{"archive verify", []string{"checkArchives"}, "without a key: " + aSecret + " otherwise"},
 		{"archive import", nil, "it takes the secret key of the archive"},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"os"
 	"slices"
 	"strings"
@@ -15,6 +16,7 @@ import (
 	"holdfast/internal/api"
 	"holdfast/internal/app"
 	"holdfast/internal/archive"
+	"holdfast/internal/config"
 	"holdfast/internal/controller"
 	"holdfast/internal/history"
 	"holdfast/internal/size"
@@ -23,10 +25,21 @@ import (
 // maxRecipients bounds the keys of one archive.
 const maxRecipients = 20
 
+// archivePlaces are the places that archives may be written to.
+func archivePlaces(cfg *config.Config) []string {
+	places := slices.Clone(cfg.Service.ArchivePlaces)
+	for _, name := range slices.Sorted(maps.Keys(cfg.Plans)) {
+		if a := cfg.Plans[name].Archives; a != nil && !slices.Contains(places, a.To) && config.WithoutPassword(a.To) == a.To {
+			places = append(places, a.To)
+		}
+	}
+	return places
+}
+
 // mustBePlace is an error unless archives may be written to a place: it is
 // written as in the configuration, to the letter.
 func (c *Console) mustBePlace(place string) error {
-	places := c.o.Config().Service.ArchivePlaces
+	places := archivePlaces(c.o.Config())
 	switch {
 	case slices.Contains(places, place):
 		return nil
@@ -36,7 +49,34 @@ func (c *Console) mustBePlace(place string) error {
 	return fmt.Errorf("%w: archives may be written to %s only (service.archive_places of holdfast.yaml)", api.ErrInvalid, strings.Join(places, ", "))
 }
 
+// archivingPlan archives the newest snapshots of a plan, as the configuration
+// says.
+func (c *Console) archivingPlan(q *api.ArchiveAct) (*errand, error) {
+	plan, ok := c.o.Config().Plans[q.Plan]
+	switch {
+	case !ok:
+		return nil, noPlan(q.Plan)
+	case q.Repository != "" || q.Snapshot != "" || q.Place != "" || len(q.Recipients) > 0 || q.Since != "":
+		return nil, fmt.Errorf("%w: name a plan alone, or a snapshot with its repository, the place and the keys", api.ErrInvalid)
+	case plan.Archives == nil:
+		return nil, fmt.Errorf("%w: plan %s has no archives in holdfast.yaml", api.ErrConflict, q.Plan)
+	}
+	args := []string{"archive", "export", "--plan", q.Plan}
+	if q.Restart {
+		args = append(args, "--restart")
+	}
+	return &errand{
+		asked: asked{kind: history.Archive, plan: q.Plan, repository: plan.Repository, mode: controller.Reads, args: args},
+		foretell: func(ctx context.Context, p *api.ActPlan) error {
+			return c.wouldDo(ctx, p, of("archive_plan", func(m archivePlanMessage) { m.foretell(p) }), append(args, "--dry-run")...)
+		},
+	}, nil
+}
+
 func (c *Console) archiving(ctx context.Context, q *api.ArchiveAct) (*errand, error) {
+	if q.Plan != "" {
+		return c.archivingPlan(q)
+	}
 	if err := c.mustHave(q.Repository); err != nil {
 		return nil, err
 	}
@@ -66,7 +106,7 @@ func (c *Console) archiving(ctx context.Context, q *api.ArchiveAct) (*errand, er
 	return &errand{
 		asked: asked{kind: history.Archive, plan: s.Plan, source: s.Source, repository: q.Repository, mode: controller.Reads, args: args},
 		foretell: func(ctx context.Context, p *api.ActPlan) error {
-			return c.wouldDo(ctx, p, of("archive_plan", func(m archivePlanMessage) { m.foretell(p, s) }), append(args, "--dry-run")...)
+			return c.wouldDo(ctx, p, of("archive_plan", func(m archivePlanMessage) { m.foretell(p) }), append(args, "--dry-run")...)
 		},
 	}, nil
 }
@@ -95,11 +135,12 @@ type archivePlanMessage struct {
 	Name       string   `json:"name"`
 	Kind       string   `json:"type"`
 	Parent     string   `json:"parent"`
+	Snapshot   string   `json:"snapshot_id"`
 	Recipients []string `json:"recipients"`
 	Bytes      uint64   `json:"content_bytes"`
 }
 
-func (m *archivePlanMessage) foretell(p *api.ActPlan, s *api.Snapshot) {
+func (m *archivePlanMessage) foretell(p *api.ActPlan) {
 	what := m.Kind
 	if m.Parent != "" {
 		what += ", relative to " + m.Parent
@@ -107,7 +148,7 @@ func (m *archivePlanMessage) foretell(p *api.ActPlan, s *api.Snapshot) {
 	p.Effects = append(p.Effects,
 		api.Effect{What: "archive in " + m.Place, Before: "none of this name", After: m.Name},
 		api.Effect{What: "type", After: what},
-		api.Effect{What: "holds", After: "the snapshot of " + s.Time.Local().Format(time.DateTime)},
+		api.Effect{What: "holds", After: fmt.Sprintf("snapshot %.8s", m.Snapshot)},
 	)
 	if m.Bytes > 0 {
 		p.Effects = append(p.Effects, api.Effect{What: "content, before it is compressed", After: size.FormatBytes(m.Bytes)})

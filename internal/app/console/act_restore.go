@@ -4,10 +4,6 @@ import (
 	"cmp"
 	"context"
 	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
-	"encoding/json"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -277,11 +273,5 @@ func (c *Console) confirmation(p *api.RestorePlan) string {
 	if p.Request.Time.IsZero() && p.Snapshot == nil { // to where the log ends, and the log goes on
 		facts.Recovery = time.Time{}
 	}
-	text, err := json.Marshal(facts)
-	if err != nil {
-		panic(errors.Join(errors.New("console: a plan cannot be written as JSON"), err))
-	}
-	sum := hmac.New(sha256.New, c.confirmKey)
-	sum.Write(text)
-	return hex.EncodeToString(sum.Sum(nil))
+	return c.seal(facts)
 }

@@ -231,6 +231,8 @@ func TestActsThatMakeNoSense(t *testing.T) {
 		"for too many":          archive(func(q *api.ArchiveAct) { q.Recipients = slices.Repeat([]string{goodKey}, 21) }),
 		"since a file":          archive(func(q *api.ArchiveAct) { q.Since = "../../etc/holdfast.yaml" }),
 		"since a flag":          archive(func(q *api.ArchiveAct) { q.Since = "--to" }),
+		"a plan and more":       archive(func(q *api.ArchiveAct) { q.Plan = "shop" }),
+		"archives of no plan":   &api.ArchiveAct{Plan: "nobody"},
 		"no snapshot":           archive(func(q *api.ArchiveAct) { q.Snapshot = "--passphrase-file" }),
 		"archives elsewhere":    &api.ArchiveCheckAct{Place: "/tmp"},
 		"an archive elsewhere":  &api.ArchiveCheckAct{Place: "/mnt/archives", Name: "../x"},

@@ -15,7 +15,7 @@ func (c *Console) Service(context.Context) (*api.Service, error) {
 	cfg := c.o.Config()
 	s := &api.Service{
 		Version: c.o.Version, Host: c.host, PID: os.Getpid(), Started: c.started, Now: time.Now(),
-		Config: c.o.ConfigPath, StateDir: c.o.StateDir, Channels: []string{}, RestoreDirs: c.restoreDirs(), ArchivePlaces: slices.Clone(cfg.Service.ArchivePlaces),
+		Config: c.o.ConfigPath, StateDir: c.o.StateDir, Channels: []string{}, RestoreDirs: c.restoreDirs(), ArchivePlaces: archivePlaces(cfg),
 	}
 	for name := range cfg.Notify {
 		s.Channels = append(s.Channels, name)

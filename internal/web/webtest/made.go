@@ -93,7 +93,7 @@ func made(now time.Time, n naming) *Backend {
 func serviceInfo(now time.Time, host string, plans []string) api.Service {
 	return api.Service{
 		Version: "0.4.0", Host: host, PID: 4711, Started: now.Add(-50 * time.Hour), Now: now, Config: "/etc/holdfast/holdfast.yaml",
-		StateDir: "/var/lib/holdfast", Surveyed: now.Add(-40 * time.Second), Channels: channelsFor(plans), RestoreDirs: []string{"/var/lib/holdfast/restores"},
+		StateDir: "/var/lib/holdfast", Surveyed: now.Add(-40 * time.Second), Channels: channelsFor(plans), RestoreDirs: []string{"/var/lib/holdfast/restores"}, ArchivePlaces: []string{"/mnt/archives"},
 	}
 }
 

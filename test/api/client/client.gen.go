@@ -156,24 +156,25 @@ type ActPlan struct {
 	Warnings *[]string `json:"warnings,omitempty"`
 }
 
-// ArchiveAct ArchiveAct writes a snapshot as an archive.
+// ArchiveAct ArchiveAct writes a snapshot as an archive or, where only plan is set, the newest snapshots of a plan, as holdfast.yaml says.
 type ArchiveAct struct {
 	// Confirm confirm is that of the plan that was shown.
 	Confirm *string `json:"confirm,omitempty"`
 
 	// Place place is one of Service.ArchivePlaces.
-	Place string `json:"place"`
+	Place *string `json:"place,omitempty"`
+	Plan  *string `json:"plan,omitempty"`
 
 	// Recipients recipients are the public keys of those who may open it: age1..., ssh-ed25519 ... or ssh-rsa ...
-	Recipients []string `json:"recipients"`
-	Repository string   `json:"repository"`
+	Recipients *[]string `json:"recipients,omitempty"`
+	Repository *string   `json:"repository,omitempty"`
 
 	// Restart restart removes what an interrupted export of the same name left.
 	Restart *bool `json:"restart,omitempty"`
 
 	// Since since is the earlier archive of the place that the new one is relative to, or latest; "" for a full one.
 	Since    *string `json:"since,omitempty"`
-	Snapshot string  `json:"snapshot"`
+	Snapshot *string `json:"snapshot,omitempty"`
 }
 
 // ArchiveCheckAct ArchiveCheckAct reads archives back. Whether a key opens them is not looked at: no key comes here.
@@ -1030,7 +1031,7 @@ type RunPage struct {
 
 // Service Service is the service itself.
 type Service struct {
-	// ArchivePlaces archive_places are the places that archives may be written to.
+	// ArchivePlaces archive_places are the places that archives may be written to: those that are named for it, and those of the plans' archives.
 	ArchivePlaces []string `json:"archive_places"`
 
 	// Channels channels are the names of the channels of notifications.
