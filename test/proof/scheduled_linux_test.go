@@ -276,9 +276,12 @@ func ended(h *service.Host, flags ...string) []struct{ ID string } {
 	return program.JSON[struct{ ID string }](h.T, h.Holdfast, append([]string{"run", "list", "-n", "0", "--outcome", "succeeded"}, flags...)...)
 }
 
-// loseSegment takes a segment of the archived log away, and keeps it.
+// loseSegment takes a segment of the archived log away, and keeps it. Log is
+// archived whoever has the repository for himself.
 func loseSegment(h *service.Host, p *plan, c *pgcluster.Cluster) saved {
 	h.T.Helper()
+	unlock := lockAll(p.t, h.Path("base"))
+	defer unlock() //nolint:errcheck // what waits for it would tell
 	for range 4 {
 		c.Exec("INSERT INTO orders VALUES (0); SELECT pg_switch_wal()")
 		p.waitArchived(c) // one after the other: each record then says that those before it are there

@@ -115,7 +115,9 @@ func (s *service) keepReceipts(ctx context.Context) error {
 			if later || err != nil {
 				next[name] = time.Now().Add(receiptsRetry)
 			}
-			if err != nil && !errors.Is(err, storage.ErrUnsupported) { // that is a store for restic's files alone
+			switch locked := new(repository.LockedError); {
+			case err == nil, errors.As(err, &locked), errors.Is(err, storage.ErrUnsupported): // the last is a store for restic's files alone
+			default:
 				s.Log.Warn("the repository does not get the receipts of runs; it is tried again", "repo", name, "error", err)
 			}
 		}
