@@ -377,6 +377,28 @@ func TestPruneWithoutRoomAsks(t *testing.T) {
 	}
 }
 
+// What a prune stored that was cut off then is taken by the next one, which
+// rewrites nothing again.
+func TestPruneTakesWhatAnInterruptedOneMade(t *testing.T) {
+	for range 8 { // which pack comes first is up to chance
+		s, _, want := beside(t)
+		must(t, s, func(r *repository.Repository) error {
+			p, err := PlanPrune(t.Context(), r, PruneOptions{})
+			if err != nil {
+				return err
+			}
+			if p.Stats.PacksRepack == 0 {
+				t.Error("nothing is rewritten")
+			}
+			return p.Prepare(t.Context())
+		})
+		if stats, err := prune(t.Context(), s, PruneOptions{}); err != nil || stats.PacksRepack > 0 || stats.PacksRemove == 0 {
+			t.Fatalf("%+v, %v", stats, err)
+		}
+		wantSound(t, s, want)
+	}
+}
+
 // What is of no use to anybody goes first, and may make room for the index.
 func TestPruneMakesRoom(t *testing.T) {
 	s, _, want := beside(t)

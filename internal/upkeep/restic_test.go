@@ -223,3 +223,34 @@ func TestResticOpensWithAChangedPassword(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// A repository of the old version is only read.
+func TestPruneRefusesTheOldVersion(t *testing.T) {
+	t.Parallel()
+	r := resticRepository{t: t, program: tools.Restic(t), dir: t.TempDir()}
+	r.restic("init", "--repository-version", "1")
+	source := t.TempDir()
+	for n := range 2 {
+		if err := os.WriteFile(filepath.Join(source, "file"), noise(uint64(n), 10_000), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		r.restic("backup", source)
+	}
+	r.restic("forget", "--keep-last", "1")
+	var err error
+	if r.Store, err = local.Open(r.dir); err != nil {
+		t.Fatal(err)
+	}
+	before := len(objects(t, r))
+	must(t, r, func(repo *repository.Repository) error {
+		_, err := Prune(t.Context(), repo, PruneOptions{}, turns(repo, nil))
+		if !errors.Is(err, repository.ErrVersion1) {
+			t.Errorf("%v", err)
+		}
+		return nil
+	})
+	if after := len(objects(t, r)); after != before {
+		t.Errorf("%d objects became %d", before, after)
+	}
+	r.restic("check", "--read-data")
+}
