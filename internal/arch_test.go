@@ -117,6 +117,7 @@ var shortcuts = map[string][]string{
 var implementations = []string{
 	"internal/source/files",
 	"internal/source/postgres",
+	"storage/annex",
 	"storage/breaker",
 	"storage/azure",
 	"storage/confirm",

@@ -5,9 +5,11 @@ package app
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"holdfast/storage"
+	"holdfast/storage/annex"
 	"holdfast/storage/breaker"
 	"holdfast/storage/immutable"
 	"holdfast/storage/retry"
@@ -21,6 +23,9 @@ type StoreOptions struct {
 	// Settings are those of the kind of place, such as the region of an S3
 	// bucket, by their name.
 	Settings map[string]string
+	// LogURL, if set, is where the log archive lies. What is holdfast's own lies
+	// there, too, when the place holds nothing but the files of restic.
+	LogURL string
 	// Limits bound the bandwidth.
 	Limits throttle.Limits
 	// Immutable, unless it is zero, locks every object that is put.
@@ -48,6 +53,9 @@ func OpenStore(ctx context.Context, url string, o StoreOptions) (storage.Store, 
 		return nil, err
 	}
 	s = retry.New(throttle.New(s, o.Limits), retry.Policy{Notify: o.Retrying, MaxElapsed: o.Patience})
+	if s, err = withAnnex(ctx, s, o); err != nil {
+		return nil, err
+	}
 	if o.Patience > 0 {
 		s = breaker.New(s, o.Patience)
 	}
@@ -55,4 +63,26 @@ func OpenStore(ctx context.Context, url string, o StoreOptions) (storage.Store, 
 		s = immutable.New(s, o.Immutable, nil)
 	}
 	return s, nil
+}
+
+// ownKeys is a Store whose server may refuse what is not restic's.
+type ownKeys interface {
+	storage.Store
+	CheckOwnKeys(ctx context.Context) error
+}
+
+// withAnnex gives a store that holds nothing but the files of restic a place
+// for what is holdfast's own: beside the log, if that lies elsewhere.
+func withAnnex(ctx context.Context, s storage.Store, o StoreOptions) (storage.Store, error) {
+	limited, ok := storage.As[ownKeys](s)
+	if !ok || o.LogURL == "" || !errors.Is(limited.CheckOwnKeys(ctx), storage.ErrUnsupported) {
+		return s, nil
+	}
+	at := o
+	at.LogURL, at.Settings = "", nil
+	log, err := OpenStore(ctx, o.LogURL, at)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("log_url: %w", err), storage.Close(s))
+	}
+	return annex.New(s, log), nil
 }

@@ -52,7 +52,8 @@ func TestFindEarly(t *testing.T) {
 	recorded.Manifest.Expires = &long
 	list := []Listed{
 		at("full", 0, ""), at("one", 10*day, "full"), at("two", 20*day, "one"), at("three", 31*day, "two"),
-		{Name: "damaged", Err: ErrDamaged}, at("lost", 5*day, "gone"),
+		{Name: "damaged", Err: ErrDamaged},
+		at("lost", 5*day, "gone"),
 	}
 	if early := FindEarly(list, 90*day, 121*day); len(early) != 0 {
 		t.Errorf("a chain of 31 days under a rule that allows for it: %+v", early)

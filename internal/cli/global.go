@@ -245,8 +245,11 @@ func (c *command) openStore(ctx context.Context, p place, create bool) (storage.
 			c.ui.warn("storage", key, fmt.Errorf("%s: %w; trying again in %v", op, err, next.Round(time.Millisecond)))
 		},
 	}
-	if p.configured != nil && p.configured.Immutable != nil {
-		o.Immutable = p.configured.Immutable.Policy()
+	if p.configured != nil {
+		o.LogURL = p.configured.LogURL
+		if p.configured.Immutable != nil {
+			o.Immutable = p.configured.Immutable.Policy()
+		}
 	}
 	s, err := app.OpenStore(ctx, p.url, o)
 	if err != nil {
