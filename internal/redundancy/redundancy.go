@@ -185,18 +185,18 @@ func (s *Score) judgeCopies(f *Facts, holders int) {
 	case len(behind) > 0:
 		s.miss("copies", "holdfast copy --to "+behind[0], "%s: not the newest recovery point", strings.Join(behind, ", "))
 	case len(f.Copies) < 2:
-		s.miss("copies", addCopy(f.Plan), "the source and one repository are %d copies of 3", s.Copies)
+		s.miss("copies", addCopy(f.Plan, ""), "the source and one repository are %d copies of 3", s.Copies)
 	default:
 		s.miss("copies", "see to it that the places can be reached", "with what can be listed there are %d copies of 3, the source included", s.Copies)
 	}
 }
 
-// addCopy says how to get another copy.
-func addCopy(plan string) string {
+// addCopy says how to get another copy, and where.
+func addCopy(plan, where string) string {
 	if plan == "" {
-		return "holdfast init of a second repository, then holdfast copy --to it"
+		return "`holdfast init` of a second repository" + where + ", then `holdfast copy` --to it"
 	}
-	return "add a repository to holdfast.yaml and to `copies` of plan " + plan + ", then holdfast copy --plan " + plan
+	return "add a repository" + where + " to holdfast.yaml and to `copies` of plan " + plan + ", then `holdfast copy --plan " + plan + "`"
 }
 
 // later tells that a number falls short only because of copies that lag or are
@@ -227,7 +227,7 @@ func (s *Score) judgeDisk(f *Facts, holders []Copy) {
 	if len(holders) == 0 || slices.ContainsFunc(holders, elsewhere) || s.later(f, "disk", slices.ContainsFunc(f.Copies, elsewhere)) {
 		return
 	}
-	s.miss("disk", addCopy(f.Plan)+", on another disk", "%s lies on the disk of what it protects: losing that disk loses both", holders[0].Name)
+	s.miss("disk", addCopy(f.Plan, " on another disk"), "%s lies on the disk of what it protects: losing that disk loses both", holders[0].Name)
 }
 
 func (s *Score) judgeMedia(f *Facts, holders []Copy) {

@@ -88,7 +88,7 @@ func restoreTimes(tests []api.RestoreTest) *chart {
 	last := points[len(points)-1]
 	c := &chart{
 		ID: "restore-times", Title: "How long restores took", Head: []string{"Time", "Restore took"},
-		Summary: fmt.Sprintf("The newest of %s took %s.", counted(len(points), "restore"), axisSeconds(last.value)),
+		Summary: fmt.Sprintf("The newest of %s took %s.", counted(len(points), "restore"), formatSpan(seconds(last.value))),
 	}
 	if promised > 0 {
 		c.limit(s, promised, axisSeconds(promised)+" promised")

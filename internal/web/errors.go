@@ -22,7 +22,7 @@ type trouble struct {
 // errorPage tells what happened and what to do next.
 func (s *site) errorPage(r *http.Request, err error) *page {
 	p := &page{Template: "error.html"}
-	t := trouble{What: err.Error()}
+	t := trouble{What: reason(err)}
 	var elsewhere *api.HereError
 	switch {
 	case errors.As(err, &elsewhere):

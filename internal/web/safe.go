@@ -290,6 +290,22 @@ func (p planRow) Sourced() string {
 	return strings.Join(names, " · ")
 }
 
+// decisive are the rules that keep a plan from being safe, the gravest first.
+var decisive = [...]string{"rpo", "rto", "errors", "log", "disk"}
+
+// NextStep is what to do first about a plan that is not safe, "" where what
+// failed says it.
+func (p planRow) NextStep() string {
+	for _, rule := range decisive {
+		for _, m := range p.Missing {
+			if m.Rule == rule {
+				return m.Next
+			}
+		}
+	}
+	return ""
+}
+
 // jobRank puts jobs in the order in which people ask for them.
 func jobRank(kind string) int {
 	if n := slices.Index(jobKinds, kind); n >= 0 {

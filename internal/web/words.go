@@ -39,7 +39,7 @@ func outcomeSign(outcome string) sign {
 	case api.Running:
 		return sign{"running", "running", "Running"}
 	case "":
-		return sign{"unknown", "unknown", "Never ran"}
+		return sign{"unknown", "unknown", "Not run yet"}
 	}
 	return sign{"unknown", "unknown", outcome}
 }
