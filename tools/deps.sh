@@ -6,7 +6,7 @@ set -euo pipefail
 
 # A Debian package and a command that it brings. The command tells whether
 # the package is needed: people install tools in many ways.
-test_packages="postgresql-15:/usr/lib/postgresql/15/bin/initdb patchelf:patchelf age:age zstd:zstd acl:getfacl attr:setfattr fuse3:fusermount3 rsync:rsync git:git ncdu:ncdu minisign:minisign openssl:openssl prometheus:promtool mmdebstrap:mmdebstrap systemd-container:systemd-nspawn chromium:chromium"
+test_packages="postgresql-15:/usr/lib/postgresql/15/bin/initdb patchelf:patchelf age:age zstd:zstd acl:getfacl attr:setfattr fuse3:fusermount3 rsync:rsync git:git ncdu:ncdu minisign:minisign openssl:openssl prometheus:promtool mmdebstrap:mmdebstrap systemd-container:systemd-nspawn qemu-user-static:qemu-aarch64-static chromium:chromium"
 check_packages="gcc:gcc git:git"   # gcc: the race detector needs cgo
 
 missing=()

@@ -15,9 +15,15 @@ const processor = runtime.GOARCH
 // release makes what is handed out, of the program under test.
 func release(t *testing.T, version, parts string) (folder string) {
 	t.Helper()
+	return releaseOf(t, os.Getenv("HOLDFAST_TEST_BINARY"), processor, version, parts)
+}
+
+// releaseOf is release for another program.
+func releaseOf(t *testing.T, binary, processor, version, parts string) (folder string) {
+	t.Helper()
 	folder = t.TempDir()
 	cmd := exec.Command("go", "run", "holdfast/tools/release", "-root", "../..", "-systems", "linux/"+processor,
-		"-program", os.Getenv("HOLDFAST_TEST_BINARY"), "-version", version, "-parts", parts, "-out", folder)
+		"-program", binary, "-version", version, "-parts", parts, "-out", folder)
 	cmd.Env = append(os.Environ(), "SOURCE_DATE_EPOCH=1760000000")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("make release %s: %v\n%s", version, err, out)

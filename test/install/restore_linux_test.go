@@ -113,3 +113,43 @@ func (m *machine) checkRestores() {
 	}
 	m.run("cmp", "/letters/secret", "/elsewhere/by the service/letters/secret")
 }
+
+// checkPrivateTemp has restores go below /tmp, which the unit hides from all
+// others at first: then nothing is restored there, and it is said how to change
+// that.
+func (m *machine) checkPrivateTemp() {
+	m.t.Helper()
+	token := strings.TrimSpace(m.run("holdfast", "token", "create", "--name", "bob", "--role", "operator"))
+	config, err := os.ReadFile(m.path("/etc/holdfast/holdfast.yaml"))
+	must(m.t, err)
+	m.write("/etc/holdfast/holdfast.yaml", 0o600, strings.Replace(string(config), "restore_dirs: [/elsewhere]", "restore_dirs: [/elsewhere, /tmp/restored]", 1))
+	if private := m.unitProperty("PrivateTmp"); private != "yes" {
+		m.t.Fatalf("the unit has PrivateTmp=%s", private)
+	}
+	m.run("systemctl", "reload", "holdfast")
+	q := api.RestoreRequest{Plan: "letters", Target: "/tmp/restored/letters"}
+	var plan api.RestorePlan
+	wait(m.t, "the service has read that it may restore to /tmp/restored", func() bool {
+		plan = api.RestorePlan{}
+		m.ask(token, "plan-restore", q, &plan)
+		return !strings.Contains(plan.Refused, "service.restore_dirs")
+	})
+	has(m.t, plan.Refused, "the service has a /tmp of its own")
+	has(m.t, plan.Refused, "holdfast service install --now")
+	m.run("holdfast", "service", "install", "--now")
+	m.waitActive()
+	plan = api.RestorePlan{}
+	m.ask(token, "plan-restore", q, &plan)
+	if plan.Refused != "" {
+		m.t.Fatalf("with the /tmp of everybody: %s", plan.Refused)
+	}
+	q = plan.Request
+	q.Confirm = plan.Confirm
+	before := len(m.runs("restore"))
+	var answer api.Problem
+	if status := m.ask(token, "restore", q, &answer); status != http.StatusAccepted {
+		m.t.Fatalf("a restore to %s: %d %+v", q.Target, status, answer)
+	}
+	wait(m.t, "the restore to /tmp ends", func() bool { return len(m.runs("restore")) > before })
+	m.run("cmp", "/letters/secret", q.Target+"/letters/secret")
+}

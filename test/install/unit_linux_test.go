@@ -27,7 +27,7 @@ func TestServiceInstall(t *testing.T) {
 	has(t, plan, "give /srv/backups (repository backups) to holdfast")
 	has(t, m.refused("holdfast", "service", "status"), "there is no unit")
 
-	m.run("holdfast", "service", "install", "--now")
+	has(t, m.run("holdfast", "service", "install", "--now"), "http://"+dashboard+"/")
 	m.waitActive()
 	t.Log(m.run("holdfast", "service", "status"))
 	has(t, m.run("holdfast", "service", "install", "--now"), "nothing to do")
@@ -43,6 +43,7 @@ func TestServiceInstall(t *testing.T) {
 	m.do("repositories/backups/check", "check")
 	m.checkReach()
 	m.checkRestores()
+	m.checkPrivateTemp()
 	m.checkUpdates()
 	m.checkReturns()
 
