@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -81,8 +82,8 @@ func TestRebuildFromRepositories(t *testing.T) {
 	h.Until("it was checked", func() bool { return count(h.history(), "check", "", "succeeded") == 1 })
 	before := h.runs()
 	h.Until("the repository has receipts", func() bool {
-		found, err := filepath.Glob(h.Path("local/holdfast/receipts/*"))
-		return err == nil && len(found) > 0
+		found, err := filepath.Glob(h.Path("local/holdfast/receipts/*Z-*"))
+		return err == nil && len(found) > 0 && isRecord.MatchString(found[0])
 	})
 	s.Signal(syscall.SIGKILL) //nolint:errcheck // it was killed
 	if err := os.RemoveAll(h.Path("state")); err != nil {
@@ -98,6 +99,9 @@ func TestRebuildFromRepositories(t *testing.T) {
 		t.Errorf("how large the repository was: %+v", points)
 	}
 }
+
+// isRecord tells a record from a file that is written to become one.
+var isRecord = regexp.MustCompile(`Z-[0-9a-f]{64}$`)
 
 func loseLedger(t *testing.T, ledger string) {
 	t.Helper()

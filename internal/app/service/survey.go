@@ -68,7 +68,7 @@ func (s *service) survey(ctx context.Context) error {
 			s.events.Emit(e)
 		}
 		s.console.Surveyed(found, plans == nil)
-		if err := errors.Join(s.tellObjectives(ctx, found), s.tellHolds(ctx, found), s.tellCopies(ctx, found)); err != nil && ctx.Err() == nil {
+		if err := errors.Join(s.tellObjectives(ctx, found), s.tellHolds(ctx, found), s.tellCopies(ctx, found), s.endMended(ctx, found)); err != nil && ctx.Err() == nil {
 			return err
 		}
 	}
