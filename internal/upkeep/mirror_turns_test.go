@@ -52,6 +52,19 @@ func TestMirrorBesideOthers(t *testing.T) {
 			_, err := prune(ctx, to, PruneOptions{})
 			return err
 		},
+		"a prune of everything": func(_ *testing.T, ctx context.Context, to storage.Store, _ files) error {
+			err := with(ctx, to, func(r *repository.Repository) error {
+				all, err := r.Snapshots(ctx)
+				if err != nil {
+					return err
+				}
+				return PlanForgetThese(all).Execute(ctx, r)
+			})
+			if err == nil {
+				_, err = prune(ctx, to, PruneOptions{})
+			}
+			return err
+		},
 		"the first half of a prune": func(_ *testing.T, ctx context.Context, to storage.Store, _ files) error {
 			return with(ctx, to, func(r *repository.Repository) error {
 				p, err := PlanPrune(ctx, r, PruneOptions{})
