@@ -156,6 +156,8 @@ type LogArchive struct {
 	Parts  []LogPart `json:"parts"`
 	Gaps   []string  `json:"gaps"`
 	Pruned []string  `json:"pruned,omitempty"`
+	// Unproven is why newer log may be lost there without anybody noticing.
+	Unproven []string `json:"unproven,omitempty"`
 	// Oldest and Newest are the instants between which all can be restored,
 	// apart from gaps.
 	Oldest time.Time `json:"oldest,omitzero"`

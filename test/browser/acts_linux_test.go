@@ -40,7 +40,7 @@ func TestActsThroughThePage(t *testing.T) {
 	b.fill("Add", "monthly, audit")
 	b.click("Show what would change")
 	b.says("Nothing is done yet")
-	b.says("audit, monthly")
+	b.says("monthly, audit")
 	b.click("Change the tags")
 	b.says("Succeeded")
 

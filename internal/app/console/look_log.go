@@ -21,9 +21,10 @@ type logMessage struct {
 		From     string `json:"from"`
 		To       string `json:"to"`
 	} `json:"ranges"`
-	Gaps    []string `json:"gaps"`
-	Pruned  []string `json:"pruned"`
-	Backups []struct {
+	Gaps     []string `json:"gaps"`
+	Unproven []string `json:"unproven"`
+	Pruned   []string `json:"pruned"`
+	Backups  []struct {
 		Snapshot string    `json:"snapshot"`
 		Ended    time.Time `json:"ended"`
 		Timeline int       `json:"timeline"`
@@ -40,7 +41,7 @@ type logMessage struct {
 
 func (m *logMessage) seen() api.LogArchive {
 	l := api.LogArchive{
-		Location: m.Location, Parts: []api.LogPart{}, Gaps: m.Gaps, Pruned: m.Pruned, Bases: []api.LogBase{},
+		Location: m.Location, Parts: []api.LogPart{}, Gaps: m.Gaps, Unproven: m.Unproven, Pruned: m.Pruned, Bases: []api.LogBase{},
 		Server: m.Server, LagBytes: m.LagBytes, LagSeconds: m.LagSeconds,
 	}
 	for _, r := range m.Ranges {

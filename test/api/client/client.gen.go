@@ -603,6 +603,9 @@ type LogArchive struct {
 
 	// Server server is how far the server is, "" where it could not be asked; lag_bytes and lag_seconds are what the archive lacks.
 	Server *string `json:"server,omitempty"`
+
+	// Unproven unproven is why newer log may be lost there without anybody noticing.
+	Unproven *[]string `json:"unproven,omitempty"`
 }
 
 // LogBase LogBase is a base backup.
