@@ -43,7 +43,7 @@ func (c *Controller) assess(j *job, now time.Time) {
 		}
 	}
 	if j.ready != nil && was == nil {
-		j.since = now
+		j.since, j.patience = now, j.patienceAt(now)
 		c.turn++
 		j.readied = c.turn
 	}

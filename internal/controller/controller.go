@@ -67,9 +67,11 @@ type job struct {
 	// means never.
 	next time.Time
 	// ready is the run that waits to begin, since when, and why it waits.
-	ready   *Run
-	since   time.Time
-	waiting string
+	ready *Run
+	since time.Time
+	// patience is how long it then gives way to others.
+	patience time.Duration
+	waiting  string
 	// readied and ended are the turns in which it became ready and its last run
 	// ended.
 	readied, ended int

@@ -8,12 +8,12 @@ import (
 	"holdfast/internal/history"
 )
 
-// What needs a repository for itself gives way to everything else there, for
-// waitAlone at most, and for a part of its period. After that nothing new begins
-// there before it.
+// What ranks below backups gives way to them, for waitMost at most, and for a part
+// of its period. After that it stands in line with them and, where it needs a
+// repository for itself, nothing new begins there before it.
 const (
-	waitAlone       = 6 * time.Hour
-	waitAlonePeriod = 4 // as part of the period
+	waitMost   = 6 * time.Hour
+	waitPeriod = 4 // as part of the period
 )
 
 // dispatch begins what may begin, and returns when to look again at what may
@@ -43,7 +43,7 @@ func (c *Controller) dispatch(now time.Time) time.Duration {
 		}
 		if j.waiting = c.blocked(j, reserved); j.waiting == "" {
 			c.start(j, now)
-		} else if j.overdue(now) {
+		} else if j.overdue(now) && needsAlone(j.usesAfter(j.ready.Waits)) {
 			for _, use := range j.Uses {
 				reserved[use.Repository] = true
 			}
@@ -125,23 +125,24 @@ func (j *job) urgency(now time.Time) int {
 	case j.ready.Trigger == history.Manual:
 		return 0
 	case j.overdue(now):
-		return rank(history.Backup)
+		return min(rank(j.Kind), rank(history.Backup))
 	}
 	return rank(j.Kind)
 }
 
-// overdue tells whether a job that needs a repository for itself has given way
-// for long enough.
-func (j *job) overdue(now time.Time) bool {
-	if !needsAlone(j.usesAfter(j.ready.Waits)) {
-		return false
-	}
-	patience := waitAlone
+// overdue tells whether a job has given way for long enough.
+func (j *job) overdue(now time.Time) bool { return now.Sub(j.since) > j.patience }
+
+// patienceAt is how long a job that is ready now gives way.
+func (j *job) patienceAt(now time.Time) time.Duration {
+	patience := waitMost
 	for _, v := range j.Variants {
 		next := v.Rule.Next(now)
-		patience = min(patience, v.Rule.Next(next).Sub(next)/waitAlonePeriod)
+		if period := v.Rule.Next(next).Sub(next); period > 0 {
+			patience = min(patience, period/waitPeriod)
+		}
 	}
-	return now.Sub(j.since) > patience
+	return patience
 }
 
 // blocked tells why a run cannot begin now; "" if it can.

@@ -159,6 +159,41 @@ func TestACopyHasItsTurn(t *testing.T) {
 	})
 }
 
+// Where backups and copies take all places all the time, what ranks below them
+// has its turn all the same.
+func TestProofsHaveTheirTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t, 1, may)
+		w.takes = func(controller.Task) (time.Duration, controller.Result) {
+			return 8 * time.Second, controller.Result{Outcome: history.Succeeded}
+		}
+		var jobs []controller.Job
+		for _, plan := range []string{"a", "b"} {
+			backup := simple(t, plan, history.Backup, "@every 6s", controller.Writes)
+			copying := controller.Job{
+				ID: plan + " copy", Plan: plan, Kind: history.Copy, Follows: []string{plan}, Attempts: 1,
+				Uses: []controller.Use{{Repository: "local"}, {Repository: "offsite", Mode: controller.Writes}},
+			}
+			proof := simple(t, plan+" proof", history.RestoreTest, "@every 20s", controller.Reads)
+			check := simple(t, plan+" check", history.Check, "@every 30s", controller.Reads)
+			jobs = append(jobs, backup, copying, proof, check)
+		}
+		limits := controller.Limits{Host: 4, Repository: 2}
+		w.lives(jobs, limits, func(*controller.Controller) { time.Sleep(10 * time.Minute) })
+		began := map[string]int{}
+		for _, id := range w.began() {
+			began[id]++
+		}
+		for _, j := range jobs {
+			if began[j.ID] < 5 {
+				t.Errorf("in ten minutes they began so often: %v", began)
+				break
+			}
+		}
+		w.judge(limits)
+	})
+}
+
 // What needs a repository for itself at its end runs beside backups. Where they
 // never leave it a moment for that, it has its turn at last.
 func TestWhatIsAloneAtItsEnd(t *testing.T) {
