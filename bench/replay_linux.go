@@ -63,16 +63,18 @@ type replayBench struct {
 }
 
 // replayLog is a kind of log: pages that are logged whole are replayed fast,
-// and single changes slowly.
+// and single changes slowly. What pgbench makes after a checkpoint begins with
+// the former and goes on with the latter.
 type replayLog struct {
 	name       string
 	pageImages bool
-	change     string // run until there is enough
+	change     string // run by a shell until there is enough; ROWS are those of the table
 }
 
 var replayLogs = []replayLog{
-	{"single changes", false, "UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid IN (SELECT 1 + (random() * %d)::int FROM generate_series(1, 10000))"},
-	{"whole pages", true, "CHECKPOINT; UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid %% 61 = (random() * 60)::int"},
+	{"single changes", false, `psql -Xq -c "UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid IN (SELECT 1 + (random() * (ROWS - 1))::int FROM generate_series(1, 10000))"`},
+	{"pgbench", true, `psql -Xq -c CHECKPOINT && PGOPTIONS="-c synchronous_commit=off" pgbench -n -c 2 -t 50000 >/dev/null 2>&1`},
+	{"whole pages", true, `psql -Xq -c CHECKPOINT -c "UPDATE pgbench_accounts SET abalance = abalance + 1 WHERE aid % 61 = (random() * 60)::int"`},
 }
 
 func (l replayLog) base(b *replayBench) string {
@@ -90,8 +92,9 @@ type replay struct {
 	Elapsed float64 `json:"elapsed_seconds"`
 	Own     float64 `json:"own_cpu_seconds"`
 	// Waiting is the part of it in which that process waited for its
-	// restore_command.
+	// restore_command, and First how long it did before the replay began.
 	Waiting float64 `json:"waiting"`
+	First   float64 `json:"first_seconds"`
 	CPU     float64 `json:"cpu_seconds"` // of all, from the start on
 	Busy    float64 `json:"others_busy"`
 }
@@ -104,10 +107,12 @@ type replayWay struct {
 
 func (b *replayBench) ways() []replayWay {
 	const fetch = " wal fetch --plan shop %f %p"
+	const own = "pg_wal/holdfast/ready/$pid.$since/%f"
 	ways := []replayWay{
 		{name: "in place", command: "false", inPlace: true},
 		{name: "cp", command: "cp " + b.path("copies") + "/%f %p"},
-		{name: "holdfast", command: "{ read -r pid; read -r _; read -r since; } <postmaster.pid; mv -f pg_wal/holdfast/ready/$pid.$since/%f %p 2>/dev/null || exec env " + b.program() + fetch},
+		{name: "holdfast", command: "{ read -r pid; read -r _; read -r since; } <postmaster.pid; test -e " + own + " && echo %f >>pg_wal/holdfast/wanted && test " + own +
+			" -ef pg_wal/%f && exit 1; exec env " + b.program() + strings.Replace(fetch, "fetch", "fetch --place", 1)},
 		{name: "holdfast, program alone", command: b.program() + fetch},
 	}
 	if havePgbackrest() {
@@ -134,18 +139,11 @@ func (b *replayBench) write(ctx context.Context, log replayLog) error {
 	if err := s.archiveWith(ctx, command); err != nil {
 		return err
 	}
-	change := log.change
-	if !log.pageImages {
-		change = fmt.Sprintf(change, 100_000*b.scale-1)
-	} else {
-		change = strings.ReplaceAll(change, "%%", "%")
-	}
+	change := strings.ReplaceAll(log.change, "ROWS", strconv.Itoa(100_000*b.scale))
 	copies := b.copied()
 	for b.copied() < copies+b.segments {
-		for _, statement := range strings.Split(change, "; ") {
-			if err := s.sql(ctx, statement); err != nil {
-				return err
-			}
+		if err := s.run(ctx, change); err != nil {
+			return err
 		}
 	}
 	if err := s.sql(ctx, "SELECT pg_switch_wal()"); err != nil {
@@ -217,8 +215,8 @@ func (b *replayBench) measure(ctx context.Context, round int, log replayLog, way
 	}
 	r.Way, r.Log, r.Round, r.CPU = way.name, log.name, round, treeCPU()-cpu
 	r.Busy = max(0, busySeconds()-busy-r.CPU) / time.Since(start).Seconds()
-	fmt.Fprintf(os.Stderr, "%-15s %-26s %3d segments in %6.2f s  own CPU %6.2f  waits for its log %4.1f %%  CPU of all %6.2f  others %.1f\n",
-		r.Log, r.Way, r.Segments, r.Elapsed, r.Own, 100*r.Waiting, r.CPU, r.Busy)
+	fmt.Fprintf(os.Stderr, "%-15s %-26s %3d segments in %6.2f s  own CPU %6.2f  waits for its log %4.1f %%  before it %.2f s  CPU of all %6.2f  others %.1f\n",
+		r.Log, r.Way, r.Segments, r.Elapsed, r.Own, 100*r.Waiting, r.First, r.CPU, r.Busy)
 	b.replays = append(b.replays, r)
 	return nil
 }
@@ -232,13 +230,17 @@ func appendTo(path, text string) error {
 	return errors.Join(err, f.Close())
 }
 
-// redoDone is what the server says of a replay (PerformWalRecovery).
-var redoDone = regexp.MustCompile(`redo done at .* system usage: CPU: user: ([\d.]+) s, system: ([\d.]+) s, elapsed: ([\d.]+) s`)
+// redoStarts and redoDone are what the server says of a replay
+// (PerformWalRecovery).
+var (
+	redoStarts = regexp.MustCompile(`redo starts at ([0-9A-F]+)/([0-9A-F]+)`)
+	redoDone   = regexp.MustCompile(`redo done at ([0-9A-F]+)/([0-9A-F]+) system usage: CPU: user: ([\d.]+) s, system: ([\d.]+) s, elapsed: ([\d.]+) s`)
+)
 
 // follow looks at the process that replays until it is done.
 func (b *replayBench) follow(run, logFile string) (r replay, err error) {
 	var samples, waits int
-	startup := ""
+	startup, replays := "", false
 	for begun := time.Now(); time.Since(begun) < 10*time.Minute; time.Sleep(time.Millisecond) {
 		if startup == "" {
 			startup = startupProcess(run)
@@ -249,28 +251,45 @@ func (b *replayBench) follow(run, logFile string) (r replay, err error) {
 				waits++
 			}
 		}
-		if samples%20 != 0 {
+		if replays && samples%20 != 0 {
 			continue
 		}
 		text, err := os.ReadFile(logFile)
 		if err != nil {
 			continue
 		}
-		m := redoDone.FindSubmatch(text)
-		if m == nil {
-			continue
+		if !replays && redoStarts.Match(text) {
+			r.First = time.Since(begun).Seconds() * float64(waits) / float64(max(1, samples))
+			replays, samples, waits = true, 0, 0
 		}
-		var figures [3]float64
-		for k := range figures {
-			if figures[k], err = strconv.ParseFloat(string(m[k+1]), 64); err != nil {
-				return r, err
-			}
+		if m := redoDone.FindSubmatch(text); m != nil {
+			r.Waiting = float64(waits) / float64(max(1, samples))
+			return r, r.take(redoStarts.FindSubmatch(text), m)
 		}
-		r.Own, r.Elapsed, r.Waiting = figures[0]+figures[1], figures[2], float64(waits)/float64(max(1, samples))
-		r.Segments = strings.Count(string(text), "restored log file \"0")
-		return r, nil
 	}
 	return r, fmt.Errorf("it does not recover; see %s", logFile)
+}
+
+// take reads what the server says of a replay.
+func (r *replay) take(starts, done [][]byte) error {
+	var positions [4]uint64
+	for k, digits := range append(slices.Clone(starts[1:3]), done[1:3]...) {
+		var err error
+		if positions[k], err = strconv.ParseUint(string(digits), 16, 32); err != nil {
+			return err
+		}
+	}
+	const segmentBits = 24
+	r.Segments = int((positions[2]<<32|positions[3])>>segmentBits-(positions[0]<<32|positions[1])>>segmentBits) + 1
+	var figures [3]float64
+	for k := range figures {
+		var err error
+		if figures[k], err = strconv.ParseFloat(string(done[3+k]), 64); err != nil {
+			return err
+		}
+	}
+	r.Own, r.Elapsed = figures[0]+figures[1], figures[2]
+	return nil
 }
 
 // startupProcess is the process of a server that replays.
@@ -293,7 +312,7 @@ func startupProcess(data string) string {
 
 func (b *replayBench) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "log\tway\tseconds\town CPU s\twaits for its log %\tbusy %\tCPU s of all\t") //nolint:errcheck // Flush tells
+	fmt.Fprintln(t, "log\tway\tsegments\tseconds\town CPU s\twaits for its log %\tbusy %\tbefore s\tCPU s of all\t") //nolint:errcheck // Flush tells
 	for _, log := range replayLogs {
 		for _, way := range b.ways() {
 			of := func(figure func(replay) float64) float64 {
@@ -306,9 +325,9 @@ func (b *replayBench) print(w io.Writer) error {
 				return median(values)
 			}
 			waiting := of(func(r replay) float64 { return r.Waiting })
-			fmt.Fprintf(t, "%s\t%s\t%.2f\t%.2f\t%.1f\t%.1f\t%.2f\t\n", log.name, way.name, //nolint:errcheck // as above
+			fmt.Fprintf(t, "%s\t%s\t%.0f\t%.2f\t%.2f\t%.1f\t%.1f\t%.2f\t%.2f\t\n", log.name, way.name, of(func(r replay) float64 { return float64(r.Segments) }), //nolint:errcheck // as above
 				of(func(r replay) float64 { return r.Elapsed }), of(func(r replay) float64 { return r.Own }), 100*waiting, 100*(1-waiting),
-				of(func(r replay) float64 { return r.CPU }))
+				of(func(r replay) float64 { return r.First }), of(func(r replay) float64 { return r.CPU }))
 		}
 	}
 	if err := t.Flush(); err != nil {

@@ -24,7 +24,7 @@ const (
 func newWALFetch(c *command) *cobra.Command {
 	var f walFlags
 	var socket, until string
-	var help bool
+	var help, place bool
 	cmd := &cobra.Command{
 		Use:   "fetch [flags] NAME PATH",
 		Short: "Bring back one file of the log (restore_command)",
@@ -51,15 +51,16 @@ Without holdfast.yaml, name the repository with -r and the source with --source.
 			if socket != "" {
 				return fetchExit(wal.Collect(cmd.Context(), socket, args[0], args[1]))
 			}
-			return fetchExit(c.runWALFetch(cmd.Context(), walFetch{f, until, help, args[0], args[1]}))
+			return fetchExit(c.runWALFetch(cmd.Context(), walFetch{f, until, help, place, args[0], args[1]}))
 		},
 	}
 	f.register(cmd.Flags())
 	cmd.Flags().StringVar(&socket, "socket", "", "ask the holdfast that restores, at its `socket`, instead of the archive")
 	cmd.Flags().StringVar(&until, "until", "", "take the log for ended at this `position` if what follows is missing")
 	cmd.Flags().BoolVar(&help, "help-others", false, "fetch ahead for others")
-	if err := cmd.Flags().MarkHidden("help-others"); err != nil {
-		panic(err)
+	cmd.Flags().BoolVar(&place, "place", false, "put what is fetched ahead into pg_wal, for a restore_command that looks there")
+	for _, name := range []string{"help-others", "place"} {
+		cmd.Flags().Lookup(name).Hidden = true
 	}
 	return cmd
 }
@@ -80,6 +81,7 @@ type walFetch struct {
 	walFlags
 	until string
 	help  bool // to fetch ahead for others, and nothing else
+	place bool // to put what is fetched ahead into pg_wal
 	name  string
 	path  string
 }

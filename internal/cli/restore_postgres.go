@@ -250,7 +250,11 @@ func (run *recovery) restoreCommand(choice *pitr.Choice) (string, error) {
 	for k, word := range words {
 		words[k] = quoteForServer(word)
 	}
-	return takeOwnOrFetch(strings.Join(words, " ")), nil
+	fetch := strings.Join(words, " ")
+	if run.f.standby != "" || run.f.archive {
+		return takeOwnOrFetch(fetch), nil
+	}
+	return lookOwnOrFetch(fetch), nil
 }
 
 // untilOf returns where the log may end: for a server that recovers to the end

@@ -157,7 +157,7 @@ func (t *tableRestore) fromBackup(ctx context.Context, r *repository.Repository,
 	if err != nil {
 		return err
 	}
-	command, stop, err := deliverLog(ctx, scratch, choice, wish, archive)
+	command, stop, err := deliverLog(ctx, scratch, data, choice, wish, archive)
 	if err != nil {
 		return err
 	}

@@ -21,7 +21,7 @@ import (
 
 // deliverLog is how a private server gets its log: from this process, since
 // the server's user need not be able to open the repository.
-func deliverLog(ctx context.Context, scratch string, choice *pitr.Choice, wish pitr.Wish, archive *logarchive.Archive) (command string, stop func() error, err error) {
+func deliverLog(ctx context.Context, scratch, data string, choice *pitr.Choice, wish pitr.Wish, archive *logarchive.Archive) (command string, stop func() error, err error) {
 	if archive == nil || choice.Point.Held {
 		return "", func() error { return nil }, nil
 	}
@@ -30,7 +30,7 @@ func deliverLog(ctx context.Context, scratch string, choice *pitr.Choice, wish p
 		from.Until = choice.Point.End
 	}
 	place := wal.DeliveryPlace{
-		Folder: filepath.Join(scratch, "wal"), Socket: filepath.Join(scratch, "wal.socket"), Own: ownOne, Scratch: true,
+		Folder: filepath.Join(scratch, "wal"), Socket: filepath.Join(scratch, "wal.socket"), WAL: filepath.Join(data, walFolder), Own: ownOne, Scratch: true,
 	}
 	delivery, err := wal.NewDelivery(ctx, place, from)
 	if err != nil {
@@ -41,7 +41,7 @@ func deliverLog(ctx context.Context, scratch string, choice *pitr.Choice, wish p
 		return "", nil, errors.Join(fmt.Errorf("find this program: %w", err), delivery.Close())
 	}
 	fetch := quoteForServer(program) + " wal fetch --quiet --socket " + quoteForServer(place.Socket)
-	return takeOrFetch(place.Ready(), fetch), delivery.Close, nil
+	return lookOrFetch(place.Folder, place.Ready(), fetch), delivery.Close, nil
 }
 
 // privateServer describes a private server on a data directory in a scratch

@@ -200,7 +200,7 @@ func (t *restoreTest) prove(ctx context.Context, scratch, data string, choice *p
 	}
 	o := t.clusterOptions(bin, data)
 	o.Counts = counts
-	command, stop, err := deliverLog(ctx, scratch, choice, wish, archive)
+	command, stop, err := deliverLog(ctx, scratch, data, choice, wish, archive)
 	if err != nil {
 		return nil, err
 	}

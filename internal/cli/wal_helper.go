@@ -25,18 +25,32 @@ const helperWithin = time.Minute
 // fetches ahead: from there a file comes into place by being renamed.
 const aheadFolder = "holdfast"
 
-// takeOrFetch is a restore_command that takes a file from a folder where it
-// was put ahead, and only else runs a program, whose exit code counts then: to
-// start it takes longer than to replay some segments.
-func takeOrFetch(ready, fetch string) string {
-	return "mv -f " + quoteForServer(ready) + `/%f "%p" 2>/dev/null || exec ` + fetch + ` "%f" "%p"`
+// lookOrFetch is a restore_command that leaves a file to be read where it was put
+// ahead, into the server's pg_wal, and only else runs a program, whose exit code
+// counts then: to start one takes longer than to replay some segments.
+func lookOrFetch(folder, ready, fetch string) string {
+	return wal.Look(quoteForServer(folder), quoteForServer(ready)) + "; exec " + fetch + ` "%f" "%p"`
 }
 
-// takeOwnOrFetch is takeOrFetch for a server that may be started again: it takes
-// only what was put there for it, and never what a helper that was killed left
-// for another. Nothing but the shell runs to find that out: see takerOf.
+// ownReady is, for a shell in a data directory, where a helper has what it fetched
+// ahead for the very server that runs there, which may be started again, and
+// nothing that a helper which was killed left for another. Nothing but the shell
+// runs to find that out: see takerOf.
+const (
+	ownReady = walFolder + "/" + aheadFolder + "/ready/$pid.$since"
+	knowOwn  = "{ read -r pid; read -r _; read -r since; } <postmaster.pid; "
+)
+
+// lookOwnOrFetch is lookOrFetch for a server that has a helper.
+func lookOwnOrFetch(fetch string) string {
+	return knowOwn + wal.Look(walFolder+"/"+aheadFolder, ownReady) + "; exec " + fetch + ` --place "%f" "%p"`
+}
+
+// takeOwnOrFetch is a restore_command that takes a file from where a helper has
+// it, or runs a program. It is for a server that itself writes into its pg_wal
+// while it recovers, as standbys do.
 func takeOwnOrFetch(fetch string) string {
-	return `{ read -r pid; read -r _; read -r since; } <postmaster.pid; mv -f ` + walFolder + "/" + aheadFolder + `/ready/$pid.$since/%f "%p" 2>/dev/null || exec ` + fetch + ` "%f" "%p"`
+	return knowOwn + "mv -f " + ownReady + `/%f "%p" 2>/dev/null || exec ` + fetch + ` "%f" "%p"`
 }
 
 // takerOf names the server that runs on a data directory, as no other that ever
@@ -73,10 +87,14 @@ func (f walFetch) helper() *wal.Helper {
 		return nil
 	}
 	taker := takerOf(data)
-	return &wal.Helper{
+	h := &wal.Helper{
 		Folder: dir, Files: filepath.Join(data, walFolder, aheadFolder), Taker: taker, Idle: helpFor,
 		Needed: func() bool { return recovers(data) && serverLives(data) && takerOf(data) == taker },
 	}
+	if f.place && !follows(data) {
+		h.WAL = filepath.Join(data, walFolder)
+	}
+	return h
 }
 
 // walFolder is where a data directory has its log.

@@ -26,8 +26,9 @@ const (
 
 // Delivery hands archived files to servers on this host that could not, or
 // should not, open the archive themselves: their restore_command takes a
-// segment that was fetched ahead from Ready, and is Collect where there is none.
-// Segments that follow are fetched meanwhile, so that recovery does not wait.
+// segment that was fetched ahead from Ready, or leaves it to be read where it was
+// put (Look), and is Collect where there is none. Segments that follow are
+// fetched meanwhile, so that recovery does not wait.
 type Delivery struct {
 	o        FetchOptions
 	place    DeliveryPlace
@@ -41,8 +42,10 @@ type Delivery struct {
 
 	mu      sync.Mutex
 	files   map[string]*delivered // fetched ahead
-	last    time.Time             // when something was asked for or taken
-	segment int64                 // size of a segment, once one is there
+	wants   wants
+	reads   string    // what the server reads in its pg_wal, until it is noticed
+	last    time.Time // when something was asked for or taken
+	segment int64     // size of a segment, once one is there
 }
 
 // delivered is a file that is fetched, or being fetched.
@@ -50,6 +53,10 @@ type delivered struct {
 	file postgres.FileName
 	done chan struct{}
 	err  error
+	// placed is what was put into pg_wal, nil if nothing was; wanted tells that
+	// the server may have read it there.
+	placed os.FileInfo
+	wanted bool
 }
 
 // NewDelivery serves the files of an archive until Close.
@@ -60,7 +67,7 @@ func NewDelivery(ctx context.Context, place DeliveryPlace, o FetchOptions) (*Del
 	if err := place.make(); err != nil {
 		return nil, fmt.Errorf("deliver WAL: %w", err)
 	}
-	d := &Delivery{o: o, place: place, files: map[string]*delivered{}, fetching: make(chan struct{}, deliverAtOnce), last: time.Now()}
+	d := &Delivery{o: o, place: place, files: map[string]*delivered{}, fetching: make(chan struct{}, deliverAtOnce), wants: wants{path: place.wanted()}, last: time.Now()}
 	var err error
 	if d.listener, err = net.Listen("unix", place.Socket); err != nil {
 		return nil, errors.Join(fmt.Errorf("deliver WAL: %w", err), place.remove())
@@ -79,6 +86,9 @@ func (d *Delivery) Close() error {
 	d.cancel()
 	err := d.listener.Close()
 	d.running.Wait()
+	for _, f := range d.files {
+		d.withdraw(f)
+	}
 	return errors.Join(err, d.place.remove())
 }
 
@@ -208,17 +218,36 @@ func (d *Delivery) passed(at postgres.FileName) {
 	defer d.mu.Unlock()
 	d.last = time.Now()
 	for name, f := range d.files {
-		if at.Kind == postgres.SegmentFile && f.over() && (f.err != nil || !d.near(at, f.file)) {
+		if at.Kind == postgres.SegmentFile && f.over() && (f.err != nil || !d.near(at, f)) {
+			d.withdraw(f)
 			delete(d.files, name)
-			os.Remove(d.place.ready(name)) //nolint:errcheck // it may never have been there
 		}
 	}
 }
 
-// near tells whether a segment is the one asked for, or soon will be.
-func (d *Delivery) near(at, f postgres.FileName) bool {
-	from, start := at.Start(d.segment), f.Start(d.segment)
-	return f.Timeline == at.Timeline && start >= from && start <= from+postgres.LSN(int64(d.depth())*d.segment)
+// near tells whether a segment is the one asked for, or soon will be. One that
+// was put into pg_wal may be asked for once more, at the end of the log.
+func (d *Delivery) near(at postgres.FileName, f *delivered) bool {
+	from, start := at.Start(d.segment), f.file.Start(d.segment)
+	to := from + postgres.LSN(int64(d.depth())*d.segment)
+	if f.placed != nil {
+		start += postgres.LSN(d.segment)
+	}
+	return f.file.Timeline == at.Timeline && start >= from && start <= to
+}
+
+// withdraw takes back a segment that was fetched ahead, also from pg_wal if the
+// server did not ask for it.
+func (d *Delivery) withdraw(f *delivered) {
+	name := f.file.String()
+	os.Remove(d.place.ready(name)) //nolint:errcheck // it may never have been there
+	if f.placed == nil {
+		return
+	}
+	// In this order: see Look.
+	if err := d.noteWanted(); err == nil && !f.wanted {
+		d.place.takeBack(name, f.placed)
+	}
 }
 
 // over tells whether nobody fetches it any more.
@@ -262,7 +291,9 @@ func (d *Delivery) fetchAhead(next postgres.FileName) {
 		select {
 		case d.fetching <- struct{}{}:
 			defer func() { <-d.fetching }()
-			f.err = d.bring(d.place.ready(name), func(to string) error { return d.o.fetchAny(d.ctx, next, to, true) })
+			if f.err = d.bring(d.place.ready(name), func(to string) error { return d.o.fetchAny(d.ctx, next, to, true) }); f.err == nil {
+				f.placed = d.place.put(name)
+			}
 		case <-d.ctx.Done():
 			f.err = d.ctx.Err()
 		}
@@ -273,7 +304,8 @@ func (d *Delivery) fetchAhead(next postgres.FileName) {
 // time in which a server replays what lies ready.
 const lookEvery = 20 * time.Millisecond
 
-// watch goes on fetching when a server has taken a segment by itself.
+// watch goes on fetching when a server has taken a segment by itself, or reads
+// one in its pg_wal.
 func (d *Delivery) watch() {
 	tick := time.NewTicker(lookEvery)
 	defer tick.Stop()
@@ -283,7 +315,11 @@ func (d *Delivery) watch() {
 			return
 		case <-tick.C:
 		}
-		if last, ok := d.forgetTaken(); ok {
+		last, ok := d.forgetTaken()
+		if wanted, found := d.lastWanted(); found {
+			last, ok = wanted, true
+		}
+		if ok {
 			d.passed(last)
 			d.ahead(last)
 		}
@@ -308,6 +344,35 @@ func (d *Delivery) forgetTaken() (last postgres.FileName, ok bool) {
 		}
 	}
 	return last, ok
+}
+
+// lastWanted returns which segment the server has asked for last of those in its
+// pg_wal, if it has asked for one since this was called before.
+func (d *Delivery) lastWanted() (last postgres.FileName, ok bool) {
+	if d.place.WAL == "" {
+		return last, false
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	err := d.noteWanted() // if that fails, the server gets no more, and asks
+	name := d.reads
+	d.reads = ""
+	if err == nil && name != "" {
+		last, err = postgres.ParseFileName(name)
+	}
+	return last, err == nil && name != "" && last.Kind == postgres.SegmentFile
+}
+
+// noteWanted notes what the server has asked for of what is in its pg_wal.
+func (d *Delivery) noteWanted() error {
+	names, err := d.wants.more()
+	for _, name := range names {
+		d.reads = name
+		if f := d.files[name]; f != nil {
+			f.wanted = true
+		}
+	}
+	return err
 }
 
 // idle returns for how long nothing was asked for or taken.

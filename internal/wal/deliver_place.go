@@ -18,6 +18,9 @@ type DeliveryPlace struct {
 	// for them where they lie, such as a server that is started after this
 	// process was killed.
 	Taker string
+	// WAL, if set, is the pg_wal of the server that recovers, on the file system
+	// of Folder: what is fetched ahead is put into it. See Look.
+	WAL string
 	// Own, if set, gives a path to the user who collects.
 	Own func(path string) error
 	// Scratch tells that the server that recovers is thrown away: nothing must
@@ -62,7 +65,10 @@ func (p DeliveryPlace) make() error {
 			return err
 		}
 	}
-	return errors.Join(p.own(p.ready("")), p.own(p.asked("")))
+	if err := os.WriteFile(p.wanted(), nil, 0o600); err != nil {
+		return err
+	}
+	return errors.Join(p.own(p.ready("")), p.own(p.asked("")), p.own(p.wanted()))
 }
 
 func (p DeliveryPlace) remove() error { return os.RemoveAll(p.Folder) }

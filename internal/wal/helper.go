@@ -15,8 +15,9 @@ import (
 type Helper struct {
 	// Folder is where it is asked, of this user alone.
 	Folder string
-	// Files is where it keeps what it fetches, and Taker whom that is for.
-	Files, Taker string
+	// Files is where it keeps what it fetches, Taker whom that is for, and WAL, if
+	// set, which pg_wal it puts that into: see DeliveryPlace.
+	Files, Taker, WAL string
 	// Open opens the archive.
 	Open func(context.Context) (FetchOptions, error)
 	// Idle is how long it stays when nobody asks, and Needed, if set, tells
@@ -47,7 +48,7 @@ func (h Helper) Help(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d, err := NewDelivery(ctx, DeliveryPlace{Folder: h.Files, Socket: socket, Taker: h.Taker}, o)
+	d, err := NewDelivery(ctx, DeliveryPlace{Folder: h.Files, Socket: socket, Taker: h.Taker, WAL: h.WAL}, o)
 	if err != nil {
 		return err
 	}

@@ -40,7 +40,7 @@ func TestTakenAhead(t *testing.T) {
 		}
 		conf := filepath.Join(data, "postgresql.auto.conf")
 		line := "exec " + s.binary + " "
-		if text := read(t, conf); !strings.Contains(text, "mv -f ") || !strings.Contains(text, line) {
+		if text := read(t, conf); !strings.Contains(text, " -ef ") || !strings.Contains(text, line) {
 			t.Fatalf("the restore_command is another:\n%s", text)
 		}
 		if err := errors.Join(os.WriteFile(conf, []byte(strings.Replace(read(t, conf), line, "exec "+filepath.Join(s.dir, "counted")+" ", 1)), 0o600), pgcluster.Own(conf)); err != nil {
