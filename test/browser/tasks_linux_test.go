@@ -42,6 +42,53 @@ func TestFirstVisit(t *testing.T) {
 	}
 }
 
+// Who protected something on the command line and looks for the first time is
+// told how it stands, that a restore was proven, and what is missing; and has
+// everything back in three clicks, with nothing to write.
+func TestFirstVisitAfterProtect(t *testing.T) {
+	t.Parallel()
+	h := newHost(t)
+	h.Write("www/index.html", "welcome")
+	said := h.Holdfast.Run(t, "protect", h.Path("www"), "--to", h.Path("backups"))
+	if !strings.Contains(said, "holdfast serve") && !strings.Contains(said, "service install") {
+		t.Errorf("it is not said how the plan goes on by itself:\n%s", said)
+	}
+	made, err := os.ReadFile(h.Path("holdfast.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h.Write("holdfast.yaml", string(made)+"\nservice: { listen: 127.0.0.1:0 }\n")
+	s := h.serve()
+	b := s.open(t)
+	b.says("Losing one disk would lose both what is protected and its backups.")
+	b.until("a restore is shown to be proven", `[...document.querySelectorAll("dt")].some((e) => e.textContent === "Restore proven" && e.nextElementSibling.textContent.includes("ago"))`)
+	b.click("Why?")
+	b.says("What is missing")
+	b.says("Next:")
+	b.click("Restore tests")
+	b.says("1 proven, 0 failed")
+
+	b.visit("/")
+	b.steps = 0
+	b.click("Restore from www")
+	b.click("The newest: ")
+	b.click("Restore now")
+	if b.steps != 3 {
+		t.Errorf("it took %d steps", b.steps)
+	}
+	b.says("Succeeded")
+	target := regexp.MustCompile(`It writes to (/\S+)`).FindStringSubmatch(b.text())
+	if target == nil {
+		t.Fatalf("it is not said where to:\n%s", b.text())
+	}
+	if content, err := os.ReadFile(target[1] + h.Path("www/index.html")); err != nil || string(content) != "welcome" {
+		t.Errorf("restored is %q: %v", content, err)
+	}
+	if faults := b.faults(); len(faults) > 0 {
+		t.Errorf("%q", faults)
+	}
+}
+
 // What people come for is done by clicks, in as many steps as the guide says.
 func TestTasks(t *testing.T) {
 	t.Parallel()
@@ -54,6 +101,7 @@ func TestTasks(t *testing.T) {
 	t.Run("back up now", w.in((*visitor).backUp))
 	t.Run("test a restore", w.in((*visitor).testRestore))
 	t.Run("pause and resume", w.in((*visitor).pause))
+	t.Run("report on paper", w.in((*visitor).paper))
 	t.Run("colours", w.in((*visitor).colours))
 	t.Run("keyboard", w.in((*visitor).keyboard))
 	if faults := w.faults(); len(faults) > 0 {
