@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"holdfast/internal/postgres/rowcount"
 	"holdfast/internal/source"
@@ -44,6 +45,16 @@ type countedSideBySide struct {
 var _ source.SideBySide = (*countedSideBySide)(nil)
 
 func (c *countedSideBySide) Readers() int { return c.side.Readers() }
+
+var _ source.Settling = (*counted)(nil)
+
+// Settled is that of the backup.
+func (c *counted) Settled() time.Time {
+	if s, ok := c.Arrivals.(source.Settling); ok {
+		return s.Settled()
+	}
+	return time.Time{}
+}
 
 // Next returns the next file.
 func (c *counted) Next(ctx context.Context) (*source.Arrival, error) {
