@@ -107,6 +107,13 @@ type logGapMessage struct {
 	End         string `json:"end_lsn"`
 }
 
+// logUnprovenMessage tells why lost log may not be noticed.
+type logUnprovenMessage struct {
+	MessageType string `json:"message_type"` // "log_unproven"
+	Location    string `json:"location"`
+	Why         string `json:"why"`
+}
+
 // watchGaps looks for gaps in the archives until stop is called.
 func (c *command) watchGaps(ctx context.Context, s *logSource, archives wal.Archives) (stop func()) {
 	const during = "look for gaps in the log"
@@ -124,6 +131,10 @@ func (c *command) watchGaps(ctx context.Context, s *logSource, archives wal.Arch
 		Found: func(location string, gap logarchive.Gap) {
 			c.ui.message(logGapMessage{"log_gap", location, gap.Stream, gap.Line, gap.Start.LSN(), gap.End.LSN()})
 			c.ui.warn(during, location, fmt.Errorf("%s: only base backups after it lead to the end of the log", gap))
+		},
+		Unproven: func(location string, why error) {
+			c.ui.message(logUnprovenMessage{"log_unproven", location, why.Error()})
+			c.ui.warn(during, location, why)
 		},
 		Failed: func(location string, err error) { c.ui.warn(during, location, err) },
 	}

@@ -55,8 +55,9 @@ func wantLoss(t *testing.T, c *pgcluster.Cluster, a *logarchive.Archive, name, w
 	defer cancel()
 	watch := wal.GapWatch{
 		Archives: one(a), From: func(int, time.Time) time.Time { return time.Time{} },
-		Found:  func(_ string, gap logarchive.Gap) { found = append(found, gap); cancel() },
-		Failed: func(_ string, err error) { t.Error(err); cancel() },
+		Found:    func(_ string, gap logarchive.Gap) { found = append(found, gap); cancel() },
+		Unproven: func(_ string, err error) { t.Error(err); cancel() },
+		Failed:   func(_ string, err error) { t.Error(err); cancel() },
 	}
 	watch.Run(ctx)
 	if !slices.Equal(found, status.Gaps[:1]) {
@@ -185,8 +186,9 @@ func TestHistoryLost(t *testing.T) {
 		var told error
 		watch := wal.GapWatch{
 			Archives: one(a), From: func(int, time.Time) time.Time { return time.Time{} },
-			Found:  func(_ string, gap logarchive.Gap) { t.Errorf("found %v", gap) },
-			Failed: func(_ string, err error) { told = err; cancel() },
+			Found:    func(_ string, gap logarchive.Gap) { t.Errorf("found %v", gap) },
+			Unproven: func(_ string, why error) { told = why; cancel() },
+			Failed:   func(_ string, err error) { t.Error(err); cancel() },
 		}
 		watch.Run(ctx)
 		if !errors.Is(told, wal.ErrNoHistory) {

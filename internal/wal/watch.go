@@ -2,7 +2,6 @@ package wal
 
 import (
 	"context"
-	"errors"
 	"slices"
 	"time"
 
@@ -19,16 +18,19 @@ type GapWatch struct {
 	// From returns where the point-in-time window of an archive begins: what
 	// is missing before it was pruned.
 	From func(archive int, now time.Time) time.Time
-	// Found is told of gaps, Failed of archives that cannot be looked at.
-	Found  func(location string, gap logarchive.Gap)
-	Failed func(location string, err error)
+	// Found is told of gaps, Unproven of what is damaged or missing so that lost
+	// log may not be noticed, and Failed of archives that cannot be looked at.
+	Found    func(location string, gap logarchive.Gap)
+	Unproven func(location string, why error)
+	Failed   func(location string, err error)
 
-	known map[string]map[logarchive.Gap]bool
+	known    map[string]map[logarchive.Gap]bool
+	unproven map[string]map[string]bool
 }
 
 // Run looks until ctx ends.
 func (w *GapWatch) Run(ctx context.Context) {
-	w.known = map[string]map[logarchive.Gap]bool{}
+	w.known, w.unproven = map[string]map[logarchive.Gap]bool{}, map[string]map[string]bool{}
 	look := time.NewTicker(gapsEvery)
 	defer look.Stop()
 	for {
@@ -66,7 +68,20 @@ func (w *GapWatch) look(ctx context.Context, k int, a *logarchive.Archive) error
 		}
 	}
 	w.known[a.Location()] = now
-	return errors.Join(append(slices.Clone(extent.Unproven), lostHistories(extent.Segments)...)...)
+	w.tellUnproven(a.Location(), append(slices.Clone(extent.Unproven), lostHistories(extent.Segments)...))
+	return nil
+}
+
+// tellUnproven tells of what was not so before.
+func (w *GapWatch) tellUnproven(location string, all []error) {
+	known, now := w.unproven[location], map[string]bool{}
+	for _, why := range all {
+		now[why.Error()] = true
+		if !known[why.Error()] {
+			w.Unproven(location, why)
+		}
+	}
+	w.unproven[location] = now
 }
 
 // lostHistories names the timelines whose history files are missing.

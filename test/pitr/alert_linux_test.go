@@ -56,7 +56,7 @@ func (i *inbox) has(words ...string) bool {
 }
 
 // serve has a service do the work of a shop, which tells an inbox.
-func (s *shop) serve(more string) (*service.Host, *inbox) {
+func (s *shop) serve() (*service.Host, *inbox) {
 	s.t.Helper()
 	mail := &inbox{}
 	listener := httptest.NewServer(mail)
@@ -68,18 +68,19 @@ service:
   listen: 127.0.0.1:0
   notify: [ops]
   upkeep: { retention: { schedule: off }, prune: { schedule: off }, check: { schedule: off }, log_prune: { schedule: off } }
-`+more)
+`)
 	holdfast := program.Holdfast(s.t).With("HOLDFAST_CONFIG="+s.config, "HOLDFAST_STATE_DIR="+filepath.Join(s.dir, "service"), s.path())
 	return &service.Host{T: s.t, Dir: s.dir, Holdfast: holdfast}, mail
 }
 
-// A gap in the log is found by the service by itself, and people are told of it
-// at once.
+// A segment that is missing in the log is found by the service by itself, and
+// people are told of it at once; so is a history file.
 func TestGapAlert(t *testing.T) {
 	t.Parallel()
 	bin := pgcluster.Versions(t)[17]
 	c := pgcluster.New(t, bin)
 	c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")
+	newTimeline(t, c)
 	s := newShop(t, bin, c.DSN(), "stream")
 	stop := s.background("wal", "receive", "--plan", "shop")
 	s.run("plan", "run", "shop")
@@ -91,15 +92,24 @@ func TestGapAlert(t *testing.T) {
 	s.waitArchived(c)
 	stop()
 	gone := s.whole(s.records(), 2)
-	if err := os.Remove(gone.file); err != nil {
-		t.Fatal(err)
+	history, err := filepath.Glob(filepath.Join(s.dir, "repository", "holdfast", "log", "shop", "*", "00000002", "*", "*.history.*.record"))
+	if err != nil || len(history) != 1 {
+		t.Fatalf("the history of timeline 2 is %q, %v", history, err)
 	}
-	h, mail := s.serve("")
+	for _, file := range []string{gone.file, history[0]} {
+		if err := os.Remove(file); err != nil {
+			t.Fatal(err)
+		}
+	}
+	// A receiver would archive the history again at once.
+	s.write("holdfast.yaml", strings.Replace(read(t, s.config), "wal: stream", "wal: push", 1))
+	h, mail := s.serve()
 	h.Serve()
 	h.Until("somebody is told of the gap", func() bool {
-		return mail.has("the log of plan shop is missing from", lsn(gone.start), lsn(gone.end))
+		// Slices of its beginning may be there still.
+		return mail.has("the log of plan shop is missing from", "to "+postgres.LSN(gone.end).String())
+	})
+	h.Until("somebody is told of the history file", func() bool {
+		return mail.has("timeline 2 has log, and its history file is missing")
 	})
 }
-
-// lsn writes a position as PostgreSQL does.
-func lsn(at uint64) string { return postgres.LSN(at).String() }

@@ -82,6 +82,18 @@ func TestRestoredServerArchives(t *testing.T) {
 	})
 }
 
+// newTimeline has a server begin one, as a standby does that takes over.
+func newTimeline(t *testing.T, c *pgcluster.Cluster) {
+	t.Helper()
+	c.Stop()
+	signal := filepath.Join(c.Data, "standby.signal")
+	if err := errors.Join(os.WriteFile(signal, nil, 0o600), pgcluster.Own(signal)); err != nil {
+		t.Fatal(err)
+	}
+	c.Start()
+	c.Promote()
+}
+
 // archiveWithoutPassword has the server archive as a host does that has nothing
 // but the signing key and the recipients.
 func (s *shop) archiveWithoutPassword(c *pgcluster.Cluster) {
@@ -105,14 +117,8 @@ func TestArchivingBeginsLate(t *testing.T) {
 	t.Parallel()
 	bin := pgcluster.Versions(t)[17]
 	c, s := archiving(t, bin, "push")
-	c.Stop()
 	c.Configure("archive_mode = off")
-	signal := filepath.Join(c.Data, "standby.signal")
-	if err := errors.Join(os.WriteFile(signal, nil, 0o600), pgcluster.Own(signal)); err != nil {
-		t.Fatal(err)
-	}
-	c.Start()
-	c.Promote()
+	newTimeline(t, c)
 	c.Stop()
 	c.Configure("archive_mode = on")
 	c.Start()

@@ -50,7 +50,7 @@ func TestRecoveryStops(t *testing.T) {
 			}},
 			{"a segment in the middle is lost", "is missing", func(do func()) { s.without(s.whole(all, len(o.moments)/4), do) }},
 			{"the last piece is lost", "is missing", func(do func()) { s.without(all[0], do) }},
-			{"a segment is damaged", "does not match", func(do func()) { s.changed(payloadOf(t, s.whole(all, 2)), flip, do) }},
+			{"a segment is damaged", "is not what was stored", func(do func()) { s.changed(payloadOf(t, s.whole(all, 2)), flip, do) }},
 			{"a record is damaged", "record", func(do func()) { s.changed(s.whole(all, 2).file, flip, do) }},
 			{"a record is that of another segment", "out of chain", func(do func()) {
 				other := read(t, s.whole(all, 1).file)

@@ -107,14 +107,16 @@ func (s *shop) waitPushed(c *pgcluster.Cluster) {
 
 // logStatus is what `holdfast wal status` says.
 type logStatus struct {
-	Ranges          []struct{ End string } `json:"ranges"`
-	Gaps            []string               `json:"gaps"`
-	Unproven        []string               `json:"unproven"`
-	Lost            []any                  `json:"lost"`
-	Newest          *time.Time             `json:"newest_recoverable"`
-	LagBytes        *int64                 `json:"lag_bytes"`
-	LagSeconds      *float64               `json:"lag_seconds"`
-	NeedsBaseBackup bool                   `json:"needs_base_backup"`
+	Ranges []struct {
+		End string `json:"end_lsn"`
+	} `json:"ranges"`
+	Gaps            []string   `json:"gaps"`
+	Unproven        []string   `json:"unproven"`
+	Lost            []any      `json:"lost"`
+	Newest          *time.Time `json:"newest_recoverable"`
+	LagBytes        *int64     `json:"lag_bytes"`
+	LagSeconds      *float64   `json:"lag_seconds"`
+	NeedsBaseBackup bool       `json:"needs_base_backup"`
 	exit            int
 }
 

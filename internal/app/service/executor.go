@@ -228,7 +228,7 @@ type statusLine struct {
 	FilesRestored uint64 `json:"files_restored"`
 	FilesSkipped  uint64 `json:"files_skipped"`
 
-	// Of log_gap and log_lost: what is missing, where and why.
+	// Of log_gap, log_lost and log_unproven: what is missing, where and why.
 	Location string `json:"location"`
 	Timeline uint32 `json:"timeline"`
 	Start    string `json:"start_lsn"`
@@ -280,7 +280,8 @@ func (e *executor) read(t controller.Task, from io.Reader, log *runLog) {
 	}
 }
 
-// tellLog tells of log that is missing in an archive, or was let go.
+// tellLog tells of log that is missing in an archive, or was let go, and of
+// archives of which nobody can say that.
 func (e *executor) tellLog(t controller.Task, s statusLine) {
 	told := event.Event{
 		Time: time.Now(), Kind: event.LogGap, Severity: event.Critical, Plan: t.Job.Plan, Repository: t.Job.Repository, Run: t.ID,
@@ -291,6 +292,9 @@ func (e *executor) tellLog(t controller.Task, s statusLine) {
 		told.Summary = fmt.Sprintf("the log of plan %s is missing from %s to %s at %s: only base backups after it lead to what follows", t.Job.Plan, s.Start, s.End, s.Location)
 	case "log_lost":
 		told.Summary = fmt.Sprintf("the log of plan %s was let go from %s to %s; a new base backup begins: %s", t.Job.Plan, s.Start, s.End, s.Why)
+	case "log_unproven":
+		told.Key, told.Details = t.Job.Plan+"/log/unproven/"+s.Location, nil
+		told.Summary = fmt.Sprintf("log of plan %s that is lost at %s may pass for log that never was: %s", t.Job.Plan, s.Location, s.Why)
 	default:
 		return
 	}

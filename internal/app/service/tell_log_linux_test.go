@@ -23,12 +23,14 @@ func TestLostLogIsTold(t *testing.T) {
 {"message_type":"log_gap","location":"/srv/log","system":"7","timeline":2,"start_lsn":"0/3000000","end_lsn":"0/4000000"}
 no JSON
 {"message_type":"log_lost","timeline":2,"start_lsn":"0/5000000","end_lsn":"0/6000000","why":"the store is full"}
+{"message_type":"log_unproven","location":"/srv/log","why":"its history file is missing"}
 `), log)
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if len(told) != 2 || told[0].Kind != event.LogGap || told[0].Severity != event.Critical || !strings.Contains(told[0].Summary, "from 0/3000000 to 0/4000000 at /srv/log") ||
-		!strings.Contains(told[1].Summary, "the store is full") || told[0].Key == told[1].Key {
+	if len(told) != 3 || told[0].Kind != event.LogGap || told[0].Severity != event.Critical || !strings.Contains(told[0].Summary, "from 0/3000000 to 0/4000000 at /srv/log") ||
+		!strings.Contains(told[1].Summary, "the store is full") || told[0].Key == told[1].Key ||
+		!strings.Contains(told[2].Summary, "its history file is missing") || told[2].Severity != event.Critical || told[2].Key == told[0].Key {
 		t.Errorf("told %+v", told)
 	}
 	if len(again) != 1 || again[0] != "shop" {

@@ -157,6 +157,9 @@ func (b *Backup) begin(ctx context.Context) error {
 			return err
 		}
 	}
+	if b.o.WithWAL { // a segment at the least, which the server does not count
+		b.TotalBytes = postgres.DefaultSegmentBytes
+	}
 	b.conn.Frontend().SendQuery(&pgproto3.Query{String: b.command()})
 	if err := b.conn.Frontend().Flush(); err != nil {
 		return fmt.Errorf("begin base backup: %w", err)

@@ -219,6 +219,9 @@ func (s *session) start(ctx context.Context, o LocalOptions, f *Facts) error {
 		return fmt.Errorf("ask for the timeline: %w", err)
 	}
 	f.System, f.Timeline, f.TotalBytes = s.system, uint32(timeline), s.totalBytes
+	if o.WithWAL && f.TotalBytes > 0 { // a segment at the least
+		f.TotalBytes += uint64(s.walBytes) //nolint:gosec // a size
+	}
 	return nil
 }
 
