@@ -22,7 +22,7 @@ func TestSpans(t *testing.T) {
 	gap := facts() // between the second backup and the third
 	gap.Log = []pitr.LogPart{log(1, 0x100, 0x400, 25), log(1, 0x450, 0x560, 30), log(2, 0x500, 0x900, 50)}
 	gap.Histories = map[uint32][]postgres.Branch{2: {{Timeline: 1, At: 0x100}}} // it branched off before the backups
-	early := facts()    // the first backup lacks its own log
+	early := facts()                                                            // the first backup lacks its own log
 	early.Log = []pitr.LogPart{log(1, 0x300, 0x560, 30), log(2, 0x500, 0x900, 50)}
 	for name, c := range map[string]struct {
 		facts pitr.Facts
