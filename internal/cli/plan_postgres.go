@@ -45,7 +45,6 @@ func (p *planRun) baseBackup(ctx context.Context, r *repository.Repository, name
 	if err != nil {
 		return err
 	}
-	o.Writer.Compression = repository.CompressionFastest // docs/decisions/0007: pages gain little by more
 	stop, err := p.receiveMeanwhile(ctx, name, dsn, source, archives)
 	if err != nil {
 		return err
