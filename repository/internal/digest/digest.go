@@ -21,7 +21,10 @@ type Hasher struct {
 	a, b     lane
 	messages [][]byte
 	sums     []id.ID
-	taken    int // messages that a lane has taken
+	// order is that in which the lanes take messages, of which taken are:
+	// long ones first, so that both lanes end at about the same time.
+	order []int
+	taken int
 }
 
 // Of returns the ID of each message, in dst[:0], which it grows where needed.
@@ -35,6 +38,11 @@ func (h *Hasher) Of(dst []id.ID, messages [][]byte) []id.ID {
 	}
 	dst = slices.Grow(dst, len(messages))[:len(messages)]
 	h.messages, h.sums, h.taken = messages, dst, 0
+	h.order = h.order[:0]
+	for n := range messages {
+		h.order = append(h.order, n)
+	}
+	slices.SortStableFunc(h.order, func(a, b int) int { return len(messages[b]) - len(messages[a]) })
 	h.hash()
 	h.messages, h.sums = nil, nil
 	return dst
@@ -89,7 +97,8 @@ func (h *Hasher) take(l *lane) {
 	if h.taken == len(h.messages) {
 		return
 	}
-	l.begin(h.messages[h.taken], h.taken)
+	number := h.order[h.taken]
+	l.begin(h.messages[number], number)
 	h.taken++
 }
 
