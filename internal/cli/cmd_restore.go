@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
@@ -132,6 +133,7 @@ func oneSnapshot(cmd *cobra.Command, args []string) error {
 }
 
 func (c *command) runRestore(ctx context.Context, f *restoreFlags, ref string) error {
+	debug.SetGCPercent(restoreGCPercent)
 	o, err := f.options(c)
 	if err != nil {
 		return err

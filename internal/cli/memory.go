@@ -7,6 +7,10 @@ import "runtime/debug"
 // reused, so that collecting more often costs little.
 const gcPercent = 20
 
+// restoreGCPercent is gcPercent for restores: they need less memory than
+// backups, and make much garbage, something for each file.
+const restoreGCPercent = 50
+
 // releaseKeyMemory gives the memory that deriving a key took, up to 64 MiB,
 // back to the system: it would otherwise stay with the process and count for
 // all of its life.
