@@ -47,7 +47,6 @@ func TestActsThroughThePage(t *testing.T) {
 	h.leaveLock()
 	b.visit("/repositories/main")
 	b.click("Locks")
-	b.says("is gone")
 	b.click("Remove those that were left …")
 	b.says("its holder is gone")
 	b.click("Remove these locks")
@@ -124,7 +123,7 @@ func (h *host) leaveLock() {
 		h.T.Fatal(err)
 	}
 	h.Until("the backup holds a lock", func() bool {
-		locks, err := filepath.Glob(h.Path("main/locks/*"))
+		locks, err := filepath.Glob(h.Path("main/locks/" + strings.Repeat("[0-9a-f]", 64))) // not one that is being written
 		return err == nil && len(locks) > 0
 	})
 	if err := p.Process.Kill(); err != nil {
