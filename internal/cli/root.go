@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"strings"
 	"syscall"
 
@@ -189,17 +190,24 @@ var commands = []struct {
 }
 
 // wanted returns the constructors of the commands that a command line may
-// mean. Databases start holdfast for each file of their log: when the first
-// argument is a command, the others are not made.
+// mean. Databases start holdfast for each file of their log: the others are not
+// made. Where flags come first, it is any of those that are named: the value of
+// a flag may be the name of one, too.
 func wanted(args []string) []func(*command) *cobra.Command {
-	var all []func(*command) *cobra.Command
-	for _, c := range commands {
-		if len(args) > 0 && args[0] == c.name {
-			return []func(*command) *cobra.Command{c.make}
-		}
-		all = append(all, c.make)
+	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
+		args = args[:1]
 	}
-	return all
+	var all, named []func(*command) *cobra.Command
+	for _, c := range commands {
+		all = append(all, c.make)
+		if slices.Contains(args, c.name) {
+			named = append(named, c.make)
+		}
+	}
+	if len(named) == 0 || slices.Contains(args, "--help") || slices.Contains(args, "-h") {
+		return all
+	}
+	return named
 }
 
 // Tree returns the command tree, for generating documentation.

@@ -16,7 +16,10 @@ func TestCommandNames(t *testing.T) {
 			t.Errorf("%q makes %d commands", entry.name, n)
 		}
 	}
-	for _, args := range [][]string{nil, {"help", "backup"}, {"--json", "backup"}, {"nothing"}} {
+	if n := len(wanted([]string{"-q", "--cache-dir", "wal", "backup", "restore"})); n != 3 {
+		t.Errorf("flags and three names make %d commands", n)
+	}
+	for _, args := range [][]string{nil, {"help", "backup"}, {"--json", "--help", "backup"}, {"--json"}, {"nothing"}, {"-q", "nothing"}} {
 		if n := len(wanted(args)); n != len(commands) {
 			t.Errorf("%q makes %d commands of %d", args, n, len(commands))
 		}
