@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"path/filepath"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -162,7 +163,7 @@ func (c *command) readableLogs(ctx context.Context, f walFlags) (archives []*log
 }
 
 // logPlaces finds where the log may be read: at -r, when both it and a source
-// are given, else where the plan says.
+// are given, else where the plan says, with the one that -r names first.
 func (c *command) logPlaces(f walFlags) (source string, repositories []logRepository, err error) {
 	if c.global.repo != "" && f.plan == "" && f.source != "" {
 		p, err := c.place()
@@ -172,5 +173,18 @@ func (c *command) logPlaces(f walFlags) (source string, repositories []logReposi
 	if err != nil {
 		return "", nil, err
 	}
-	return s.name, s.repositories, nil
+	if c.global.repo != "" {
+		s.repositories, err = namedFirst(s.repositories, c.global.repo)
+	}
+	return s.name, s.repositories, err
+}
+
+// namedFirst returns the repositories of a plan with the one first that -r
+// names, by its name or its URL.
+func namedFirst(all []logRepository, name string) ([]logRepository, error) {
+	at := slices.IndexFunc(all, func(l logRepository) bool { return l.name == name || l.place.url == name })
+	if at < 0 {
+		return nil, fmt.Errorf("%s is no repository of the plan; name one that is, or give --source without --plan", name)
+	}
+	return slices.Insert(slices.Delete(slices.Clone(all), at, at+1), 0, all[at]), nil
 }
