@@ -144,6 +144,23 @@ func TestPruneWhoseIndexIsGone(t *testing.T) {
 	wantSound(t, s, want)
 }
 
+// An index file that the line did not bring is not a damaged one: what it lists
+// is no orphan.
+func TestPruneThatCannotReadTheIndex(t *testing.T) {
+	s, _, want := beside(t)
+	before := packFiles(t, s)
+	broken := errors.New("broken line")
+	f := fault.New(s, 1, fault.Rule{Op: fault.OpGet, Prefix: "index/", Skip: 1, Fault: fault.Before(broken)})
+	err := with(t.Context(), f, func(r *repository.Repository) error {
+		_, err := Prune(t.Context(), r, PruneOptions{}, turns(r, nil))
+		return err
+	})
+	if after := packFiles(t, s); !errors.Is(err, broken) || len(after) < len(before) {
+		t.Errorf("%v; %d packs are left of %d", err, len(after), len(before))
+	}
+	wantSound(t, s, want)
+}
+
 // While an old index file is there its packs are, too.
 func TestPruneThatCannotReplaceTheIndex(t *testing.T) {
 	for _, op := range []fault.Op{fault.OpPut, fault.OpDelete} {
