@@ -28,7 +28,7 @@ import (
 // ends when a person stops it; it is not tried again.
 func TestARunIsFollowedAndStopped(t *testing.T) {
 	h := newHost(t)
-	h.Write("source/large", randomText(24<<20))
+	h.Write("source/large", randomText(48<<20))
 	h.configure(rarely("www", ", limits: { upload: 1M }"), listening)
 	h.init()
 	s := h.serve()
