@@ -98,7 +98,7 @@ func TestUnlock(t *testing.T) {
 	if plan := want[*client.PlanUnlockResponse](t, 200)(c.PlanUnlockWithResponse(ctx, client.UnlockAct{Repository: "main"})).JSON200; len(plan.Effects) != 0 {
 		t.Errorf("plan without locks: %+v", plan)
 	}
-	h.leaveLock()
+	h.LeaveLock("main")
 	all := locks()
 	if len(all) != 1 || !all[0].Stale || has(all[0].Host) == "" || has(all[0].Pid) == 0 {
 		t.Fatalf("locks: %+v", all)
@@ -117,28 +117,6 @@ func TestUnlock(t *testing.T) {
 		t.Errorf("locks: %+v", all)
 	}
 	want[*client.ListLocksResponse](t, 404)(c.ListLocksWithResponse(ctx, "nowhere"))
-}
-
-// leaveLock kills a program that holds a lock.
-func (h *host) leaveLock() {
-	h.T.Helper()
-	p := h.Holdfast.Command("backup", "-r", "main", "--stdin")
-	in, err := p.StdinPipe()
-	if err != nil {
-		h.T.Fatal(err)
-	}
-	defer in.Close() //nolint:errcheck // nobody reads it
-	if err := p.Start(); err != nil {
-		h.T.Fatal(err)
-	}
-	h.Until("the backup holds a lock", func() bool {
-		locks, err := filepath.Glob(h.Path("main/locks/" + strings.Repeat("[0-9a-f]", 64))) // not one that is being written
-		return err == nil && len(locks) > 0
-	})
-	if err := p.Process.Kill(); err != nil {
-		h.T.Fatal(err)
-	}
-	p.Wait() //nolint:errcheck // it was killed
 }
 
 // An archive is written to a place that is allowed, for who may open it, and

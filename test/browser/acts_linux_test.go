@@ -44,7 +44,7 @@ func TestActsThroughThePage(t *testing.T) {
 	b.click("Change the tags")
 	b.says("Succeeded")
 
-	h.leaveLock()
+	h.LeaveLock("main")
 	b.visit("/repositories/main")
 	b.click("Locks")
 	b.click("Remove those that were left …")
@@ -108,28 +108,6 @@ func (h *host) snapshot() string {
 		h.T.Fatalf("snapshots %q, %v", all, err)
 	}
 	return filepath.Base(all[0])[:8]
-}
-
-// leaveLock kills a program that holds a lock.
-func (h *host) leaveLock() {
-	h.T.Helper()
-	p := h.Holdfast.Command("backup", "-r", "main", "--stdin")
-	in, err := p.StdinPipe()
-	if err != nil {
-		h.T.Fatal(err)
-	}
-	defer in.Close() //nolint:errcheck // nobody reads it
-	if err := p.Start(); err != nil {
-		h.T.Fatal(err)
-	}
-	h.Until("the backup holds a lock", func() bool {
-		locks, err := filepath.Glob(h.Path("main/locks/" + strings.Repeat("[0-9a-f]", 64))) // not one that is being written
-		return err == nil && len(locks) > 0
-	})
-	if err := p.Process.Kill(); err != nil {
-		h.T.Fatal(err)
-	}
-	p.Wait() //nolint:errcheck // it was killed
 }
 
 // Pages of what a usual host does not have, a bucket and the log of a database,
