@@ -56,6 +56,21 @@ func (r *Repository) LoadRecord(ctx context.Context, key string) ([]byte, error)
 	return r.files().open(RecordFile, i, sealed)
 }
 
+// RemoveRecord deletes a record, for those that are not kept for ever. One that
+// is gone already is no error.
+func (r *Repository) RemoveRecord(ctx context.Context, key string) error {
+	if err := r.writable(); err != nil {
+		return err
+	}
+	if _, ok := RecordID(key); !ok {
+		return fmt.Errorf("remove record %s: its key is none of a record", key)
+	}
+	if err := r.store.Delete(ctx, key); err != nil && !isNotFound(err) {
+		return fmt.Errorf("remove record %s: %w", key, err)
+	}
+	return nil
+}
+
 // RecordID returns the hash at the end of the key of a record; false for keys
 // that are none of a record.
 func RecordID(key string) (id.ID, bool) {

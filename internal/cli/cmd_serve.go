@@ -56,8 +56,8 @@ holdfast.yaml, or else /var/lib/holdfast for the superuser and
 With --rebuild a state that is lost or damaged is made anew: when jobs ran last,
 by the history and the newest snapshots, how large repositories were, and
 pauses, which the repositories keep. If the history is lost too, it is that of
-the receipts of runs in the repositories, of up to a day ago. What was done is
-not done again; what was missed is caught up.
+the receipts of runs in the repositories, of up to half an hour ago. What was
+done is not done again; what was missed is caught up.
 
 With --once the service runs what is due and what follows from it, and ends: for
 those who start it from cron.`,

@@ -90,9 +90,9 @@ func PlanRetain(ctx context.Context, r *repository.Repository, o RetainOptions) 
 }
 
 // isExempt tells whether an object is never locked, or not by us: locks come
-// and go by the minute.
+// and go by the minute, receipts of runs by the half hour.
 func isExempt(key string) bool {
-	return strings.HasPrefix(key, "locks/") || strings.HasPrefix(key, "holdfast/probe/") || strings.HasPrefix(key, "holdfast/tmp/")
+	return strings.HasPrefix(key, "holdfast/receipts/") || strings.HasPrefix(key, "locks/") || strings.HasPrefix(key, "holdfast/probe/") || strings.HasPrefix(key, "holdfast/tmp/")
 }
 
 const (

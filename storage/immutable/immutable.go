@@ -66,9 +66,10 @@ func (p Policy) Until(now time.Time) storage.Retention {
 	return storage.Retention{Mode: p.Mode, Until: until}
 }
 
-// IsExempt tells whether an object is never locked.
+// IsExempt tells whether an object is never locked: locks, and receipts of runs,
+// which take the place of each other.
 func IsExempt(key string) bool {
-	return strings.HasPrefix(key, "locks/") || strings.HasPrefix(key, "holdfast/probe/")
+	return strings.HasPrefix(key, "locks/") || strings.HasPrefix(key, "holdfast/probe/") || strings.HasPrefix(key, "holdfast/receipts/")
 }
 
 // Store locks what it puts into the Store it wraps. Make one with New.

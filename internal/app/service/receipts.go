@@ -27,17 +27,25 @@ import (
 const receiptRecords = "holdfast/receipts/"
 
 const (
-	// receiptsEvery is how often receipts go to a repository, receiptsPoll how
-	// soon the first ones do.
-	receiptsEvery = 24 * time.Hour
+	// receiptsEvery is how often receipts go to a repository in which runs ended:
+	// what ended within that time is lost with the state. receiptsPoll is how
+	// soon the first ones do, and receiptsRetry when one is tried again that
+	// could not be written to.
+	receiptsEvery = 30 * time.Minute
 	receiptsPoll  = 10 * time.Second
-	// receiptsRetry is how often it is looked whether it is time.
 	receiptsRetry = time.Hour
+	// receiptsSpan and enoughReceipts are when a record is not replaced any more
+	// by one that holds more: it is a day old, or has so many.
+	receiptsSpan   = 24 * time.Hour
+	enoughReceipts = 2000
 	// maxReceipts bounds those of one record: the newest count.
 	maxReceipts = 10_000
-	// receiptsFor is how old receipts are that are read again: as old as the
+	// receiptsFor is how old receipts get, and are read again: as old as the
 	// history of runs gets, unless a configuration says otherwise.
 	receiptsFor = 400 * 24 * time.Hour
+	// maxReceiptRecords bounds the records of a repository: those of ten services
+	// that run all the time. The oldest go.
+	maxReceiptRecords = 4000
 )
 
 // receipts is a record of them.
@@ -56,6 +64,39 @@ type receiptsKept struct {
 	// Until is the end of the newest run that it has, At when it was written.
 	Until time.Time `json:"until"`
 	At    time.Time `json:"at"`
+	// Open is the key of the record that the next one takes the place of, with
+	// all that it has: runs that ended after From. It was begun at Begun.
+	Open  string    `json:"open,omitempty"`
+	From  time.Time `json:"from,omitzero"`
+	Begun time.Time `json:"begun,omitzero"`
+	// Tidied is when old records were removed last. Refused says that the place
+	// lets nobody remove any: there is but one record a day then.
+	Tidied  time.Time `json:"tidied,omitzero"`
+	Refused bool      `json:"refused,omitempty"`
+}
+
+// next is when the next record may be written; clocks that were set back count
+// for nothing.
+func (k *receiptsKept) next(now time.Time) time.Time {
+	switch {
+	case k.At.After(now):
+		return now
+	case k.Refused:
+		return k.At.Add(receiptsSpan)
+	}
+	return k.At.Add(receiptsEvery)
+}
+
+// follow is what is kept once another record is there. replaced is the key of
+// the one that it takes the place of, if any.
+func (k receiptsKept) follow(now time.Time) (after receiptsKept, replaced string) {
+	after = receiptsKept{At: now, Tidied: k.Tidied, Refused: k.Refused}
+	if age := now.Sub(k.Begun); k.Open != "" && !k.Refused && age >= 0 && age < receiptsSpan {
+		after.From, after.Begun = k.From, k.Begun
+		return after, k.Open
+	}
+	after.From, after.Begun = k.Until, now
+	return after, ""
 }
 
 // unkept are repositories in which runs ended that they have no receipts of.
@@ -87,8 +128,8 @@ func (u *unkept) sorted() []string {
 	return slices.Sorted(maps.Keys(u.names))
 }
 
-// keepReceipts writes to each repository, once a day, which runs worked in it.
-// One that cannot be written to is tried again an hour later.
+// keepReceipts writes to each repository which runs worked in it, soon after
+// they ended. One that cannot be written to is tried again an hour later.
 func (s *service) keepReceipts(ctx context.Context) error {
 	s.unkept.add(slices.Collect(maps.Keys(s.config.Load().Repositories))...)
 	ticker := time.NewTicker(receiptsPoll)
@@ -108,11 +149,11 @@ func (s *service) keepReceipts(ctx context.Context) error {
 				s.unkept.remove(name)
 				continue
 			}
-			later, err := s.keepReceiptsIn(ctx, name)
+			at, err := s.keepReceiptsIn(ctx, name)
 			if ctx.Err() != nil {
 				return nil
 			}
-			if later || err != nil {
+			if next[name] = at; err != nil {
 				next[name] = time.Now().Add(receiptsRetry)
 			}
 			switch locked := new(repository.LockedError); {
@@ -125,34 +166,96 @@ func (s *service) keepReceipts(ctx context.Context) error {
 }
 
 // keepReceiptsIn writes what a repository lacks, unless it is too soon for that.
-func (s *service) keepReceiptsIn(ctx context.Context, name string) (later bool, err error) {
+// It returns when to look again.
+func (s *service) keepReceiptsIn(ctx context.Context, name string) (next time.Time, err error) {
 	var last receiptsKept
 	if _, err := s.ledger.Get(ctx, receiptsKey+name, &last); err != nil && !errors.Is(err, ledger.ErrNotFound) {
-		return false, err
+		return next, err
 	}
-	if since := time.Since(last.At); since >= 0 && since < receiptsEvery {
-		return true, nil
+	now := time.Now()
+	if next = last.next(now); next.After(now) {
+		return next, nil
 	}
 	s.unkept.remove(name) // what ends from here on is told again
-	runs, err := s.history.Select(history.Filter{Repository: name, Since: last.Until, Limit: maxReceipts})
+	after, replaced := last.follow(now)
+	runs, err := s.history.Select(history.Filter{Repository: name, Since: after.From, Limit: maxReceipts})
 	if err != nil && !errors.Is(err, history.ErrDamaged) {
-		return false, err
+		return next, err
 	}
-	runs = slices.DeleteFunc(runs, func(r history.Run) bool { return !r.Ended.After(last.Until) })
-	if len(runs) == 0 {
-		return false, nil
+	runs = slices.DeleteFunc(runs, func(r history.Run) bool { return !r.Ended.After(after.From) })
+	if len(runs) == 0 || !runs[0].Ended.After(last.Until) {
+		return next, nil
 	}
 	slices.Reverse(runs)
-	if err := s.browser.Write(ctx, name, func(ctx context.Context, r *repository.Repository) error { return KeepReceipts(ctx, r, runs) }); err != nil {
+	err = s.browser.Write(ctx, name, func(ctx context.Context, r *repository.Repository) error {
+		key, err := KeepReceipts(ctx, r, runs)
+		if err != nil {
+			return err
+		}
+		after.Until = runs[len(runs)-1].Ended
+		if len(runs) < enoughReceipts {
+			after.Open = key
+		}
+		refused := after.tidy(ctx, r, replaced)
+		if refused != nil {
+			s.Log.Debug("receipts of runs cannot be removed there: they are written once a day", "repo", name, "error", refused)
+		}
+		_, err = s.ledger.Put(ctx, receiptsKey+name, after, ledger.AnyRevision)
+		return err
+	})
+	if err != nil {
 		s.unkept.add(name)
-		return false, err
 	}
-	_, err = s.ledger.Put(ctx, receiptsKey+name, receiptsKept{runs[len(runs)-1].Ended, time.Now()}, ledger.AnyRevision)
-	return false, err
+	return after.next(now), err
 }
 
-// KeepReceipts writes receipts of runs to a repository, the oldest first.
-func KeepReceipts(ctx context.Context, r *repository.Repository, runs []history.Run) error {
+// tidy removes the record that a new one has taken the place of, and once a day
+// those that are old or too many. What it cannot remove takes some room and is
+// no harm: a run that two records have counts once.
+func (k *receiptsKept) tidy(ctx context.Context, r *repository.Repository, replaced string) error {
+	now := time.Now()
+	var gone []string
+	if replaced != "" {
+		gone = append(gone, replaced)
+	}
+	if since := now.Sub(k.Tidied); since < 0 || since >= receiptsSpan {
+		keys, err := receiptKeys(ctx, r)
+		if err != nil {
+			return err
+		}
+		gone = append(gone, outdated(keys, now)...)
+		k.Tidied, k.Refused = now, false
+	}
+	for _, key := range gone {
+		if err := r.RemoveRecord(ctx, key); err != nil {
+			k.Refused = ctx.Err() == nil
+			return err
+		}
+	}
+	return nil
+}
+
+// outdated returns which of some records, the oldest first, are too old, or too
+// many.
+func outdated(keys []string, now time.Time) []string {
+	oldest := receiptRecords + now.UTC().Add(-receiptsFor).Format(receiptForm)
+	n, _ := slices.BinarySearch(keys, oldest)
+	return keys[:max(n, len(keys)-maxReceiptRecords)]
+}
+
+// receiptKeys returns the keys of all records, the oldest first.
+func receiptKeys(ctx context.Context, r *repository.Repository) (keys []string, err error) {
+	err = r.ListRecords(ctx, receiptRecords, func(key string) error {
+		keys = append(keys, key)
+		return nil
+	})
+	slices.Sort(keys)
+	return keys, err
+}
+
+// KeepReceipts writes receipts of runs to a repository, the oldest first, and
+// returns the key of their record.
+func KeepReceipts(ctx context.Context, r *repository.Repository, runs []history.Run) (key string, err error) {
 	now := time.Now().UTC()
 	record := receipts{Version: 1, Time: now, Runs: slices.Clone(runs)}
 	record.Host, _ = os.Hostname() // it may have none
@@ -162,13 +265,13 @@ func KeepReceipts(ctx context.Context, r *repository.Repository, runs []history.
 		record.Runs[k].Phases, record.Runs[k].Log = nil, ""
 	}
 	plain, err := json.Marshal(record)
+	if err == nil {
+		key, err = r.SaveRecord(ctx, receiptRecords+now.Format(receiptForm)+"-", plain)
+	}
 	if err != nil {
-		return fmt.Errorf("keep receipts: %w", err)
+		return "", fmt.Errorf("keep receipts: %w", err)
 	}
-	if _, err := r.SaveRecord(ctx, receiptRecords+now.Format(receiptForm)+"-", plain); err != nil {
-		return fmt.Errorf("keep receipts: %w", err)
-	}
-	return nil
+	return key, nil
 }
 
 // receiptForm is the time at the beginning of a record's name, in UTC.
@@ -177,17 +280,12 @@ const receiptForm = "20060102T150405.000Z"
 // LoadReceipts returns the receipts of runs that a repository has, not older
 // than they are worth. With an error it returns all that can be read.
 func LoadReceipts(ctx context.Context, r *repository.Repository) ([]history.Run, error) {
-	oldest := receiptRecords + time.Now().UTC().Add(-receiptsFor).Format(receiptForm)
-	var keys []string
-	if err := r.ListRecords(ctx, receiptRecords, func(key string) error {
-		if strings.Compare(key, oldest) >= 0 {
-			keys = append(keys, key)
-		}
-		return nil
-	}); err != nil {
+	keys, err := receiptKeys(ctx, r)
+	if err != nil {
 		return nil, err
 	}
-	slices.Sort(keys)
+	oldest := receiptRecords + time.Now().UTC().Add(-receiptsFor).Format(receiptForm)
+	keys = slices.DeleteFunc(keys, func(key string) bool { return key < oldest })
 	var runs []history.Run
 	var errs []error
 	for _, key := range keys {

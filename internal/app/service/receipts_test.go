@@ -5,15 +5,18 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 	"time"
 
+	"holdfast/internal/app/browse"
 	"holdfast/internal/app/console"
 	"holdfast/internal/config"
 	"holdfast/internal/controller"
 	"holdfast/internal/event"
 	"holdfast/internal/history"
 	"holdfast/internal/ledger"
+	"holdfast/internal/secret"
 	"holdfast/repository"
 	"holdfast/storage/local"
 )
@@ -59,7 +62,7 @@ func TestReceipts(t *testing.T) {
 	r := emptyRepository(t, dir)
 	runs := fortnight(time.Now())
 	for _, part := range [][]history.Run{runs[:5], runs[5:9], runs[9:]} {
-		if err := KeepReceipts(t.Context(), r, part); err != nil {
+		if _, err := KeepReceipts(t.Context(), r, part); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(2 * time.Millisecond) // the names of records begin with the time
@@ -135,5 +138,137 @@ func TestALostStateIsMadeAnewFromReceipts(t *testing.T) {
 	}
 	if n, _ := h.Count(); n != len(runs) {
 		t.Errorf("%d runs", n)
+	}
+}
+
+// newRecorder is a service with a history and one repository, and nothing that
+// runs.
+func newRecorder(t *testing.T) (s *service, r *repository.Repository) {
+	t.Helper()
+	dir := t.TempDir()
+	r = emptyRepository(t, dir+"/local")
+	if err := os.WriteFile(dir+"/password", []byte("secret"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	h, err := history.Open(history.Options{Dir: dir + "/history"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Close() })
+	l, err := ledger.Open(t.Context(), ledger.Options{Dir: dir + "/ledger"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = l.Close() })
+	s = &service{Options: Options{Log: slog.New(slog.DiscardHandler)}, ledger: l, history: h, events: event.Sinks{}}
+	s.config.Store(&config.Config{Repositories: map[string]config.Repository{"local": {URL: dir + "/local", Password: secret.Ref{File: dir + "/password"}}}})
+	s.browser = browse.New(browse.Options{Config: s.config.Load, Log: s.Log})
+	t.Cleanup(func() { _ = s.browser.Close() })
+	return s, r
+}
+
+// What ended is in the repository within half an hour, and there is one record
+// a day of it all the same.
+func TestReceiptsTakeThePlaceOfEachOther(t *testing.T) {
+	s, r := newRecorder(t)
+	began := time.Now().Add(-20 * time.Hour)
+	old, err := r.SaveRecord(t.Context(), receiptRecords+began.Add(-receiptsFor).UTC().Format(receiptForm)+"-", []byte("{}"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	// later lets time pass since the last receipts.
+	later := func(by time.Duration) {
+		t.Helper()
+		var last receiptsKept
+		if _, err := s.ledger.Get(t.Context(), receiptsKey+"local", &last); err != nil {
+			t.Fatal(err)
+		}
+		last.At, last.Begun = last.At.Add(-by), last.Begun.Add(-by)
+		if _, err := s.ledger.Put(t.Context(), receiptsKey+"local", last, ledger.AnyRevision); err != nil {
+			t.Fatal(err)
+		}
+	}
+	keep := func(runs int, records int) {
+		t.Helper()
+		if _, err := s.keepReceiptsIn(t.Context(), "local"); err != nil {
+			t.Fatal(err)
+		}
+		keys, err := receiptKeys(t.Context(), r)
+		if err != nil || len(keys) != records || slices.Contains(keys, old) {
+			t.Fatalf("there are the records %q, want %d: %v", keys, records, err)
+		}
+		found, err := LoadReceipts(t.Context(), r)
+		if err != nil || len(found) != runs {
+			t.Fatalf("%d runs have receipts, want %d: %v", len(found), runs, err)
+		}
+	}
+	n := 0
+	ends := func() {
+		t.Helper()
+		n++
+		at := began.Add(time.Duration(n) * time.Minute)
+		if err := s.history.Append(history.Run{ID: newRunID(at), Plan: "shop", Repository: "local", Job: history.Backup, Outcome: history.Succeeded, Started: at, Ended: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ends()
+	keep(1, 1)
+	ends()
+	keep(1, 1) // so soon nothing is written
+	later(receiptsEvery)
+	keep(2, 1)
+	later(receiptsEvery)
+	keep(2, 1) // nothing new ended
+	ends()
+	keep(3, 1)
+	later(receiptsSpan)
+	ends()
+	keep(4, 2)
+	later(receiptsEvery)
+	ends()
+	keep(5, 2)
+}
+
+// Old receipts go, and there are never more than so many.
+func TestReceiptsAreBounded(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	var keys []string
+	for n := range 2 * maxReceiptRecords { // two a day, the last one now
+		keys = append(keys, receiptRecords+now.Add(time.Duration(n+1-2*maxReceiptRecords)*12*time.Hour).Format(receiptForm)+"-0f")
+	}
+	if left := len(keys) - len(outdated(keys, now)); left != 801 {
+		t.Errorf("%d records are left of 400 days", left)
+	}
+	for n := range keys { // one a minute
+		keys[n] = receiptRecords + now.Add(time.Duration(n+1-2*maxReceiptRecords)*time.Minute).Format(receiptForm) + "-0f"
+	}
+	if gone := outdated(keys, now); len(keys)-len(gone) != maxReceiptRecords || gone[0] != keys[0] {
+		t.Errorf("%d records are left", len(keys)-len(gone))
+	}
+	if gone := outdated(nil, now); len(gone) != 0 {
+		t.Errorf("%q", gone)
+	}
+}
+
+// Where records cannot be removed there is one a day.
+func TestReceiptsThatStay(t *testing.T) {
+	now := time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+	k := receiptsKept{Until: now.Add(-time.Minute), At: now, Open: "a", From: now.Add(-time.Hour), Begun: now.Add(-time.Hour)}
+	if at := k.next(now); !at.Equal(now.Add(receiptsEvery)) {
+		t.Errorf("next at %v", at)
+	}
+	if after, replaced := k.follow(now); replaced != "a" || !after.From.Equal(k.From) {
+		t.Errorf("%+v replaces %q", after, replaced)
+	}
+	k.Refused = true
+	if at := k.next(now); !at.Equal(now.Add(receiptsSpan)) {
+		t.Errorf("next at %v", at)
+	}
+	if after, replaced := k.follow(now); replaced != "" || !after.From.Equal(k.Until) || !after.Refused {
+		t.Errorf("%+v replaces %q", after, replaced)
+	}
+	k.At = now.Add(time.Hour) // the clock was set back
+	if at := k.next(now); at.After(now) {
+		t.Errorf("next at %v", at)
 	}
 }
