@@ -5,11 +5,15 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"runtime/debug"
 	"sync/atomic"
 
 	"github.com/spf13/cobra"
 
+	"holdfast/internal/app/console"
+	"holdfast/internal/app/service"
+	"holdfast/internal/config"
 	"holdfast/internal/restore"
 	"holdfast/internal/size"
 	"holdfast/internal/trace"
@@ -179,8 +183,15 @@ func (f *restoreFlags) options(c *command) (o restore.Options, err error) {
 // restore restores and tells what became of it. If the repository lacks some
 // of it, another one may be tried, for which nothing is done twice.
 func (c *command) restore(ctx context.Context, r *repository.Repository, s *snapshot.Snapshot, o restore.Options) (err error) {
-	if o.Protected, err = c.workFolders(r); err != nil {
+	if o.Apart, err = c.workFolders(r); err != nil {
 		return err
+	}
+	if o.Protected = o.Apart; o.Delete {
+		relied, err := c.reliedOn()
+		if err != nil {
+			return err
+		}
+		o.Protected = append(relied, o.Apart...)
 	}
 	c.ui.infof("restoring %s of %s to %s", s.ID.Short(), s.Time.Format("2006-01-02 15:04:05"), o.Target)
 	watch := c.watchRestore(&o, s)
@@ -227,6 +238,31 @@ func (c *command) workFolders(r *repository.Repository) ([]string, error) {
 		dirs = append(dirs, cache)
 	}
 	return dirs, err
+}
+
+// reliedOn lists the files and folders that nothing works without: those that
+// holdfast.yaml names, such as other repositories and the files of passwords,
+// holdfast.yaml itself, and the state of the service.
+func (c *command) reliedOn() ([]string, error) {
+	var own console.Own
+	var err error
+	if own.ConfigPath, err = config.Find(c.global.config, os.Getenv); errors.Is(err, config.ErrNotFound) {
+		return nil, nil //nolint:nilnil // then there is none of it
+	}
+	if err != nil {
+		return nil, err
+	}
+	cfg, err := config.Load(own.ConfigPath)
+	if err != nil {
+		return nil, err
+	}
+	if own.StateDir, err = service.FindStateDir("", cfg.Service.StateDir, os.Getenv); err != nil {
+		return nil, err
+	}
+	if own.CacheDir, err = c.cacheDir(); err != nil {
+		return nil, err
+	}
+	return console.Relied(cfg, own), nil
 }
 
 // reportRestore prints the last message of a restore.

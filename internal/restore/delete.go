@@ -5,32 +5,48 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"path/filepath"
 	"slices"
 )
 
-// errProtected says that a folder is not to be deleted in any case.
-var errProtected = errors.New("it is not deleted: the program itself needs it")
+// errProtected says that something is not to be deleted in any case.
+var errProtected = errors.New("it is not deleted: holdfast itself works with it")
 
-// protect identifies the folders that are never entered to delete.
+// protect identifies what is never deleted, and the folders from which nothing
+// is. Where a system gives files no identity, that is everything.
 func (w *walker) protect() error {
-	w.protected = make(map[fileID]string)
+	w.protected = make(map[fileID]struct{})
 	if !w.options.Delete {
 		return nil
 	}
 	for _, path := range w.options.Protected {
-		d, err := openTarget(path)
-		if errors.Is(err, fs.ErrNotExist) {
-			continue
-		}
-		if err != nil {
+		err := w.protectPath(path)
+		// What this process may not look at it may not delete either.
+		if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("protect %s: %w", path, err)
 		}
-		is, err := d.state()
+	}
+	return nil
+}
+
+// protectPath identifies what is at a path and, if that is a symlink, what it
+// leads to.
+func (w *walker) protectPath(path string) error {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		return err
+	}
+	for _, path := range []string{path, real} {
+		d, err := openTarget(filepath.Dir(path))
+		if err != nil {
+			return err
+		}
+		is, err := d.lstat(filepath.Base(path))
 		d.close()
 		if err != nil {
-			return fmt.Errorf("protect %s: %w", path, err)
+			return err
 		}
-		w.protected[is.fileID] = path
+		w.protected[is.fileID] = struct{}{}
 	}
 	return nil
 }
@@ -50,6 +66,7 @@ func (w *walker) deleteOthers(ctx context.Context, at *folder, keep map[string]s
 		return
 	}
 	slices.Sort(names)
+	_, protected := w.protected[at.id]
 	for _, name := range names {
 		if _, ok := keep[name]; ok || ctx.Err() != nil {
 			continue
@@ -57,6 +74,10 @@ func (w *walker) deleteOthers(ctx context.Context, at *folder, keep map[string]s
 		is, err := d.lstat(name)
 		if err != nil {
 			w.failed(at.join(name), err)
+			continue
+		}
+		if selected, below := w.options.Filter.judge(at.join(name)); protected && (selected || below) {
+			w.failed(at.join(name), errProtected)
 			continue
 		}
 		w.deleteTree(d, at.join(name), at, name, &is)
@@ -67,6 +88,10 @@ func (w *walker) deleteOthers(ctx context.Context, at *folder, keep map[string]s
 // top is the folder of the plan that it is in, for reports.
 func (w *walker) deleteTree(d dirHandle, path string, top *folder, name string, is *state) bool {
 	selected, below := w.options.Filter.judge(path)
+	if _, ok := w.protected[is.fileID]; ok && (selected || below) {
+		w.failed(path, errProtected)
+		return false
+	}
 	if is.isFolder() {
 		if !selected && !below || !w.emptyFolder(d, path, top, name, is) {
 			return false
@@ -88,10 +113,6 @@ func (w *walker) deleteTree(d dirHandle, path string, top *folder, name string, 
 // emptyFolder removes what is in a folder, and returns whether all of it is
 // gone. It stays on the folder's file system.
 func (w *walker) emptyFolder(d dirHandle, path string, top *folder, name string, is *state) bool {
-	if _, ok := w.protected[is.fileID]; ok {
-		w.failed(path, errProtected)
-		return false
-	}
 	sub, err := d.openFolder(name, !w.options.DryRun)
 	if err != nil {
 		w.failed(path, fmt.Errorf("delete: %w", err))

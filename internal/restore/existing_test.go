@@ -274,6 +274,38 @@ func TestDelete(t *testing.T) {
 			t.Errorf("failed %v", out.problems)
 		}
 	})
+	t.Run("protected file", func(t *testing.T) {
+		target, _ := prepare()
+		symlink := filepath.Join(t.TempDir(), "link")
+		if err := os.Symlink(target+"/repo/config", symlink); err != nil {
+			t.Fatal(err)
+		}
+		out := b.restoreSome(s, target, del, func(o *Options) {
+			o.Protected = []string{target + "/gone", symlink, target + "/nothing"}
+		})
+		if got := out.failed(); !slices.Equal(got, []string{"/gone", "/repo/config"}) || !exists(target+"/gone") || !exists(target+"/repo/config") {
+			t.Errorf("failed %q: %v", got, out.problems)
+		}
+	})
+	t.Run("protected folder that the snapshot has", func(t *testing.T) {
+		target, _ := prepare()
+		out := b.restoreSome(s, target, del, func(o *Options) { o.Protected = []string{target + "/a"} })
+		if got := out.failed(); !slices.Equal(got, []string{"/a/deep", "/a/gone", "/a/link"}) || !exists(target+"/a/gone") || exists(target+"/other") {
+			t.Errorf("failed %q: %v", got, out.problems)
+		}
+	})
+	t.Run("apart", func(t *testing.T) {
+		target, _ := prepare()
+		link := filepath.Join(t.TempDir(), "link")
+		if err := os.Symlink(target+"/repo", link); err != nil {
+			t.Fatal(err)
+		}
+		for _, into := range []string{target + "/repo", target + "/repo/data/new", link, link + "/new/below"} {
+			if _, err := b.try(t.Context(), s, into, func(o *Options) { o.Apart = []string{target + "/repo"} }); err == nil {
+				t.Errorf("the repository would be restored over, at %s", into)
+			}
+		}
+	})
 	t.Run("damaged tree", func(t *testing.T) {
 		target, _ := prepare()
 		bad := b.make(fileOf("..", "x"), fileOf("top", "2"))

@@ -42,6 +42,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"time"
@@ -72,9 +73,12 @@ type Options struct {
 	// Delete removes what the snapshot does not have from the folders that
 	// are restored, but nothing that Filter leaves out.
 	Delete bool
-	// Protected are folders that Delete never enters or removes, such as that
-	// of the repository.
+	// Protected are files that Delete never removes, and folders that it removes
+	// nothing from, such as that of the repository and the file of its password.
 	Protected []string
+	// Apart are folders that the target must not lie in: those of the
+	// repository that is read, and of its cache.
+	Apart []string
 	// Verify reads every restored file again and compares it with the
 	// snapshot.
 	Verify bool
@@ -173,7 +177,45 @@ func (o *Options) validate() error {
 	if o.Delete && len(o.Filter.Include) == 0 && filepath.Dir(real) == real {
 		return errDeleteEverything
 	}
+	return o.validateApart(real)
+}
+
+// validateApart looks whether the target is, or would be made, in a folder that
+// it must not lie in.
+func (o *Options) validateApart(target string) error {
+	for _, path := range o.Apart {
+		apart, err := os.Stat(path)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("look at %s: %w", path, err)
+		}
+		if liesIn(target, apart) {
+			return fmt.Errorf("the target %s lies in %s, which holdfast itself works with; name another folder", o.Target, path)
+		}
+	}
 	return nil
+}
+
+// liesIn tells whether a path, which need not exist, is a folder or lies in it.
+func liesIn(path string, folder fs.FileInfo) bool {
+	for filepath.Dir(path) != path {
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			path = real
+			break
+		}
+		path = filepath.Dir(path)
+	}
+	for {
+		if is, err := os.Stat(path); err == nil && os.SameFile(is, folder) {
+			return true
+		}
+		if filepath.Dir(path) == path {
+			return false
+		}
+		path = filepath.Dir(path)
+	}
 }
 
 // openSnapshot returns the folder of the snapshot that is restored.

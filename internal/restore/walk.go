@@ -24,7 +24,7 @@ type walker struct {
 	number uint64
 	// parts is where the content of one file is planned; its memory is reused.
 	parts     []part
-	protected map[fileID]string
+	protected map[fileID]struct{}
 	present   reader // of what is there already
 }
 

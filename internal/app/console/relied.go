@@ -62,6 +62,16 @@ func RestoreDirProblems(cfg *config.Config, own Own) []string {
 	return problems
 }
 
+// Relied lists the files and folders of this machine that a service works with.
+func Relied(cfg *config.Config, own Own) []string {
+	all := reliedOn(cfg, own)
+	paths := make([]string, len(all))
+	for n, r := range all {
+		paths[n] = r.path
+	}
+	return paths
+}
+
 // reliedOn lists what a service works with: its own places, repositories on
 // this machine, files that secrets, keys and known servers are in, and programs
 // that it runs.
