@@ -131,6 +131,12 @@ type RestoreTest struct {
 	Source     string    `json:"source"`
 	From       string    `json:"from"` // repository that was restored from
 	Time       time.Time `json:"time"`
+	// InsteadOf is the repository that it had just not come back from, which is
+	// why this test was made.
+	InsteadOf string `json:"instead_of,omitempty"`
+	// ComesBackFrom is, for a test that failed, the repository that it came back
+	// from when that was tested instead.
+	ComesBackFrom string `json:"comes_back_from,omitempty"`
 	// Verdict is proven, failed or not-judged.
 	Verdict  string    `json:"verdict"`
 	Snapshot string    `json:"snapshot,omitempty"`

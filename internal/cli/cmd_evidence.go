@@ -121,6 +121,9 @@ func evidenceRow(e *evidence.Entry) []string {
 	switch t := r.RestoreTest; {
 	case t != nil:
 		what = fmt.Sprintf("%s of %s from %s", t.Point.Asked, t.Source, firstOf(t.From.Name, t.From.Location))
+		if t.InsteadOf != nil {
+			what += " instead of " + firstOf(t.InsteadOf.Name, t.InsteadOf.Location)
+		}
 		rto, rpo = measured(t.RTO), measured(t.RPO)
 	case r.Snapshot != nil:
 		what = "snapshot " + r.Snapshot.Short()

@@ -29,6 +29,8 @@ type verifyFlags struct {
 	binDir   string
 	user     string
 	database string
+	// noFallback keeps what failed from being tested elsewhere.
+	noFallback bool
 }
 
 func newVerify(c *command) *cobra.Command {
@@ -60,6 +62,14 @@ restore_test: points and from, and by default of all repositories of the plan;
 one that failed is tried once more first.
 What is read is read from there: neither from another copy nor from the cache.
 
+A source that does not come back from there is tested from the next repository
+that has it, at the same recovery point or, where that was not copied yet, the
+newest before, so that it is known at once whether it comes back from anywhere.
+The failure stays one, with its record, and the other test has its own. Other
+repositories are those of restore_test: from, and the plan's own. --no-fallback
+leaves it at the one. The plan's own checks, answered wrong, lead to no other
+repository: all give the same answer.
+
 Rows must be as many as they were where nothing can have changed them: in dumps,
 and in base backups when no transaction has ended between the count and the
 instant that is recovered to. At other instants differences are told, and are no
@@ -80,6 +90,7 @@ keep it, another one of the plan does.`,
 	fl.StringVar(&f.point, "point", "", "recovery `point`: newest, oldest, random, backup-end, a time such as \"2026-05-01 12:30:00\", or the ID of a snapshot")
 	fl.Uint64Var(&f.seed, "seed", 0, "what a random point is drawn from: the same `number` gives the same point (default: drawn, too)")
 	fl.StringVar(&f.from, "from", "", "`repository` to restore from, or \"rotate\" for the next one")
+	fl.BoolVar(&f.noFallback, "no-fallback", false, "leave what does not come back from one repository untested from others")
 	fl.StringVar(&f.scratch, "scratch", "", "`folder` to restore to, with room for it all (default: that of the plan, or the one for temporary files)")
 	fl.StringVar(&f.binDir, "bin-dir", "", "`folder` of the server's programs")
 	fl.StringVar(&f.user, "user", "postgres", "a superuser of the cluster")
@@ -115,6 +126,11 @@ type verifyMessage struct {
 	// keeps it; both are left out if none does.
 	Evidence   string `json:"evidence,omitempty"`
 	EvidenceIn string `json:"evidence_in,omitempty"`
+	// InsteadOf is the repository whose test failed right before, which this
+	// one stands in for.
+	InsteadOf string `json:"instead_of,omitempty"`
+
+	instead string // what a test that stood in for this one found
 }
 
 // rowsMessage tells how the rows compare with those that were counted.
@@ -145,7 +161,7 @@ func (c *command) runVerify(ctx context.Context, f *verifyFlags) error {
 	if err != nil {
 		return err
 	}
-	point := testPoint{f.point, f.seed}
+	point := testPoint{asked: f.point, seed: f.seed}
 	if point.seed == 0 {
 		point.seed = rand.Uint64() //nolint:gosec // any point will do
 	}

@@ -27,8 +27,12 @@ func (m *verifyMessage) event() (e event.Event, judged bool) {
 		return e, true
 	case evidence.Failed:
 		e.Kind, e.Severity = event.RestoreTestFailed, event.Critical
-		e.Summary = fmt.Sprintf("%s of plan %s does NOT come back from %s: %s; `holdfast evidence list --failed -r %s` shows the record",
-			m.Source, m.Plan, m.From, m.wrong(), cmp.Or(m.EvidenceIn, m.From))
+		instead := ""
+		if m.instead != "" {
+			instead = "; " + m.instead
+		}
+		e.Summary = fmt.Sprintf("%s of plan %s does NOT come back from %s: %s%s; `holdfast evidence list --failed -r %s` shows the record",
+			m.Source, m.Plan, m.From, m.wrong(), instead, cmp.Or(m.EvidenceIn, m.From))
 		return e, true
 	}
 	return e, false

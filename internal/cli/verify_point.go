@@ -16,6 +16,10 @@ type testPoint struct {
 	asked string
 	// seed is what a random choice comes from.
 	seed uint64
+	// like is the snapshot that was chosen before, in another repository, and
+	// at the instant in the log that went with it, if there was one.
+	like *snapshot.Snapshot
+	at   time.Time
 }
 
 // The points with names.
@@ -74,6 +78,9 @@ var errNoSnapshots = errors.New("there is no snapshot of it: nothing was backed 
 func (p testPoint) choose(snapshots []*snapshot.Snapshot) (*snapshot.Snapshot, error) {
 	if len(snapshots) == 0 {
 		return nil, errNoSnapshots
+	}
+	if p.like != nil {
+		return copyOf(p.like, snapshots)
 	}
 	newest := snapshots[len(snapshots)-1]
 	switch p.asked {

@@ -35,7 +35,7 @@ func (t *restoreTest) cluster(ctx context.Context, r *repository.Repository) err
 	}
 	t.take(choice.Point.Snapshot)
 	if !wish.Time.IsZero() {
-		t.test.Point.Time = wish.Time.UTC()
+		t.test.Point.Time, t.point.at = wish.Time.UTC(), wish.Time
 	}
 	if archive != nil && !choice.Point.Held {
 		t.checkLog(facts, choice)
@@ -134,14 +134,18 @@ func (t *restoreTest) backupOf(points []pitr.Point) (point pitr.Point, ok bool) 
 	if len(points) == 0 {
 		return point, false
 	}
-	switch t.point.asked {
-	case pointBackupEnd:
+	begin := t.point.snapshotID()
+	asked := func(p pitr.Point) bool { return begin != "" && strings.HasPrefix(p.Snapshot.ID.String(), begin) }
+	ofBackup := begin != "" || t.point.asked == pointBackupEnd || t.point.asked == pointOldest
+	switch {
+	case t.point.like != nil && ofBackup:
+		asked = func(p pitr.Point) bool { return firstID(p.Snapshot) == firstID(t.point.like) }
+	case t.point.asked == pointBackupEnd:
 		return points[len(points)-1], true
-	case pointOldest:
+	case t.point.asked == pointOldest:
 		return points[0], true
 	}
-	begin := t.point.snapshotID()
-	n := slices.IndexFunc(points, func(p pitr.Point) bool { return begin != "" && strings.HasPrefix(p.Snapshot.ID.String(), begin) })
+	n := slices.IndexFunc(points, asked)
 	if n < 0 {
 		return point, false
 	}
@@ -173,6 +177,9 @@ func (t *restoreTest) wish(facts pitr.Facts) (w pitr.Wish, err error) {
 		return w, fmt.Errorf("there is no base backup %s of %s", begin, t.name)
 	}
 	at, isTime, err := t.point.time()
+	if !t.point.at.IsZero() {
+		at, isTime = t.point.at, true
+	}
 	switch {
 	case isTime || err != nil:
 		w.Time = at

@@ -96,7 +96,8 @@ func notJudged(err error) error {
 	return fmt.Errorf("%w: %w", errNotJudged, err)
 }
 
-// test tests one source and keeps the record of it.
+// test tests one source, from another repository too when it does not come back
+// from the one whose turn it is.
 func (v *verifyRun) test(ctx context.Context, source string) (err error) {
 	ctx, span := trace.Start(ctx, "restore test", slog.String("plan", v.planName), slog.String("source", source))
 	defer func() { span.End(err) }()
@@ -104,13 +105,24 @@ func (v *verifyRun) test(ctx context.Context, source string) (err error) {
 	if err != nil {
 		return err
 	}
+	t := v.begin(source, from, point, nil)
+	err = t.carryOut(ctx)
+	if err == nil || ctx.Err() != nil || v.f.noFallback || !t.isOfThePlace() {
+		return err
+	}
+	return t.elsewhere(ctx, err)
+}
+
+// begin begins the test of a source from a repository, which stands in for
+// another one that the source has just not come back from, or for none.
+func (v *verifyRun) begin(source, from string, point testPoint, instead *evidence.Place) *restoreTest {
 	t := &restoreTest{
 		verifyRun: v, name: source, source: v.cfg.Sources[source], from: v.logRepository(v.cfg, from), point: point,
 	}
 	t.kind = kindOf(t.source)
 	t.test = restoretest.Begin(evidence.RestoreTest{
 		Plan: v.planName, Source: source, SourceKind: t.kind, Settings: v.settingsHash(), Target: v.target,
-		From:  evidence.Place{Name: from, Location: t.from.url},
+		From: evidence.Place{Name: from, Location: t.from.url}, InsteadOf: instead,
 		Point: evidence.TestPoint{Asked: point.asked},
 		RTO:   evidence.Time{Promised: time.Duration(v.plan.Objectives.RTO).Seconds()},
 		RPO:   evidence.Time{Promised: time.Duration(v.plan.Objectives.RPO).Seconds()},
@@ -119,7 +131,12 @@ func (v *verifyRun) test(ctx context.Context, source string) (err error) {
 	if point.asked == pointRandom {
 		t.test.Point.Seed = point.seed
 	}
-	v.ui.infof("restore test of %s: the %s point in %s", source, point.asked, from)
+	return t
+}
+
+// carryOut makes the test and keeps the record of it.
+func (t *restoreTest) carryOut(ctx context.Context) error {
+	t.ui.infof("restore test of %s: the %s point in %s", t.name, t.point.asked, t.from.name)
 	r, err := t.openFrom(ctx)
 	if err == nil {
 		t.test.From.Repository, t.test.From.Location = r.ID(), r.Location()
@@ -177,6 +194,7 @@ func (t *restoreTest) run(ctx context.Context, r *repository.Repository) error {
 
 // take notes which snapshot is restored.
 func (t *restoreTest) take(s *snapshot.Snapshot) {
+	t.point.like = s
 	t.test.Point.Snapshot, t.test.Point.Time = s.ID.String(), s.Time.UTC()
 }
 
@@ -196,6 +214,9 @@ func (t *restoreTest) end(ctx context.Context, r *repository.Repository, err err
 	m := &t.message
 	m.Evidence, m.EvidenceIn = t.keep(ctx, r)
 	m.MessageType, m.Plan, m.Source, m.From, m.Point = "restore_test", t.planName, t.name, t.from.name, t.point.asked
+	if t.test.InsteadOf != nil {
+		m.InsteadOf = t.test.InsteadOf.Name
+	}
 	m.Snapshot, m.Good, m.Verdict = t.test.Point.Snapshot, t.test.Good(), t.test.Verdict
 	m.Findings, m.Checks = append([]string{}, t.test.Findings...), t.test.Checks
 	m.Files, m.Bytes = t.test.Files, t.test.Bytes
@@ -343,7 +364,7 @@ func (v *verifyRun) next(ctx context.Context, source string) (from string, point
 			return "", point, err
 		}
 	}
-	point = testPoint{points[turn/len(places)], v.point.seed}
+	point = testPoint{asked: points[turn/len(places)], seed: v.point.seed}
 	if v.f.from != "" && v.f.from != "rotate" {
 		return places[0], point, nil
 	}
@@ -403,7 +424,8 @@ func failedOnce(newestFirst []*evidence.Record) bool {
 const testsRead = 100
 
 // lastTests returns the two newest records of restore tests of a source that a
-// repository keeps, the newest first.
+// repository keeps, the newest first. A test that stood in for one that failed
+// was nobody's turn.
 func (v *verifyRun) lastTests(ctx context.Context, name, source string) (found []*evidence.Record, err error) {
 	hasty := *v.command
 	hasty.global.patience = fallbackPatience
@@ -413,7 +435,7 @@ func (v *verifyRun) lastTests(ctx context.Context, name, source string) (found [
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	err = evidence.Tests(ctx, r, testsRead, func(rec *evidence.Record) bool {
-		if t := rec.RestoreTest; t.Plan == v.planName && t.Source == source {
+		if t := rec.RestoreTest; t.Plan == v.planName && t.Source == source && t.InsteadOf == nil {
 			found = append(found, rec)
 		}
 		return len(found) < 2

@@ -114,6 +114,9 @@ func (p *page) restoreTest(r *Record) {
 	p.begin("What was restored")
 	p.row("source", t.Source+" ("+t.SourceKind+")")
 	p.row("from", t.From.Name, t.From.Location, t.From.Repository)
+	if i := t.InsteadOf; i != nil {
+		p.row("instead of", i.Name, i.Location, i.Repository, "from which it did not come back")
+	}
 	p.row("recovery point", t.Point.describe()...)
 	if t.Files > 0 || t.Bytes > 0 {
 		p.row("came back", fmt.Sprintf("%d files, %s", t.Files, size.FormatBytes(t.Bytes)))

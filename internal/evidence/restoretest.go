@@ -17,6 +17,9 @@ type RestoreTest struct {
 	// From is the repository that was restored from. It is another than the
 	// one that keeps the record when that one could not.
 	From Place `json:"from"`
+	// InsteadOf is the repository that the source had just not come back from,
+	// which is why this test was made.
+	InsteadOf *Place `json:"instead_of,omitempty"`
 	// Point is what was restored.
 	Point TestPoint `json:"point"`
 	// Target is where to.

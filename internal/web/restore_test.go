@@ -247,6 +247,20 @@ func TestRestoreTestNow(t *testing.T) {
 	mustSay(t, parsed(t, w.Body), "has no restore test", "holdfast verify --plan shop")
 }
 
+// Whoever looks at a test that failed learns at once whether it comes back from
+// elsewhere, and the other way round.
+func TestRestoreTestElsewhere(t *testing.T) {
+	b := webtest.Usual(time.Now())
+	b.AllTests = b.AllTests[:2]
+	failed, good := &b.AllTests[1], &b.AllTests[0]
+	failed.Verdict, failed.Findings, failed.From, failed.ComesBackFrom = "failed", []string{"a pack is damaged"}, "local", "offsite"
+	good.From, good.InsteadOf = "offsite", "local"
+	s := sideOf(t, b)
+	mustSay(t, s.see("/tests"), "offsite instead of local", "local but comes back from offsite")
+	mustSay(t, s.see(string(link("tests", failed.Repository, failed.ID))), "a pack is damaged", "It comes back from offsite")
+	mustSay(t, s.see(string(link("tests", good.Repository, good.ID))), "because it did not come back from local")
+}
+
 func TestRestoreTestRecordIsAsItWasSigned(t *testing.T) {
 	b := webtest.Usual(time.Now())
 	b.AllTests[0].Record = []byte("{\"verdict\":   \"proven\"}\n")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -102,6 +103,7 @@ func TestCorruptPack(t *testing.T) {
 	p.good("local")
 	save(t, p.largest("local")).damage(t)
 	p.caught("local", "local", "noise")
+	p.insteadOf("local", "offsite")
 	if s := p.status(); s.Repositories[0].RPO.State != "unknown" || !strings.Contains(s.missing(), "errors: local had a restore test that failed") || s.RPO.State != "met" {
 		t.Errorf("the copy still counts, the repository does not: %+v", s)
 	}
@@ -124,7 +126,54 @@ func TestEmptiedFiles(t *testing.T) {
 	}
 	p.run("plan", "run", "data")
 	p.caught("local", "local", "the canary: content with SHA-256 e3b0c442")
+	if n := len(p.evidence("offsite")); n > 0 {
+		t.Errorf("a source that was emptied is looked for in %d other places", n)
+	}
 	p.good("local", "--point", "oldest")
+}
+
+// What does not come back from one repository is restored from another, and is
+// a failure all the same; that changes nothing about whose turn is next.
+func TestRestoreTestFallsBack(t *testing.T) {
+	p, source := newFiles(t)
+	if err := os.WriteFile(filepath.Join(source, "new"), []byte("new"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	p.run("plan", "run", "data", "--no-copy")
+	pack := save(t, p.largest("local"))
+	pack.damage(t)
+	for _, c := range []struct {
+		name, says string
+		args       []string
+		instead    string
+	}{
+		{"copied", "it comes back from offsite", []string{"--point", "oldest"}, "local"},
+		{"not copied yet", "it comes back from offsite, as it was at ", nil, "local"},
+		{"alone", "noise", []string{"--no-fallback"}, ""},
+	} {
+		tests, all, err := p.verifyAll("local", c.args...)
+		var exit *exec.ExitError
+		if !errors.As(err, &exit) || exit.ExitCode() != 1 || tests[0].Verdict != "failed" || !strings.Contains(all, c.says) {
+			t.Errorf("%s: %+v, %v; want %q in\n%s", c.name, tests, err, c.says, all)
+		}
+		if c.instead == "" && len(tests) == 1 {
+			continue
+		}
+		if len(tests) != 2 || !tests[1].Good || tests[1].From != "offsite" || tests[1].EvidenceIn != "offsite" || tests[1].InsteadOf != c.instead {
+			t.Errorf("%s: %+v", c.name, tests)
+		}
+	}
+	if v, err := p.verify("rotate"); err != nil || v.From != "offsite" {
+		t.Errorf("after two failures from local: %+v, %v", v, err)
+	}
+
+	save(t, p.largest("offsite")).damage(t)
+	tests, all, err := p.verifyAll("local")
+	if err == nil || len(tests) != 2 || tests[1].Good || !strings.Contains(all, "it does not come back from local, nor from offsite") {
+		t.Errorf("it comes back from nowhere: %+v, %v\n%s", tests, err, all)
+	}
+	p.run("evidence", "verify", "-r", "local")
+	p.run("evidence", "verify", "-r", "offsite")
 }
 
 // A copy that lags behind comes back, and is told by its age.
@@ -166,6 +215,7 @@ func TestLostCopy(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.caught("offsite", "local", "no repository")
+	p.insteadOf("offsite", "local")
 	if s := p.status(); s.Repositories[1].Down == "" || s.Repositories[1].RPO.State != "unknown" || s.Met {
 		t.Errorf("%+v", s)
 	}

@@ -110,19 +110,40 @@ type verified struct {
 	From       string   `json:"from"`
 	Findings   []string `json:"findings"`
 	EvidenceIn string   `json:"evidence_in"`
+	InsteadOf  string   `json:"instead_of"`
 }
 
 // verify runs a restore test of what a repository holds.
-func (p *plan) verify(from string, args ...string) (v verified, err error) {
+func (p *plan) verify(from string, args ...string) (verified, error) {
+	p.t.Helper()
+	tests, _, err := p.verifyAll(from, args...)
+	return tests[0], err
+}
+
+// verifyAll returns the tests that stood in for it, too, and all that was said.
+func (p *plan) verifyAll(from string, args ...string) (tests []verified, all string, err error) {
 	p.t.Helper()
 	out, all, err := p.try(append([]string{"verify", "--plan", "data", "--json", "--from", from}, args...)...)
 	for line := range strings.Lines(out) {
+		var v verified
 		if json.Unmarshal([]byte(line), &v) == nil && v.Type == "restore_test" {
-			return v, err
+			tests = append(tests, v)
 		}
 	}
-	p.t.Fatalf("verify says nothing of a restore test: %v\n%s", err, all)
-	return v, err
+	if len(tests) == 0 {
+		p.t.Fatalf("verify says nothing of a restore test: %v\n%s", err, all)
+	}
+	return tests, all, err
+}
+
+// insteadOf wants the newest record in a repository to be of a good test that
+// stood in for one from another.
+func (p *plan) insteadOf(failed, good string) {
+	p.t.Helper()
+	records := p.evidence(good)
+	if last := records[len(records)-1].RestoreTest; last.Verdict != "proven" || last.From.Name != good || last.InsteadOf.Name != failed {
+		p.t.Errorf("it was not restored from %s instead of %s: %+v", good, failed, last)
+	}
 }
 
 // good wants a restore test to prove what a repository holds.
@@ -149,6 +170,9 @@ func (p *plan) caught(from, keptIn string, reasons ...string) {
 	}
 	records := p.evidence(keptIn)
 	last := records[len(records)-1]
+	if last.RestoreTest.InsteadOf.Name == from {
+		last = records[len(records)-2]
+	}
 	if last.RestoreTest.Verdict != "failed" || last.RestoreTest.From.Name != from || last.Problems == 0 || !last.RestoreTest.Cleanup.Done {
 		p.t.Errorf("the record of it: %+v", last)
 	}
@@ -167,6 +191,9 @@ type record struct {
 		From    struct {
 			Name string `json:"name"`
 		} `json:"from"`
+		InsteadOf struct {
+			Name string `json:"name"`
+		} `json:"instead_of"`
 		Target struct {
 			Isolation []string `json:"isolation"`
 		} `json:"target"`

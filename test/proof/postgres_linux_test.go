@@ -117,6 +117,7 @@ func TestCluster(t *testing.T) {
 		t.Fatal(err)
 	}
 	p.caught("local", "local", "log archive: the log from", "is missing")
+	p.insteadOf("local", "offsite")
 	if s := p.status(); s.Repositories[0].RPO.State != "unknown" || s.RPO.State != "met" {
 		t.Errorf("a repository with a gap in its log: %+v", s)
 	}
@@ -139,6 +140,7 @@ func TestTruncatedDump(t *testing.T) {
 	p.cutDump("local", ".dump")
 	p.run("check", "-r", "local", "--read-data")
 	p.caught("local", "local")
+	p.insteadOf("local", "offsite")
 	p.good("offsite")
 	c.Exec("TRUNCATE items")
 	p.run("plan", "run", "data")

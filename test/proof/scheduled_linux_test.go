@@ -225,13 +225,13 @@ service:
 		},
 		{
 			"lost copy", "lost", "lost", event.RestoreTestFailed,
-			[]string{"no repository"},
+			[]string{"no repository", "it comes back from local"},
 			func() { rename(t, h.Path("lost"), h.Path("away")) },
 			func() { rename(t, h.Path("away"), h.Path("lost")) },
 		},
 		{
 			"wrong key", "keyless", "keyless", event.RestoreTestFailed,
-			[]string{"wrong password"},
+			[]string{"wrong password", "it comes back from local"},
 			func() { h.Write("password-keyless", "another") },
 			func() { h.Write("password-keyless", "secret") },
 		},

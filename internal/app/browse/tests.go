@@ -112,8 +112,29 @@ func (b *Browser) RestoreTests(ctx context.Context, q api.RestoreTestQuery) (*ap
 	slices.SortFunc(page.Evidence, func(x, y api.EvidenceVerdict) int { return cmp.Compare(x.Repository, y.Repository) })
 	slices.SortFunc(page.Unread, func(x, y api.Unread) int { return cmp.Compare(x.Repository, y.Repository) })
 	slices.SortFunc(page.Damage, func(x, y api.Damage) int { return cmp.Compare(x.Path, y.Path) })
+	tellInstead(page.Tests)
 	page.Tests = page.Tests[:min(len(page.Tests), pageSize(q.Limit))]
 	return page, nil
+}
+
+// tellInstead notes with each test that failed whence it came back when that
+// was tested right after. The newest tests come first.
+func tellInstead(tests []api.RestoreTest) {
+	for n := range tests {
+		good := &tests[n]
+		if good.InsteadOf == "" || good.Verdict != string(evidence.Proven) {
+			continue
+		}
+		for k := range tests[n+1:] {
+			failed := &tests[n+1+k]
+			if failed.Plan == good.Plan && failed.Source == good.Source && failed.From == good.InsteadOf && failed.InsteadOf == "" {
+				if failed.Verdict == string(evidence.Failed) {
+					failed.ComesBackFrom = good.From
+				}
+				break
+			}
+		}
+	}
 }
 
 // RestoreTest returns the one whose ID begins with a text, with its record as
@@ -151,6 +172,18 @@ func (b *Browser) RestoreTest(ctx context.Context, name, begin string) (*api.Res
 	}
 	test := found.judged(b.trustedSigner())
 	test.Record = json.RawMessage(e.Statement)
+	if test.Verdict != string(evidence.Failed) {
+		return &test, nil
+	}
+	since, err := b.RestoreTests(ctx, api.RestoreTestQuery{Plan: test.Plan, Source: test.Source, Since: test.Time, Limit: maxRecords})
+	if err != nil {
+		return nil, err
+	}
+	for _, t := range since.Tests {
+		if t.ID == test.ID {
+			test.ComesBackFrom = t.ComesBackFrom
+		}
+	}
 	return &test, nil
 }
 
@@ -324,6 +357,9 @@ func newKnownTest(name string, e *evidence.Entry) *knownTest {
 		Bytes: t.Bytes, Files: t.Files, Findings: rec.Findings,
 		RTO: api.Standing{State: objective.Unpromised, Measured: t.RTO.Measured, Promised: t.RTO.Promised, Source: t.Source},
 	}}
+	if i := t.InsteadOf; i != nil {
+		one.InsteadOf = cmp.Or(i.Name, i.Location)
+	}
 	switch {
 	case t.RTO.Promised == 0 || t.Verdict != evidence.Proven:
 	case t.RTO.Kept():

@@ -45,6 +45,28 @@ func author(t *testing.T, path string) *evidence.Author {
 	return a
 }
 
+// A test that failed tells whence it came back right after, one before it or
+// of something else does not.
+func TestWhatCameBackInstead(t *testing.T) {
+	test := func(verdict evidence.Verdict, source, from, insteadOf string) api.RestoreTest {
+		return api.RestoreTest{Plan: "shop", Source: source, From: from, InsteadOf: insteadOf, Verdict: string(verdict)}
+	}
+	tests := []api.RestoreTest{ // the newest first
+		test(evidence.Failed, "orders", "main", ""),
+		test(evidence.Proven, "orders", "far", "main"),
+		test(evidence.Failed, "orders", "other", "main"),
+		test(evidence.Failed, "files", "main", ""),
+		test(evidence.Failed, "orders", "main", ""),
+		test(evidence.Failed, "orders", "main", ""),
+	}
+	tellInstead(tests)
+	for n, one := range tests {
+		if want := map[int]string{4: "far"}[n]; one.ComesBackFrom != want {
+			t.Errorf("%d comes back from %q, want %q", n, one.ComesBackFrom, want)
+		}
+	}
+}
+
 func TestRestoreTestsOfAllRepositories(t *testing.T) {
 	o := newWorld(t)
 	one, two := o.repository("one"), o.repository("two")

@@ -948,12 +948,18 @@ type RestoreRequest struct {
 
 // RestoreTest RestoreTest is a restore that was tried, and its record.
 type RestoreTest struct {
-	Bytes      *int64      `json:"bytes,omitempty"`
-	Checks     *[]Check    `json:"checks,omitempty"`
-	Files      *int64      `json:"files,omitempty"`
-	Findings   *[]string   `json:"findings,omitempty"`
-	From       string      `json:"from"`
-	Id         string      `json:"id"`
+	Bytes  *int64   `json:"bytes,omitempty"`
+	Checks *[]Check `json:"checks,omitempty"`
+
+	// ComesBackFrom comes_back_from is, for a test that failed, the repository that it came back from when that was tested instead.
+	ComesBackFrom *string   `json:"comes_back_from,omitempty"`
+	Files         *int64    `json:"files,omitempty"`
+	Findings      *[]string `json:"findings,omitempty"`
+	From          string    `json:"from"`
+	Id            string    `json:"id"`
+
+	// InsteadOf instead_of is the repository that it had just not come back from, which is why this test was made.
+	InsteadOf  *string     `json:"instead_of,omitempty"`
 	Plan       string      `json:"plan"`
 	Record     interface{} `json:"record,omitempty"`
 	Recovery   *time.Time  `json:"recovery,omitempty"`
