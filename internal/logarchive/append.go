@@ -403,8 +403,10 @@ func (ap *Appender) upload(ctx context.Context, t *Ticket, spool storage.Spool, 
 	}
 	err = a.store.Put(ctx, recordKey(a.o.Source, t.segment), storage.Bytes(stored), storage.PutOptions{})
 	if errors.Is(err, storage.ErrExists) {
-		err = ap.same(ctx, t)
-		if t.archived == nil || t.archived.Object != signed.Object { // else only the answer was lost
+		archived, err := ap.same(ctx, t)
+		// If the record is our own, only the answer was lost. Whose it is must be
+		// known: a payload that is one too many does no harm.
+		if archived != nil && archived.Object != signed.Object {
 			err = errors.Join(err, a.store.Delete(ctx, payloadKey))
 		}
 		return err
@@ -417,13 +419,13 @@ func (ap *Appender) upload(ctx context.Context, t *Ticket, spool storage.Spool, 
 	return err
 }
 
-// same makes sure that the segment which is archived already is this one.
-func (ap *Appender) same(ctx context.Context, t *Ticket) error {
-	archived, err := ap.archive.Record(ctx, t.segment)
-	if err != nil {
-		return err
+// same makes sure that the segment which is archived already is this one. It
+// returns the record of that, if it can be read.
+func (ap *Appender) same(ctx context.Context, t *Ticket) (archived *Record, err error) {
+	if archived, err = ap.archive.Record(ctx, t.segment); err != nil {
+		return nil, err
 	}
-	return ap.adopt(t, archived)
+	return archived, ap.adopt(t, archived)
 }
 
 // adopt takes what another archiver has done for done, if it is the same.

@@ -12,6 +12,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -535,4 +536,33 @@ func TestOwnRecordIsNoTwin(t *testing.T) {
 	for n := 3; n < 6; n++ {
 		wantContent(t, reader, 1, n)
 	}
+}
+
+// forgetsOnce stores a record, says that it was there already, and does not
+// give it back at once: a connection that breaks and breaks again.
+type forgetsOnce struct {
+	answersExists
+	breaks *atomic.Bool
+}
+
+func (s forgetsOnce) Put(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
+	err := s.answersExists.Put(ctx, key, body, o)
+	s.breaks.Store(errors.Is(err, storage.ErrExists))
+	return err
+}
+
+func (s forgetsOnce) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
+	if s.breaks.CompareAndSwap(true, false) {
+		return nil, errors.New("the connection is reset")
+	}
+	return s.Store.Get(ctx, key, offset, length)
+}
+
+func TestPayloadStaysWhereItsRecordCannotBeRead(t *testing.T) {
+	k, store := newKeys(t), mem.New()
+	if err := tryAppend(t.Context(), k.writer(t, forgetsOnce{answersExists{store}, new(atomic.Bool)}), 1, 3, 4); err == nil {
+		t.Fatal("nobody knows whose the record is, and it counts as archived")
+	}
+	appendAll(t, k.writer(t, store), 1, 3, 4)
+	wantContent(t, k.reader(t, store), 1, 3)
 }
