@@ -1,10 +1,12 @@
 package logarchive_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/ed25519"
 	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -129,6 +131,63 @@ func TestBringBesideAReceiver(t *testing.T) {
 	}
 	for n := 1; n < 4; n++ {
 		wantContent(t, to, 1, n)
+	}
+}
+
+// meanwhile is a store in which something happens as soon as a payload was put,
+// and which counts the records that are deleted.
+type meanwhile struct {
+	storage.Store
+	happens func()
+	deleted *int
+}
+
+func (s meanwhile) Put(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
+	err := s.Store.Put(ctx, key, body, o)
+	if strings.HasSuffix(key, ".zst.age") {
+		s.happens()
+	}
+	return err
+}
+
+func (s meanwhile) Delete(ctx context.Context, key string) error {
+	if strings.HasSuffix(key, ".record") {
+		*s.deleted++
+	}
+	return s.Store.Delete(ctx, key)
+}
+
+// A receiver archives the very segment that is being brought: what it was told
+// to be archived is not touched, be it the same or not.
+func TestBringLeavesWhatIsArchivedMeanwhile(t *testing.T) {
+	for name, body := range map[string][]byte{"same": content(1), "other": content(7)} {
+		t.Run(name, func(t *testing.T) {
+			k, main, copied, deleted := newKeys(t), mem.New(), mem.New(), 0
+			appendAll(t, k.writer(t, main), 1, 0, 2)
+			appendAll(t, k.writer(t, copied), 1, 0, 1)
+			to := k.reader(t, meanwhile{copied, func() {
+				ap, err := k.writer(t, copied).NewAppender(1)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := appendOne(t.Context(), ap, segment(1, 1), body); err != nil {
+					t.Error(err)
+				}
+			}, &deleted})
+			if err := to.Transfer(t.Context(), k.reader(t, main), segment(1, 1)); (err != nil) != (name == "other") {
+				t.Error(err)
+			}
+			if deleted > 0 {
+				t.Error("a record that counts was deleted")
+			}
+			var got bytes.Buffer
+			if _, err := k.reader(t, copied).Fetch(t.Context(), segment(1, 1), &got); err != nil || !bytes.Equal(got.Bytes(), body) {
+				t.Errorf("other bytes are archived now: %v", err)
+			}
+			if found, err := to.Inspect(t.Context(), true); err != nil || len(found.Problems) > 0 {
+				t.Errorf("the copy has %v, %v", found.Problems, err)
+			}
+		})
 	}
 }
 

@@ -11,7 +11,8 @@ import (
 
 // Transfer puts a segment of another archive of the same source into this one,
 // byte for byte: its payload, proven by its record, and then the record. What
-// stands in its place gives way, once everything that replaces it is at hand.
+// stands in its place gives way, once everything that replaces it is at hand,
+// unless it is sound and says something else, or came meanwhile.
 //
 // The keys that the segment was archived with must be known to whoever reads
 // this archive. A segment that would not fit between its neighbours here is
@@ -40,16 +41,23 @@ func (a *Archive) Transfer(ctx context.Context, from *Archive, s Segment) error 
 }
 
 // replace stores a payload and its record, and removes what stood in their
-// place.
+// place: damage, or another payload of the same bytes.
 func (a *Archive) replace(ctx context.Context, r *Record, payload storage.Body, record []byte) error {
 	old, err := a.Record(ctx, r.Segment)
-	if err != nil && !errors.Is(err, storage.ErrNotFound) && !IsDamage(err) {
+	nothing := errors.Is(err, storage.ErrNotFound)
+	switch {
+	case err == nil && old.Link() != r.Link():
+		return a.differs(r)
+	case err != nil && !nothing && !IsDamage(err):
 		return err
 	}
 	place := folder(a.o.Source, r.Segment)
 	put := storage.PutOptions{SHA256: (*[32]byte)(&r.ObjectSHA256), Bulk: true}
 	if err := a.putInPlace(ctx, place+r.Object, payload, put); err != nil {
 		return fmt.Errorf("heal %s: %w", r.Name, err)
+	}
+	if nothing {
+		return a.putRecord(ctx, r, record)
 	}
 	if err := a.putInPlace(ctx, recordKey(a.o.Source, r.Segment), storage.Bytes(record), storage.PutOptions{}); err != nil {
 		return fmt.Errorf("heal %s: %w", r.Name, err)
@@ -61,6 +69,30 @@ func (a *Archive) replace(ctx context.Context, r *Record, payload storage.Body, 
 		return fmt.Errorf("heal %s: remove the damaged payload: %w", r.Name, err)
 	}
 	return nil
+}
+
+// putRecord stores the record of a payload where there was none. One that a
+// receiver archived meanwhile stays, since that counts on it.
+func (a *Archive) putRecord(ctx context.Context, r *Record, record []byte) error {
+	err := a.store.Put(ctx, recordKey(a.o.Source, r.Segment), storage.Bytes(record), storage.PutOptions{})
+	if !errors.Is(err, storage.ErrExists) && !errors.Is(err, storage.ErrConflict) {
+		return err
+	}
+	now, err := a.Record(ctx, r.Segment)
+	if err != nil {
+		return err
+	}
+	if now.Link() != r.Link() {
+		err = a.differs(r)
+	}
+	if now.Object != r.Object {
+		err = errors.Join(err, a.store.Delete(ctx, folder(a.o.Source, r.Segment)+r.Object))
+	}
+	return err
+}
+
+func (a *Archive) differs(r *Record) error {
+	return fmt.Errorf("%s is in %s with other bytes: %w", r.Name, a.Location(), ErrOutOfChain)
 }
 
 // putInPlace stores an object, also where another one has its key.
