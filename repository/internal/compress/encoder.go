@@ -12,7 +12,7 @@ const (
 )
 
 // Encoder makes frames, one at a time. It belongs to one goroutine. Of its
-// 1.5 MiB of memory it touches what its largest plaintext needs.
+// 1 MiB of memory it touches what its largest plaintext needs.
 type Encoder struct {
 	searcher searcher
 	recent   [3]uint32 // the last three offsets, as readers know them

@@ -16,8 +16,15 @@
 	IMULQ prime, word \
 	SHRXQ shift, word, word
 
-// LENGTH32 sets n to how many of the 32 bytes at DI+more and R15+more are
-// equal; the flags say zero if all are.
+// CANDIDATE makes an entry of a table a place, but DX, which is zero, if none
+// before DI, or with CMOVLHI none up to DI, was entered for this plaintext.
+#define CANDIDATE(entry, unless) \
+	SUBL R10, entry \
+	CMPL entry, DI  \
+	unless DX, entry
+
+// EQUAL32 compares the 32 bytes at two places; the flags say zero if all are
+// equal, and n, which has no bit then, where the first is that is not.
 #define EQUAL32(at, from, n) \
 	VMOVDQU   (SI)(at*1), Y0       \
 	VPCMPEQB  (SI)(from*1), Y0, Y0 \
@@ -50,6 +57,10 @@ TEXT ·findFast(SB), NOSPLIT, $64-8
 	MOVQ searcher_longShift(BX), R12
 	MOVQ searcher_shortShift(BX), R14
 	MOVQ DI, R13
+	// Before the first byte there is nothing.
+	XORL AX, AX
+	CMPQ DI, $1
+	ADCQ AX, DI
 	CMPQ DI, limit-16(SP)
 	JGT  done
 
@@ -65,28 +76,29 @@ search:
 	MOVL (R9)(CX*4), BX
 	MOVL DX, (R9)(CX*4)
 
-	// The last offset, one byte on.
-	MOVQ DI, CX
-	SUBQ R11, CX
-	MOVQ AX, DX
-	SHRQ $8, DX
-	CMPL DX, 1(SI)(CX*1)
-	JEQ  again
+	// All candidates are looked at before one jump, since a CPU cannot guess
+	// which it will be. CX is zero if the last offset fits, one byte on.
+	MOVQ DI, DX
+	SUBQ R11, DX
+	MOVQ AX, CX
+	SHRQ $8, CX
+	XORL 1(SI)(DX*1), CX
+	XORL DX, DX
+	CANDIDATE(R15, CMOVLCC)
+	CANDIDATE(BX, CMOVLCC)
 
-	SUBL R10, R15
-	CMPL R15, DI
-	JAE  nothingLong
-	CMPQ AX, (SI)(R15*1)
-	JEQ  found
+	// BX becomes the one that fits, and AX zero if there is one.
+	MOVQ (SI)(R15*1), DX
+	XORQ AX, DX
+	XORL (SI)(BX*1), AX
+	TESTQ DX, DX
+	CMOVQEQ R15, BX
+	CMOVQEQ DX, AX
+	TESTL CX, CX
+	CMOVLEQ CX, AX
+	TESTL AX, AX
+	JEQ  one
 
-nothingLong:
-	SUBL R10, BX
-	CMPL BX, DI
-	JAE  nothing
-	CMPL AX, (SI)(BX*1)
-	JEQ  foundShort
-
-nothing:
 	MOVQ DI, CX
 	SUBQ R13, CX
 	SHRQ $const_skipAfter, CX
@@ -95,30 +107,27 @@ nothing:
 	JLE  search
 	JMP  done
 
-foundShort:
-	// One byte on, there may be a long one.
+one:
+	// One byte on, there may be a longer one; but the last offset goes first.
 	MOVQ 1(SI)(DI*1), AX
-	MOVQ AX, CX
-	HASH(longPrime-48(SP), R12, CX)
+	MOVQ AX, R15
+	HASH(longPrime-48(SP), R12, R15)
+	MOVQ BX, candidate-64(SP)
+	MOVL (R8)(R15*4), BX
 	LEAL 1(DI)(R10*1), DX
-	MOVL (R8)(CX*4), R15
-	MOVL DX, (R8)(CX*4)
-	SUBL R10, R15
-	CMPL R15, DI
-	JHI  onlyShort
-	CMPQ AX, (SI)(R15*1)
-	JNE  onlyShort
-	INCQ DI
-	JMP  found
-
-onlyShort:
-	MOVQ BX, R15
-	JMP  found
-
-again:
-	INCQ DI
-	MOVQ DI, R15
-	SUBQ R11, R15
+	MOVL DX, (R8)(R15*4)
+	XORL DX, DX
+	CANDIDATE(BX, CMOVLHI)
+	CMPQ AX, (SI)(BX*1)
+	LEAQ 1(DI), AX
+	MOVQ AX, DX
+	MOVQ candidate-64(SP), R15
+	CMOVQEQ BX, R15
+	CMOVQEQ AX, DI
+	SUBQ R11, DX
+	TESTL CX, CX
+	CMOVQEQ DX, R15
+	CMOVQEQ AX, DI
 
 found:
 	// CX is going to be how far it is equal.

@@ -8,9 +8,13 @@ import (
 
 // Matches are found with two tables of where bytes were last seen: one by the
 // next eight bytes of a place, which finds long matches, one by fewer, which
-// finds the short ones between them. The last offset is tried before both, one
-// byte on, since it costs least to write. What a table had for a place is the
-// candidate, and the place takes its seat.
+// finds the short ones between them. What a table had for a place is the
+// candidate, and the place takes its seat. The last offset is a candidate too,
+// one byte on, and is preferred since it costs least to write; else, if a
+// candidate fits, a long match one byte on is preferred to what is here.
+//
+// A CPU cannot guess which candidate fits, if any, and loses more by a wrong
+// guess than all looks take: so all are looked at before it has to.
 //
 // Where nothing is found for long, more and more places are passed over.
 
@@ -24,11 +28,12 @@ const (
 	// is passed over with each step.
 	skipAfter = 7
 
-	// The tables have an entry for each place of a plaintext, up to these
-	// powers of two, and the short one half of that.
+	// The tables have an entry for every second place of a plaintext at least,
+	// up to these powers of two. More find little more, and are slower since
+	// they are not in the first of the CPU's caches.
 	leastTable = 10
-	mostLong   = 17
-	mostShort  = 16
+	mostLong   = 16
+	mostShort  = 15
 )
 
 // The hash of a place is the high bits of a product.
@@ -90,9 +95,9 @@ func (s *searcher) begin(plain []byte) {
 	}
 	s.plain = plain
 	s.recent = [2]int{firstOffsets[0], firstOffsets[1]}
-	size := bits.Len(uint(len(plain)))                                  //nolint:gosec // not negative
-	s.longShift = uint64(64 - min(max(size, leastTable), mostLong))     //nolint:gosec // not negative
-	s.shortShift = uint64(64 - min(max(size-1, leastTable), mostShort)) //nolint:gosec // likewise
+	size := bits.Len(uint(len(plain))) - 1                            //nolint:gosec // not negative
+	s.longShift = uint64(64 - min(max(size, leastTable), mostLong))   //nolint:gosec // not negative
+	s.shortShift = uint64(64 - min(max(size, leastTable), mostShort)) //nolint:gosec // likewise
 	s.shortPrime = shortPrime << (64 - 8*shortLength(len(plain)))
 }
 
@@ -137,36 +142,36 @@ func (s *searcher) oneByte() bool {
 func findPlainly(s *searcher) {
 	var (
 		plain  = s.plain[:s.end]
-		place  = s.start
+		place  = max(1, s.start) // before the first byte there is nothing
 		limit  = s.end - endMargin
 		recent = s.recent
 	)
 	for place <= limit {
 		word := wordAt(plain, place)
 		inLong, inShort := s.longSeat(word), s.shortSeat(word)
-		longer, shorter := *inLong-s.base, *inShort-s.base
+		longer, shorter := s.candidate(*inLong, place), s.candidate(*inShort, place)
 		*inLong, *inShort = s.entry(place), s.entry(place)
-		var from int
+		again := halfAt(plain, place+1-recent[0]) == uint32(word>>8) //nolint:gosec // the low half
+		from := longer
+		if wordAt(plain, longer) != word {
+			from = shorter
+			if !again && halfAt(plain, shorter) != uint32(word) { //nolint:gosec // the low half
+				place += 1 + (place-s.literals)>>skipAfter
+				continue
+			}
+		}
+		// One byte on, there may be a longer one; but the last offset goes first.
+		word = wordAt(plain, place+1)
+		inLong = s.longSeat(word)
+		longer = s.candidate(*inLong, place+1)
+		*inLong = s.entry(place + 1)
 		switch {
-		case halfAt(plain, place+1-recent[0]) == uint32(word>>8): //nolint:gosec // the low half
+		case again:
 			place++
 			from = place - recent[0]
-		case longer < uint32(place) && wordAt(plain, int(longer)) == word: //nolint:gosec // at most MaxPlain
-			from = int(longer)
-		case shorter < uint32(place) && halfAt(plain, int(shorter)) == uint32(word): //nolint:gosec // likewise; the low half
-			// One byte on, there may be a long one.
-			word = wordAt(plain, place+1)
-			inLong = s.longSeat(word)
-			longer = *inLong - s.base
-			*inLong = s.entry(place + 1)
-			from = int(shorter)
-			if longer <= uint32(place) && wordAt(plain, int(longer)) == word { //nolint:gosec // at most MaxPlain
-				place++
-				from = int(longer)
-			}
-		default:
-			place += 1 + (place-s.literals)>>skipAfter
-			continue
+		case wordAt(plain, longer) == word:
+			place++
+			from = longer
 		}
 		for {
 			next := s.add(place, from)
@@ -189,6 +194,15 @@ func findPlainly(s *searcher) {
 
 func wordAt(b []byte, n int) uint64 { return binary.LittleEndian.Uint64(b[n:]) }
 func halfAt(b []byte, n int) uint32 { return binary.LittleEndian.Uint32(b[n:]) }
+
+// candidate returns the place that an entry stands for, or 0, which is before
+// any that is searched, if none before place was entered for this plaintext.
+func (s *searcher) candidate(entry uint32, place int) int {
+	if at := entry - s.base; at < uint32(place) { //nolint:gosec // at most MaxPlain
+		return int(at)
+	}
+	return 0
+}
 
 func (s *searcher) entry(place int) uint32 { return s.base + uint32(place) } //nolint:gosec // at most MaxPlain
 
