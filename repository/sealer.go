@@ -39,6 +39,9 @@ func newSealers(o WriterOptions, warn func(error)) (chan *sealer, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.Near {
+		c.LookNear()
+	}
 	pool := make(chan *sealer, n)
 	for range n {
 		pool <- &sealer{codec: c, compress: c.Compress, all: o.CompressAll, warn: warn}

@@ -52,6 +52,9 @@ type WriterOptions struct {
 	// CompressAll compresses also what would not get smaller. It has no effect
 	// with CompressionOff.
 	CompressAll bool
+	// Near tells that what repeats in the data lies near, as in pages of a
+	// database: looking no farther takes less time and finds as much.
+	Near bool
 	// PackSizeBytes is when a pack is full; 0 means DefaultPackSize.
 	PackSizeBytes int
 	// Workers bounds the blobs being compressed at once, and so the memory

@@ -45,6 +45,7 @@ func (p *planRun) baseBackup(ctx context.Context, r *repository.Repository, name
 	if err != nil {
 		return err
 	}
+	o.Writer.Near = true
 	stop, err := p.receiveMeanwhile(ctx, name, dsn, source, archives)
 	if err != nil {
 		return err

@@ -40,8 +40,9 @@ type Codec struct {
 
 	// By default our own encoders are used, which are made when they are
 	// needed, and quick where it comes close: see effort.go.
-	own   chan *compress.Encoder
-	quick *zstd.Encoder
+	own    chan *compress.Encoder
+	newOwn func() *compress.Encoder
+	quick  *zstd.Encoder
 }
 
 // New returns a codec for as many workers at a time. With the default level,
@@ -67,6 +68,7 @@ func New(level Level, workers int) (*Codec, error) {
 		if c.quick, err = newEncoder(zstd.SpeedFastest, workers, quickWindowSize); err != nil {
 			return nil, err
 		}
+		c.newOwn = compress.NewEncoder
 		c.own = make(chan *compress.Encoder, workers)
 		for range workers {
 			c.own <- nil
@@ -87,6 +89,10 @@ func newEncoder(effort zstd.EncoderLevel, workers, windowBytes int) (*zstd.Encod
 	}
 	return e, nil
 }
+
+// LookNear prepares for plaintexts in which what repeats lies near, such as pages
+// of a database. It is called before anything is compressed.
+func (c *Codec) LookNear() { c.newOwn = compress.NewNear }
 
 // Level returns the level that New was given.
 func (c *Codec) Level() Level { return c.level }
@@ -112,7 +118,7 @@ func (c *Codec) Compress(dst, plain []byte) []byte {
 	}
 	own := <-c.own
 	if own == nil {
-		own = compress.NewEncoder()
+		own = c.newOwn()
 	}
 	defer func() { c.own <- own }()
 	if len(plain) >= sampledBlob && c.prefersQuick(own, dst, plain) {

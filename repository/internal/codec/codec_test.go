@@ -37,6 +37,25 @@ func TestDecompressIsTheInverseOfCompress(t *testing.T) {
 	}
 }
 
+// TestLookNear has rows of a table compressed to no more than by looking
+// everywhere.
+func TestLookNear(t *testing.T) {
+	near, far := newCodec(t, Default, 1), newCodec(t, Default, 1)
+	near.LookNear()
+	var rows []byte
+	for n := range 2000 {
+		rows = fmt.Appendf(rows, "%08d\x00%x delivered to street %d\x00\x18\x08", n, n*n*2654435761, n*7919%900)
+	}
+	plain := rows[:64<<10]
+	frame := near.Compress(nil, plain)
+	if got, err := far.Decompress(nil, frame, len(plain)); err != nil || !bytes.Equal(got, plain) {
+		t.Fatalf("something else came back: %v", err)
+	}
+	if most := len(far.Compress(nil, plain)); len(frame) > most {
+		t.Errorf("%d bytes, and %d by looking everywhere", len(frame), most)
+	}
+}
+
 func TestFramesHoldTheirLengthAndNoChecksum(t *testing.T) {
 	c := newCodec(t, Default, 1)
 	for _, n := range []int{2000, 100_000, 3 << 20} {

@@ -88,19 +88,20 @@ func hostile(r *rand.Rand) map[string][]byte {
 
 // TestRoundTrip has what was made read by another program's decoder.
 func TestRoundTrip(t *testing.T) {
-	r := rand.New(rand.NewPCG(1, 2))
-	e, d := NewEncoder(), newDecoder(t)
-	for name, plain := range hostile(r) {
-		roundTrip(t, e, d, name, plain)
-	}
-	for n := range 200 {
-		roundTrip(t, e, d, fmt.Sprint("text of ", n), text(r, n))
-		roundTrip(t, e, d, fmt.Sprint("patches of ", n), patch(r, n))
-		roundTrip(t, e, d, fmt.Sprint("zeros: ", n), make([]byte, n))
-	}
-	for n := range 50 {
-		roundTrip(t, e, d, fmt.Sprint("number ", n), patch(r, r.IntN(1<<r.IntN(19))))
-		roundTrip(t, e, d, fmt.Sprint("about a block and ", n), text(r, blockSize-25+n))
+	for _, e := range []*Encoder{NewEncoder(), NewNear()} {
+		r, d := rand.New(rand.NewPCG(1, 2)), newDecoder(t)
+		for name, plain := range hostile(r) {
+			roundTrip(t, e, d, name, plain)
+		}
+		for n := range 200 {
+			roundTrip(t, e, d, fmt.Sprint("text of ", n), text(r, n))
+			roundTrip(t, e, d, fmt.Sprint("patches of ", n), patch(r, n))
+			roundTrip(t, e, d, fmt.Sprint("zeros: ", n), make([]byte, n))
+		}
+		for n := range 50 {
+			roundTrip(t, e, d, fmt.Sprint("number ", n), patch(r, r.IntN(1<<r.IntN(19))))
+			roundTrip(t, e, d, fmt.Sprint("about a block and ", n), text(r, blockSize-25+n))
+		}
 	}
 }
 

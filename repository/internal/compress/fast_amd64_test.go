@@ -59,9 +59,10 @@ func TestFast(t *testing.T) {
 	}
 	r := rand.New(rand.NewPCG(3, 4))
 	fast, plainly := NewEncoder(), NewEncoder()
+	fastNear, plainlyNear := NewNear(), NewNear()
 	check := func(name string, plain []byte) {
 		t.Helper()
-		if err := bothWays(fast, plainly, plain); err != nil {
+		if err := errors.Join(bothWays(fast, plainly, plain), bothWays(fastNear, plainlyNear, plain)); err != nil {
 			t.Fatalf("%s, %d bytes: %v", name, len(plain), err)
 		}
 	}

@@ -34,6 +34,9 @@ const (
 	leastTable = 10
 	mostLong   = 16
 	mostShort  = 15
+	// Those of NewNear: both are in that cache, beside the plaintext.
+	mostNearLong  = 12
+	mostNearShort = 11
 )
 
 // The hash of a place is the high bits of a product.
@@ -76,14 +79,16 @@ type searcher struct {
 	// plaintexts before this one.
 	base                  uint32
 	long, short           []uint32
+	mostLong, mostShort   int    // the greatest tables, as powers of two
 	longShift, shortShift uint64 // from a product to a hash
 	shortPrime            uint64
 }
 
-func (s *searcher) prepare() {
+func (s *searcher) prepare(long, short int) {
 	s.sequences = make([]sequence, blockSize/leastMatch+1)
-	s.long = make([]uint32, 1<<mostLong)
-	s.short = make([]uint32, 1<<mostShort)
+	s.mostLong, s.mostShort = long, short
+	s.long = make([]uint32, 1<<long)
+	s.short = make([]uint32, 1<<short)
 }
 
 // begin prepares the search of a plaintext.
@@ -95,9 +100,9 @@ func (s *searcher) begin(plain []byte) {
 	}
 	s.plain = plain
 	s.recent = [2]int{firstOffsets[0], firstOffsets[1]}
-	size := bits.Len(uint(len(plain))) - 1                            //nolint:gosec // not negative
-	s.longShift = uint64(64 - min(max(size, leastTable), mostLong))   //nolint:gosec // not negative
-	s.shortShift = uint64(64 - min(max(size, leastTable), mostShort)) //nolint:gosec // likewise
+	size := bits.Len(uint(len(plain))) - 1                              //nolint:gosec // not negative
+	s.longShift = uint64(64 - min(max(size, leastTable), s.mostLong))   //nolint:gosec // not negative
+	s.shortShift = uint64(64 - min(max(size, leastTable), s.mostShort)) //nolint:gosec // likewise
 	s.shortPrime = shortPrime << (64 - 8*shortLength(len(plain)))
 }
 
