@@ -3,6 +3,7 @@
 package compress
 
 import (
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"slices"
