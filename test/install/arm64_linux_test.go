@@ -2,6 +2,7 @@ package install
 
 import (
 	"bytes"
+	"encoding/json"
 	"math/rand/v2"
 	"os"
 	"os/exec"
@@ -38,6 +39,7 @@ func TestDebianPackageForArm64(t *testing.T) {
 			repository, restored := filepath.Join(t.TempDir(), "repository"), t.TempDir()
 			writer, reader := c.writer.On(repository, "secret"), c.reader.On(repository, "secret")
 			writer.Run(t, "init", "-q")
+			wantKeyToCost(t, repository, name == "written on arm64")
 			writer.Run(t, "backup", "-q", files)
 			writer.Run(t, "check", "-q", "--read-data")
 			reader.Run(t, "check", "-q", "--read-data")
@@ -51,6 +53,25 @@ func TestDebianPackageForArm64(t *testing.T) {
 				t.Errorf("a backup by the other stores data again:\n%s", out)
 			}
 		})
+	}
+}
+
+// wantKeyToCost checks that a password of a repository costs a guesser what
+// OWASP asks for if the program that made it is the one that is shipped, and
+// nothing if it is that of the other tests.
+func wantKeyToCost(t *testing.T, repository string, shipped bool) {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(repository, "keys", "*"))
+	must(t, err)
+	if len(files) != 1 {
+		t.Fatalf("the keys are %v", files)
+	}
+	text, err := os.ReadFile(files[0])
+	must(t, err)
+	var key struct{ N, R, P int }
+	must(t, json.Unmarshal(text, &key))
+	if key.N*key.R*key.P >= 3*8<<15 != shipped {
+		t.Errorf("a key of a program that is shipped (%t) costs %+v", shipped, key)
 	}
 }
 

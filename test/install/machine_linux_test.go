@@ -77,11 +77,28 @@ func bootFrom(t *testing.T, system string) *machine {
 		m.pid = child(cmd.Process.Pid)
 		return m.pid != ""
 	})
+	m.endWithUs()
 	wait(t, "the machine is up", func() bool {
 		out, _ := m.try("systemctl", "is-system-running")
 		return strings.HasPrefix(out, "running") || strings.HasPrefix(out, "degraded")
 	})
 	return m
+}
+
+// endWithUs has the machine end when this process does, in whatever way: a
+// test that takes too long runs no cleanup.
+func (m *machine) endWithUs() {
+	m.t.Helper()
+	guard := exec.Command("/bin/sh", "-c", `read -r nothing; kill -KILL "$1"`, "guard", m.pid)
+	// A group of its own: what interrupts the tests must not interrupt it.
+	guard.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	_, err := guard.StdinPipe() // closes with the process
+	must(m.t, err)
+	must(m.t, guard.Start())
+	m.t.Cleanup(func() {
+		guard.Process.Kill() //nolint:errcheck // it waits
+		guard.Wait()         //nolint:errcheck // it was killed
+	})
 }
 
 // unpack lays out a machine without starting it.

@@ -27,14 +27,7 @@ type shop struct {
 func newShop(t *testing.T, c *pgcluster.Cluster, more ...string) *shop {
 	t.Helper()
 	dir := pgcluster.Folder(t)
-	s := &shop{t: t, dir: dir, binary: filepath.Join(dir, "holdfast")}
-	built, err := os.ReadFile(os.Getenv("HOLDFAST_TEST_BINARY"))
-	if err == nil {
-		err = os.WriteFile(s.binary, built, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	s := &shop{t: t, dir: dir, binary: os.Getenv("HOLDFAST_TEST_BINARY")}
 	s.write("password", "secret\n")
 	check := `{ sql: "SELECT count(*) FROM sales.items", expect: "1000" }`
 	if slices.Contains(more, "databases: [shop]") {

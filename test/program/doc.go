@@ -1,5 +1,5 @@
-// Package program runs whole programs for tests: holdfast as it is shipped,
-// and restic beside it.
+// Package program runs whole programs for tests: holdfast as it is shipped, but
+// for keys that cost nothing to derive, and restic beside it.
 //
 // A test package that uses Holdfast hands its TestMain to Main, which builds
 // the binary once:

@@ -30,15 +30,7 @@ type plan struct {
 // makes the repositories.
 func newPlan(t *testing.T, source, objectives, checks string) *plan {
 	t.Helper()
-	p := &plan{t: t, dir: pgcluster.Folder(t), path: os.Getenv("PATH")}
-	p.binary = filepath.Join(p.dir, "holdfast")
-	built, err := os.ReadFile(os.Getenv("HOLDFAST_TEST_BINARY"))
-	if err == nil {
-		err = os.WriteFile(p.binary, built, 0o755)
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
+	p := &plan{t: t, dir: pgcluster.Folder(t), binary: os.Getenv("HOLDFAST_TEST_BINARY"), path: os.Getenv("PATH")}
 	p.write("password", "secret\n")
 	p.write("holdfast.yaml", fmt.Sprintf(`repositories:
   local: { url: %[1]s/local, media: disk, site: here, password: { file: password } }
