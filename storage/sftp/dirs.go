@@ -61,6 +61,22 @@ func (d *durableDirs) get(dir string) (_ *durableDir, first bool) {
 	return d.known[dir], true
 }
 
+// isKnown tells whether dir is known to be durable, or failed to be.
+func (d *durableDirs) isKnown(dir string) bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	known := d.known[dir]
+	if known == nil {
+		return false
+	}
+	select {
+	case <-known.done:
+		return true
+	default:
+		return false
+	}
+}
+
 // add makes dir known as durable.
 func (d *durableDirs) add(dir string) {
 	if entry, first := d.get(dir); first {
@@ -101,10 +117,13 @@ func (s *Store) makeDurable(c *conn, dir string) error {
 		)
 		return err
 	}
-	// It was there, and so are its siblings, most likely: one flush for all.
-	siblings, err := c.sftp.ReadDir(parent)
-	if err != nil {
-		return err
+	// It was there, and so are its siblings, most likely: one flush for all. In
+	// the root there are too few to be worth the round trips of a look.
+	var siblings []fs.FileInfo
+	if parent != s.root {
+		if siblings, err = c.sftp.ReadDir(parent); err != nil {
+			return err
+		}
 	}
 	if err := c.sync(folder); err != nil {
 		return err
@@ -140,18 +159,33 @@ func (s *Store) forgetDir(dir string) {
 	}
 }
 
-// inDir runs do, which makes a file in dir, with dir made durable before. It
-// does so a second time when the folder was removed behind our back.
-func (s *Store) inDir(c *conn, dir string, do func() error) error {
+// inDir runs do, which makes a file in dir, and makes dir durable meanwhile: a
+// folder takes more round trips than a file, and is there already, most often.
+// What do makes may be seen only once safe has returned without an error. do
+// runs again when the folder was not there yet, or was removed behind our back.
+func (s *Store) inDir(c *conn, dir string, do func(safe func() error) error) error {
 	for attempt := 1; ; attempt++ {
-		if err := s.ensureDir(c, dir); err != nil {
+		known := s.dirs.isKnown(dir) || dir == s.root
+		ensured := make(chan struct{})
+		var failed error
+		go func() {
+			failed = s.ensureDir(c, dir)
+			close(ensured)
+		}()
+		safe := func() error {
+			<-ensured
+			return failed
+		}
+		err := do(safe)
+		if err := safe(); err != nil {
 			return err
 		}
-		err := do()
-		if err == nil || attempt == 2 || !errors.Is(err, fs.ErrNotExist) {
+		if err == nil || attempt == 3 || !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
-		s.forgetDir(dir)
+		if known {
+			s.forgetDir(dir)
+		}
 	}
 }
 

@@ -92,6 +92,10 @@ func (r *rangeReader) open(p string, offset, length int64) error {
 	if length > 0 && !tooLong {
 		return nil
 	}
+	if length < 0 {
+		// Beside its size: what is read to its end is small, most often.
+		r.askFor(pieceBytes)
+	}
 	size, err := r.size()
 	if err != nil {
 		return err
@@ -104,6 +108,8 @@ func (r *rangeReader) open(p string, offset, length int64) error {
 	}
 	if length < 0 {
 		r.end = size
+		r.ahead[0].want = int(min(pieceBytes, size-offset))
+		r.next = offset + int64(r.ahead[0].want)
 	}
 	return nil
 }
@@ -145,12 +151,13 @@ func (r *rangeReader) Read(p []byte) (int, error) {
 		r.err = r.ctx.Err()
 		return 0, r.err
 	}
-	n := copy(p, first.buf[r.read:first.n])
+	came := min(first.n, first.want)
+	n := copy(p, first.buf[r.read:came])
 	r.read += n
-	if r.read < first.n {
+	if r.read < came {
 		return n, nil
 	}
-	if first.n < first.want {
+	if came < first.want {
 		r.err = r.explain(first)
 		return n, r.err
 	}
@@ -163,17 +170,19 @@ func (r *rangeReader) Read(p []byte) (int, error) {
 // ask has so many pieces under way as fill the line.
 func (r *rangeReader) ask() {
 	for len(r.ahead) < piecesAhead && r.next < r.end {
-		p := &piece{
-			buf: r.store.pieces.Get().(*[pieceBytes]byte), offset: r.next,
-			want: int(min(pieceBytes, r.end-r.next)), done: make(chan struct{}),
-		}
-		r.next += int64(p.want)
-		r.ahead = append(r.ahead, p)
-		go func() {
-			p.n, p.err = r.file.ReadAt(p.buf[:p.want], p.offset)
-			close(p.done)
-		}()
+		r.askFor(int(min(pieceBytes, r.end-r.next)))
 	}
+}
+
+// askFor asks for the next piece.
+func (r *rangeReader) askFor(n int) {
+	p := &piece{buf: r.store.pieces.Get().(*[pieceBytes]byte), offset: r.next, want: n, done: make(chan struct{})}
+	r.next += int64(n)
+	r.ahead = append(r.ahead, p)
+	go func() {
+		p.n, p.err = r.file.ReadAt(p.buf[:n], p.offset)
+		close(p.done)
+	}()
 }
 
 // explain finds out why a piece is short: no object, a range outside of it,

@@ -31,7 +31,7 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storag
 	}
 	return s.do(ctx, func(c *conn) error {
 		dir := path.Dir(dst)
-		err := s.inDir(c, dir, func() error { return s.put(ctx, c, dir, dst, body) })
+		err := s.inDir(c, dir, func(safe func() error) error { return s.put(ctx, c, dir, dst, body, safe) })
 		if err != nil {
 			return fmt.Errorf("put %s: %w", key, s.writeError(c, err, body.Size()))
 		}
@@ -39,7 +39,9 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storag
 	})
 }
 
-func (s *Store) put(ctx context.Context, c *conn, dir, dst string, body storage.Body) (err error) {
+// put stores the file. safe returns when its folder is known to outlive a power
+// cut, which is found out meanwhile.
+func (s *Store) put(ctx context.Context, c *conn, dir, dst string, body storage.Body, safe func() error) (err error) {
 	temp := path.Join(dir, temporary.Prefix+rand.Text())
 	var f, folder *sftp.File
 	var exists error
@@ -48,7 +50,7 @@ func (s *Store) put(ctx context.Context, c *conn, dir, dst string, body storage.
 		func() { folder = c.openDir(dir) },
 		func() { _, exists = c.sftp.Lstat(dst) },
 	)
-	defer c.closeLater(folder)
+	defer func() { c.closeLater(folder) }()
 	if err != nil {
 		return err
 	}
@@ -72,6 +74,12 @@ func (s *Store) put(ctx context.Context, c *conn, dir, dst string, body storage.
 	open = false
 	if err := c.closeWritten(f); err != nil {
 		return err
+	}
+	if err := safe(); err != nil {
+		return err
+	}
+	if folder == nil { // it was not there yet
+		folder = c.openDir(dir)
 	}
 	if err := ctx.Err(); err != nil {
 		return err
