@@ -186,7 +186,7 @@ func smallFileStep(k repository.FileKind) string {
 }
 
 // countOf is a number with its word, in the plural if need be.
-func countOf(n int, word string) string {
+func countOf[N int | uint64](n N, word string) string {
 	if n == 1 {
 		return "1 " + word
 	}

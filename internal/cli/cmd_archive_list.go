@@ -64,6 +64,9 @@ func (c *command) archiveList(ctx context.Context, open shelves) error {
 			size.FormatBytes(uint64(m.Bytes())), fmt.Sprint(len(m.Parts)), expires, parent, //nolint:gosec // never negative
 		})
 	}
+	if len(list) == 0 {
+		c.ui.infof("there are no archives in %s", open[0].Store.Location())
+	}
 	if !c.ui.json && len(rows) > 0 {
 		c.ui.table([]string{"Name", "Time", "Snapshot", "Type", "Size", "Parts", "Expires", "Relative to"}, rows)
 	}

@@ -242,7 +242,7 @@ func (c *command) forgetInTurns(ctx context.Context, r *repository.Repository, d
 	if n := len(plan.Locked); n > 0 {
 		c.ui.warn("forget", "", fmt.Errorf("%s stayed: a retention holds %s; run the command again when it has ended", countOf(n, "snapshot"), themOrIt(n)))
 	}
-	c.ui.infof("%s %d snapshots", verb(f.dryRun, "removed", "would remove"), len(removed)-len(plan.Locked))
+	c.ui.infof("%s %s", verb(f.dryRun, "removed", "would remove"), countOf(len(removed)-len(plan.Locked), "snapshot"))
 	if !f.prune || len(removed) == 0 {
 		return nil
 	}
@@ -286,7 +286,7 @@ func (c *command) showDecisions(what string, list []upkeep.ForgetDecision) {
 	if len(list) == 0 || c.ui.json || c.ui.quiet {
 		return
 	}
-	c.ui.infof("\n%s %d snapshots:", what, len(list))
+	c.ui.infof("\n%s %s:", what, countOf(len(list), "snapshot"))
 	var rows [][]string
 	for _, d := range list {
 		s := d.Snapshot

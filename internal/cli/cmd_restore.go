@@ -279,7 +279,7 @@ func (c *command) reportRestore(r *restore.Receipt, o *restore.Options) {
 		c.ui.infof("%d items (%s) were there already, or were not to be overwritten", n, size.FormatBytes(p.BytesSkipped.Load()))
 	}
 	if n := p.ItemsDeleted.Load(); n > 0 {
-		c.ui.infof("%s %d items", deleted, n)
+		c.ui.infof("%s %s", deleted, countOf(n, "item"))
 	}
 	if o.Verify && !o.DryRun {
 		c.ui.infof("verified: %d files (%s) read again and found right", r.Verified, size.FormatBytes(p.BytesVerified.Load()))

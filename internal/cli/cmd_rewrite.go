@@ -65,7 +65,10 @@ func (c *command) runRewrite(ctx context.Context, f *rewriteFlags, args []string
 	return c.opened(ctx, func(ctx context.Context, r *repository.Repository) error {
 		return c.inTurns(r, !f.forget || f.dryRun, func(t *turns) error {
 			edits, err := upkeep.Rewrite(ctx, r, o, c.rewriteTurns(r, t, f, args))
-			c.showEdits(edits, f.dryRun)
+			c.showEdits(edits, f.dryRun, !f.forget)
+			if len(edits) > 0 && !f.forget && !f.dryRun {
+				c.ui.infof("`holdfast rewrite --forget` removes those that others are made of")
+			}
 			return err
 		})
 	})

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -78,8 +79,11 @@ func (c *command) runs(state stateFlag, filter history.Filter) ([]history.Run, e
 		return nil, err
 	}
 	h, err := history.Open(history.Options{Dir: dir.HistoryDir(), ReadOnly: true})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("there is no history of runs in %s: `holdfast serve` has not run with this state; --state-dir names another", dir)
+	}
 	if err != nil {
-		return nil, fmt.Errorf("%w; has `holdfast serve` run with this state?", err)
+		return nil, err
 	}
 	runs, err := h.Select(filter)
 	if errors.Is(err, history.ErrDamaged) {

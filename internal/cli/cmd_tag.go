@@ -74,7 +74,7 @@ func (c *command) runTag(ctx context.Context, f *tagFlags, args []string) error 
 		return c.inTurns(r, false, func(t *turns) error {
 			o := c.editTurns(r, t, &f.chosen, args)
 			edits, err := upkeep.Tag(ctx, r, edit, o)
-			c.showEdits(edits, false)
+			c.showEdits(edits, false, false)
 			return err
 		})
 	})
@@ -104,7 +104,7 @@ func (c *command) foretellTags(ctx context.Context, f *tagFlags, edit snapshot.T
 				edits = append(edits, upkeep.Edit{Old: s, New: edited})
 			}
 		}
-		c.showEdits(edits, true)
+		c.showEdits(edits, true, false)
 		return nil
 	})
 }
@@ -121,18 +121,24 @@ func (c *command) editTurns(r *repository.Repository, t *turns, chosen *selectFl
 	}
 }
 
-// showEdits tells which snapshots took the place of which.
-func (c *command) showEdits(edits []upkeep.Edit, dryRun bool) {
+// showEdits tells which snapshots took the place of which, or were made of those
+// that stay.
+func (c *command) showEdits(edits []upkeep.Edit, dryRun, stay bool) {
 	for _, e := range edits {
 		m := editMessage{MessageType: "changed", Old: e.Old.ID.String()}
-		if dryRun {
-			c.ui.infof("snapshot %s would change", e.Old.ID.Short())
-		} else {
+		if !dryRun {
 			m.New = e.New.ID.String()
+		}
+		switch {
+		case dryRun:
+			c.ui.infof("snapshot %s would change", e.Old.ID.Short())
+		case stay:
+			c.ui.infof("snapshot %s was made of %s, which stays", e.New.ID.Short(), e.Old.ID.Short())
+		default:
 			c.ui.infof("snapshot %s is now %s", e.Old.ID.Short(), e.New.ID.Short())
 		}
 		c.ui.message(m)
 	}
 	c.ui.message(editSummary{"summary", dryRun, len(edits)})
-	c.ui.infof("%s %d snapshots", verb(dryRun, "changed", "would change"), len(edits))
+	c.ui.infof("%s %s", verb(dryRun, "changed", "would change"), countOf(len(edits), "snapshot"))
 }

@@ -211,7 +211,7 @@ func (r *copyRun) tell(ctx context.Context, d *upkeep.Destination, brought broug
 	}
 	m.add(d.Repository.Store())
 	r.ui.message(m)
-	r.ui.infof("copied %d snapshots to %s (%s in %d blobs); %d were there already", m.Copied, m.Repository, size.FormatBytes(m.Bytes), m.Blobs, m.Skipped)
+	r.ui.infof("copied %s to %s (%s in %s); %d were there already", countOf(m.Copied, "snapshot"), m.Repository, size.FormatBytes(m.Bytes), countOf(m.Blobs, "blob"), m.Skipped)
 	r.tellConfirmed(m.confirmed)
 	if !r.flags.confirm.readBack || m.PacksReadBack == 0 && d.Err == nil {
 		return

@@ -187,7 +187,7 @@ func TestForgetOfAPlan(t *testing.T) {
 	t.Setenv("HOLDFAST_REPOSITORY", "")
 	s.run(exitOK, "backup", "-r", "main", s.path("holdfast.yaml")) // which is of no plan
 	s.run(exitOK, "copy", "-r", "main", "--to", "one")
-	s.wants(s.run(exitOK, "forget", "-r", "one", "--plan", "docs", "--trust-times"), "removed 1 snapshots")
+	s.wants(s.run(exitOK, "forget", "-r", "one", "--plan", "docs", "--trust-times"), "removed 1 snapshot")
 	s.wants(s.run(exitOK, "forget", "-r", "main", "--plan", "docs", "--trust-times"), "removed 0 snapshots")
 	s.wants(s.run(exitFailed, "forget", "-r", s.path("other"), "--plan", "docs"), "brings nothing to")
 	s.wants(s.run(exitFailed, "forget", "-r", "one", "--plan", "docs", "latest"), "--plan says what to keep")

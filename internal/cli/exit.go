@@ -94,8 +94,8 @@ func nextStep(err error) string {
 		return "check --password-file, --password-command or HOLDFAST_PASSWORD"
 	case errors.Is(err, repository.ErrExists):
 		return "use it as it is, or choose another place"
-	case strings.HasPrefix(err.Error(), "unknown command"), strings.HasPrefix(err.Error(), "unknown flag"),
-		strings.HasPrefix(err.Error(), "unknown shorthand flag"):
+	case strings.HasPrefix(err.Error(), "unknown flag"),
+		strings.HasPrefix(err.Error(), "unknown shorthand flag"), strings.HasPrefix(err.Error(), "required flag"):
 		return "see --help" // cobra has no error types for these
 	}
 	return ""

@@ -68,7 +68,7 @@ func (g *globalFlags) register(f *pflag.FlagSet) {
 	f.CountVarP(&g.verbose, "verbose", "v", "print more; twice for each file")
 	f.IntVar(&g.limitUpload, "limit-upload", 0, "upload at most `KiB` per second")
 	f.IntVar(&g.limitDownload, "limit-download", 0, "download at most `KiB` per second")
-	f.StringArrayVarP(&g.options, "option", "o", nil, "set an option of the place, such as s3.region=`key=value` (may be repeated)")
+	f.StringArrayVarP(&g.options, "option", "o", nil, "set an option of the place, as `key=value`, such as s3.region=eu-west-1 (may be repeated)")
 	f.StringVar(&g.cpuProfile, "cpu-profile", "", "write a CPU profile to a `file`")
 	f.StringVar(&g.memProfile, "mem-profile", "", "write a profile of memory in use, at the end, to a `file`")
 	for _, name := range []string{"cpu-profile", "mem-profile"} {

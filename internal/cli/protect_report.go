@@ -147,12 +147,12 @@ func (p *protection) printState(receipt *backup.Receipt) {
 	} else {
 		p.ui.printf("protected again: %s (set up earlier, as plan %q)\n\n", strings.Join(res.Paths, ", "), res.Plan)
 	}
-	p.fact("what", "%s in %s, %s", count(res.Files, "file"), count(res.Folders, "folder"), size.FormatBytes(res.Bytes))
+	p.fact("what", "%s in %s, %s", countOf(res.Files, "file"), countOf(res.Folders, "folder"), size.FormatBytes(res.Bytes))
 	if receipt.Parent != nil {
 		p.fact("", "since the last time: %d new, %d changed", res.FilesNew, res.FilesChanged)
 	}
 	if res.Unreadable > 0 {
-		p.fact("", "NOT protected: %s that could not be read", count(uint64(res.Unreadable), "item")) //nolint:gosec // a count
+		p.fact("", "NOT protected: %s that could not be read", countOf(uint64(res.Unreadable), "item")) //nolint:gosec // a count
 	}
 	made := ""
 	if res.RepositoryMade {
@@ -166,22 +166,22 @@ func (p *protection) printState(receipt *backup.Receipt) {
 func (p *protection) printProof(proven *proof.Proof) {
 	verdict := "passed"
 	if !proven.Holds() {
-		verdict = fmt.Sprintf("FAILED: %s did not come back right", count(proven.Differences, "item"))
+		verdict = fmt.Sprintf("FAILED: %s did not come back right", countOf(proven.Differences, "item"))
 	}
 	p.fact("restore test", "%s: %s, %s restored in %s (%s)", verdict,
-		count(proven.Files-proven.TooLargeFiles, "file"), size.FormatBytes(proven.RestoredBytes),
+		countOf(proven.Files-proven.TooLargeFiles, "file"), size.FormatBytes(proven.RestoredBytes),
 		spent(proven.RestoreDuration), rate(proven.RestoredBytes, proven.RestoreDuration))
 	p.fact("", "then compared with the source: every byte,")
 	p.fact("", "%s", p.comparedMetadata())
 	if proven.ChangedSince > 0 {
-		p.fact("", "%s changed since the backup: compared with the snapshot instead", count(proven.ChangedSince, "item"))
+		p.fact("", "%s changed since the backup: compared with the snapshot instead", countOf(proven.ChangedSince, "item"))
 	}
 	if proven.Parts > 1 {
 		p.fact("", "in %d parts, one after the other: all of it needs %s of scratch space,", proven.Parts, size.FormatBytes(proven.Needed))
 		p.fact("", "and %s has room for %s", p.scratch.Path(), size.FormatBytes(proven.Room))
 	}
 	if proven.TooLargeFiles > 0 {
-		p.fact("", "%s larger than the scratch space: read from the repository and compared,", count(proven.TooLargeFiles, "file"))
+		p.fact("", "%s larger than the scratch space: read from the repository and compared,", countOf(proven.TooLargeFiles, "file"))
 		p.fact("", "but not restored; --scratch names a place with more room")
 		for _, path := range proven.TooLarge {
 			p.fact("", "  %s", path)
@@ -313,13 +313,6 @@ func shellQuote(s string) string {
 		return s
 	}
 	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
-}
-
-func count(n uint64, what string) string {
-	if n == 1 {
-		return "1 " + what
-	}
-	return fmt.Sprintf("%d %ss", n, what)
 }
 
 // spent writes a duration: tenths of seconds count where there are few.

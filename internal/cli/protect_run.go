@@ -51,11 +51,11 @@ func (p *protection) protect(ctx context.Context, r *repository.Repository) erro
 func protectVerdict(receipt *backup.Receipt, proven *proof.Proof) error {
 	if !proven.Holds() {
 		return fmt.Errorf("the restore test FAILED: %s did not come back right, each named above. "+
-			"Keep the source, find out more with `holdfast check --read-data`, and run this again", count(proven.Differences, "item"))
+			"Keep the source, find out more with `holdfast check --read-data`, and run this again", countOf(proven.Differences, "item"))
 	}
 	if receipt.Errors > 0 {
 		return errIncomplete(fmt.Errorf("what could not be read whole is not protected: %s, each named above. "+
-			"Make them readable, or leave them out with \"exclude\" in holdfast.yaml", count(uint64(receipt.Errors), "item"))) //nolint:gosec // a count
+			"Make them readable, or leave them out with \"exclude\" in holdfast.yaml", countOf(uint64(receipt.Errors), "item"))) //nolint:gosec // a count
 	}
 	return nil
 }

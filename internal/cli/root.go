@@ -68,19 +68,31 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	return code
 }
 
-// unknownCommand refuses a word that is no command of a group, such as `plan
-// shw`, for which help alone would be printed, as if all were well.
+// unknownCommand refuses a word that is no command, and one that is none of a
+// group, such as `plan shw`, for which help alone would be printed, as if all
+// were well.
 func unknownCommand(root *cobra.Command, args []string) error {
 	group, rest, err := root.Find(args)
-	if err != nil || group == root || group.Runnable() || len(rest) == 0 || strings.HasPrefix(rest[0], "-") {
-		return nil //nolint:nilerr // the root's own words are refused by cobra
+	if err != nil { // cobra has no error types
+		if word, ok := strings.CutPrefix(err.Error(), `unknown command "`); ok {
+			word, _, _ = strings.Cut(word, `"`)
+			return noCommandOf(root, word)
+		}
+		return nil //nolint:nilerr // it comes again when the command is run
 	}
+	if group == root || group.Runnable() || len(rest) == 0 || strings.HasPrefix(rest[0], "-") {
+		return nil
+	}
+	return noCommandOf(group, rest[0])
+}
+
+func noCommandOf(group *cobra.Command, word string) error {
 	group.SuggestionsMinimumDistance = 2
 	hint := fmt.Sprintf("see `%s --help`", group.CommandPath())
-	if near := group.SuggestionsFor(rest[0]); len(near) > 0 {
+	if near := group.SuggestionsFor(word); len(near) > 0 {
 		hint = fmt.Sprintf("did you mean `%s %s`?", group.CommandPath(), near[0])
 	}
-	return fmt.Errorf("%q is no command of `%s`; %s", rest[0], group.CommandPath(), hint)
+	return fmt.Errorf("%q is no command of `%s`; %s", word, group.CommandPath(), hint)
 }
 
 // command is the state that one command line builds up: global flags and
@@ -137,75 +149,98 @@ func (c *command) root(args []string) *cobra.Command {
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
 	c.global.register(root.PersistentFlags())
-	for _, make := range wanted(args) {
-		root.AddCommand(make(c))
+	for _, g := range groups {
+		root.AddGroup(&cobra.Group{ID: string(g), Title: string(g)})
+	}
+	for _, w := range wanted(args) {
+		cmd := w.make(c)
+		cmd.GroupID = string(w.group)
+		root.AddCommand(cmd)
 	}
 	return root
 }
 
-// commands are all commands by their names, in the order of the help.
-var commands = []struct {
-	name string
-	make func(*command) *cobra.Command
-}{
-	{"protect", newProtect},
-	{"init", newInit},
-	{"backup", newBackup},
-	{"snapshots", newSnapshots},
-	{"ls", newLs},
-	{"find", newFind},
-	{"diff", newDiff},
-	{"cat", newCat},
-	{"list", newList},
-	{"dump", newDump},
-	{"mount", newMount},
-	{"stats", newStats},
-	{"restore", newRestore},
-	{"status", newStatus},
-	{"check", newCheck},
-	{"repair", newRepair},
-	{"forget", newForget},
-	{"prune", newPrune},
-	{"hold", newHold},
-	{"archive", newArchive},
-	{"copy", newCopy},
-	{"tag", newTag},
-	{"rewrite", newRewrite},
-	{"key", newKey},
-	{"kit", newKit},
-	{"unlock", newUnlock},
-	{"storage", newStorage},
-	{"verify", newVerify},
-	{"evidence", newEvidence},
-	{"sandbox", newSandbox},
-	{"plan", newPlan},
-	{"serve", newServe},
-	{"service", newService},
-	{"token", newToken},
-	{"notify", newNotify},
-	{"run", newRun},
-	{"wal", newWAL},
-	{"rest-server", newRestServer},
-	{"version", newVersion},
+// group is a part of the help of all commands.
+type group string
+
+const (
+	groupRestore group = "Back up and restore:"
+	groupLook    group = "Look into repositories:"
+	groupProve   group = "Know that it comes back:"
+	groupKeep    group = "Keep and remove:"
+	groupPlace   group = "Repositories and their places:"
+	groupService group = "Plans and the service:"
+	groupNone    group = ""
+)
+
+// groups are those with a name, in the order of the help.
+var groups = []group{groupRestore, groupLook, groupProve, groupKeep, groupPlace, groupService}
+
+// entry is a command that can be made.
+type entry struct {
+	group group
+	name  string
+	make  func(*command) *cobra.Command
 }
 
-// wanted returns the constructors of the commands that a command line may
-// mean. Databases start holdfast for each file of their log: the others are not
+// commands are all commands, by group and name.
+var commands = []entry{
+	{groupRestore, "protect", newProtect},
+	{groupRestore, "init", newInit},
+	{groupRestore, "backup", newBackup},
+	{groupRestore, "restore", newRestore},
+	{groupRestore, "archive", newArchive},
+	{groupRestore, "copy", newCopy},
+	{groupRestore, "kit", newKit},
+	{groupLook, "snapshots", newSnapshots},
+	{groupLook, "ls", newLs},
+	{groupLook, "find", newFind},
+	{groupLook, "diff", newDiff},
+	{groupLook, "cat", newCat},
+	{groupLook, "list", newList},
+	{groupLook, "dump", newDump},
+	{groupLook, "mount", newMount},
+	{groupLook, "stats", newStats},
+	{groupProve, "status", newStatus},
+	{groupProve, "check", newCheck},
+	{groupProve, "repair", newRepair},
+	{groupProve, "verify", newVerify},
+	{groupProve, "evidence", newEvidence},
+	{groupKeep, "forget", newForget},
+	{groupKeep, "prune", newPrune},
+	{groupKeep, "hold", newHold},
+	{groupKeep, "tag", newTag},
+	{groupKeep, "rewrite", newRewrite},
+	{groupPlace, "key", newKey},
+	{groupPlace, "unlock", newUnlock},
+	{groupPlace, "storage", newStorage},
+	{groupPlace, "rest-server", newRestServer},
+	{groupService, "plan", newPlan},
+	{groupService, "serve", newServe},
+	{groupService, "service", newService},
+	{groupService, "token", newToken},
+	{groupService, "notify", newNotify},
+	{groupService, "run", newRun},
+	{groupService, "wal", newWAL},
+	{groupNone, "sandbox", newSandbox},
+	{groupNone, "version", newVersion},
+}
+
+// wanted returns the commands that a command line may mean. Databases start holdfast for each file of their log: the others are not
 // made. Where flags come first, it is any of those that are named: the value of
 // a flag may be the name of one, too.
-func wanted(args []string) []func(*command) *cobra.Command {
+func wanted(args []string) []entry {
 	if len(args) > 0 && !strings.HasPrefix(args[0], "-") {
 		args = args[:1]
 	}
-	var all, named []func(*command) *cobra.Command
+	var named []entry
 	for _, c := range commands {
-		all = append(all, c.make)
 		if slices.Contains(args, c.name) {
-			named = append(named, c.make)
+			named = append(named, c)
 		}
 	}
 	if len(named) == 0 || slices.Contains(args, "--help") || slices.Contains(args, "-h") {
-		return all
+		return commands
 	}
 	return named
 }

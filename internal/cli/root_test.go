@@ -31,7 +31,8 @@ func TestUnknownCommands(t *testing.T) {
 	for line, want := range map[string]string{
 		"plan shwo":   "did you mean `holdfast plan show`?",
 		"wal nothing": "see `holdfast wal --help`",
-		"nothing":     "see --help",
+		"nothing":     "see `holdfast --help`",
+		"snapshot":    "did you mean `holdfast snapshots`?",
 	} {
 		var errs bytes.Buffer
 		code := Run(t.Context(), strings.Fields(line), Streams{In: strings.NewReader(""), Out: &bytes.Buffer{}, Err: &errs})

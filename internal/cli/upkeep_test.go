@@ -107,8 +107,8 @@ func TestForgetAndPrune(t *testing.T) {
 	s.wants(s.run(exitFailed, "forget", "--keep-last", "1", "latest"), "not both")
 	s.wants(s.run(exitFailed, "forget", "beef"), "no such snapshot")
 	s.wants(s.run(exitOK, "forget", "--keep-monthly", "2", "--dry-run", "--prune"),
-		"snapshots for host www", "monthly snapshot", "would remove 1 snapshots", "would free:")
-	s.wants(s.run(exitOK, "forget", "latest~2"), "removed 1 snapshots")
+		"snapshots for host www", "monthly snapshot", "would remove 1 snapshot", "would free:")
+	s.wants(s.run(exitOK, "forget", "latest~2"), "removed 1 snapshot")
 	var groups []struct {
 		Host         string
 		Keep, Remove []struct{ ID, Tree string }
@@ -152,7 +152,7 @@ func TestTagAndRewrite(t *testing.T) {
 	s.backups()
 	s.wants(s.run(exitFailed, "tag"), "nothing to do")
 	s.wants(s.run(exitFailed, "tag", "--add", "holdfast:type=full"), "reserved")
-	s.wants(s.run(exitOK, "tag", "--add", "x,y", "latest"), "changed 1 snapshots")
+	s.wants(s.run(exitOK, "tag", "--add", "x,y", "latest"), "changed 1 snapshot")
 	s.wants(s.run(exitOK, "tag", "--set", "", "--tag", "x", "--json"), `"changed_snapshots":1`)
 	s.wants(s.run(exitFailed, "rewrite"), "nothing to do")
 	s.wants(s.run(exitOK, "rewrite", "--exclude", "old", "--dry-run", "-v"), "excluded  "+s.path("source/old"), "would change 2 snapshots")

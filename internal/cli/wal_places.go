@@ -75,7 +75,7 @@ func (c *command) logSource(f walFlags) (*logSource, error) {
 		s.name, s.postgres = name, *source.Postgres
 	}
 	if s.name == "" {
-		return nil, fmt.Errorf("plan %s has no PostgreSQL source %s", planName, f.source)
+		return nil, fmt.Errorf("plan %s has no PostgreSQL source%s", planName, named(f.source))
 	}
 	if plan.WAL != nil {
 		s.wal = *plan.WAL
@@ -93,6 +93,14 @@ func (c *command) logSource(f walFlags) (*logSource, error) {
 func (c *command) logRepository(cfg *config.Config, name string) logRepository {
 	p := c.namedPlace(name, cfg.Repositories[name])
 	return logRepository{place: p, name: name, keys: filepath.Join(filepath.Dir(cfg.Path), name)}
+}
+
+// named is a name that goes behind what it names, if there is one.
+func named(name string) string {
+	if name == "" {
+		return ""
+	}
+	return " " + name
 }
 
 // logPlan finds the plan: the one named, or the only one that has a
@@ -115,7 +123,7 @@ func logPlan(cfg *config.Config, f walFlags) (string, config.Plan, error) {
 	}
 	switch len(found) {
 	case 0:
-		return "", config.Plan{}, fmt.Errorf("no plan in %s has a PostgreSQL source %s", cfg.Path, f.source)
+		return "", config.Plan{}, fmt.Errorf("no plan in %s has a PostgreSQL source%s; `holdfast protect postgres://…` sets one up", cfg.Path, named(f.source))
 	case 1:
 		return found[0], cfg.Plans[found[0]], nil
 	}

@@ -93,6 +93,7 @@ func TestPaths(t *testing.T) {
 	}
 	for argument, want := range map[string]string{
 		"postgres://u:secret@db/shop": "not supported by this version",
+		"s3://key:secret@host/b":      "is a place to back up to",
 		filepath.Join(at, "none"):     "does not exist",
 	} {
 		_, err := protect.Paths([]string{argument})

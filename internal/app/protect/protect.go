@@ -101,6 +101,9 @@ func Paths(arguments []string) ([]string, error) {
 	var paths []string
 	for _, argument := range arguments {
 		if scheme, ok := schemeOf(argument); ok {
+			if isPlace(scheme) {
+				return nil, fmt.Errorf("%s://… is a place to back up to: name the folders to protect, and the place with --to", scheme)
+			}
 			return nil, fmt.Errorf("%s://…: %w", scheme, errNotSupported)
 		}
 		path, err := filepath.Abs(argument)
@@ -120,6 +123,11 @@ func Paths(arguments []string) ([]string, error) {
 		paths = append(paths, path)
 	}
 	return outermost(paths), nil
+}
+
+// isPlace tells whether what a scheme names is kept in, and not protected.
+func isPlace(scheme string) bool {
+	return slices.Contains([]string{"s3", "azure", "gs", "sftp", "rest", "http", "https"}, scheme)
 }
 
 // schemeOf returns "postgres" of "postgres://user:secret@host/shop".
