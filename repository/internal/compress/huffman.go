@@ -1,6 +1,9 @@
 package compress
 
-import "slices"
+import (
+	"math/bits"
+	"slices"
+)
 
 // mostHuffman is the longest Huffman code, in bits (section 4.2.1).
 const mostHuffman = 11
@@ -16,7 +19,8 @@ type huffman struct {
 
 	// What the codes are made of: the literals that come up, those that come
 	// seldom first, and the nodes of the tree.
-	sorted  [256]uint32 // count<<8 | literal
+	found   [256]uint32 // count<<8 | literal
+	sorted  [256]uint32 // likewise
 	nodes   [256]uint32 // counts
 	parents [512]uint16 // of literals, then of nodes, in their order
 	depths  [256]uint8  // of nodes
@@ -61,16 +65,62 @@ func (h *huffman) count(literals []byte) (most uint32) {
 func (h *huffman) make() {
 	n := 0
 	for literal, count := range h.counts {
+		// Written in any case, since no CPU guesses which ones count.
+		h.found[n&255] = count<<8 | uint32(literal) //nolint:gosec // at most 255
 		if count > 0 {
-			h.sorted[n] = count<<8 | uint32(literal) //nolint:gosec // at most 255
 			n++
 		}
 	}
-	sorted := h.sorted[:n]
-	slices.Sort(sorted)
+	sorted := h.sort(h.found[:n])
 	h.join(sorted)
 	h.measure(sorted)
 	h.assign()
+}
+
+// Literals that come up less than ownShelf times are sorted by putting each on
+// the shelf of its count. Others share shelves, by the length of their count,
+// and are sorted there: they are few.
+const (
+	ownShelf = 64
+	shelves  = ownShelf + 19
+)
+
+// shelf returns where a literal belongs. A count is at most that of a block,
+// which has 18 bits.
+func shelf(found uint32) uint32 {
+	count := found >> 8
+	if count < ownShelf {
+		return count
+	}
+	return ownShelf - 1 + uint32(bits.Len32(count/ownShelf)) //nolint:gosec // at most 18
+}
+
+// sort returns what was found, the rarest first.
+func (h *huffman) sort(found []uint32) []uint32 {
+	var ends [shelves]uint8 // modulo 256, as the last one may be
+	for _, f := range found {
+		ends[shelf(f)]++
+	}
+	sum := uint8(0)
+	for n := range ends {
+		ends[n], sum = sum, sum+ends[n]
+	}
+	shared := int(ends[ownShelf])
+	for _, f := range found {
+		s := shelf(f)
+		h.sorted[ends[s]] = f
+		ends[s]++
+	}
+	sorted := h.sorted[:len(found)]
+	// An insertion sort: what is on other shelves is in its place.
+	for n := shared + 1; n < len(sorted); n++ {
+		f, at := sorted[n], n
+		for ; at > shared && sorted[at-1] > f; at-- {
+			sorted[at] = sorted[at-1]
+		}
+		sorted[at] = f
+	}
+	return sorted
 }
 
 // join makes a tree of the literals, of which there are at least two: again

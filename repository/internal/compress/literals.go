@@ -10,8 +10,9 @@ const (
 )
 
 const (
-	// leastHuffman is how many literals are worth a table.
-	leastHuffman = 32
+	// leastHuffman is how many literals are worth a table: fewer gain little
+	// for the time that it takes to make, here and where it is read.
+	leastHuffman = 256
 	// leastStreams is from where they are written as four streams, which are
 	// read side by side.
 	leastStreams = 1 << 10

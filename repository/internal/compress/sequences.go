@@ -28,42 +28,40 @@ func gather(dst, plain []byte, start, end int, sequences []sequence, recent *[3]
 	for k := range sequences {
 		s := &sequences[k]
 		*(*[pieceSize]byte)(dst[n:]) = *(*[pieceSize]byte)(plain[at:])
-		if s.literals > pieceSize {
-			copy(dst[n+pieceSize:], plain[at+pieceSize:at+int(s.literals)])
+		literals := int(s.literals)
+		if literals > pieceSize {
+			copy(dst[n+pieceSize:], plain[at+pieceSize:at+literals])
 		}
-		n += int(s.literals)
-		at += int(s.literals) + int(s.match) + minMatch
+		n += literals
+		at += literals + int(s.match) + minMatch
 
-		// An offset that was used just before is written as its number; with
-		// no literals between, the last one cannot be meant, and what is
-		// meant begins with the one before it (section 3.1.1.5).
-		value := s.offset + 3
-		switch {
-		case s.literals != 0:
-			switch s.offset {
-			case first:
-				value = 1
-			case second:
-				value = 2
-				first, second = second, first
-			case third:
-				value = 3
-				first, second, third = third, first, second
-			default:
-				first, second, third = s.offset, first, second
-			}
-		case s.offset == second:
-			value = 1
-			first, second = second, first
-		default:
-			switch s.offset {
-			case third:
-				value = 2
-			case first - 1:
-				value = 3
-			}
-			first, second, third = s.offset, first, second
+		// An offset that was used just before is written as its number, from
+		// 1; with no literals between, the last one cannot be meant, and what
+		// is meant begins with the one before it (section 3.1.1.5). A CPU
+		// cannot guess which it will be: this can do without most jumps.
+		offset := s.offset
+		one, two, three, last := first, second, third, first
+		if literals == 0 {
+			one, two, three, last = second, third, first-1, 0 // which is no offset
 		}
+		value := offset + 3
+		if offset == three {
+			value = 3
+		}
+		if offset == two {
+			value = 2
+		}
+		if offset == one {
+			value = 1
+		}
+		if offset != last && offset != second {
+			third = second
+		}
+		if offset != last {
+			second = first
+		}
+		first = offset
+
 		s.offset = value
 		s.offsetCode = uint8(bits.Len32(value) - 1) //nolint:gosec // at most 31
 		s.literalsCode = literalsCode(s.literals)

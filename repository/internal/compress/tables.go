@@ -19,6 +19,10 @@ type codeTables struct {
 	most  int       // the greatest log
 }
 
+// leastGain is how many bytes a table of its own must save: less is not worth
+// the time that it takes to make, here and where it is read.
+const leastGain = 32
+
 // choose returns the table and its mode, for codes that were counted, total in
 // all, and appends to dst what readers need to know of it.
 func (c *codeTables) choose(dst []byte, counts []uint32, total int, logs *logs) ([]byte, *fseTable, int) {
@@ -43,7 +47,7 @@ func (c *codeTables) choose(dst []byte, counts []uint32, total int, logs *logs) 
 	start := len(dst)
 	own.share(counts, total, c.most)
 	dst = own.appendNorm(dst)
-	if cost := own.cost(counts, logs) + (len(dst)-start)<<11; cost < cheapest {
+	if cost := own.cost(counts, logs) + (len(dst)-start+leastGain)<<11; cost < cheapest {
 		own.build()
 		c.last = own
 		return dst, own, described
