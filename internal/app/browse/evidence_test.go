@@ -1,14 +1,19 @@
 package browse
 
 import (
+	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
 
 	"holdfast/internal/api"
+	"holdfast/internal/app"
+	"holdfast/internal/config"
 	"holdfast/internal/evidence"
 	"holdfast/repository/snapshot"
+	"holdfast/storage"
 )
 
 // All records of a repository are held to each other: what is gone, or signed by
@@ -101,5 +106,19 @@ func TestPlanTag(t *testing.T) {
 		if _, _, err := b.PlanTag(t.Context(), &api.TagAct{Repository: "one", Snapshots: []string{first.ID.String()}, Add: []string{tag}}); err == nil {
 			t.Errorf("tag %q is taken", tag)
 		}
+	}
+}
+
+// What is holdfast's own lies beside the log where a server holds nothing but
+// the files of restic: the service looks there, as commands do.
+func TestOwnFilesAreLookedForBesideTheLog(t *testing.T) {
+	b := newWorld(t).browser(quick)
+	var got app.StoreOptions
+	b.open = func(_ context.Context, _ string, o app.StoreOptions) (storage.Store, error) {
+		got = o
+		return nil, storage.ErrNotFound
+	}
+	if _, err := b.openStore(t.Context(), config.Repository{URL: "rest:https://backup.example.com/shop", LogURL: "/srv/logs"}); !errors.Is(err, storage.ErrNotFound) || got.LogURL != "/srv/logs" {
+		t.Errorf("it is opened with %+v, %v", got, err)
 	}
 }

@@ -112,7 +112,7 @@ func (b *Browser) openStore(ctx context.Context, cfg config.Repository) (storage
 	if err != nil {
 		return nil, err
 	}
-	o := app.StoreOptions{Settings: maps.Clone(cfg.Options), Patience: b.limits.patience}
+	o := app.StoreOptions{Settings: maps.Clone(cfg.Options), LogURL: cfg.LogURL, Patience: b.limits.patience}
 	if cfg.Tiers != nil && kind.IsObjectStore() {
 		if o.Settings == nil {
 			o.Settings = make(map[string]string)
