@@ -148,6 +148,62 @@ func (s Shelf) List(ctx context.Context) ([]Listed, error) {
 	return list, nil
 }
 
+// Overview is what can be seen of a place without reading archives.
+type Overview struct {
+	// Archives counts those that are complete, as far as their files tell.
+	Archives int
+	// Incomplete are those whose export was cut off, or goes on at this moment.
+	Incomplete []string
+	// Newest is the archive of the newest snapshot; nil if there is none.
+	Newest *Manifest
+	// Damaged are those whose manifests are not what was written. Only the last
+	// archives by name were looked at.
+	Damaged []Listed
+}
+
+// overviewed bounds the manifests that Overview reads.
+const overviewed = 16
+
+// Overview looks at the names of all archives, and at the manifests of the last:
+// names that are not chosen sort by time.
+func (s Shelf) Overview(ctx context.Context) (*Overview, error) {
+	complete := make(map[string]bool)
+	err := s.Store.List(ctx, s.Below, func(i storage.Info) error {
+		name, file, ok := strings.Cut(strings.TrimPrefix(i.Key, s.Below), "/")
+		if ok && (file == SumsName || file == ManifestName || strings.HasPrefix(file, name+partSuffix)) {
+			complete[name] = complete[name] || file == SumsName
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, fmt.Errorf("list archives: %w", err)
+	}
+	o := &Overview{}
+	looked := 0
+	for _, name := range slices.Backward(slices.Sorted(maps.Keys(complete))) {
+		if !complete[name] {
+			o.Incomplete = append(o.Incomplete, name)
+			continue
+		}
+		o.Archives++
+		if looked++; looked > overviewed {
+			continue
+		}
+		m, err := s.Load(ctx, name)
+		switch {
+		case ctx.Err() != nil:
+			return nil, context.Cause(ctx)
+		case errors.Is(err, ErrDamaged):
+			o.Damaged = append(o.Damaged, Listed{Name: name, Err: err})
+		case err != nil:
+			return nil, err
+		case o.Newest == nil || m.Snapshot.Time.After(o.Newest.Snapshot.Time):
+			o.Newest = m
+		}
+	}
+	return o, nil
+}
+
 // order puts archives that cannot be read at the end.
 func order(m *Manifest) int {
 	if m == nil {

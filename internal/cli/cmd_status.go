@@ -53,6 +53,10 @@ repository alone, as if only that one were left:
 They are met, near (from 80% of what is promised on), breached, or unknown when
 nothing was measured.
 
+The place of a plan's archives is looked at, too: of when the newest is, whether
+the last due one was made, and whether the manifests are whole. 'holdfast archive
+verify' reads archives back.
+
 What is missing is named with the next step. Of a place that cannot be reached
 the last known state is shown; it does not count. No data is read.
 
@@ -84,7 +88,8 @@ func (c *command) runStatus(ctx context.Context, args []string) error {
 		}
 		standings := r.objectives(plan)
 		met := r.tell(score, facts, standings)
-		if endangered := r.warnOfBuckets(ctx, plan); endangered || !met {
+		endangered, unarchived := r.warnOfBuckets(ctx, plan), r.tellArchives(ctx, plan.name)
+		if endangered || unarchived || !met {
 			lacking++
 		}
 	}

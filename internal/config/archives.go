@@ -25,6 +25,9 @@ type Archives struct {
 	// Chain is for how long after a full archive those that follow hold only
 	// what changed; without it each is full.
 	Chain retention.Duration `yaml:"chain,omitempty"`
+	// Schedule says when the service archives the newest snapshots, those that
+	// are archived already excepted; without it only people do.
+	Schedule string `yaml:"schedule,omitempty" format:"cron"`
 }
 
 func (a Archives) check(k *checker, keep retention.Policy) {

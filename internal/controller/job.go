@@ -86,7 +86,7 @@ func rank(kind history.Job) int {
 		return 1
 	case history.Copy:
 		return 2
-	case history.RestoreTest:
+	case history.RestoreTest, history.Archive:
 		return 3
 	case history.Extend, history.LogPrune:
 		return 4

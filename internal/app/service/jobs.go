@@ -95,6 +95,7 @@ func (b *builder) plan(name string, p config.Plan) {
 	b.backup(name, p, base)
 	b.copies(name, p, base)
 	b.restoreTest(name, p, base)
+	b.archives(name, p, base)
 	b.retention(name, p, base)
 	b.log(name, p, base)
 }
@@ -150,6 +151,20 @@ func (b *builder) restoreTest(name string, p config.Plan, j controller.Job) {
 		}
 	}
 	j.Work = b.work(p.RestoreTest.Limits, "verify", "--plan", name)
+	b.jobs = append(b.jobs, j)
+}
+
+// archives adds what archives a plan's newest snapshots. What a killed run left
+// is no archive: the next one begins it again.
+func (b *builder) archives(name string, p config.Plan, j controller.Job) {
+	if p.Archives == nil || p.Archives.Schedule == "" {
+		return
+	}
+	j.ID, j.Kind = JobID(name, "", history.Archive), history.Archive
+	j.Variants = []controller.Variant{{Rule: b.rule(name, p.Archives.Schedule, j.Hours.Zone, time.Duration(p.Jitter), j.ID)}}
+	j.After = []string{JobID(name, "", history.Backup)}
+	j.Uses = []controller.Use{{Repository: p.Repository}}
+	j.Work = b.work(p.Limits, "archive", "export", "--plan", name, "--restart")
 	b.jobs = append(b.jobs, j)
 }
 

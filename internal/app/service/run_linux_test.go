@@ -83,6 +83,7 @@ plans:
     schedule: { full: "0 2 * * SUN", incremental: "0 2 * * *" }
     keep: { last: 3 }
     restore_test: { schedule: "0 5 * * SAT" }
+    archives: { to: /srv/archives, recipients: [age1], schedule: "0 6 1 * *" }
     limits: { upload: 5M, timeout: 2h }
 `))
 	if err != nil {
@@ -103,6 +104,7 @@ plans:
 		"plans/site/backup":          "plan run site --type {variant} --no-copy --retry-lock 15m0s --limit-upload 5120",
 		"plans/site/copy/nas":        "copy --plan site --to nas --retry-lock 15m0s --limit-upload 5120",
 		"plans/site/restore-test":    "verify --plan site --retry-lock 15m0s",
+		"plans/site/archive":         "archive export --plan site --restart --retry-lock 15m0s --limit-upload 5120",
 		"plans/site/retention/local": "forget --repo local --plan site --retry-lock 15m0s",
 		"plans/site/retention/nas":   "forget --repo nas --plan site --retry-lock 15m0s",
 		"repositories/local/prune":   "prune --repo local --max-repack-size {budget} --max-time 5m0s --retry-lock 2m0s",

@@ -1,0 +1,112 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"holdfast/internal/archive"
+	"holdfast/internal/config"
+	"holdfast/internal/schedule"
+	"holdfast/storage"
+)
+
+// archivesStatusMessage tells of the place of a plan's archives.
+type archivesStatusMessage struct {
+	MessageType string `json:"message_type"` // "archives_status"
+	Plan        string `json:"plan"`
+	Place       string `json:"place"`
+	Archives    int    `json:"archives"`
+	// Newest is the time of the newest snapshot that is archived.
+	Newest *time.Time `json:"newest,omitempty"`
+	// Incomplete are archives whose export was cut off, or goes on.
+	Incomplete []string `json:"incomplete,omitempty"`
+	// Missing says what is wrong, and what to do; nothing if all is well.
+	Missing []string `json:"missing"`
+}
+
+// tellArchives tells of the archives of a plan, if it has any, and whether
+// something is wrong with them.
+func (r *statusRun) tellArchives(ctx context.Context, plan string) (wrong bool) {
+	if r.cfg == nil || r.cfg.Plans[plan].Archives == nil {
+		return false
+	}
+	p := r.cfg.Plans[plan]
+	m := archivesStatusMessage{MessageType: "archives_status", Plan: plan, Place: p.Archives.To, Missing: []string{}}
+	found, err := r.overview(ctx, p.Archives.To)
+	export := "; `holdfast archive export --plan " + plan + "` makes one"
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
+		m.Missing = append(m.Missing, "nothing was archived yet"+export)
+	case err != nil:
+		m.Missing = append(m.Missing, fmt.Sprintf("they cannot be looked at: %v", err))
+	default:
+		m.Archives, m.Incomplete = found.Archives, found.Incomplete
+		for _, damaged := range found.Damaged {
+			m.Missing = append(m.Missing, damaged.Err.Error())
+		}
+		if found.Newest == nil {
+			m.Missing = append(m.Missing, "there is no archive"+export)
+			break
+		}
+		m.Newest = instant(found.Newest.Snapshot.Time)
+		if due := archiveDue(p, found.Newest.Created, r.now); !due.IsZero() && r.backedUpSince(plan, found.Newest.Snapshot.Time) {
+			m.Missing = append(m.Missing, fmt.Sprintf("the one that was due at %s was not made%s", due.Local().Format(timeFormat), export))
+		}
+	}
+	r.ui.message(m)
+	if !r.ui.json {
+		r.printArchives(&m)
+	}
+	return len(m.Missing) > 0
+}
+
+// overview looks at a place of archives.
+func (r *statusRun) overview(ctx context.Context, url string) (*archive.Overview, error) {
+	shelf, err := r.openShelf(ctx, url, false)
+	if err != nil {
+		return nil, err
+	}
+	found, err := shelf.Overview(ctx)
+	return found, errors.Join(err, storage.Close(shelf.Store))
+}
+
+// backedUpSince tells whether there is anything newer to archive.
+func (r *statusRun) backedUpSince(plan string, t time.Time) bool {
+	return slices.ContainsFunc(r.sourcesNow(plan), func(s statusSource) bool { return s.Newest.After(t) })
+}
+
+// archiveDue returns when an archive was due that was not made, the zero time
+// if none was. The last due time does not count: its archive may be under way.
+func archiveDue(p config.Plan, newest, now time.Time) time.Time {
+	zone := time.Local
+	if z, err := time.LoadLocation(p.Timezone); err == nil && p.Timezone != "" {
+		zone = z
+	}
+	e, err := schedule.Parse(p.Archives.Schedule, zone)
+	if err != nil || p.Archives.Schedule == "" {
+		return time.Time{}
+	}
+	due := e.Next(newest)
+	if after := e.Next(due); due.IsZero() || after.IsZero() || after.After(now) {
+		return time.Time{}
+	}
+	return due
+}
+
+func (r *statusRun) printArchives(m *archivesStatusMessage) {
+	text := countOf(m.Archives, "archive")
+	if m.Newest != nil {
+		text += fmt.Sprintf(", the newest of %s, %s ago", m.Newest.Local().Format(timeFormat), spent(r.now.Sub(*m.Newest)))
+	}
+	r.ui.printf("archives of plan %s in %s: %s\n", m.Plan, m.Place, text)
+	for _, name := range m.Incomplete {
+		r.ui.printf("  %s is not complete: its export was cut off, or goes on now\n", name)
+	}
+	for _, missing := range m.Missing {
+		r.ui.printf("  archives: %s\n", printable(missing))
+	}
+	r.ui.printf("\n")
+}
