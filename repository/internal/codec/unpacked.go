@@ -20,9 +20,15 @@ var ErrUnpacked = errors.New("unknown form of unpacked file")
 var ErrTooLarge = errors.New("unpacked file too large")
 
 // EncodeUnpacked appends the stored form of an unpacked file's JSON to dst. It
-// is the library's work: nobody proves that these files come back.
+// is the library's work: nobody proves that these files come back. By default
+// the quick encoder does it, which makes no more of the IDs in an index, and
+// takes half the time.
 func (c *Codec) EncodeUnpacked(dst, json []byte) []byte {
-	return c.CompressAgain(append(dst, compressedMark), json)
+	dst = append(dst, compressedMark)
+	if c.level == Default {
+		return c.quick.EncodeAll(json, dst)
+	}
+	return c.CompressAgain(dst, json)
 }
 
 // DecodeUnpacked returns the JSON of an unpacked file, at most limit bytes:
