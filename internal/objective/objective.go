@@ -18,6 +18,7 @@ package objective
 
 import (
 	"fmt"
+	"math"
 	"strings"
 	"time"
 )
@@ -245,10 +246,19 @@ func expected(copies []Copy, source string) (took time.Duration, reason string) 
 		took = forecast
 		reason = fmt.Sprintf("a restore of %s from %s took %s on %s", source, c.Name, rounded(point.Test.Took), point.Test.Time.UTC().Format(time.DateOnly))
 		if forecast > point.Test.Took {
-			reason += fmt.Sprintf(", of %d%% of its size now", 100*point.Test.Bytes/max(1, point.Bytes))
+			reason += ", of " + share(point.Test.Bytes, point.Bytes)
 		}
 	}
 	return took, reason
+}
+
+// share is, in words, how large what was restored is beside what there is now.
+func share(part, whole uint64) string {
+	percent := 100 * float64(part) / float64(max(1, whole))
+	if percent < 1 { // a forecast from so little is hardly one
+		return "less than 1% of its size now; `holdfast verify` measures it again"
+	}
+	return fmt.Sprintf("%.0f%% of its size now", math.Floor(percent))
 }
 
 // forecast is how long the restore takes at a size: longer in its measure, and

@@ -64,6 +64,11 @@ func TestJudge(t *testing.T) {
 				f.set(k, "db", func(p *Point) { p.Bytes = 6000 })
 			}
 		}, Met, Breached, "of 16% of its size now"},
+		{"grown beyond measure", func(f *Facts) {
+			for k := range f.Copies {
+				f.set(k, "db", func(p *Point) { p.Bytes = 600_000 })
+			}
+		}, Met, Breached, "of less than 1% of its size now; `holdfast verify` measures it again"},
 		{"shrunk", func(f *Facts) { f.set(0, "db", func(p *Point) { p.Bytes = 1 }) }, Met, Met, ""},
 		{"a clock ahead", func(f *Facts) { f.set(0, "www", func(p *Point) { p.Time = now.Add(time.Hour) }) }, Met, Met, ""},
 		{"no sources", func(f *Facts) { f.Sources = nil }, Unknown, Unknown, "no source"},
