@@ -16,7 +16,7 @@ func nextStep(r *history.Run) string {
 		if strings.HasPrefix(r.Reason, "it was stopped") {
 			return "It runs again when it is due, or when it is started."
 		}
-		if once(r.Job) {
+		if once(r.Job) && r.Due.IsZero() {
 			return "Begin it again if it is still wanted: what a person asked for is not repeated by itself."
 		}
 		return "Nothing: it is run again by itself."

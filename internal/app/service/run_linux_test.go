@@ -83,7 +83,7 @@ plans:
     schedule: { full: "0 2 * * SUN", incremental: "0 2 * * *" }
     keep: { last: 3 }
     restore_test: { schedule: "0 5 * * SAT" }
-    archives: { to: /srv/archives, recipients: [age1], schedule: "0 6 1 * *" }
+    archives: { to: /srv/archives, recipients: [age1], keep: 1y, schedule: "0 6 1 * *" }
     limits: { upload: 5M, timeout: 2h }
 `))
 	if err != nil {
