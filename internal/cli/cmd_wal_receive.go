@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/url"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"holdfast/internal/logarchive"
 	"holdfast/internal/postgres"
 	"holdfast/internal/wal"
+	"holdfast/storage"
 )
 
 // defaultSliceEvery is how long new log waits at most until it is archived.
@@ -28,7 +30,7 @@ const (
 
 func newWALReceive(c *command) *cobra.Command {
 	var f walFlags
-	var once bool
+	var once, adopt bool
 	cmd := &cobra.Command{
 		Use:   "receive",
 		Short: "Archive the log as it is written, over a replication connection",
@@ -45,13 +47,20 @@ archive has it.
 When the repositories are down, the server keeps its log; with the plan's
 wal.max_retained no more than that. Log that the server has removed before it
 was archived is a gap: the receiver says so and goes on after it, and a new
-base backup is needed. 'wal status' tells of both.`,
+base backup is needed. 'wal status' tells of both.
+
+A server that 'holdfast restore' has made may be a copy to look at, beside the
+one whose log this is: its log is archived only after a base backup of it has
+begun ('holdfast plan run'), or with --adopt. What the server has is compared
+with the end of the archive before anything is added: the log of another copy
+of the cluster, on a timeline of the same number, is refused.`,
 		Example: "  holdfast wal receive --plan shop",
 		Args:    noArgs,
-		RunE:    func(cmd *cobra.Command, _ []string) error { return c.runWALReceive(cmd.Context(), f, once) },
+		RunE:    func(cmd *cobra.Command, _ []string) error { return c.runWALReceive(cmd.Context(), f, once, adopt) },
 	}
 	f.register(cmd.Flags())
 	cmd.Flags().BoolVar(&once, "once", false, "end when the connection does, instead of connecting again")
+	cmd.Flags().BoolVar(&adopt, "adopt", false, "archive a server that was restored, from now on: it takes the place of the one it was made from")
 	return cmd
 }
 
@@ -67,7 +76,7 @@ type receivedMessage struct {
 	Time        time.Time `json:"time"`
 }
 
-func (c *command) runWALReceive(ctx context.Context, f walFlags, once bool) error {
+func (c *command) runWALReceive(ctx context.Context, f walFlags, once, adopt bool) error {
 	s, err := c.logSource(f)
 	if err != nil {
 		return err
@@ -85,10 +94,25 @@ func (c *command) runWALReceive(ctx context.Context, f walFlags, once bool) erro
 	defer stop()
 	defer c.watchGaps(ctx, s, archives)()
 	if s.postgres.WAL == walPush {
+		if err := c.adoptPushed(ctx, s, archives, adopt); err != nil {
+			return err
+		}
 		<-ctx.Done()
 		return ctx.Err()
 	}
-	return c.receiveLog(ctx, s, archives, once)
+	return c.receiveLog(ctx, s, archives, once, adopt)
+}
+
+// adoptPushed adopts, if asked to, a server that only hands its log over.
+func (c *command) adoptPushed(ctx context.Context, s *logSource, archives wal.Archives, adopt bool) error {
+	if !adopt {
+		return nil
+	}
+	dsn, err := postgresDSN(ctx, s.postgres)
+	if err != nil {
+		return err
+	}
+	return wal.ArchiveHistory(ctx, archives, dsn)
 }
 
 // The ways that a log comes (config.Postgres.WAL); both if none is said.
@@ -148,7 +172,7 @@ func (c *command) watchGaps(ctx context.Context, s *logSource, archives wal.Arch
 }
 
 // receiveLog receives the log, and connects again when the connection ends.
-func (c *command) receiveLog(ctx context.Context, s *logSource, archives wal.Archives, once bool) error {
+func (c *command) receiveLog(ctx context.Context, s *logSource, archives wal.Archives, once, adopt bool) error {
 	dsn, err := postgresDSN(ctx, s.postgres)
 	if err != nil {
 		return err
@@ -159,9 +183,9 @@ func (c *command) receiveLog(ctx context.Context, s *logSource, archives wal.Arc
 	}
 	o := wal.ReceiveOptions{
 		Archives: archives, DSN: dsn, Slot: slotOf(s), Every: sliceEvery(s.wal), Uploads: walUploads,
-		SpoolBytes: spoolBytes(s.wal),
-		Retained:   wal.Retained{MaxBytes: int64(s.wal.MaxRetained), LetGo: c.letGo(losses), Losses: losses},
-		Progress:   c.received(),
+		SpoolBytes: spoolBytes(s.wal), Adopt: adopt,
+		Retained: wal.Retained{MaxBytes: int64(s.wal.MaxRetained), LetGo: c.letGo(losses), Losses: losses},
+		Progress: c.received(),
 		Busy: func(why error, within time.Duration) {
 			c.ui.warn("receive the log", s.name, fmt.Errorf("%w; waiting for it, %v at most: a receiver that was killed has it until the server notices", why, within))
 		},
@@ -181,12 +205,27 @@ func (c *command) receiveLog(ctx context.Context, s *logSource, archives wal.Arc
 			wait = reconnectAfter
 		}
 		c.ui.warn("receive the log", s.name, err)
+		c.refused(err)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
 		case <-time.After(wait):
 		}
 		wait = min(2*wait, reconnectAfterMost)
+	}
+}
+
+// logRefusedMessage tells that the log of a server is not archived, as it may be
+// that of another one.
+type logRefusedMessage struct {
+	MessageType string `json:"message_type"` // "log_refused"
+	Why         string `json:"why"`
+}
+
+// refused tells of a server whose log must not get into the archive.
+func (c *command) refused(err error) {
+	if errors.Is(err, wal.ErrRestored) || errors.Is(err, storage.ErrConflict) {
+		c.ui.message(logRefusedMessage{"log_refused", err.Error()})
 	}
 }
 

@@ -122,7 +122,7 @@ func (p *planRun) receiveMeanwhile(ctx context.Context, name, dsn string, source
 	var once sync.Once
 	go func() {
 		ended <- wal.Receive(ctx, wal.ReceiveOptions{
-			Archives: wal.Archives{All: archives}, DSN: dsn, Slot: fmt.Sprintf("holdfast_backup_%d", os.Getpid()), Temporary: true,
+			Archives: wal.Archives{All: archives}, DSN: dsn, Slot: fmt.Sprintf("holdfast_backup_%d", os.Getpid()), Temporary: true, Adopt: true,
 			Every: time.Second, Uploads: walUploads, Progress: func(wal.Received) { once.Do(func() { close(started) }) },
 		})
 	}()

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"os"
 	"path"
 	"time"
 
@@ -18,6 +17,7 @@ import (
 	"holdfast/internal/restore/pgdump"
 	"holdfast/internal/snapfs"
 	"holdfast/internal/verify/proof"
+	"holdfast/internal/verify/restoretest"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
 )
@@ -105,11 +105,12 @@ func (c *command) restoreDumps(ctx context.Context, r *repository.Repository, so
 	}
 	c.ui.infof("restoring dumps of %s, from %s to %s, of PostgreSQL %s", source,
 		at.dump.Started.Local().Format(timeFormat), at.dump.Ended.Local().Format(timeFormat), at.dump.Server)
-	scratch, err := os.MkdirTemp("", "holdfast-restore-")
+	folder, err := restoretest.NewRestoreScratch()
 	if err != nil {
-		return fmt.Errorf("make scratch folder: %w", err)
+		return err
 	}
-	defer os.RemoveAll(scratch)
+	defer folder.Remove() //nolint:errcheck // the next one goes on with it
+	scratch := folder.Path()
 	room, err := proof.NewScratch(scratch)
 	if err != nil {
 		return err

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -55,7 +56,7 @@ func (f *recoveryFlags) register(fl *pflag.FlagSet) {
 	fl.StringVar(&f.backup, "backup", "", "begin with this base backup, by the `ID` of its snapshot")
 	fl.BoolVar(&f.pause, "pause", false, "stay read-only at the target, to look around, instead of going on as a new timeline")
 	fl.StringVar(&f.standby, "standby", "", "make a standby of the server with this `connection string`")
-	fl.BoolVar(&f.archive, "keep-archiving", false, "leave archive_mode as it was: only when the original server is gone for good")
+	fl.BoolVar(&f.archive, "keep-archiving", false, "have the server archive its log as the original did, without a base backup of its own: only when the original is gone for good")
 	fl.BoolVar(&f.start, "start", false, "start the server, wait for the target, and tell where recovery stopped")
 	fl.StringArrayVar(&f.tablespaces, "tablespace-map", nil, "restore the tablespace that was at OLD to NEW: `OLD=NEW` (may be repeated; others come to lie inside the data directory)")
 	fl.StringVar(&f.binDir, "bin-dir", "", "`folder` of the server's programs")
@@ -136,7 +137,7 @@ func (run *recovery) restore(ctx context.Context, r *repository.Repository, from
 			return err
 		}
 	}
-	if err := run.checkTarget(ctx, choice.Point.System); err != nil {
+	if err := errors.Join(run.checkEnd(choice), run.checkTarget(ctx, choice.Point.System)); err != nil {
 		return err
 	}
 	run.o.Subfolder = "/" + run.source
@@ -157,9 +158,9 @@ func (run *recovery) restore(ctx context.Context, r *repository.Repository, from
 		run.ui.infof("the tablespace that was at %s lies inside the data directory now; to have it elsewhere, use --tablespace-map", one.Location)
 	}
 	settings := pitr.Recovery{
-		RestoreCommand: command, Wish: run.wish, Timeline: choice.Timeline, Pause: run.f.pause,
+		RestoreCommand: command, Wish: run.target(choice), Timeline: choice.Timeline, Pause: run.f.pause,
 		Standby: run.f.standby != "", PrimaryConninfo: run.f.standby, KeepArchiving: run.f.archive,
-		TablespacesInside: len(spaces.inside) > 0,
+		TablespacesInside: len(spaces.inside) > 0, Mark: run.mark(),
 	}
 	if err := settings.Write(run.o.Target); err != nil {
 		return err
@@ -169,6 +170,37 @@ func (run *recovery) restore(ctx context.Context, r *repository.Repository, from
 		return fmt.Errorf("prepare recovery: %w", err)
 	}
 	return ownDataDirectory(run.o.Target)
+}
+
+// checkEnd refuses to leave it to PostgreSQL to find the end of a backup which
+// nothing follows, such as one of an idle standby: it stops before the next record,
+// and takes it for a failure that there is none. `--start` knows better (Recover).
+func (run *recovery) checkEnd(choice *pitr.Choice) error {
+	if !run.wish.Immediate || run.f.start || choice.Point.Held || choice.End > choice.Point.End {
+		return nil
+	}
+	return fmt.Errorf("the log ends where the backup does, at %s, and PostgreSQL would not end its recovery there by itself: add --start, which sees to it; or leave --to-backup-end out, to recover all there is", choice.Point.End)
+}
+
+// target is where PostgreSQL is told to stop. A standby's backup that has its log
+// along with it ends where that does.
+func (run *recovery) target(choice *pitr.Choice) pitr.Wish {
+	if run.wish.Immediate && choice.Point.Held && postgres.BackupOfStandby(run.o.Target) {
+		return pitr.Wish{}
+	}
+	return run.wish
+}
+
+// mark is by what archivers know the restored server: a standby is none, it
+// follows its primary.
+func (run *recovery) mark() string {
+	switch {
+	case run.f.standby != "":
+		return ""
+	case run.f.archive:
+		return postgres.RestoredArchives
+	}
+	return strings.ToLower(rand.Text())
 }
 
 // choose gathers the facts and decides. It returns the command with which the

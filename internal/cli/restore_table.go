@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -132,11 +131,13 @@ func (t *tableRestore) fromBackup(ctx context.Context, r *repository.Repository,
 		t.tell(s, nil)
 		return nil
 	}
-	scratch, err := newServerScratch()
+	scratch, remove, err := newServerScratch()
+	if remove != nil {
+		defer remove()
+	}
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch)
 	if s.Summary != nil {
 		if err := roomFor(scratch, s.Summary.TotalBytesProcessed); err != nil {
 			return err
@@ -186,11 +187,13 @@ func (t *tableRestore) fromDumps(ctx context.Context, r *repository.Repository, 
 		t.tell(at.snapshot, nil)
 		return nil
 	}
-	scratch, err := newServerScratch()
+	scratch, remove, err := newServerScratch()
+	if remove != nil {
+		defer remove()
+	}
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(scratch)
 	o, err := privateServer(scratch, t.f.recovery.binDir, t.f.dumps.user, at.dump.Major)
 	if err != nil {
 		return err

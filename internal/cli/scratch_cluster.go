@@ -15,6 +15,7 @@ import (
 	"holdfast/internal/size"
 	"holdfast/internal/verify/cluster"
 	"holdfast/internal/verify/proof"
+	"holdfast/internal/verify/restoretest"
 	"holdfast/internal/wal"
 	"holdfast/repository"
 )
@@ -53,12 +54,12 @@ func privateServer(scratch, binDir, user string, major int) (cluster.Options, er
 }
 
 // newServerScratch makes a folder whose content the server's user may reach.
-func newServerScratch() (string, error) {
-	scratch, err := os.MkdirTemp("", "holdfast-restore-")
+func newServerScratch() (path string, remove func(), err error) {
+	scratch, err := restoretest.NewRestoreScratch()
 	if err != nil {
-		return "", fmt.Errorf("make scratch folder: %w", err)
+		return "", nil, err
 	}
-	return scratch, ownDataDirectory(scratch)
+	return scratch.Path(), func() { scratch.Remove() }, ownDataDirectory(scratch.Path()) //nolint:errcheck // the next one goes on with it
 }
 
 // roomFor makes sure that so many bytes have room in a folder.

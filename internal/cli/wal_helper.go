@@ -82,13 +82,14 @@ func (f walFetch) helper() *wal.Helper {
 		return nil
 	}
 	sum := sha256.Sum256([]byte(data))
-	dir := filepath.Join(os.TempDir(), fmt.Sprintf("holdfast-fetch-%d-%x", os.Getuid(), sum[:6]))
+	all := filepath.Join(os.TempDir(), fmt.Sprintf("holdfast-fetch-%d-", os.Getuid()))
+	dir := fmt.Sprintf("%s%x", all, sum[:6])
 	if err := os.Mkdir(dir, 0o700); err != nil && !os.IsExist(err) || !isPrivate(dir) {
 		return nil
 	}
 	taker := takerOf(data)
 	h := &wal.Helper{
-		Folder: dir, Files: filepath.Join(data, walFolder, aheadFolder), Taker: taker, Idle: helpFor,
+		Folder: dir, Pattern: all + "*", Files: filepath.Join(data, walFolder, aheadFolder), Taker: taker, Idle: helpFor,
 		Needed: func() bool { return recovers(data) && serverLives(data) && takerOf(data) == taker },
 	}
 	if f.place && !follows(data) {

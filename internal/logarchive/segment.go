@@ -26,7 +26,19 @@ const (
 	Label Kind = "label"
 	// Lost is a note that a part of the log was let go, and why.
 	Lost Kind = "lost"
+	// Adopted is a note that a server which was restored is the one whose log
+	// this is from then on.
+	Adopted Kind = "adopted"
 )
+
+// known tells whether there is such a kind.
+func (k Kind) known() bool {
+	switch k {
+	case Whole, Slice, Part, History, Label, Lost, Adopted:
+		return true
+	}
+	return false
+}
 
 // covers tells whether a segment of the kind holds all of its range. The
 // others are files beside the log: they are in no chain.
@@ -72,7 +84,7 @@ func (s Segment) check() error {
 		return fmt.Errorf("%w: stream %q", ErrInvalidSegment, s.Stream)
 	case !validName(s.Name):
 		return fmt.Errorf("%w: name %q", ErrInvalidSegment, s.Name)
-	case s.Kind != Whole && s.Kind != Slice && s.Kind != Part && s.Kind != History && s.Kind != Label && s.Kind != Lost:
+	case !s.Kind.known():
 		return fmt.Errorf("%w: kind %q of %s", ErrInvalidSegment, s.Kind, s.Name)
 	case s.End < s.Start, s.Kind.covers() && s.End == s.Start:
 		return fmt.Errorf("%w: %s ends at %X, before it begins at %X", ErrInvalidSegment, s.Name, s.End, s.Start)

@@ -168,7 +168,11 @@ func (f Facts) reach(c *Choice, w Wish) string {
 	for {
 		part, ok := f.partAt(c.Point.System, line, at)
 		if !ok {
-			return fmt.Sprintf("the log archive lacks the log from %s on timeline %d", at.LSN(), line)
+			why := fmt.Sprintf("the log archive lacks the log from %s on timeline %d", at.LSN(), line)
+			if line != c.Point.Timeline && w.Timeline == 0 {
+				why += "; to stay on another timeline, name it with --to-timeline"
+			}
+			return why
 		}
 		next, branch := f.next(line, c.Timeline)
 		if next == 0 || part.End < f.firstOf(c.Point.System, next, branch) {

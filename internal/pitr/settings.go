@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+
+	"holdfast/internal/postgres"
 )
 
 // Recovery is what a restored server is told.
@@ -25,6 +27,9 @@ type Recovery struct {
 	// server archives nothing, so that it cannot write into the archive of
 	// the one it was made from.
 	KeepArchiving bool
+	// Mark tells this restore from all others, in postgres.RestoredSetting; "" for
+	// a server that nobody archives.
+	Mark string
 	// TablespacesInside tells that tablespaces lie in the data directory
 	// itself, which the server must be told to accept.
 	TablespacesInside bool
@@ -43,6 +48,9 @@ func (r Recovery) Settings() []string {
 	add("restore_command", command)
 	if !r.KeepArchiving {
 		add("archive_mode", "off")
+	}
+	if r.Mark != "" {
+		add(postgres.RestoredSetting, r.Mark)
 	}
 	if r.TablespacesInside {
 		add("allow_in_place_tablespaces", "on")

@@ -13,8 +13,10 @@ import (
 // files of an archive ahead of being asked, so that the next ones need not open
 // the archive, and need not wait.
 type Helper struct {
-	// Folder is where it is asked, of this user alone.
-	Folder string
+	// Folder is where it is asked, of this user alone. It is removed at the end;
+	// Pattern matches the folders of all helpers of this user: those that were
+	// killed leave theirs behind, and others remove them.
+	Folder, Pattern string
 	// Files is where it keeps what it fetches, Taker whom that is for, and WAL, if
 	// set, which pg_wal it puts that into: see DeliveryPlace.
 	Files, Taker, WAL string
@@ -32,14 +34,16 @@ const lookAround = 250 * time.Millisecond
 // Help delivers until nobody needs it, or ctx ends. It returns nil at once when
 // another process helps there.
 func (h Helper) Help(ctx context.Context) error {
-	lock, err := takeLock(filepath.Join(h.Folder, "lock"))
+	h.removeLeftovers(time.Now())
+	lock, err := takeLock(filepath.Join(h.Folder, helperLock))
 	if errors.Is(err, ErrTaken) {
 		return nil
 	}
 	if err != nil {
 		return fmt.Errorf("fetch ahead: %w", err)
 	}
-	defer lock.Close() //nolint:errcheck // it holds nothing
+	// Whoever comes in between finds no folder, and fetches for itself.
+	defer func() { os.RemoveAll(h.Folder); lock.Close() }() //nolint:errcheck // the next one uses it, or removes it
 	socket := HelperSocket(h.Folder)
 	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) { // of one that was killed
 		return fmt.Errorf("fetch ahead: %w", err)
@@ -54,6 +58,32 @@ func (h Helper) Help(ctx context.Context) error {
 	}
 	h.wait(ctx, d)
 	return d.Close()
+}
+
+// helperLock is held by the one that helps in a folder.
+const helperLock = "lock"
+
+// leftBehind is how old the folder of a helper must be to be removed by another
+// one: longer than one takes from making it to holding its lock.
+const leftBehind = time.Hour
+
+// removeLeftovers removes the folders of helpers that were killed, and whose
+// servers are not started again.
+func (h Helper) removeLeftovers(now time.Time) {
+	if h.Pattern == "" {
+		return
+	}
+	found, _ := filepath.Glob(h.Pattern) //nolint:errcheck // what is left over stays then
+	for _, folder := range found {
+		info, err := os.Lstat(folder)
+		if err != nil || !info.IsDir() || folder == h.Folder || now.Sub(info.ModTime()) < leftBehind {
+			continue
+		}
+		if lock, err := takeLock(filepath.Join(folder, helperLock)); err == nil {
+			os.RemoveAll(folder) //nolint:errcheck // as above
+			lock.Close()         //nolint:errcheck // it holds nothing
+		}
+	}
 }
 
 // wait returns when nobody needs the helper.

@@ -2,6 +2,7 @@ package wal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -19,6 +20,8 @@ type pusher struct {
 	ap    *appenders
 	turn  sync.Mutex // held by whoever begins to archive a file
 	ahead sync.Mutex // held by whoever looks for what follows
+
+	adopted sync.Map // restored servers that may archive, by their marks
 
 	mu    sync.Mutex
 	files map[string]*pushed // by path
@@ -51,7 +54,7 @@ func (p *pusher) push(ctx context.Context, path string) error {
 	}
 	go p.goAhead(path, f)
 	if err = p.o.await(ctx, path, f); err != nil {
-		return fmt.Errorf("push %s: %w", f.segment.Name, err)
+		return fmt.Errorf("push %s: %w", f.segment.Name, ofOtherCourse(err))
 	}
 	p.saveLosses(f)
 	return nil
@@ -92,6 +95,9 @@ func (p *pusher) begin(path string, asked bool) (*pushed, error) {
 	if err != nil {
 		file.Close()
 		return nil, fmt.Errorf("push: %w", err)
+	}
+	if err := errors.Join(p.allowed(path, file.segment.Stream), p.continues(path, file.segment)); err != nil {
+		return nil, errors.Join(fmt.Errorf("push %s: %w", file.segment.Name, err), file.Close())
 	}
 	if asked {
 		p.ap.goOn(file.segment.Line, file.segment.Start)

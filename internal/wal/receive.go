@@ -10,7 +10,9 @@ import (
 	"github.com/jackc/pglogrepl"
 	"github.com/jackc/pgx/v5/pgconn"
 
+	"holdfast/internal/logarchive"
 	"holdfast/internal/postgres"
+	"holdfast/storage"
 )
 
 // ReceiveOptions tell how Receive works.
@@ -26,6 +28,10 @@ type ReceiveOptions struct {
 	// with the segment that the server writes now, whatever the archive has:
 	// for the time of a backup.
 	Temporary bool
+	// Adopt takes a server that was restored for the one whose log this is from
+	// here on, and one of which nothing tells that its log continues what is
+	// archived for one that does.
+	Adopt bool
 	// Every is the longest that new WAL waits until it is archived as a slice;
 	// 0 archives at once whatever has come while the slice before was stored,
 	// as synchronous replication needs it.
@@ -81,16 +87,41 @@ type archiveError struct{ error }
 
 func (e archiveError) Unwrap() error { return e.error }
 
+// way is how a receiver begins.
+type way struct {
+	// skip has it begin with the first position that the server still has for
+	// certain; blind without what is before the end of the archive.
+	skip, blind bool
+	// made tells that the slot was made for it.
+	made bool
+}
+
 // receive archives the WAL from the end of the archive on, or, when skip is
 // set, from the first position that the server still has for certain.
 func (o ReceiveOptions) receive(ctx context.Context, skip bool) error {
+	w := way{skip: skip}
+	err := o.receiveBy(ctx, &w)
+	if errors.Is(err, errNotThere) {
+		w.blind = true
+		err = o.receiveBy(ctx, &w)
+	}
+	if w.made && errors.Is(err, storage.ErrConflict) {
+		return errors.Join(err, o.dropSlot(ctx)) // it would keep the log of a server that is none of this archive's
+	}
+	return err
+}
+
+func (o ReceiveOptions) receiveBy(ctx context.Context, w *way) error {
 	conn, err := connect(ctx, o.DSN)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to say
-	r := &receiver{o: o, conn: conn}
-	if err := r.prepare(ctx, skip); err != nil {
+	r := &receiver{o: o, conn: conn, blind: w.blind}
+	err = r.prepare(ctx, w.skip)
+	w.made = w.made || r.madeSlot
+	r.hadSlot = r.hadSlot && !w.made
+	if err != nil {
 		return fmt.Errorf("receive WAL: %w", err)
 	}
 	for {
@@ -123,11 +154,24 @@ type receiver struct {
 	kept     postgres.LSN // from here on the slot keeps WAL; 0 if that is not known
 
 	server postgres.LSN
+
+	// madeSlot tells that the slot was made now, hadSlot that it was there.
+	madeSlot, hadSlot bool
+	// expected is what must come first, as it is archived; back tells that the
+	// segment before comes for that, blind that the server does not have it.
+	expected    []*logarchive.Record
+	back, blind bool
+	// left is where the server has left the timeline being received, if the
+	// archive has more of it.
+	left postgres.LSN
 }
 
 // prepare finds out which cluster this is and where to begin.
 func (r *receiver) prepare(ctx context.Context, skip bool) error {
 	if err := r.identify(ctx); err != nil {
+		return err
+	}
+	if err := r.mayArchive(ctx); err != nil {
 		return err
 	}
 	if err := r.ensureSlot(ctx); err != nil {

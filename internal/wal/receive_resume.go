@@ -22,6 +22,9 @@ func (r *receiver) resume(ctx context.Context) error {
 		return err
 	}
 	if len(ends) == 0 || r.o.Temporary {
+		if begun, err := r.fromBranch(ctx, ends); begun || err != nil {
+			return err
+		}
 		from := r.server
 		if r.o.Temporary && r.onStandby() {
 			// Its base backups begin where it last began to write out pages,
@@ -51,6 +54,22 @@ func (r *receiver) resume(ctx context.Context) error {
 	r.timeline, r.covered = from.Line, postgres.LSN(from.End)
 	r.start = r.floor(r.covered)
 	return r.branchOff(ctx, history)
+}
+
+// fromBranch begins where the server's timeline branched off, if the archive has
+// only what comes before: so that the log of a server that was restored leads on
+// from that of the original, as long as it has that still.
+func (r *receiver) fromBranch(ctx context.Context, ends []logarchive.Range) (begun bool, err error) {
+	if len(ends) == 0 || ends[len(ends)-1].Line >= r.next || r.blind {
+		return false, nil
+	}
+	history, err := r.ancestors(ctx)
+	if err != nil {
+		return false, err
+	}
+	r.timeline, r.start = r.next, r.floor(history[len(history)-1].At)
+	r.covered, r.back = r.start, true
+	return true, nil
 }
 
 // ancestors returns the timelines that the server's comes from.
@@ -86,7 +105,8 @@ func (r *receiver) branchOff(ctx context.Context, history []postgres.Branch) err
 	if r.o.Diverged != nil {
 		r.o.Diverged(left.Timeline, left.At, r.covered)
 	}
-	if r.covered = left.At; r.start <= left.At {
+	r.covered, r.left = left.At, left.At
+	if r.start <= left.At {
 		return nil
 	}
 	next := r.next
@@ -98,7 +118,7 @@ func (r *receiver) branchOff(ctx context.Context, history []postgres.Branch) err
 
 // begin begins with a timeline that branched off at a position.
 func (r *receiver) begin(ctx context.Context, timeline uint32, at postgres.LSN) error {
-	r.timeline, r.start = timeline, r.floor(at)
+	r.timeline, r.start, r.left = timeline, r.floor(at), 0
 	r.covered = r.start
 	return r.archiveHistory(ctx, timeline)
 }

@@ -37,10 +37,24 @@ func (r *receiver) ensureSlot(ctx context.Context) error {
 		return err
 	}
 	there, err := r.readSlot(ctx)
-	if err != nil || there {
+	if r.hadSlot = there; err != nil || there {
 		return err
 	}
+	r.madeSlot = true
 	return r.makeSlot(ctx, "")
+}
+
+// dropSlot drops the slot, over a connection of its own.
+func (o ReceiveOptions) dropSlot(ctx context.Context) error {
+	conn, err := connect(ctx, o.DSN)
+	if err != nil {
+		return fmt.Errorf("drop the replication slot %s: %w", o.Slot, err)
+	}
+	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to say
+	if _, err := conn.Exec(ctx, "DROP_REPLICATION_SLOT "+postgres.QuoteIdentifier(o.Slot)+" WAIT").ReadAll(); err != nil {
+		return fmt.Errorf("drop the replication slot %s, which keeps log for nobody: %w", o.Slot, err)
+	}
+	return nil
 }
 
 // renewSlot makes the slot anew when the server has invalidated it.

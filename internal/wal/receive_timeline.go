@@ -2,6 +2,7 @@ package wal
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pglogrepl"
@@ -15,6 +16,9 @@ import (
 // timelineToEnd receives one timeline until the server ends it, and returns
 // the branch that follows.
 func (r *receiver) timelineToEnd(ctx context.Context) (postgres.Branch, error) {
+	if err := r.expect(ctx); err != nil {
+		return postgres.Branch{}, err
+	}
 	sql := fmt.Sprintf("START_REPLICATION SLOT %s PHYSICAL %s TIMELINE %d", postgres.QuoteIdentifier(r.o.Slot), r.start, r.timeline)
 	if ended, next, err := r.startReplication(ctx, sql); err != nil || ended {
 		return next, err
@@ -24,6 +28,10 @@ func (r *receiver) timelineToEnd(ctx context.Context) (postgres.Branch, error) {
 		return postgres.Branch{}, err
 	}
 	err = r.pump(s)
+	if r.back && s.end == r.start && errors.Is(err, ErrRemoved) {
+		err = errNotThere
+	}
+	r.back = false
 	return r.finish(ctx, s, err)
 }
 
@@ -65,17 +73,21 @@ func (r *receiver) follow(ctx context.Context, next postgres.Branch) error {
 	return r.begin(ctx, next.Timeline, next.At)
 }
 
-// ArchiveHistory archives the file that tells where a server's timeline comes
-// from, if that is not the first: one whose log was not archived when the
-// timeline began does not hand it over itself.
+// ArchiveHistory prepares for a server that archives by itself, for a base backup
+// of it: it adopts one that was restored, and archives the file that tells where
+// its timeline comes from, if that is not the first. One whose log was not
+// archived when the timeline began does not hand it over itself.
 func ArchiveHistory(ctx context.Context, a Archives, dsn string) error {
 	conn, err := connect(ctx, dsn)
 	if err != nil {
 		return err
 	}
 	defer conn.Close(context.WithoutCancel(ctx)) //nolint:errcheck // nothing is left to say
-	r := &receiver{o: ReceiveOptions{Archives: a}, conn: conn}
+	r := &receiver{o: ReceiveOptions{Archives: a, Adopt: true}, conn: conn}
 	if err := r.identify(ctx); err != nil {
+		return err
+	}
+	if err := r.mayArchive(ctx); err != nil {
 		return err
 	}
 	return r.archiveHistory(ctx, r.next)
@@ -90,8 +102,8 @@ func (r *receiver) archiveHistory(ctx context.Context, timeline uint32) error {
 	if err != nil {
 		return fmt.Errorf("ask the server for the history of timeline %d: %w", timeline, err)
 	}
-	return r.o.archiveFile(ctx, logarchive.Segment{
+	return ofOtherCourse(r.o.archiveFile(ctx, logarchive.Segment{
 		Stream: r.stream, Line: timeline, Kind: logarchive.History,
 		Name: postgres.FileName{Kind: postgres.HistoryFile, Timeline: timeline}.String(),
-	}, h.Content)
+	}, h.Content))
 }

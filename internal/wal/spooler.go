@@ -134,7 +134,7 @@ func (s *spooler) confirm(begun <-chan begunJob) {
 			s.inFlight.Add(-1)
 		}
 		if err != nil {
-			s.cancel(archiveError{err})
+			s.cancel(archiveError{ofOtherCourse(err)})
 		}
 		if err == nil {
 			s.advance(b.job)
@@ -180,6 +180,9 @@ func (s *spooler) write(r *receiver, at postgres.LSN, data []byte) error {
 			return spoolError(err)
 		}
 		s.end, data = s.end+postgres.LSN(n), data[n:]
+		if err := s.compare(r); err != nil {
+			return err
+		}
 		if int64(s.end-s.current.start) == r.segmentBytes {
 			if err := s.whole(r); err != nil {
 				return err
@@ -274,7 +277,7 @@ func (s *spooler) patience() time.Duration {
 
 // sliceIfDue has the new part of the segment archived when it is time.
 func (s *spooler) sliceIfDue(r *receiver) error {
-	if s.end <= s.sliced || s.inFlight.Load() > 0 || time.Since(s.last) < r.o.Every {
+	if s.end <= s.sliced || len(r.expected) > 0 || s.inFlight.Load() > 0 || time.Since(s.last) < r.o.Every {
 		return nil
 	}
 	return s.slice(r)
@@ -282,7 +285,7 @@ func (s *spooler) sliceIfDue(r *receiver) error {
 
 func (s *spooler) slice(r *receiver) error {
 	from := max(s.sliced, s.current.start)
-	if s.end <= from {
+	if s.end <= from || len(r.expected) > 0 {
 		return nil
 	}
 	segment := r.segment(from, s.end, logarchive.Slice)

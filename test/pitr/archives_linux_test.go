@@ -12,9 +12,9 @@ import (
 )
 
 // A restored server leaves the archive alone, though it is told to archive just
-// as the original was. It archives again when a receiver is pointed at it, on
-// its own timeline, or when the restore was told so; each leads on from the base
-// backup of the original, and has a base backup of its own soon.
+// as the original was, and though a receiver is pointed at it or its archiving is
+// turned on by hand. It archives again, on its own timeline, when it has a base
+// backup of its own, or when the restore or the receiver was told so.
 func TestRestoredServerArchives(t *testing.T) {
 	t.Parallel()
 	pgcluster.Each(t, func(t *testing.T, bin string) {
@@ -41,27 +41,37 @@ func TestRestoredServerArchives(t *testing.T) {
 		if got := restored.Query("SELECT current_setting('archive_mode') || ' ' || bool_or(setting LIKE '%wal push%') FROM pg_file_settings WHERE name = 'archive_command'"); got != "off true" {
 			t.Errorf("archive_mode of the restored server, and whether there is an archive_command: %s", got)
 		}
+		restored.Stop()
+		conf := filepath.Join(restored.Data, "postgresql.auto.conf") // by hand
+		if err := os.WriteFile(conf, []byte(strings.Replace(read(t, conf), "archive_mode = 'off'", "", 1)), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		restored.Start()
 		again := &oracle{t: t, c: restored, moments: slices.Clone(o.moments[:3])}
 		again.write(1)
 		restored.Exec("SELECT pg_switch_wal()")
 		again.write(1)
+		s.wait("a push to be refused", func() bool { return restored.Query("SELECT failed_count > 0 FROM pg_stat_archiver") == "t" })
+		config := read(t, s.config)
+		s.write("holdfast.yaml", strings.ReplaceAll(config, c.DSN(), restored.DSN()))
+		if out, err := s.try("wal", "receive", "--plan", "shop", "--once"); err == nil || !strings.Contains(out, "this server was restored, and its log is not archived until it has a base backup of its own") {
+			t.Errorf("a receiver of the restored server ends with %v and says\n%s", err, out)
+		}
 		if after := files(t, log); !slices.Equal(after, before) {
 			t.Errorf("the restored server has changed the archive:\n%s\nbefore:\n%s", strings.Join(after, "\n"), strings.Join(before, "\n"))
 		}
 
-		config := read(t, s.config)
-		s.write("holdfast.yaml", strings.ReplaceAll(config, c.DSN(), restored.DSN()))
-		receiver = s.background("wal", "receive", "--plan", "shop")
-		s.waitArchived(restored)
-		at := s.restore()
-		again.want(at, 5, "the end of the log, by the base backup of the original")
-		at.Stop()
 		s.run("plan", "run", "shop")
+		receiver = s.background("wal", "receive", "--plan", "shop")
 		again.write(1)
 		s.waitArchived(restored)
+		s.waitPushed(restored)
 		receiver()
-		at = s.restore()
+		at := s.restore()
 		again.want(at, 6, "the end of the log, by a base backup of its own")
+		at.Stop()
+		at = s.restore("--to-lsn", again.moments[3].lsn)
+		again.want(at, 4, "what it wrote before its own base backup, by that of the original")
 		at.Stop()
 		restored.Stop()
 		if at = s.restore("--to-timeline", "1"); at.Query("SELECT count(*) FROM numbers") != "6" {

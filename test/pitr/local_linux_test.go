@@ -271,6 +271,14 @@ func TestIdleStandby(t *testing.T) {
 		for _, wal := range []string{"stream", "none"} {
 			s := newShop(t, bin, standby.DSN(), wal)
 			s.backUp("full")
+			if wal == "none" {
+				byHand := s.restore("--to-backup-end")
+				if got := byHand.Query("SELECT count(*) FROM numbers"); got != "1000" {
+					t.Errorf("started by hand, it has %s rows", got)
+				}
+			} else if out, err := s.try("restore", "--plan", "shop", "--target", filepath.Join(pgcluster.Folder(t), "data"), "--to-backup-end"); err == nil || !strings.Contains(out, "add --start") {
+				t.Errorf("without --start: %v\n%s", err, out)
+			}
 			back := filepath.Join(pgcluster.Folder(t), "data")
 			out, err := s.try("restore", "--plan", "shop", "--target", back, "--to-backup-end", "--start")
 			restored := pgcluster.Attach(t, bin, back)

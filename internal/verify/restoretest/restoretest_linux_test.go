@@ -200,9 +200,20 @@ func TestScratchLeftovers(t *testing.T) {
 	if err := os.Mkdir(other, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	restore, err := newScratchFor(base, restorePrefix)
+	if err != nil {
+		t.Fatal(err)
+	}
+	old := filepath.Join(base, prefix+"without-a-lock") // its removal was killed
+	long := time.Now().Add(-2 * unlockedAge)
+	if err := errors.Join(restore.lock.Close(), os.MkdirAll(filepath.Join(old, "data"), 0o700), os.Chtimes(old, long, long)); err != nil {
+		t.Fatal(err)
+	}
 	newScratch(t, base)
-	if _, err := os.Stat(killed.Path()); !os.IsNotExist(err) {
-		t.Errorf("%s is still there", killed.Path())
+	for _, path := range []string{killed.Path(), restore.Path(), old} {
+		if _, err := os.Stat(path); !os.IsNotExist(err) {
+			t.Errorf("%s is still there", path)
+		}
 	}
 	for _, path := range []string{running.Path(), other} {
 		if _, err := os.Stat(path); err != nil {

@@ -7,10 +7,23 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
-// prefix begins the names of scratch folders.
-const prefix = "holdfast-verify-"
+// The names of scratch folders begin so: those of tests, and those of restores
+// that take a server of their own.
+const (
+	prefix        = "holdfast-verify-"
+	restorePrefix = "holdfast-restore-"
+)
+
+// lockFile is held as long as a folder is used. It is removed last: a removal that
+// is killed is gone on with.
+const lockFile = "lock"
+
+// unlockedAge is how old a folder without a lock must be to be taken for left
+// behind: one that is being made gets it at once.
+const unlockedAge = time.Hour
 
 // Scratch is the folder of one test, for its owner alone.
 type Scratch struct {
@@ -20,7 +33,12 @@ type Scratch struct {
 
 // NewScratch makes a folder in base, "" being the one for temporary files, and
 // removes those of tests that were killed.
-func NewScratch(base string) (*Scratch, error) {
+func NewScratch(base string) (*Scratch, error) { return newScratchFor(base, prefix) }
+
+// NewRestoreScratch is NewScratch for a restore.
+func NewRestoreScratch() (*Scratch, error) { return newScratchFor("", restorePrefix) }
+
+func newScratchFor(base, prefix string) (*Scratch, error) {
 	if base == "" {
 		base = os.TempDir()
 	}
@@ -36,7 +54,7 @@ func NewScratch(base string) (*Scratch, error) {
 	if err != nil {
 		return nil, fmt.Errorf("make scratch folder: %w", err)
 	}
-	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err == nil {
 		err = tryLock(lock)
 	}
@@ -52,31 +70,56 @@ func (s *Scratch) Path() string { return s.path }
 // Remove removes the folder with all that is in it, whatever permissions came
 // back with it.
 func (s *Scratch) Remove() error {
-	err := removeAll(s.path)
+	err := removeFolder(s.path)
 	return errors.Join(err, s.lock.Close())
 }
 
-// removeLeftovers removes the folders of tests that do not run any more: their
-// locks are free. What cannot be removed stays, and is no reason not to test.
+// removeLeftovers removes the folders of processes that do not run any more: their
+// locks are free. What cannot be removed stays, and is no reason not to test. A
+// private server that runs there still ends by itself, within a minute after its
+// postmaster.pid is gone.
 func removeLeftovers(base string) {
 	entries, err := os.ReadDir(base)
 	if err != nil {
 		return
 	}
 	for _, e := range entries {
-		if !e.IsDir() || !strings.HasPrefix(e.Name(), prefix) {
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), prefix) && !strings.HasPrefix(e.Name(), restorePrefix) {
 			continue
 		}
 		path := filepath.Join(base, e.Name())
-		lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_RDWR, 0)
-		if err != nil { // somebody else's, or one that is just being made
+		lock, err := os.OpenFile(filepath.Join(path, lockFile), os.O_RDWR, 0)
+		switch {
+		case errors.Is(err, fs.ErrNotExist):
+			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > unlockedAge {
+				removeAll(path) //nolint:errcheck // see above
+			}
+			continue
+		case err != nil: // somebody else's
 			continue
 		}
 		if tryLock(lock) == nil {
-			removeAll(path) //nolint:errcheck // see above
+			removeFolder(path) //nolint:errcheck // see above
 		}
 		lock.Close() //nolint:errcheck // nothing was written
 	}
+}
+
+// removeFolder removes a folder, and its lock only when nothing else is left.
+func removeFolder(path string) error {
+	entries, err := os.ReadDir(path)
+	if err != nil {
+		return fmt.Errorf("remove scratch folder: %w", err)
+	}
+	for _, e := range entries {
+		if e.Name() != lockFile {
+			err = errors.Join(err, removeAll(filepath.Join(path, e.Name())))
+		}
+	}
+	if err != nil {
+		return err
+	}
+	return removeAll(path)
 }
 
 func removeAll(path string) error {
