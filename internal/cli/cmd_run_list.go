@@ -1,9 +1,12 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -39,13 +42,39 @@ or skipped (it was due and did not begin).`,
 	f.state.register(cmd)
 	fl := cmd.Flags()
 	fl.StringVar(&f.plan, "plan", "", "only runs of this `plan`")
-	fl.StringVar(&f.job, "job", "", "only runs of this `job`: backup, copy, retention, prune, check, restore-test, extend, log-prune, log-receive, restore, forget, protect or plan-check")
-	fl.StringVar(&f.outcome, "outcome", "", "only runs with this `outcome`: succeeded, partial, failed, interrupted or skipped")
+	fl.StringVar(&f.job, "job", "", "only runs of this `job`: "+either(history.Jobs()))
+	fl.StringVar(&f.outcome, "outcome", "", "only runs with this `outcome`: "+either(history.Outcomes()))
 	fl.IntVarP(&f.limit, "number", "n", 20, "how many `runs` at most; 0 for all")
 	return cmd
 }
 
+// either lists words, the last of them behind an "or".
+func either[T ~string](words []T) string {
+	var text strings.Builder
+	for n, word := range words {
+		switch {
+		case n > 0 && n == len(words)-1:
+			text.WriteString(" or ")
+		case n > 0:
+			text.WriteString(", ")
+		}
+		text.WriteString(string(word))
+	}
+	return text.String()
+}
+
+// mustBeOne refuses the value of a flag that is none of some words.
+func mustBeOne[T ~string](flag, value string, words []T) error {
+	if value != "" && !slices.Contains(words, T(value)) {
+		return fmt.Errorf("%s %q: want %s", flag, value, either(words))
+	}
+	return nil
+}
+
 func (c *command) runRunList(f *runListFlags) error {
+	if err := cmp.Or(mustBeOne("--job", f.job, history.Jobs()), mustBeOne("--outcome", f.outcome, history.Outcomes())); err != nil {
+		return err
+	}
 	runs, err := c.runs(f.state, history.Filter{
 		Plan: f.plan, Job: history.Job(f.job), Outcome: history.Outcome(f.outcome), Limit: f.limit,
 	})
@@ -60,7 +89,9 @@ func (c *command) runRunList(f *runListFlags) error {
 			r.ID, r.Ended.Local().Format(time.DateTime), firstOf(r.Plan, r.Repository), jobName(r), string(r.Outcome), spent(r.Took()), sizeOf(r), printable(r.Reason),
 		})
 	}
-	if !c.ui.json {
+	if len(rows) == 0 {
+		c.ui.infof("no such run has ended; `holdfast run next` tells what comes")
+	} else if !c.ui.json {
 		c.ui.table([]string{"ID", "Ended", "Plan", "Job", "Outcome", "Took", "Size", "Reason"}, rows)
 	}
 	return nil

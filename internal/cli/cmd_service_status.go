@@ -47,7 +47,7 @@ func (c *command) runServiceStatus(ctx context.Context, f *hostFlags) error {
 	}
 	if state.File == "" {
 		c.ui.message(serviceStatus{"service_status", state, []unit.Step{}, []string{}})
-		return errors.New("there is no unit: holdfast service install makes one")
+		return errors.New("there is no unit; `holdfast service install` makes one")
 	}
 	request, err := c.installRequest(host, &installFlags{})
 	if err != nil {

@@ -91,7 +91,7 @@ type finished struct {
 }
 
 // ErrUnknown says that there is no such job.
-var ErrUnknown = errors.New("nothing of that name is scheduled")
+var ErrUnknown = errors.New("nothing of that name is scheduled; `holdfast run next` lists the jobs")
 
 // errStopped is what calls return when the controller does not run any more.
 var errStopped = errors.New("the service is stopping")
@@ -172,7 +172,7 @@ func (c *Controller) Trigger(ctx context.Context, id, variant, by string) error 
 func (c *Controller) trigger(id, variant, by string) error {
 	j, ok := c.jobs[id]
 	if !ok || j.gone || j.once {
-		return fmt.Errorf("%w: %s", ErrUnknown, id)
+		return fmt.Errorf("%s: %w", id, ErrUnknown)
 	}
 	if j.Continuous {
 		return fmt.Errorf("%s runs all the time", id)

@@ -42,6 +42,14 @@ const (
 	StorageCheck Job = "storage-check"
 )
 
+// Jobs returns all of them.
+func Jobs() []Job {
+	return []Job{
+		Backup, Copy, Retention, Prune, Check, RestoreTest, Extend, LogPrune, LogReceive, Restore, Forget, Protect, PlanCheck,
+		NotifyTest, Tag, Unlock, Archive, ArchiveCheck, KitCheck, Storage, StorageCheck,
+	}
+}
+
 // Outcome says how a run ended.
 type Outcome string
 
@@ -57,6 +65,9 @@ const (
 	// Skipped is a run that was due and never began; Reason tells why.
 	Skipped Outcome = "skipped"
 )
+
+// Outcomes returns all of them.
+func Outcomes() []Outcome { return []Outcome{Succeeded, Partial, Failed, Interrupted, Skipped} }
 
 // Good tells whether what the run was for is there now.
 func (o Outcome) Good() bool { return o == Succeeded || o == Partial }
