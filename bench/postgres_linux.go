@@ -40,6 +40,7 @@ func (o *postgresOptions) chosen(name string) bool { return strings.Contains(nam
 type workshop struct {
 	o        postgresOptions
 	postgres *postgresServer
+	alive    *os.File // as long as it is open, the caretaker waits
 }
 
 // open makes the folder, the program and the server.
@@ -52,6 +53,9 @@ func (w *workshop) open(ctx context.Context) error {
 		return err
 	}
 	if err := w.provideProgram(ctx); err != nil {
+		return err
+	}
+	if err := w.leaveCaretaker(); err != nil {
 		return err
 	}
 	var err error

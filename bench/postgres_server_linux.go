@@ -88,7 +88,7 @@ func (s *postgresServer) command(ctx context.Context, line string) *exec.Cmd {
 	cmd := exec.CommandContext(ctx, "sh", "-c", line)
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(), "PATH="+s.bin+":"+os.Getenv("PATH"), "PGHOST="+s.dir, "PGUSER=postgres", "PGDATABASE=postgres", "HOME="+s.dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: s.owner, Pdeathsig: syscall.SIGTERM}
 	return cmd
 }
 
