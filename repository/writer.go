@@ -178,7 +178,11 @@ func (w *Writer) hasMoved(h blob.Handle) bool {
 // Save stores a blob unless the repository holds it. The blob is durable
 // only after Flush. plain may be reused as soon as Save returns.
 func (w *Writer) Save(ctx context.Context, t blob.Type, plain []byte) (Saved, error) {
-	h := blob.Handle{ID: id.Hash(plain), Type: t}
+	return w.SaveAs(ctx, blob.Handle{ID: id.Hash(plain), Type: t}, plain)
+}
+
+// SaveAs is Save of a blob that was hashed already: see Hasher.
+func (w *Writer) SaveAs(ctx context.Context, h blob.Handle, plain []byte) (Saved, error) {
 	claimed, err := w.claim(h)
 	if err != nil || !claimed {
 		return Saved{ID: h.ID, Known: true}, err

@@ -16,16 +16,16 @@ const (
 
 // buffers keeps the memory of chunks for reuse, in classes of powers of two.
 // What is kept is bounded: one buffer of each class for every reader and one
-// for what it has handed over.
+// for what it has handed over, and of small ones as many as wait.
 type buffers struct {
-	mu   sync.Mutex
-	free [maxBufferClass + 1][][]byte
-	keep int
+	mu      sync.Mutex
+	free    [maxBufferClass + 1][][]byte
+	readers int
 }
 
 var _ repository.ChunkBuffers = (*buffers)(nil)
 
-func newBuffers(readers int) *buffers { return &buffers{keep: 2 * readers} }
+func newBuffers(readers int) *buffers { return &buffers{readers: readers} }
 
 // Get returns an empty buffer with room for size bytes.
 func (b *buffers) Get(size int) []byte {
@@ -51,7 +51,8 @@ func (b *buffers) Put(buf []byte) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if len(b.free[class]) < b.keep {
+	each := max(2, min(waitingCount, waitingBytes>>class))
+	if len(b.free[class]) < each*b.readers {
 		b.free[class] = append(b.free[class], buf[:0])
 	}
 }
@@ -62,5 +63,5 @@ func (b *buffers) drop() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	clear(b.free[:])
-	b.keep = 0
+	b.readers = 0
 }

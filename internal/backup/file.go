@@ -86,16 +86,13 @@ func (a *archiver) nextBatch(ctx context.Context) (batch []fileJob, ok bool, err
 
 func (r *fileReader) storeBatch(ctx context.Context, batch []fileJob) error {
 	for n := range batch {
-		j := &batch[n]
-		it, err := r.store(ctx, j)
-		if err == nil {
-			err = r.a.leaf(ctx, j.folder, j.slot, it)
-		}
-		if err != nil {
+		if err := r.store(ctx, &batch[n]); err != nil {
+			// What waits was read whole: the next run need not do that again.
+			r.storeWaiting(ctx) //nolint:errcheck // the first error is the one that counts
 			return err
 		}
 	}
-	return nil
+	return r.storeWaiting(ctx)
 }
 
 // fileReader reads one file after the other.
@@ -104,8 +101,9 @@ type fileReader struct {
 	chunks *repository.ChunkReader
 	item   Item
 	// early is what Progress.Bytes has of a large file before its end.
-	early atomic.Uint64
-	node  []byte // where nodes are encoded
+	early   atomic.Uint64
+	node    []byte // where nodes are encoded
+	waiting waitingFiles
 }
 
 // errSource marks an error of the source, which costs one file and not the
@@ -114,35 +112,36 @@ type errSource struct{ error }
 
 func (e errSource) Unwrap() error { return e.error }
 
-// store reads a file into the repository. An error is the repository's: those
-// of the source are reported, and the file is left out.
-func (r *fileReader) store(ctx context.Context, j *fileJob) (item, error) {
-	raw, err := r.storeFile(ctx, j)
+// store reads a file into the repository, or leaves it to storeWaiting. An error
+// is the repository's: those of the source are reported, and the file is left
+// out.
+func (r *fileReader) store(ctx context.Context, j *fileJob) error {
+	err := r.storeFile(ctx, j)
 	if err != nil {
 		r.a.progress.Bytes.Add(-r.early.Load()) // the file is left out
 	}
 	var bad errSource
 	if errors.As(err, &bad) && ctx.Err() == nil {
 		r.a.failed(j.folder.join(j.entry.Name), bad.error)
-		return item{}, nil
+		return r.a.leaf(ctx, j.folder, j.slot, item{})
 	}
-	return item{raw: raw}, err
+	return err
 }
 
-func (r *fileReader) storeFile(ctx context.Context, j *fileJob) ([]byte, error) {
+func (r *fileReader) storeFile(ctx context.Context, j *fileJob) error {
 	r.early.Store(0)
 	file, err := j.folder.dir.Open(j.entry)
 	if err != nil {
-		return nil, errSource{vanished(err)}
+		return errSource{vanished(err)}
 	}
 	defer file.Close() //nolint:errcheck // it was only read
 	r.item = Item{Type: tree.File, State: New}
 	if j.changed {
 		r.item.State = Changed
 	}
-	content, err := r.content(ctx, file)
+	content, only, err := r.content(ctx, file)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	path := func() string { return j.folder.join(j.entry.Name) }
 	if err := file.Check(); err != nil {
@@ -151,14 +150,24 @@ func (r *fileReader) storeFile(ctx context.Context, j *fileJob) ([]byte, error) 
 	node, err := file.Node()
 	if err != nil {
 		if node == nil {
-			return nil, errSource{err}
+			r.a.buffers.Put(only)
+			return errSource{err}
 		}
 		r.a.failed(path(), err)
 	}
-	node.Content, node.Size, r.item.counted = content, r.item.Size, r.early.Load()
-	r.a.countItem(j.folder, j.entry.Name, r.item)
+	r.item.counted = r.early.Load()
+	if only != nil {
+		return r.wait(ctx, waitingFile{job: j, node: node, item: r.item, chunk: only})
+	}
+	return r.finish(ctx, j, node, r.item, content)
+}
+
+// finish hands the node of a file that is stored to its folder.
+func (r *fileReader) finish(ctx context.Context, j *fileJob, node *tree.Node, i Item, content []id.ID) error {
+	node.Content, node.Size = content, i.Size
+	r.a.countItem(j.folder, j.entry.Name, i)
 	r.node = tree.AppendNode(r.node[:0], node)
-	return slices.Clone(r.node), nil
+	return r.a.leaf(ctx, j.folder, j.slot, item{raw: slices.Clone(r.node)})
 }
 
 // vanished says in a word what happened to a file that is gone.
@@ -169,28 +178,33 @@ func vanished(err error) error {
 	return err
 }
 
-// content stores what a file holds and returns its blobs in order. The size
+// content stores what a file holds and returns its blobs in order; of a small
+// file it returns the only chunk instead, which waits to be stored. The size
 // of a stream is not known before its end.
-func (r *fileReader) content(ctx context.Context, file source.File) ([]id.ID, error) {
+func (r *fileReader) content(ctx context.Context, file source.File) (content []id.ID, only []byte, err error) {
 	size := file.Entry().Size
 	r.chunks.Reset(file, size)
-	content := []id.ID{} // an empty file has an empty list, not none
+	content = []id.ID{} // an empty file has an empty list, not none
 	for size < parallelFileBytes && r.item.Size < parallelFileBytes {
 		chunk, err := r.next()
 		if errors.Is(err, io.EOF) {
-			return content, nil
+			return content, nil, nil
 		}
 		if err != nil {
-			return nil, err
+			return nil, nil, err
+		}
+		if len(chunk) <= mostWaiting && len(content) == 0 && r.chunks.AtEnd() {
+			return nil, chunk, nil
 		}
 		saved, err := r.a.saveChunk(ctx, chunk)
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
-		r.account(len(chunk), saved)
+		r.item.account(len(chunk), saved)
 		content = append(content, saved.ID)
 	}
-	return r.contentParallel(ctx, content)
+	content, err = r.contentParallel(ctx, content)
+	return content, nil, err
 }
 
 // contentParallel is content for large files: while chunks are stored the
@@ -219,7 +233,7 @@ func (r *fileReader) contentParallel(ctx context.Context, content []id.ID) ([]id
 		return nil, readErr
 	}
 	for _, result := range results {
-		r.account(result.size, result.saved)
+		r.item.account(result.size, result.saved)
 		content = append(content, result.saved.ID)
 	}
 	return content, nil
@@ -261,11 +275,11 @@ func (r *fileReader) next() ([]byte, error) {
 }
 
 // account counts a chunk for its file.
-func (r *fileReader) account(size int, saved repository.Saved) {
-	r.item.Size += uint64(size) //nolint:gosec // never negative
+func (i *Item) account(size int, saved repository.Saved) {
+	i.Size += uint64(size) //nolint:gosec // never negative
 	if !saved.Known {
-		r.item.Added += uint64(size)               //nolint:gosec // never negative
-		r.item.Stored += uint64(saved.StoredBytes) //nolint:gosec // never negative
+		i.Added += uint64(size)               //nolint:gosec // never negative
+		i.Stored += uint64(saved.StoredBytes) //nolint:gosec // never negative
 	}
 }
 
@@ -281,8 +295,13 @@ func (a *archiver) saveChunk(ctx context.Context, chunk []byte) (repository.Save
 
 // storeChunk stores a chunk and gives its buffer back.
 func (a *archiver) storeChunk(ctx context.Context, chunk []byte) (repository.Saved, error) {
+	return a.storeChunkAs(ctx, id.Hash(chunk), chunk)
+}
+
+// storeChunkAs is storeChunk for one that was hashed already.
+func (a *archiver) storeChunkAs(ctx context.Context, i id.ID, chunk []byte) (repository.Saved, error) {
 	defer a.buffers.Put(chunk)
-	saved, err := a.target.save(ctx, blob.Data, chunk)
+	saved, err := a.target.saveAs(ctx, blob.Handle{ID: i, Type: blob.Data}, chunk)
 	if err != nil {
 		return saved, err
 	}

@@ -79,16 +79,20 @@ func (t *target) holds(h blob.Handle) bool {
 
 // save stores a blob unless the repository holds it.
 func (t *target) save(ctx context.Context, kind blob.Type, plain []byte) (repository.Saved, error) {
+	return t.saveAs(ctx, blob.Handle{ID: id.Hash(plain), Type: kind}, plain)
+}
+
+// saveAs is save of a blob that was hashed already.
+func (t *target) saveAs(ctx context.Context, h blob.Handle, plain []byte) (repository.Saved, error) {
 	if t.writer == nil {
-		h := blob.Handle{ID: id.Hash(plain), Type: kind}
 		return repository.Saved{ID: h.ID, Known: t.holds(h) || !t.planned.add(h)}, nil
 	}
 	// Not ctx: a Save that is given up breaks the writer for the rest.
-	saved, err := t.writer.Save(t.ctx, kind, plain)
+	saved, err := t.writer.SaveAs(t.ctx, h, plain)
 	if err != nil || !t.readBack || !saved.Known {
 		return saved, err
 	}
-	return t.proveKnown(ctx, blob.Handle{ID: saved.ID, Type: kind}, plain, saved)
+	return t.proveKnown(ctx, h, plain, saved)
 }
 
 // proveKnown reads a known blob back, and stores it again if it is not what

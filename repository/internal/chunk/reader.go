@@ -80,6 +80,10 @@ func (r *Reader) Next() ([]byte, error) {
 	}
 }
 
+// AtEnd tells that there is no further chunk. It is false until the source has
+// told that it ends, which may take one more call of Next.
+func (r *Reader) AtEnd() bool { return r.err == io.EOF && len(r.buf) == 0 } //nolint:errorlint // as below
+
 // last returns what is left when the source has ended.
 func (r *Reader) last() ([]byte, error) {
 	err := r.err
