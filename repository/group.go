@@ -5,6 +5,7 @@ import (
 
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
+	"holdfast/repository/internal/codec"
 	"holdfast/repository/internal/digest"
 )
 
@@ -27,13 +28,19 @@ const (
 type group struct {
 	held  []heldBlob
 	bytes int
-	// room is memory for the plaintext of each blob that is held; it is
-	// reused.
-	room   [groupBlobs][]byte
+	// arena is memory for the plaintexts of small blobs, one after the other,
+	// used as far as its length says. large is for one that does not fit, and
+	// for another that is hashed with it. All of it is reused.
+	arena  []byte
+	large  [2][]byte
 	hasher digest.Hasher
 	plains [][]byte
 	sums   []id.ID
 }
+
+// arenaBytes is room for all small blobs of a group: those that are together no
+// larger than groupBytes, or two of that size.
+const arenaBytes = 2*groupBytes + groupBlobs*codec.Slack
 
 type heldBlob struct {
 	blob  blob.Blob
@@ -53,23 +60,49 @@ func (g *group) fits(n int) bool {
 	return g.bytes+n <= groupBytes
 }
 
-// memory is room for the plaintext of the next blob.
-func (g *group) memory() []byte { return g.room[len(g.held)] }
-
-// add holds a blob. memory, if there is any, is what its plaintext lies in,
-// and becomes the group's.
-func (g *group) add(b blob.Blob, plain, memory []byte) {
-	if memory != nil {
-		g.room[len(g.held)] = memory
+// room is memory for the next blob, of n bytes of plaintext: of no length, and
+// large enough, but for a blob larger than those before it.
+func (g *group) room(n int) []byte {
+	if n > groupBytes {
+		return g.large[len(g.held)][:0]
 	}
+	if g.arena == nil {
+		g.arena = make([]byte, 0, arenaBytes)
+	}
+	used := len(g.arena)
+	return g.arena[used : used : used+n+codec.Slack]
+}
+
+// add holds a blob whose plaintext lies in the memory that room gave for it,
+// or in what took its place because it was too small.
+func (g *group) add(b blob.Blob, plain []byte) {
+	if len(plain) > groupBytes {
+		g.large[len(g.held)] = plain
+	} else {
+		g.arena = g.arena[:len(g.arena)+len(plain)+codec.Slack]
+	}
+	g.hold(b, plain)
+}
+
+// addStored holds a large blob whose plaintext stands in the memory of its
+// stored bytes. That memory becomes the group's; other takes its place.
+func (g *group) addStored(b blob.Blob, plain, stored []byte) (other []byte) {
+	k := len(g.held)
+	other, g.large[k] = g.large[k], stored
+	g.hold(b, plain)
+	return other
+}
+
+// hold holds a blob whose plaintext lies in memory that stays as it is until
+// the group is shown.
+func (g *group) hold(b blob.Blob, plain []byte) {
 	g.held = append(g.held, heldBlob{b, plain})
 	g.bytes += len(plain)
 }
 
 // addCopy holds a blob whose plaintext lies in memory that is needed.
 func (g *group) addCopy(b blob.Blob, plain []byte) {
-	plain = append(g.memory()[:0], plain...)
-	g.add(b, plain, plain)
+	g.add(b, append(g.room(len(plain)), plain...))
 }
 
 // errWrongContent says that a blob opened well and is not what its ID says.
@@ -96,4 +129,4 @@ func (g *group) flush(visit func(b blob.Blob, plain []byte, err error) error) er
 	return nil
 }
 
-func (g *group) reset() { g.held, g.bytes = g.held[:0], 0 }
+func (g *group) reset() { g.held, g.bytes, g.arena = g.held[:0], 0, g.arena[:0] }

@@ -190,18 +190,16 @@ func (p *PackRead) open(b blob.Blob) error {
 			return err
 		}
 	}
-	plain, err := p.r.decodeBlob(b, p.rd.sealed, g.memory())
+	plain, err := p.r.decodeBlob(b, p.rd.sealed, g.room(int(b.DataLength())))
 	switch {
 	case err != nil:
 		return p.show(b, err)
 	case b.IsCompressed():
-		g.add(b, plain, plain)
+		g.add(b, plain)
 	case len(plain) <= groupBytes:
 		g.addCopy(b, plain)
 	default: // the plaintext stands where the stored bytes did
-		sealed := p.rd.sealed
-		p.rd.sealed = g.memory()
-		g.add(b, plain, sealed)
+		p.rd.sealed = g.addStored(b, plain, p.rd.sealed)
 	}
 	return nil
 }

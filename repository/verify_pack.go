@@ -159,16 +159,16 @@ func (v *PackVerifier) open(b blob.Blob, sealed []byte, visit func(blob.Blob, []
 			return err
 		}
 	}
-	plain, err := v.r.decodeBlob(b, sealed, v.group.memory())
+	plain, err := v.r.decodeBlob(b, sealed, v.group.room(int(b.DataLength())))
 	switch {
 	case err != nil:
 		return v.show(b, err, visit)
 	case b.IsCompressed():
-		v.group.add(b, plain, plain)
+		v.group.add(b, plain)
 	case len(plain) <= groupBytes:
 		v.group.addCopy(b, plain)
 	default:
-		v.group.add(b, plain, nil)
+		v.group.hold(b, plain)
 		return v.group.flush(visit)
 	}
 	return nil

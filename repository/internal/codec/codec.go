@@ -130,9 +130,10 @@ func (c *Codec) Compress(dst, plain []byte) []byte {
 // CompressAgain is Compress by the library's encoder alone.
 func (c *Codec) CompressAgain(dst, plain []byte) []byte { return c.encoder.EncodeAll(plain, dst) }
 
-// decodeSlack is room, in bytes, behind the plaintext: with it the library
-// copies matches in whole words up to the end, which makes it a tenth faster.
-const decodeSlack = 16
+// Slack is room, in bytes, behind the plaintext that is decompressed: with it
+// the library copies matches in whole words up to the end, which makes it a
+// tenth faster.
+const Slack = 16
 
 // Decompress appends the plaintext of a frame, known to have plainLength
 // bytes, to dst and returns the extended slice. It allocates nothing if dst
@@ -144,8 +145,8 @@ func (c *Codec) Decompress(dst, frame []byte, plainLength int) ([]byte, error) {
 		return dst, fmt.Errorf("%w: length %d", ErrDamaged, plainLength)
 	}
 	start := len(dst)
-	grown := slices.Grow(dst, plainLength+decodeSlack)
-	out, err := c.decoder.DecodeAll(frame, grown[:start:start+plainLength+decodeSlack])
+	grown := slices.Grow(dst, plainLength+Slack)
+	out, err := c.decoder.DecodeAll(frame, grown[:start:start+plainLength+Slack])
 	if err != nil {
 		return dst, fmt.Errorf("%w: %w", ErrDamaged, err)
 	}

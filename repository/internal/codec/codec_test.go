@@ -102,7 +102,7 @@ func TestDecompressRefusesOtherLengths(t *testing.T) {
 		if !errors.Is(err, ErrDamaged) || len(got) != 0 {
 			t.Errorf("%s: %d bytes, %v", name, len(got), err)
 		}
-		if beyond := dst[:cap(dst)][1000+decodeSlack:]; !bytes.Equal(beyond, bytes.Repeat([]byte{0xa5}, len(beyond))) {
+		if beyond := dst[:cap(dst)][1000+Slack:]; !bytes.Equal(beyond, bytes.Repeat([]byte{0xa5}, len(beyond))) {
 			t.Errorf("%s: wrote beyond the promised length", name)
 		}
 	}
