@@ -209,8 +209,22 @@ type partReader struct {
 	at   io.ReadCloser
 	hash hash.Hash
 	n    int64
+	// ahead is the part after that, being opened.
+	ahead *opening
 	// err is a failure of the store, as opposed to damage.
 	err error
+}
+
+// openAheadBytes is how much of a part is left when the next one is opened: the
+// line is busy with that meanwhile. Opened much sooner, it would wait for its
+// turn until its server gives up.
+const openAheadBytes = 4 << 20
+
+// opening is a part that is being opened, until done is closed.
+type opening struct {
+	done chan struct{}
+	body io.ReadCloser
+	err  error
 }
 
 func (r *partReader) Read(p []byte) (int, error) {
@@ -228,6 +242,9 @@ func (r *partReader) Read(p []byte) (int, error) {
 		r.n += int64(n)
 		if r.watch != nil {
 			r.watch.Bytes.Add(uint64(n)) //nolint:gosec // never negative
+		}
+		if r.ahead == nil && r.next < len(r.m.Parts) && r.m.Parts[r.next-1].Bytes-r.n <= openAheadBytes {
+			r.openAhead()
 		}
 		switch {
 		case errors.Is(err, io.EOF):
@@ -247,9 +264,25 @@ func (r *partReader) Read(p []byte) (int, error) {
 	}
 }
 
+// openAhead begins to open the next part.
+func (r *partReader) openAhead() {
+	key := r.shelf.key(r.m.Name, r.m.Parts[r.next].Name)
+	o := &opening{done: make(chan struct{})}
+	r.ahead = o
+	go func() { // open or close waits for it
+		defer close(o.done)
+		o.body, o.err = r.shelf.Store.Get(r.ctx, key, 0, -1)
+	}()
+}
+
 func (r *partReader) open() error {
 	part := r.m.Parts[r.next]
-	at, err := r.shelf.Store.Get(r.ctx, r.shelf.key(r.m.Name, part.Name), 0, -1)
+	if r.ahead == nil {
+		r.openAhead()
+	}
+	<-r.ahead.done
+	at, err := r.ahead.body, r.ahead.err
+	r.ahead = nil
 	if errors.Is(err, storage.ErrNotFound) {
 		return fmt.Errorf("%w: %s is missing", ErrDamaged, part.Name)
 	}
@@ -283,11 +316,17 @@ func (r *partReader) drain() error {
 	return err
 }
 
-func (r *partReader) close() error {
-	if r.at == nil {
-		return nil
+func (r *partReader) close() (err error) {
+	if r.at != nil {
+		err = r.at.Close()
+		r.at = nil
 	}
-	err := r.at.Close()
-	r.at = nil
+	if r.ahead != nil {
+		<-r.ahead.done
+		if r.ahead.err == nil {
+			r.ahead.body.Close() //nolint:errcheck // nothing of it was read
+		}
+		r.ahead = nil
+	}
 	return err
 }
