@@ -95,6 +95,32 @@ func TestReaderUsesOneBufferForAShortFile(t *testing.T) {
 	}
 }
 
+// Where the source tells of its end with its last bytes, the last chunk is known
+// to be the last.
+func TestReaderIsAtEnd(t *testing.T) {
+	data := randomBytes(9*miB, 13)
+	for name, method := range methods(t) {
+		r := NewReader(method.NewCutter(), &countingBuffers{})
+		for _, size := range []int{1, 100_000, len(data)} {
+			r.Reset(iotest.DataErrReader(bytes.NewReader(data[:size])), int64(size))
+			for left := size; left > 0; {
+				chunk, err := r.Next()
+				if err != nil {
+					t.Fatal(err)
+				}
+				left -= len(chunk)
+				if r.AtEnd() && left > 0 || left == 0 && size < 1*miB && !r.AtEnd() {
+					t.Errorf("%s: %d of %d bytes left, at end: %v", name, left, size, r.AtEnd())
+				}
+			}
+		}
+		r.Reset(bytes.NewReader(data[:100]), 1000) // says so when it is asked once more
+		if _, err := r.Next(); err != nil || !r.AtEnd() {
+			t.Errorf("%s: at end: %v, %v", name, r.AtEnd(), err)
+		}
+	}
+}
+
 func TestReaderReportsAFailingSource(t *testing.T) {
 	broken := errors.New("disk on fire")
 	for name, failure := range map[string]error{
