@@ -59,7 +59,8 @@ network, and commands can write to the scratch folder only.
 counted; a time; or the ID of a snapshot. --from names the repository, the plan's
 own or a copy. Without these flags one test after the other takes the next of
 restore_test: points and from, and by default of all repositories of the plan;
-one that failed is tried once more first.
+one that failed is tried once more first. A snapshot that did not come back is
+tested again between the others until it does, or is removed.
 What is read is read from there: neither from another copy nor from the cache.
 
 A source that does not come back from there is tested from the next repository
@@ -130,6 +131,7 @@ type verifyMessage struct {
 	// one stands in for.
 	InsteadOf string `json:"instead_of,omitempty"`
 
+	failed  failed // what did not come back, if something did not
 	instead string // what a test that stood in for this one found
 }
 

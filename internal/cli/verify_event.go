@@ -27,6 +27,7 @@ func (m *verifyMessage) event() (e event.Event, judged bool) {
 		return e, true
 	case evidence.Failed:
 		e.Kind, e.Severity = event.RestoreTestFailed, event.Critical
+		m.identify(&e)
 		instead := ""
 		if m.instead != "" {
 			instead = "; " + m.instead
@@ -36,6 +37,22 @@ func (m *verifyMessage) event() (e event.Event, judged bool) {
 		return e, true
 	}
 	return e, false
+}
+
+// identify tells one failure from others of the source and the repository: each
+// is over when what failed comes back, and no sooner.
+func (m *verifyMessage) identify(e *event.Event) {
+	e.Details[event.DetailFailure] = string(m.failed.what)
+	switch m.failed.what {
+	case evidence.OfPlace: // any good test ends it
+		return
+	case evidence.OfPoint:
+		e.Key += fmt.Sprintf("/%.8s", m.failed.original)
+	default:
+		e.Key += "/" + string(m.failed.what)
+	}
+	e.Details[event.DetailOriginal] = m.failed.original
+	e.Details[event.DetailInstant] = m.failed.instant.UTC().Format(time.RFC3339Nano)
 }
 
 // wrong names the first thing that is.

@@ -8,7 +8,6 @@ import (
 	"strings"
 
 	"holdfast/internal/app/service"
-	"holdfast/internal/config"
 	"holdfast/internal/event"
 	"holdfast/internal/evidence"
 	"holdfast/repository"
@@ -65,16 +64,7 @@ func (t *restoreTest) otherPlaces() []string {
 // isOfThePlace tells whether a test failed by anything but the plan's own
 // checks: to those every repository that has the snapshot gives the same answer.
 func (t *restoreTest) isOfThePlace() bool {
-	if t.test.Verdict != evidence.Failed {
-		return false
-	}
-	answers := 0
-	for _, c := range t.test.Checks {
-		if !c.Good && slices.ContainsFunc(t.checks(), func(asked config.Check) bool { return nameOf(asked) == c.Name }) {
-			answers++
-		}
-	}
-	return t.test.Problems > answers
+	return t.test.Verdict == evidence.Failed && t.whatFailed().what != evidence.OfSource
 }
 
 // lacksPoint says why the recovery point cannot be restored from another

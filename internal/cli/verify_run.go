@@ -163,6 +163,7 @@ func (t *restoreTest) run(ctx context.Context, r *repository.Repository) error {
 	if err != nil {
 		return err
 	}
+	t.turnToFailed(ctx, r, own)
 	t.scratch, err = restoretest.NewScratch(firstOf(t.f.scratch, t.settings().Scratch))
 	if err != nil {
 		return notJudged(err)
@@ -224,6 +225,7 @@ func (t *restoreTest) end(ctx context.Context, r *repository.Repository, err err
 	for _, step := range t.test.Steps {
 		m.Phases[step.Name] += step.Seconds
 	}
+	m.failed = t.whatFailed()
 	m.RTO, m.RPO, m.PromisedRTO, m.PromisedRPO = t.test.RTO.Measured, t.test.RPO.Measured, t.test.RTO.Promised, t.test.RPO.Promised
 	t.tell(m)
 	t.trace(ctx)
@@ -424,8 +426,8 @@ func failedOnce(newestFirst []*evidence.Record) bool {
 const testsRead = 100
 
 // lastTests returns the two newest records of restore tests of a source that a
-// repository keeps, the newest first. A test that stood in for one that failed
-// was nobody's turn.
+// repository keeps, the newest first. A test that stood in for one that failed,
+// or of a point that had failed before, was nobody's turn.
 func (v *verifyRun) lastTests(ctx context.Context, name, source string) (found []*evidence.Record, err error) {
 	hasty := *v.command
 	hasty.global.patience = fallbackPatience
@@ -435,7 +437,7 @@ func (v *verifyRun) lastTests(ctx context.Context, name, source string) (found [
 	}
 	defer func() { err = errors.Join(err, r.Close()) }()
 	err = evidence.Tests(ctx, r, testsRead, func(rec *evidence.Record) bool {
-		if t := rec.RestoreTest; t.Plan == v.planName && t.Source == source && t.InsteadOf == nil {
+		if t := rec.RestoreTest; t.Plan == v.planName && t.Source == source && t.InsteadOf == nil && !t.Point.Again {
 			found = append(found, rec)
 		}
 		return len(found) < 2

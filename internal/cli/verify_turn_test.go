@@ -65,3 +65,39 @@ func TestEveryPlaceGetsEachPoint(t *testing.T) {
 		}
 	}
 }
+
+// A snapshot that did not come back is tested again, every other time, until it
+// does or is gone; of several the one that was tested longest ago.
+func TestAFailedPointIsTestedAgain(t *testing.T) {
+	test := func(snapshot string, v evidence.Verdict, again bool, checks ...evidence.TestCheck) *evidence.Record {
+		rec := &evidence.Record{RestoreTest: &evidence.RestoreTest{SourceKind: kindFiles, Point: evidence.TestPoint{Snapshot: snapshot, Again: again}, Verdict: v, Checks: checks}}
+		if v == evidence.Failed {
+			rec.Problems = 1
+		}
+		return rec
+	}
+	bad, good, own := evidence.Failed, evidence.Proven, evidence.TestCheck{Name: "canary"}
+	there := map[string]bool{"a": true, "b": true, "c": true}
+	for _, c := range []struct {
+		name        string
+		newestFirst []*evidence.Record
+		want        string
+	}{
+		{"the first one", nil, ""},
+		{"all is good", []*evidence.Record{test("b", good, false), test("a", good, false)}, ""},
+		{"it has just failed", []*evidence.Record{test("a", bad, false)}, "a"},
+		{"another one is good", []*evidence.Record{test("b", good, false), test("a", bad, false)}, "a"},
+		{"it was just tested again", []*evidence.Record{test("a", bad, true), test("b", good, false), test("a", bad, false)}, ""},
+		{"it came back", []*evidence.Record{test("b", good, false), test("a", good, true), test("a", bad, false)}, ""},
+		{"it came back once", []*evidence.Record{test("b", good, false), test("a", bad, false), test("a", good, false)}, "a"},
+		{"two in turn", []*evidence.Record{test("c", good, false), test("a", bad, true), test("b", bad, false), test("a", bad, false)}, "b"},
+		{"it was removed", []*evidence.Record{test("b", good, false), test("gone", bad, false)}, ""},
+		{"nothing could be opened", []*evidence.Record{test("", bad, false)}, ""},
+		{"the source was wrong", []*evidence.Record{test("b", good, false), test("a", bad, false, own)}, ""},
+		{"nothing was found out", []*evidence.Record{test("a", evidence.NotJudged, false), test("a", bad, false)}, "a"},
+	} {
+		if got := failedPoint(c.newestFirst, there, func(name string) bool { return name == own.Name }); got != c.want {
+			t.Errorf("%s: %q is tested again, want %q", c.name, got, c.want)
+		}
+	}
+}

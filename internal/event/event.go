@@ -134,8 +134,17 @@ type Event struct {
 // AnomalyKey is the Key of what is unlike before in the backups of a source.
 func AnomalyKey(plan, source string) string { return "anomaly/" + plan + "/" + source }
 
+// The Details of a restore test that failed say what exactly did: which point,
+// by the ID of the snapshot as it was made and the newest instant, and what of
+// it (evidence.Failure).
+const (
+	DetailOriginal = "original"
+	DetailInstant  = "instant"
+	DetailFailure  = "failure"
+)
+
 // RestoreTestKey is the Key of restore tests of a source that fail from one
-// repository.
+// repository, whatever the point. Keys of failures of one point begin with it.
 func RestoreTestKey(plan, source, repository string) string {
 	return "restore-test/" + plan + "/" + source + "/" + repository
 }

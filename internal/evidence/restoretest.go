@@ -56,6 +56,9 @@ type TestPoint struct {
 	// Seed is what a random choice came from.
 	Asked string `json:"asked"`
 	Seed  uint64 `json:"seed,omitempty"`
+	// Again tells that the point was chosen because it did not come back before,
+	// and was nobody's turn.
+	Again bool `json:"again,omitempty"`
 	// Snapshot and Time are what was chosen; both are left out if nothing was.
 	Snapshot string    `json:"snapshot,omitempty"`
 	Time     time.Time `json:"time,omitzero"`

@@ -50,6 +50,8 @@ type knownTest struct {
 	// signer is the key that made the signature, if it is good.
 	signer string
 	rule   evidence.Rule
+	// instant is the newest one that the test says anything about.
+	instant time.Time
 }
 
 func (r *records) of(name string) *knownTests {
@@ -370,6 +372,7 @@ func newKnownTest(name string, e *evidence.Entry) *knownTest {
 	for _, c := range t.Checks {
 		one.Checks = append(one.Checks, api.Check{What: c.Name, Expected: c.Expected, Got: c.Actual, Passed: c.Good})
 	}
+	one.instant = t.Instant()
 	// A key that the record names itself tells whether it was changed since;
 	// whether that key is trusted is another question.
 	var named []evidence.PublicKey

@@ -48,6 +48,9 @@ type executor struct {
 	// logLost is told of a plan that lost some of its log: only a new base
 	// backup leads to what comes after it.
 	logLost func(plan string)
+	// isOver tells of a gap in a log that was found again whether it is known to
+	// be over.
+	isOver func(gap *event.Event) bool
 }
 
 // Execute implements controller.Executor.
@@ -285,17 +288,23 @@ func (e *executor) read(t controller.Task, from io.Reader, log *runLog) {
 func (e *executor) tellLog(t controller.Task, s statusLine) {
 	told := event.Event{
 		Time: time.Now(), Kind: event.LogGap, Severity: event.Critical, Plan: t.Job.Plan, Repository: t.Job.Repository, Run: t.ID,
-		Key: t.Job.Plan + "/log/" + s.Start, Details: map[string]string{"timeline": strconv.FormatUint(uint64(s.Timeline), 10), "start": s.Start, "end": s.End},
+		Key: t.Job.Plan + "/log/" + s.Start, Details: map[string]string{"timeline": strconv.FormatUint(uint64(s.Timeline), 10), "start": s.Start, gapEnd: s.End},
 	}
 	switch s.MessageType {
 	case "log_gap":
 		told.Summary = fmt.Sprintf("the log of plan %s is missing from %s to %s at %s: only base backups after it lead to what follows", t.Job.Plan, s.Start, s.End, s.Location)
 	case "log_lost":
 		told.Summary = fmt.Sprintf("the log of plan %s was let go from %s to %s; a new base backup begins: %s", t.Job.Plan, s.Start, s.End, s.Why)
+	case "log_refused":
+		told.Key, told.Details = t.Job.Plan+"/log/refused", nil
+		told.Summary = fmt.Sprintf("the log of plan %s is not archived: %s", t.Job.Plan, s.Why)
 	case "log_unproven":
 		told.Key, told.Details = t.Job.Plan+"/log/unproven/"+s.Location, nil
 		told.Summary = fmt.Sprintf("log of plan %s that is lost at %s may pass for log that never was: %s", t.Job.Plan, s.Location, s.Why)
 	default:
+		return
+	}
+	if s.MessageType == "log_gap" && e.isOver != nil && e.isOver(&told) {
 		return
 	}
 	e.events.Emit(told)

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -62,7 +64,7 @@ func Jobs(c *config.Config) ([]controller.Job, controller.Limits, error) {
 	b.upkeep()
 	for k := range b.jobs {
 		j := &b.jobs[k]
-		sum := sha256.Sum256(fmt.Appendf(nil, "%q", j.Work))
+		sum := sha256.Sum256(fmt.Appendf(nil, "%q %s", j.Work, j.Definition))
 		j.Definition = hex.EncodeToString(sum[:8])
 	}
 	return b.jobs, controller.Limits(c.Service.Concurrency), b.err
@@ -200,6 +202,7 @@ func (b *builder) log(name string, p config.Plan, base controller.Job) {
 		j.ID, j.Kind, j.Continuous = JobID(name, "", history.LogReceive, source), history.LogReceive, true
 		j.Timeout = 0
 		j.Work = Work{Args: []string{"wal", "receive", "--once", "--plan", name, "--source", source}}
+		j.Definition = b.logSettings(p, source)
 		b.jobs = append(b.jobs, j)
 		if text := b.c.Service.Upkeep.LogPrune.Schedule; text != config.Off {
 			j := b.upkeepJob(base, JobID(name, "", history.LogPrune, source), history.LogPrune, text)
@@ -210,6 +213,26 @@ func (b *builder) log(name string, p config.Plan, base controller.Job) {
 			b.jobs = append(b.jobs, j)
 		}
 	}
+}
+
+// logSettings is what a receiver reads of the configuration when it begins: with
+// other settings another one takes its place.
+func (b *builder) logSettings(p config.Plan, source string) string {
+	places := make(map[string]config.Repository)
+	for _, name := range p.Repositories() {
+		places[name] = b.c.Repositories[name]
+	}
+	text, err := json.Marshal(struct {
+		Source config.Source
+		Places map[string]config.Repository
+		WAL    any
+		Keep   any
+		Copies any
+	}{b.c.Sources[source], places, p.WAL, p.Keep, p.Copies})
+	if err != nil {
+		b.err = errors.Join(b.err, fmt.Errorf("settings of the log of %s: %w", source, err))
+	}
+	return string(text)
 }
 
 // upkeep adds the jobs of the repositories that plans use.

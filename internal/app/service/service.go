@@ -108,6 +108,7 @@ func Serve(ctx context.Context, o Options) error {
 	}
 	runs := &executor{program: program, configPath: s.ConfigPath, dir: s.dir, grace: o.Grace, events: s.events}
 	runs.logLost = func(plan string) { go s.replaceBaseBackup(ctx, plan) }
+	runs.isOver = s.isGapOver
 	runs.progress = func(run string, p api.Progress) { s.console.Progress(run, p) }
 	s.controller = controller.New(controller.Options{
 		Jobs: jobs, Limits: limits, Journal: journal{s.ledger}, History: historian{s.history, s.observe},

@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"holdfast/internal/config"
 	"holdfast/internal/controller"
 	"holdfast/internal/schedule"
 )
@@ -71,6 +72,55 @@ func TestPruneStaysInItsBudget(t *testing.T) {
 		}
 		if got := fmt.Sprint(slices); got != want {
 			t.Errorf("a budget of %d is used as %s, want %s", budget, got, want)
+		}
+	}
+}
+
+// A receiver reads its settings when it begins: other ones have another begin,
+// and what does not concern it does not.
+func TestAReceiverIsReplaced(t *testing.T) {
+	definition := func(change func(*config.Config)) string {
+		t.Helper()
+		c := &config.Config{
+			Repositories: map[string]config.Repository{"local": {URL: "/srv/holdfast"}, "other": {URL: "/srv/other"}},
+			Sources:      map[string]config.Source{"db": {Postgres: &config.Postgres{WAL: "push"}}},
+			Plans:        map[string]config.Plan{"shop": {Sources: []string{"db"}, Repository: "local"}},
+		}
+		u := &c.Service.Upkeep
+		for _, schedule := range []*string{&u.LogPrune.Schedule, &u.Prune.Schedule, &u.Check.Schedule, &u.Retention.Schedule, &u.Extend.Schedule} {
+			*schedule = config.Off
+		}
+		change(c)
+		jobs, _, err := Jobs(c)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, j := range jobs {
+			if j.Continuous {
+				return j.Definition
+			}
+		}
+		t.Fatal("nothing receives the log")
+		return ""
+	}
+	before := definition(func(*config.Config) {})
+	for _, c := range []struct {
+		name     string
+		replaced bool
+		change   func(*config.Config)
+	}{
+		{"nothing", false, func(*config.Config) {}},
+		{"how the log comes", true, func(c *config.Config) { c.Sources["db"].Postgres.WAL = "stream" }},
+		{"where it goes", true, func(c *config.Config) { c.Repositories["local"] = config.Repository{URL: "/mnt/holdfast"} }},
+		{"another repository", false, func(c *config.Config) { c.Repositories["other"] = config.Repository{URL: "/mnt/other"} }},
+		{"who is told", false, func(c *config.Config) {
+			p := c.Plans["shop"]
+			p.Notify = []string{"ops"}
+			c.Plans["shop"] = p
+		}},
+	} {
+		if replaced := definition(c.change) != before; replaced != c.replaced {
+			t.Errorf("%s changes: replaced %t", c.name, replaced)
 		}
 	}
 }
