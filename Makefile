@@ -16,10 +16,10 @@ BENCHFLAGS ?=
 # Many tests wait, for schedules, servers and lines: one package more than there are processors runs at once, and the
 # longest come first, so that none is left alone at the end.
 WIDTH        ?= $(shell echo $$(($$(getconf _NPROCESSORS_ONLN) + 1)))
-LONGEST      := ./test/pitr ./test/serve ./test/remote ./test/line
+LONGEST      := ./test/pitr ./test/serve ./test/pgdump ./test/remote ./test/proof ./test/line
 LONGEST_RACE := ./internal/source/postgres ./test/chaos ./cmd/holdfast ./internal/upkeep
-# Fifty test binaries link in half the time without what only a debugger reads.
-LEAN := -ldflags=-w
+# Fifty test binaries link in half the time without what only a debugger reads, and lint vets them.
+LEAN := -vet=off -ldflags=-w
 # Given packages are taken as they are.
 longest_first = $(if $(filter ./...,$(PACKAGES)),$(1)) $(PACKAGES)
 
