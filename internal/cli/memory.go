@@ -8,8 +8,9 @@ import "runtime/debug"
 const gcPercent = 20
 
 // restoreGCPercent is gcPercent for restores: they need less memory than
-// backups, and make much garbage, something for each file.
-const restoreGCPercent = 50
+// backups, and make much garbage, something for each file. Against 50 it saves
+// a tenth of the time outside the kernel with small files.
+const restoreGCPercent = 100
 
 // releaseKeyMemory gives the memory that deriving a key took, up to 64 MiB,
 // back to the system: it would otherwise stay with the process and count for
