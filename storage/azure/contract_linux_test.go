@@ -303,3 +303,5 @@ func TestContextEndsARead(t *testing.T) {
 		t.Errorf("Read after the end of the context = %v, want context.Canceled", err)
 	}
 }
+
+func TestLargeBodyTakesNoMemory(t *testing.T) { storagetest.RunMemory(t, open(t, azurite(t))) }

@@ -146,3 +146,5 @@ func TestProbeOfTheEmulator(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+func TestLargeBodyTakesNoMemory(t *testing.T) { storagetest.RunMemory(t, open(t, emulated(t))) }

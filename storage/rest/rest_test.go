@@ -408,3 +408,7 @@ func TestParse(t *testing.T) {
 		}
 	}
 }
+
+func TestLargeBodyTakesNoMemory(t *testing.T) {
+	storagetest.RunMemory(t, create(t, servers.Rest(t, "--no-verify-upload").URL+"large/"))
+}

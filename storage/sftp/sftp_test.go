@@ -86,3 +86,5 @@ func TestContract(t *testing.T) {
 		return s
 	})
 }
+
+func TestLargeBodyTakesNoMemory(t *testing.T) { storagetest.RunMemory(t, open(t, options(t))) }
