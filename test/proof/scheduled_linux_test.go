@@ -244,7 +244,16 @@ service:
 		{
 			"truncated dump", "dumped", "dumps", event.RestoreTestFailed, nil,
 			func() { of.cutDump("dumps", ".dump") },
-			func() { h.Holdfast.Run(t, "run", "start", "plans/dumped/backup") },
+			func() {
+				cut := newestSnapshot(h, "dumps")
+				h.Holdfast.Run(t, "run", "start", "plans/dumped/backup")
+				tested := len(ended(h, "--plan", "dumped", "--job", "restore-test"))
+				h.Until("a later dump came back", func() bool { return len(ended(h, "--plan", "dumped", "--job", "restore-test")) > tested })
+				if _, over := p.of(event.RestoreTestFailed, "dumped", "dumps"); len(over) > 0 {
+					t.Errorf("a later dump comes back, and they are told that it is over with the one that is cut: %+v", over)
+				}
+				h.Holdfast.Run(t, "forget", "-r", "dumps", cut)
+			},
 		},
 		{
 			"emptied table", "emptied", "local", event.RestoreTestFailed,
@@ -259,6 +268,58 @@ service:
 			func() { segment.put(t) },
 		},
 	})
+}
+
+// A snapshot that does not come back is told of until it does, whatever newer
+// ones do; it is tested again without anybody asking for it.
+func TestAnotherPointEndsNothing(t *testing.T) {
+	t.Parallel()
+	h := service.NewHost(t)
+	p := newPhone(h)
+	noise := make([]byte, 2<<20)
+	rand.NewChaCha8([32]byte{1}).Read(noise) //nolint:errcheck // it never fails
+	h.Write("www/noise", string(noise))
+	h.Write("holdfast.yaml", fmt.Sprintf(`repositories: { local: { url: %[1]s/local, password: { file: %[1]s/password } } }
+sources: { www: { files: { paths: [%[1]s/www] } } }
+plans:
+  www: { sources: [www], repository: local, schedule: { full: "0 0 1 1 *" }, restore_test: { schedule: "@every 2s" } }
+notify: { phone: { url: { file: %[1]s/phone } } }
+service:
+  notify: [phone]
+  survey: 2s
+  upkeep: { retention: { schedule: off }, prune: { schedule: off }, check: { schedule: off } }
+`, h.Dir))
+	h.Holdfast.Run(t, "init", "-q", "-r", "local")
+	h.Serve().Logged("service-started")
+	h.Holdfast.Run(t, "run", "start", "plans/www/backup")
+	good := func() int { return len(ended(h, "--job", "restore-test")) }
+	h.Until("it came back", func() bool { return good() > 0 })
+	of := &plan{t: t, dir: h.Dir}
+	pack := save(t, of.largest("local"))
+	caughtAndMended(h, p, []harm{{
+		"damaged snapshot", "www", "local", event.RestoreTestFailed,
+		[]string{"noise"},
+		func() { pack.damage(t) },
+		func() {
+			if err := os.Remove(h.Path("www/noise")); err != nil {
+				t.Fatal(err)
+			}
+			h.Write("www/letter", "dear Ann")
+			before := good()
+			h.Holdfast.Run(t, "run", "start", "plans/www/backup")
+			h.Until("newer snapshots came back", func() bool { return good() >= before+2 })
+			if _, over := p.of(event.RestoreTestFailed, "www", "local"); len(over) > 0 {
+				t.Errorf("people are told that it is over: %+v", over)
+			}
+			pack.put(t)
+		},
+	}})
+}
+
+// newestSnapshot returns the ID of one.
+func newestSnapshot(h *service.Host, repository string) string {
+	h.T.Helper()
+	return program.JSON[struct{ ID string }](h.T, h.Holdfast, "snapshots", "-r", repository, "latest")[0].ID
 }
 
 func rename(t *testing.T, from, to string) {
