@@ -6,6 +6,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -40,19 +41,22 @@ func (i *inbox) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 }
 
 // has tells whether there is a critical message with all of some words.
-func (i *inbox) has(words ...string) bool {
+func (i *inbox) has(words ...string) bool { return i.count("critical", words...) > 0 }
+
+// count counts the messages of a severity with all of some words.
+func (i *inbox) count(severity string, words ...string) (n int) {
 	i.mu.Lock()
 	defer i.mu.Unlock()
-	for _, n := range i.notes {
-		found := n.Severity == "critical"
+	for _, note := range i.notes {
+		found := note.Severity == severity
 		for _, word := range words {
-			found = found && strings.Contains(n.Title+n.Text, word)
+			found = found && strings.Contains(note.Title+note.Text, word)
 		}
 		if found {
-			return true
+			n++
 		}
 	}
-	return false
+	return n
 }
 
 // serve has a service do the work of a shop, which tells an inbox.
@@ -74,7 +78,8 @@ service:
 }
 
 // A segment that is missing in the log is found by the service by itself, and
-// people are told of it at once; so is a history file.
+// people are told of it at once; so is a history file. A base backup ends it,
+// and it is not told again though the segment stays lost.
 func TestGapAlert(t *testing.T) {
 	t.Parallel()
 	bin := pgcluster.Versions(t)[17]
@@ -104,7 +109,7 @@ func TestGapAlert(t *testing.T) {
 	// A receiver would archive the history again at once.
 	s.write("holdfast.yaml", strings.Replace(read(t, s.config), "wal: stream", "wal: push", 1))
 	h, mail := s.serve()
-	h.Serve()
+	serving := h.Serve()
 	h.Until("somebody is told of the gap", func() bool {
 		// Slices of its beginning may be there still.
 		return mail.has("the log of plan shop is missing from", "to "+postgres.LSN(gone.end).String())
@@ -112,4 +117,29 @@ func TestGapAlert(t *testing.T) {
 	h.Until("somebody is told of the history file", func() bool {
 		return mail.has("timeline 2 has log, and its history file is missing")
 	})
+
+	s.write("holdfast.yaml", strings.Replace(read(t, s.config), "wal: push", "wal: stream", 1))
+	h.Until("the log is received again", func() bool { return c.Query("SELECT count(*) FROM pg_stat_replication") == "1" })
+	h.Holdfast.Run(t, "run", "start", "plans/shop/backup")
+	h.Until("somebody is told that there is a backup after the gap", func() bool {
+		return mail.count("info", "plan shop has a backup after the gap in its log") > 0
+	})
+	for range 4 {
+		o.write(1)
+		c.Exec("SELECT pg_switch_wal()")
+	}
+	s.waitArchived(c)
+	serving.Kill()
+	records := slices.DeleteFunc(s.records(), func(r archived) bool { return !strings.Contains(filepath.Base(r.file), ".segment.") })
+	another := records[1] // the newest are first
+	if err := os.Remove(another.file); err != nil {
+		t.Fatal(err)
+	}
+	h.Serve()
+	h.Until("somebody is told of another gap", func() bool {
+		return mail.has("the log of plan shop is missing from", "to "+postgres.LSN(another.end).String())
+	})
+	if n := mail.count("critical", "to "+postgres.LSN(gone.end).String()); n != 1 {
+		t.Errorf("the gap that is over is told %d times", n)
+	}
 }
