@@ -198,6 +198,7 @@ func (c *command) receiveLog(ctx context.Context, s *logSource, archives wal.Arc
 	for {
 		start := time.Now()
 		err := wal.Receive(ctx, o)
+		c.refused(err)
 		if once || ctx.Err() != nil {
 			return err
 		}
@@ -205,7 +206,6 @@ func (c *command) receiveLog(ctx context.Context, s *logSource, archives wal.Arc
 			wait = reconnectAfter
 		}
 		c.ui.warn("receive the log", s.name, err)
-		c.refused(err)
 		select {
 		case <-ctx.Done():
 			return ctx.Err()
