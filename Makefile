@@ -8,6 +8,9 @@ VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unk
 LDFLAGS  := -s -w -X $(shell go list -m)/internal/cli.Version=$(VERSION)
 TOOL     := go tool -modfile=tools/tools.mod
 
+# As it is shipped. Tests and lint without cgo, too, share what was compiled for the program.
+export CGO_ENABLED := 0
+
 # Arguments handed through: make test PACKAGES=./repository/... TESTFLAGS=-v
 PACKAGES   ?= ./...
 TESTFLAGS  ?=
