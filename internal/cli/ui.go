@@ -114,8 +114,11 @@ func (u *ui) fail(code int, err error) {
 	fmt.Fprintf(u.err, "holdfast: %v\n", err) //nolint:errcheck // nowhere to report it
 }
 
-// table prints rows in aligned columns.
+// table prints rows in aligned columns, unless the user asked for JSON.
 func (u *ui) table(header []string, rows [][]string) {
+	if u.json {
+		return
+	}
 	u.mu.Lock()
 	defer u.mu.Unlock()
 	w := tabwriter.NewWriter(u.out, 0, 0, 2, ' ', 0)
