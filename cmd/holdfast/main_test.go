@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"strconv"
 	"testing"
+	_ "unsafe" // for go:linkname
 
 	"github.com/rogpeppe/go-internal/testscript"
 
@@ -18,7 +19,14 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the expected outputs in testdata/script")
 
+// testKeys is repository's: keys that the scripts make cost nothing to derive.
+// Under the race detector each would take seconds, for each command.
+//
+//go:linkname testKeys holdfast/repository.testKeys
+var testKeys string
+
 func TestMain(m *testing.M) {
+	testKeys = "cheap"
 	testscript.Main(m, map[string]func(){"holdfast": func() { os.Exit(cli.Main()) }})
 }
 

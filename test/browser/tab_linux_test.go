@@ -41,12 +41,17 @@ type browser struct {
 	ctx  context.Context
 	err  error
 	end  context.CancelFunc
+	dir  string // its profile and temporary files, of which it leaves some
 }
 
 var theBrowser browser
 
 func (b *browser) start() {
-	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.DisableGPU, chromedp.WSURLReadTimeout(patience))
+	if b.dir, b.err = os.MkdirTemp("", "holdfast-browser-"); b.err != nil {
+		return
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.DisableGPU, chromedp.WSURLReadTimeout(patience),
+		chromedp.UserDataDir(filepath.Join(b.dir, "profile")), chromedp.Env("TMPDIR="+b.dir))
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox)
 	}
@@ -64,6 +69,13 @@ func (b *browser) stop() {
 	if b.end != nil {
 		chromedp.Cancel(b.ctx) //nolint:errcheck // it is killed then
 		b.end()
+	}
+	// Its last processes may still write.
+	for range 50 {
+		if os.RemoveAll(b.dir) == nil {
+			return
+		}
+		time.Sleep(100 * time.Millisecond)
 	}
 }
 

@@ -8,8 +8,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/minio/minio-go/v7"
-
 	"holdfast/test/servers"
 	"holdfast/test/wan"
 )
@@ -75,17 +73,7 @@ func newKilling(t *testing.T, folder string, command []string) killing {
 func (k killing) place(t *testing.T) badPlace {
 	t.Helper()
 	p := newBadPlace(t, 0)
-	bucket := p.bucket
-	client := k.server.Client()
-	for o := range client.ListObjects(t.Context(), k.bucket, minio.ListObjectsOptions{Recursive: true}) {
-		if o.Err != nil {
-			t.Fatal(o.Err)
-		}
-		to := minio.CopyDestOptions{Bucket: bucket, Object: o.Key}
-		if _, err := client.CopyObject(t.Context(), to, minio.CopySrcOptions{Bucket: k.bucket, Object: o.Key}); err != nil {
-			t.Fatal(err)
-		}
-	}
+	copyBucket(t, k.server, k.bucket, p.bucket)
 	return p
 }
 

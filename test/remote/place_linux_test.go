@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/minio/minio-go/v7"
+
 	"holdfast/test/oddities"
 	"holdfast/test/program"
 	"holdfast/test/servers"
@@ -68,6 +70,21 @@ func s3Place(t *testing.T, s *servers.S3Server, endpoint, bucket string) place {
 	t.Helper()
 	return newPlace(t, "s3:"+endpoint+"/"+bucket+"/some/prefix",
 		"AWS_ACCESS_KEY_ID="+s.AccessKey, "AWS_SECRET_ACCESS_KEY="+s.SecretKey, "AWS_DEFAULT_REGION="+s.Region)
+}
+
+// copyBucket copies all objects of a bucket to another one.
+func copyBucket(t *testing.T, s *servers.S3Server, from, to string) {
+	t.Helper()
+	client := s.Client()
+	for o := range client.ListObjects(t.Context(), from, minio.ListObjectsOptions{Recursive: true}) {
+		if o.Err != nil {
+			t.Fatal(o.Err)
+		}
+		copied := minio.CopyDestOptions{Bucket: to, Object: o.Key}
+		if _, err := client.CopyObject(t.Context(), copied, minio.CopySrcOptions{Bucket: from, Object: o.Key}); err != nil {
+			t.Fatal(err)
+		}
+	}
 }
 
 func azurePlace(t *testing.T) place {

@@ -56,7 +56,8 @@ func TestNoMoreRequestsThanRestic(t *testing.T) {
 	s := servers.S3(t)
 	asked, endpoint := newCounter(t, s.Endpoint)
 	folder := makeFolder(t)
-	theirs := s3Place(t, s, endpoint, s.Bucket(t))
+	bucket := s.Bucket(t)
+	theirs := s3Place(t, s, endpoint, bucket)
 	ours := s3Place(t, s, endpoint, s.Bucket(t))
 	var table strings.Builder
 	for _, step := range []struct {
@@ -72,7 +73,14 @@ func TestNoMoreRequestsThanRestic(t *testing.T) {
 		{name: "check", args: []string{"check"}},
 		{name: "check --read-data", args: []string{"check", "--read-data"}},
 		{name: "restore", args: []string{"restore", "latest", "--target", t.TempDir()}},
-		{name: "forget --prune", args: []string{"forget", "--keep-last", "1", "--prune", "--max-unused", "0"}},
+		// Which blobs share a pack, and how many packs are rewritten then, is chance in each repository.
+		{name: "forget --prune", args: []string{"forget", "--keep-last", "1", "--prune", "--max-unused", "0"}, before: func() {
+			same := s.Bucket(t)
+			copyBucket(t, s, bucket, same)
+			ours = s3Place(t, s, endpoint, same)
+			ours.run(t, "forget", "--keep-last", "1", "--prune", "--dry-run") // fills its cache, as restic's is
+			asked.take()
+		}},
 		{name: "prune, nothing to do", args: []string{"prune"}},
 	} {
 		if step.before != nil {
