@@ -83,7 +83,7 @@ func (c *command) runWALReceive(ctx context.Context, f walFlags, once, adopt boo
 	}
 	archives, err := c.openLogs(ctx, s)
 	if err != nil {
-		return err
+		return c.giveUpReceiving(ctx, s, err)
 	}
 	stop := func() {}
 	if s.postgres.WAL != walStream {
@@ -171,28 +171,50 @@ func (c *command) watchGaps(ctx context.Context, s *logSource, archives wal.Arch
 	}
 }
 
-// receiveLog receives the log, and connects again when the connection ends.
-func (c *command) receiveLog(ctx context.Context, s *logSource, archives wal.Archives, once, adopt bool) error {
+// giveUpReceiving bounds what the server keeps for archives that cannot even be
+// opened, if the plan says so.
+func (c *command) giveUpReceiving(ctx context.Context, s *logSource, why error) error {
+	if s.wal.MaxRetained == 0 || s.postgres.WAL == walPush {
+		return why
+	}
+	o, err := c.receiveOptions(ctx, s)
+	if err != nil {
+		return errors.Join(why, err)
+	}
+	return o.GiveUp(ctx, why)
+}
+
+// receiveOptions say how a source's log is received, but for the archives.
+func (c *command) receiveOptions(ctx context.Context, s *logSource) (wal.ReceiveOptions, error) {
 	dsn, err := postgresDSN(ctx, s.postgres)
 	if err != nil {
-		return err
+		return wal.ReceiveOptions{}, err
 	}
 	losses, err := walLosses(s)
 	if err != nil {
-		return err
+		return wal.ReceiveOptions{}, err
 	}
-	o := wal.ReceiveOptions{
-		Archives: archives, DSN: dsn, Slot: slotOf(s), Every: sliceEvery(s.wal), Uploads: walUploads,
-		SpoolBytes: spoolBytes(s.wal), Adopt: adopt,
-		Retained: wal.Retained{MaxBytes: int64(s.wal.MaxRetained), LetGo: c.letGo(losses), Losses: losses},
-		Progress: c.received(),
+	return wal.ReceiveOptions{
+		DSN: dsn, Slot: slotOf(s), Every: sliceEvery(s.wal), Uploads: walUploads,
+		SpoolBytes: spoolBytes(s.wal),
+		Retained:   wal.Retained{MaxBytes: int64(s.wal.MaxRetained), LetGo: c.letGo(losses), Losses: losses, Noted: c.lossNoted},
+		Progress:   c.received(),
 		Busy: func(why error, within time.Duration) {
 			c.ui.warn("receive the log", s.name, fmt.Errorf("%w; waiting for it, %v at most: a receiver that was killed has it until the server notices", why, within))
 		},
 		Diverged: func(timeline uint32, left, archived postgres.LSN) {
 			c.ui.warn("receive the log", s.name, fmt.Errorf("the server left timeline %d at %s, as the archive has it up to %s: it was restored to an earlier instant, or took over without what came last; its own timeline is archived from there on, and the end of the other stays recoverable with --to-timeline %d", timeline, left, archived, timeline))
 		},
+	}, nil
+}
+
+// receiveLog receives the log, and connects again when the connection ends.
+func (c *command) receiveLog(ctx context.Context, s *logSource, archives wal.Archives, once, adopt bool) error {
+	o, err := c.receiveOptions(ctx, s)
+	if err != nil {
+		return err
 	}
+	o.Archives, o.Adopt = archives, adopt
 	c.ui.infof("archiving the log of %s with slot %s", s.name, o.Slot)
 	wait := reconnectAfter
 	for {

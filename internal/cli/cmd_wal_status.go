@@ -208,7 +208,7 @@ func newLogStatus(location string, status *wal.Status, plan *pitr.PrunePlan) *lo
 		m.Unproven = append(m.Unproven, err.Error())
 	}
 	for _, loss := range status.Lost {
-		m.Lost = append(m.Lost, newLogLostMessage(loss))
+		m.Lost = append(m.Lost, newLogLostMessage("log_lost", loss))
 	}
 	for _, point := range plan.Points {
 		m.Backups = append(m.Backups, newBaseBackupMessage(point))

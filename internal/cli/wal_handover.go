@@ -54,7 +54,7 @@ func (c *command) pushOptions(s *logSource, archives wal.Archives, ahead int) (w
 	if err != nil {
 		return o, err
 	}
-	o.Retained = wal.Retained{MaxBytes: int64(s.wal.MaxRetained), LetGo: c.letGo(losses), Losses: losses}
+	o.Retained = wal.Retained{MaxBytes: int64(s.wal.MaxRetained), LetGo: c.letGo(losses), Losses: losses, Noted: c.lossNoted}
 	return o, nil
 }
 
@@ -67,10 +67,10 @@ func walLosses(s *logSource) (*wal.Losses, error) {
 	return wal.NewLosses(filepath.Join(dir, s.name+".lost")), nil
 }
 
-// logLostMessage tells of log that was let go. Whoever runs plans takes a new
-// base backup then.
+// logLostMessage tells of log that was let go, and later that the archives know.
+// Whoever runs plans takes a new base backup then.
 type logLostMessage struct {
-	MessageType string    `json:"message_type"` // "log_lost"
+	MessageType string    `json:"message_type"` // "log_lost", "log_loss_noted"
 	System      string    `json:"system"`
 	Timeline    uint32    `json:"timeline"`
 	Start       string    `json:"start_lsn"`
@@ -80,8 +80,8 @@ type logLostMessage struct {
 	Why         string    `json:"why"`
 }
 
-func newLogLostMessage(l wal.Loss) logLostMessage {
-	return logLostMessage{"log_lost", l.System, l.Timeline, l.Start.String(), l.End.String(), l.Name, l.Time, l.Why}
+func newLogLostMessage(kind string, l wal.Loss) logLostMessage {
+	return logLostMessage{kind, l.System, l.Timeline, l.Start.String(), l.End.String(), l.Name, l.Time, l.Why}
 }
 
 func (c *command) letGo(losses *wal.Losses) func(wal.Loss) error {
@@ -89,12 +89,15 @@ func (c *command) letGo(losses *wal.Losses) func(wal.Loss) error {
 		if err := losses.Add(l); err != nil {
 			return err
 		}
-		c.ui.message(newLogLostMessage(l))
+		c.ui.message(newLogLostMessage("log_lost", l))
 		c.ui.warn("let go of the log", fmt.Sprintf("%s to %s on timeline %d (%s)", l.Start, l.End, l.Timeline, l.Name),
 			fmt.Errorf("more than wal.max_retained waits for the archive: the log has a gap, take a new base backup: %s", l.Why))
 		return nil
 	}
 }
+
+// lossNoted tells that the archives are back and know what was let go.
+func (c *command) lossNoted(l wal.Loss) { c.ui.message(newLogLostMessage("log_loss_noted", l)) }
 
 // takeHandOvers lets the archive_command of a source hand files to this
 // process. It is no failure when another one takes them already.

@@ -91,9 +91,9 @@ func joinLosses(all []Loss) []Loss {
 	return joined
 }
 
-// save moves the notes into the archives. When that fails they stay, and the
-// next one tries again.
-func (l *Losses) save(ctx context.Context, a Archives) error {
+// save moves the notes into the archives, and tells noted, if set, of each. When
+// that fails they stay, and the next one tries again.
+func (l *Losses) save(ctx context.Context, a Archives, noted func(Loss)) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	all, err := l.read()
@@ -112,5 +112,13 @@ func (l *Losses) save(ctx context.Context, a Archives) error {
 			return err
 		}
 	}
-	return os.Remove(l.path)
+	if err := os.Remove(l.path); err != nil {
+		return fmt.Errorf("notes of log that was let go: %w", err)
+	}
+	if noted != nil {
+		for _, loss := range all {
+			noted(loss)
+		}
+	}
+	return nil
 }

@@ -71,7 +71,7 @@ func (p *pusher) saveLosses(f *pushed) {
 	if f.err != nil || p.o.Losses == nil {
 		return
 	}
-	if err := p.o.Losses.save(p.ctx, p.o.Archives); err != nil && p.o.Lagging != nil {
+	if err := p.o.Losses.save(p.ctx, p.o.Archives, p.o.Noted); err != nil && p.o.Lagging != nil {
 		p.o.Lagging("note of log that was let go", err)
 	}
 }

@@ -76,10 +76,20 @@ func Receive(ctx context.Context, o ReceiveOptions) error {
 	if errors.Is(err, ErrRemoved) && o.LetGo != nil { // go on with what the server has
 		err = o.untilFree(ctx, func() error { return o.receive(ctx, true) })
 	}
-	if _, failed := errors.AsType[archiveError](err); failed && o.MaxBytes > 0 && ctx.Err() == nil {
-		err = errors.Join(err, o.untilFree(ctx, func() error { return o.letGoOfRetained(ctx) }))
+	if _, failed := errors.AsType[archiveError](err); failed {
+		err = o.GiveUp(ctx, err)
 	}
 	return err
+}
+
+// GiveUp is what Receive does when the archives cannot be written to, and its
+// caller when they cannot even be opened: it lets go of log if the server keeps
+// more than Retained.MaxBytes, and returns why it cannot be archived.
+func (o ReceiveOptions) GiveUp(ctx context.Context, why error) error {
+	if o.MaxBytes <= 0 || ctx.Err() != nil {
+		return why
+	}
+	return errors.Join(why, o.untilFree(ctx, func() error { return o.letGoOfRetained(ctx) }))
 }
 
 // archiveError is a failure of the archives, not of the server.
@@ -186,7 +196,7 @@ func (r *receiver) prepare(ctx context.Context, skip bool) error {
 		}
 	}
 	if r.o.Losses != nil {
-		if err := r.o.Losses.save(ctx, r.o.Archives); err != nil {
+		if err := r.o.Losses.save(ctx, r.o.Archives, r.o.Noted); err != nil {
 			return archiveError{err}
 		}
 	}

@@ -23,6 +23,9 @@ type Retained struct {
 	LetGo func(Loss) error
 	// Losses, if set, are moved into the archives when these can be written to.
 	Losses *Losses
+	// Noted, if set, is told when they are: only now a base backup can be taken
+	// for certain.
+	Noted func(Loss)
 }
 
 // Loss is WAL that was let go.

@@ -303,8 +303,11 @@ func (s *spooler) archived() postgres.LSN { return postgres.LSN(s.flushed.Load()
 // the timeline before its time, if anything did.
 func (s *spooler) close(r *receiver, pumped error) error {
 	err := pumped
-	if err == nil {
+	switch {
+	case err == nil:
 		err = s.slice(r)
+	case errors.Is(err, errBound): // the archives are away, and would be tried for long
+		s.cancel(err)
 	}
 	close(s.jobs)
 	s.done.Wait()

@@ -122,15 +122,24 @@ type logStatus struct {
 
 func (s *shop) logStatus() logStatus {
 	s.t.Helper()
+	status, err := s.tryLogStatus()
+	if err != nil {
+		s.t.Fatalf("wal status: %v", err)
+	}
+	return status
+}
+
+// tryLogStatus fails where `wal status` cannot say anything.
+func (s *shop) tryLogStatus() (logStatus, error) {
 	cmd := s.command("wal", "status", "--plan", "shop", "--json")
 	out, err := cmd.Output()
 	var status logStatus
 	line, _, _ := strings.Cut(string(out), "\n")
 	if jerr := json.Unmarshal([]byte(line), &status); jerr != nil {
-		s.t.Fatalf("wal status: %v, %v\n%s", err, jerr, out)
+		return status, fmt.Errorf("%w, %w: %s", err, jerr, out)
 	}
 	status.exit = cmd.ProcessState.ExitCode()
-	return status
+	return status, nil
 }
 
 // archive_command hands over to a running holdfast, does its work when there is

@@ -293,6 +293,11 @@ func (e *executor) tellLog(t controller.Task, s statusLine) {
 	switch s.MessageType {
 	case "log_gap":
 		told.Summary = fmt.Sprintf("the log of plan %s is missing from %s to %s at %s: only base backups after it lead to what follows", t.Job.Plan, s.Start, s.End, s.Location)
+	case "log_loss_noted": // the archives are back, and a backup that was tried meanwhile has failed
+		if e.logLost != nil {
+			e.logLost(t.Job.Plan)
+		}
+		return
 	case "log_lost":
 		told.Summary = fmt.Sprintf("the log of plan %s was let go from %s to %s; a new base backup begins: %s", t.Job.Plan, s.Start, s.End, s.Why)
 	case "log_refused":
