@@ -57,7 +57,10 @@ func (r *receiver) expect(ctx context.Context) error {
 		return nil
 	}
 	if r.blind {
-		if r.hadSlot && r.kept == r.start { // nobody but the archiver of this server has moved it there
+		switch {
+		case r.hadSlot && r.kept == r.start: // nobody but the archiver of this server has moved it there
+			return nil
+		case r.timeline != r.next: // it took over, and comes from this timeline as its history says
 			return nil
 		}
 		return errUnproven
