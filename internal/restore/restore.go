@@ -227,7 +227,7 @@ func (r *restorer) openSnapshot(ctx context.Context, s *snapshot.Snapshot) (*tre
 	r.snapshot = f
 	n, err := f.Lookup(ctx, r.options.Subfolder)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("snapshot %s has no %s; `holdfast ls %[1]s` lists what it has", s.ID.Short(), r.options.Subfolder)
+		return nil, fmt.Errorf("snapshot %s has no %s: %w; `holdfast ls %[1]s` lists what it has", s.ID.Short(), r.options.Subfolder, fs.ErrNotExist)
 	}
 	if err == nil && n.Type != tree.Dir {
 		err = fmt.Errorf("%s: %w; restore its folder with an include pattern for it", r.options.Subfolder, snapfs.ErrNotFolder)
