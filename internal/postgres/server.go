@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -179,11 +181,12 @@ func (s *Server) run(ctx context.Context, program string, args ...string) ([]byt
 	if err != nil {
 		return nil, err
 	}
-	defer os.Remove(out.Name())
-	defer out.Close()
+	os.Remove(out.Name())       //nolint:errcheck // where open files have a name, it goes at the end; else nothing is left by one that is killed
+	defer os.Remove(out.Name()) //nolint:errcheck // as above
+	defer out.Close()           //nolint:errcheck // it was only read
 	cmd.Stdout, cmd.Stderr = out, out
 	err = cmd.Run()
-	content, rerr := os.ReadFile(out.Name())
+	content, rerr := io.ReadAll(io.NewSectionReader(out, 0, math.MaxInt64))
 	return content, errors.Join(err, rerr)
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"path/filepath"
 	"time"
@@ -43,7 +44,7 @@ func (h Helper) Help(ctx context.Context) error {
 		return fmt.Errorf("fetch ahead: %w", err)
 	}
 	// Whoever comes in between finds no folder, and fetches for itself.
-	defer func() { os.RemoveAll(h.Folder); lock.Close() }() //nolint:errcheck // the next one uses it, or removes it
+	defer h.leave(lock)
 	socket := HelperSocket(h.Folder)
 	if err := os.Remove(socket); err != nil && !errors.Is(err, os.ErrNotExist) { // of one that was killed
 		return fmt.Errorf("fetch ahead: %w", err)
@@ -58,6 +59,15 @@ func (h Helper) Help(ctx context.Context) error {
 	}
 	h.wait(ctx, d)
 	return d.Close()
+}
+
+// leave removes the folder, with what a helper puts there, as long as nobody else
+// can help in it.
+func (h Helper) leave(lock io.Closer) {
+	for _, path := range []string{HelperSocket(h.Folder), filepath.Join(h.Folder, helperLock), h.Folder} {
+		os.Remove(path) //nolint:errcheck // the next one uses it, or removes it
+	}
+	lock.Close() //nolint:errcheck // it holds nothing
 }
 
 // helperLock is held by the one that helps in a folder.
