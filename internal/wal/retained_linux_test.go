@@ -109,7 +109,7 @@ func TestReceiveRemoved(t *testing.T) {
 		c.Exec("CREATE TABLE numbers (n bigint)")
 		end := r.wantArchived(t, c)
 		r.end(t)
-		c.Exec("SELECT pg_drop_replication_slot('holdfast')")
+		dropSlot(c)
 		forgetWAL(t, c)
 		lost := newLosses(t)
 		ctx, stop := context.WithCancel(t.Context())
@@ -131,6 +131,13 @@ func TestReceiveRemoved(t *testing.T) {
 		}
 		wantLost(t, archive, all[0])
 	})
+}
+
+// dropSlot drops the slot as soon as the server has noticed that the receiver is
+// gone.
+func dropSlot(c *pgcluster.Cluster) {
+	c.Exec(`DO $$ BEGIN WHILE EXISTS (SELECT FROM pg_replication_slots WHERE active) LOOP PERFORM pg_sleep(0.01); END LOOP; END $$`)
+	c.Exec("SELECT pg_drop_replication_slot('holdfast')")
 }
 
 // forgetWAL makes the server write and remove WAL until it lacks the oldest.

@@ -116,7 +116,7 @@ func TestNothingToCompare(t *testing.T) {
 		}
 		archived()
 		archived() // its slot tells
-		c.Exec("SELECT pg_drop_replication_slot('holdfast')")
+		dropSlot(c)
 		o := wal.ReceiveOptions{Archives: one(archive), DSN: c.DSN(), Slot: "holdfast"}
 		if err := receiveWith(t, o).failed(t); err == nil || !strings.Contains(err.Error(), "nothing tells whether the log of this server continues the archive") {
 			t.Errorf("a receiver that has nothing to compare ends with %v", err)

@@ -146,6 +146,7 @@ func Attach(t testing.TB, bin, data string) *Cluster {
 	c := &Cluster{Bin: bin, Data: data, t: t, Port: freePort(t), log: data + ".log"}
 	t.Cleanup(func() {
 		c.Kill()
+		c.removeMemory()
 		if log, err := os.ReadFile(c.log); err == nil && t.Failed() {
 			t.Logf("log of the server on %s:\n%s", data, log[max(0, len(log)-6000):])
 		}
