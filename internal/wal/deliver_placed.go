@@ -77,7 +77,11 @@ func (p DeliveryPlace) markArchived(name string) error {
 	if !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
-	f, err := os.OpenFile(done, os.O_CREATE|os.O_WRONLY, 0o600)
+	// The folder is the server's, and this process may be root: no link is followed.
+	f, err := os.OpenFile(done, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if errors.Is(err, os.ErrExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
