@@ -37,6 +37,12 @@ func TestSpoolDiskFull(t *testing.T) {
 		c.Exec("CREATE TABLE numbers (n bigint PRIMARY KEY, filler text)")
 		s := newShop(t, bin, c.DSN(), "stream")
 		s.run("plan", "run", "shop")
+		// The archive ends within a segment: where it ends with one, that one would
+		// have to come again, for which there is no room.
+		stop := s.background("wal", "receive", "--plan", "shop")
+		c.Exec("CREATE TABLE little AS SELECT 1")
+		s.waitArchived(c)
+		stop()
 		s.spool = disk
 		receiver := s.start("wal", "receive", "--plan", "shop")
 		s.waitArchived(c)
