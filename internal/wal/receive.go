@@ -187,6 +187,11 @@ func (r *receiver) prepare(ctx context.Context, skip bool) error {
 	if err := r.ensureSlot(ctx); err != nil {
 		return err
 	}
+	if r.madeSlot || r.o.Temporary { // it keeps what is written now, not what was when the server was asked first
+		if err := r.identify(ctx); err != nil {
+			return err
+		}
+	}
 	if err := r.resume(ctx); err != nil {
 		return err
 	}
