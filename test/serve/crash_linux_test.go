@@ -24,7 +24,7 @@ const busyPlans = `  www:
     repository: local
     copies: [offsite]
     schedule: { full: "@every 7s", incremental: "@every 2s" }
-    keep: { last: 5 }
+    keep: { last: 30 } # what piles up while retention is killed must stay below half
     hooks: { before: [{ command: [/bin/sleep, "0.3"] }] }
     limits: { retries: { attempts: 3, backoff: 1s } }
   again:
