@@ -204,9 +204,11 @@ func TestScratchLeftovers(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	old := filepath.Join(base, prefix+"without-a-lock") // its removal was killed
+	own := filepath.Join(base, restorePrefix+"that-a-person-named") // and restored to, with a file that has a name like a lock's
+	old := filepath.Join(base, prefix+"without-a-lock")             // its removal was killed
 	long := time.Now().Add(-2 * unlockedAge)
-	if err := errors.Join(restore.lock.Close(), os.MkdirAll(filepath.Join(old, "data"), 0o700), os.Chtimes(old, long, long)); err != nil {
+	if err := errors.Join(restore.lock.Close(), os.Mkdir(old, 0o700), os.Chtimes(old, long, long),
+		os.Mkdir(own, 0o700), os.WriteFile(filepath.Join(own, "lock"), []byte("data"), 0o600), os.Chtimes(own, long, long)); err != nil {
 		t.Fatal(err)
 	}
 	newScratch(t, base)
@@ -215,7 +217,7 @@ func TestScratchLeftovers(t *testing.T) {
 			t.Errorf("%s is still there", path)
 		}
 	}
-	for _, path := range []string{running.Path(), other} {
+	for _, path := range []string{running.Path(), other, filepath.Join(own, "lock")} {
 		if _, err := os.Stat(path); err != nil {
 			t.Error(err)
 		}

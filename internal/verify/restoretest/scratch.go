@@ -17,12 +17,13 @@ const (
 	restorePrefix = "holdfast-restore-"
 )
 
-// lockFile is held as long as a folder is used. It is removed last: a removal that
-// is killed is gone on with.
-const lockFile = "lock"
+// lockFile is held as long as a folder is used, and tells it from folders that
+// people have named alike. It is removed last: a removal that is killed is gone on
+// with.
+const lockFile = ".holdfast-scratch-lock"
 
-// unlockedAge is how old a folder without a lock must be to be taken for left
-// behind: one that is being made gets it at once.
+// unlockedAge is how old an empty folder without a lock must be to be taken for
+// left behind: one that is being made gets it at once.
 const unlockedAge = time.Hour
 
 // Scratch is the folder of one test, for its owner alone.
@@ -92,7 +93,7 @@ func removeLeftovers(base string) {
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > unlockedAge {
-				removeAll(path) //nolint:errcheck // see above
+				os.Remove(path) //nolint:errcheck // what is in it would be somebody's
 			}
 			continue
 		case err != nil: // somebody else's
