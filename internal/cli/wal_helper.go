@@ -89,7 +89,7 @@ func (f walFetch) helper() *wal.Helper {
 	}
 	taker := takerOf(data)
 	h := &wal.Helper{
-		Folder: dir, Pattern: all + "*", Files: filepath.Join(data, walFolder, aheadFolder), Taker: taker, Idle: helpFor,
+		Folder: dir, Pattern: all + "*", IsOwn: isPrivate, Files: filepath.Join(data, walFolder, aheadFolder), Taker: taker, Idle: helpFor,
 		Needed: func() bool { return recovers(data) && serverLives(data) && takerOf(data) == taker },
 	}
 	if f.place && !follows(data) {

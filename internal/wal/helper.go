@@ -14,10 +14,13 @@ import (
 // files of an archive ahead of being asked, so that the next ones need not open
 // the archive, and need not wait.
 type Helper struct {
-	// Folder is where it is asked, of this user alone. It is removed at the end;
+	// Folder is where it is asked, of this user alone. It is removed at the end.
+	Folder string
 	// Pattern matches the folders of all helpers of this user: those that were
-	// killed leave theirs behind, and others remove them.
-	Folder, Pattern string
+	// killed leave theirs behind, and others remove them. IsOwn tells whether one
+	// is this user's alone: others can make a name that matches.
+	Pattern string
+	IsOwn   func(folder string) bool
 	// Files is where it keeps what it fetches, Taker whom that is for, and WAL, if
 	// set, which pg_wal it puts that into: see DeliveryPlace.
 	Files, Taker, WAL string
@@ -85,8 +88,10 @@ func (h Helper) removeLeftovers(now time.Time) {
 	}
 	found, _ := filepath.Glob(h.Pattern) //nolint:errcheck // what is left over stays then
 	for _, folder := range found {
-		info, err := os.Lstat(folder)
-		if err != nil || !info.IsDir() || folder == h.Folder || now.Sub(info.ModTime()) < leftBehind {
+		if folder == h.Folder || !h.IsOwn(folder) {
+			continue
+		}
+		if info, err := os.Lstat(folder); err != nil || now.Sub(info.ModTime()) < leftBehind {
 			continue
 		}
 		if lock, err := takeLock(filepath.Join(folder, helperLock)); err == nil {

@@ -30,6 +30,7 @@ func TestHelperFolders(t *testing.T) {
 		return path
 	}
 	other, young, killed := folder("other", 2*time.Hour), folder("ahead-young", time.Minute), folder("ahead-killed", 2*time.Hour)
+	foreign := folder("ahead-of-somebody-else", 2*time.Hour)
 	working, own := folder("ahead-working", 2*time.Hour), folder("ahead-own", 2*time.Hour)
 	closed := errors.New("no archive")
 	began, end := make(chan struct{}), make(chan struct{})
@@ -42,11 +43,14 @@ func TestHelperFolders(t *testing.T) {
 		}}.Help(t.Context())
 	}()
 	<-began
-	h := wal.Helper{Folder: own, Pattern: filepath.Join(base, "ahead-*"), Open: func(context.Context) (wal.FetchOptions, error) { return wal.FetchOptions{}, closed }}
+	h := wal.Helper{
+		Folder: own, Pattern: filepath.Join(base, "ahead-*"), IsOwn: func(folder string) bool { return folder != foreign },
+		Open: func(context.Context) (wal.FetchOptions, error) { return wal.FetchOptions{}, closed },
+	}
 	if err := h.Help(t.Context()); !errors.Is(err, closed) {
 		t.Fatal(err)
 	}
-	for path, stays := range map[string]bool{other: true, young: true, killed: false, working: true, own: false} {
+	for path, stays := range map[string]bool{other: true, foreign: true, young: true, killed: false, working: true, own: false} {
 		if _, err := os.Stat(path); (err == nil) != stays {
 			t.Errorf("%s: %v, stays %v", filepath.Base(path), err, stays)
 		}
