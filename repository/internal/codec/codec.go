@@ -9,7 +9,7 @@ import (
 
 	"github.com/klauspost/compress/zstd"
 
-	"holdfast/repository/internal/compress"
+	"holdfast/repository/compress"
 )
 
 // windowSize is how far back a match may lie, in bytes. It is restic's: more

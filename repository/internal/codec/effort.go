@@ -1,6 +1,6 @@
 package codec
 
-import "holdfast/repository/internal/compress"
+import "holdfast/repository/compress"
 
 // The default level is an encoder of our own, but for large blobs that the
 // library's quick one makes as small: rows of tables, which it needs a third
