@@ -15,6 +15,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/runtime"
 
 	"holdfast/storage"
+	"holdfast/storage/internal/cloud"
 )
 
 // management is the interface through which the account itself is managed
@@ -228,7 +229,7 @@ func (s *Store) setRules(ctx context.Context, own []storage.LifecycleRule) error
 		return err
 	}
 	rules, err := s.replaceRules(now, own)
-	if err != nil || sameRules(rules, now) {
+	if err != nil || cloud.SameRules(rules, now) {
 		return err
 	}
 	if len(rules) == 0 { // an empty list is refused

@@ -14,6 +14,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blockblob"
 
 	"holdfast/storage"
+	"holdfast/storage/internal/cloud"
 	"holdfast/storage/internal/httpx"
 )
 
@@ -34,22 +35,10 @@ func (s *Store) Probe(ctx context.Context) (storage.Probe, error) {
 			p.ClockSkew = httpx.Skew(now, begun, time.Now())
 		}
 	}
-	p.ConditionalCreate = s.probeCreate(ctx, key)
+	p.ConditionalCreate = cloud.ProbeCreate(ctx, s, key)
 	p.ChecksumsVerified = s.probeChecksum(ctx, key+"-sum")
 	_ = s.Delete(ctx, key) // append-only credentials leave one
 	return p, ctx.Err()
-}
-
-func (s *Store) probeCreate(ctx context.Context, key string) error {
-	err := s.Put(ctx, key, storage.Bytes([]byte("other")), storage.PutOptions{})
-	switch {
-	case errors.Is(err, storage.ErrExists):
-		return nil
-	case err == nil:
-		return errors.New("the service replaced an object though it was told not to")
-	default:
-		return err
-	}
 }
 
 func (s *Store) probeChecksum(ctx context.Context, key string) error {

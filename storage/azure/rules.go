@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"reflect"
 	"slices"
 	"strings"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/blob"
 
 	"holdfast/storage"
+	"holdfast/storage/internal/cloud"
 )
 
 // ruleName is the name of a rule of this store: other roots in the account
@@ -164,14 +164,6 @@ func (s *Store) replaceRules(now []json.RawMessage, own []storage.LifecycleRule)
 	return rules, nil
 }
 
-// sameRules tells whether two lists of rules say the same in the same order.
-func sameRules(a, b []json.RawMessage) bool {
-	return slices.EqualFunc(a, b, func(a, b json.RawMessage) bool {
-		var x, y any
-		return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
-	})
-}
-
 // readRule makes rules of one of Azure's: one for each prefix.
 func (s *Store) readRule(raw json.RawMessage) []storage.LifecycleRule {
 	out := storage.LifecycleRule{Raw: string(raw)}
@@ -216,13 +208,7 @@ func (s *Store) readRule(raw json.RawMessage) []storage.LifecycleRule {
 	}
 	inRoot := func(prefix string) bool { return strings.HasPrefix(prefix, s.o.Container+"/"+s.root) }
 	out.Own = strings.HasPrefix(r.Name, s.ruleName("")) && !slices.ContainsFunc(prefixes, func(p string) bool { return !inRoot(p) })
-	var rules []storage.LifecycleRule
-	for _, prefix := range prefixes {
-		one := out
-		one.Prefix = prefix
-		rules = append(rules, one)
-	}
-	return rules
+	return cloud.ForEachPrefix(out, prefixes)
 }
 
 var bulkMatch = []policyMatch{{Name: bulkTag, Op: "==", Value: bulkValue}}

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
 	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore/to"
@@ -14,6 +13,7 @@ import (
 	"github.com/Azure/azure-sdk-for-go/sdk/storage/azblob/container"
 
 	"holdfast/storage"
+	"holdfast/storage/internal/cloud"
 )
 
 // CheckVersions tells whether the account keeps versions; see
@@ -63,93 +63,32 @@ func (s *Store) versioning(ctx context.Context) (storage.Toggle, error) {
 // that were deleted before. For a repository these are packs and index files
 // that prune had removed, with what they hold, and forgotten snapshots.
 func (s *Store) AsOf(t time.Time) storage.Store {
-	return &past{s: s, t: t, found: map[string]version{}}
-}
-
-// past is a store as it was at an instant.
-type past struct {
-	s *Store
-	t time.Time
-
-	mu sync.Mutex
-	// found remembers which version each key had: a pack is read in many
-	// ranges. Some 200 bytes for each object that is read.
-	found map[string]version
-}
-
-var errPast = fmt.Errorf("a view of the past: %w", storage.ErrReadOnly)
-
-// Put refuses.
-func (p *past) Put(_ context.Context, key string, _ storage.Body, _ storage.PutOptions) error {
-	return fmt.Errorf("put %s: %w", key, errPast)
-}
-
-// Delete refuses.
-func (p *past) Delete(_ context.Context, key string) error {
-	return fmt.Errorf("delete %s: %w", key, errPast)
-}
-
-// Location names the store and the instant.
-func (p *past) Location() string {
-	return p.s.Location() + " as of " + p.t.Format(time.RFC3339)
-}
-
-// Get reads a range of the version of then: one request to find it, one to
-// read.
-func (p *past) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
-	v, err := p.then(ctx, key)
-	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", key, err)
-	}
-	b, err := p.s.versionClient(ctx, key, v)
-	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", key, err)
-	}
-	r, err := p.s.read(ctx, key, b, offset, length)
-	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", key, err)
-	}
-	return r, nil
-}
-
-// Stat describes the version of then.
-func (p *past) Stat(ctx context.Context, key string) (storage.Info, error) {
-	v, err := p.then(ctx, key)
-	if err != nil {
-		return storage.Info{}, fmt.Errorf("stat %s: %w", key, err)
-	}
-	return v.info(key), nil
-}
-
-// List visits the objects of then.
-func (p *past) List(ctx context.Context, prefix string, visit func(storage.Info) error) error {
-	return p.s.versions(ctx, prefix, func(key string, all []version) error {
-		if v, ok := asOf(all, p.t); ok {
-			return visit(v.info(key))
-		}
-		return nil
+	return cloud.AsOf(s.Location(), t, cloud.Versions[version]{
+		Find: func(ctx context.Context, key string) (version, error) {
+			all, err := s.versionsOf(ctx, key)
+			v, ok := asOf(all, t)
+			if err == nil && !ok {
+				err = storage.ErrNotFound
+			}
+			return v, err
+		},
+		Info: version.info,
+		Read: func(ctx context.Context, v version, key string, offset, length int64) (io.ReadCloser, error) {
+			b, err := s.versionClient(ctx, key, v)
+			if err != nil {
+				return nil, err
+			}
+			return s.read(ctx, key, b, offset, length)
+		},
+		List: func(ctx context.Context, prefix string, visit func(storage.Info) error) error {
+			return s.versions(ctx, prefix, func(key string, all []version) error {
+				if v, ok := asOf(all, t); ok {
+					return visit(v.info(key))
+				}
+				return nil
+			})
+		},
 	})
-}
-
-func (p *past) then(ctx context.Context, key string) (version, error) {
-	p.mu.Lock()
-	v, ok := p.found[key]
-	p.mu.Unlock()
-	if ok {
-		return v, ctx.Err()
-	}
-	all, err := p.s.versionsOf(ctx, key)
-	if err != nil {
-		return version{}, err
-	}
-	v, ok = asOf(all, p.t)
-	if !ok {
-		return version{}, storage.ErrNotFound
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.found[key] = v
-	return v, nil
 }
 
 // version is one version of a blob.

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"holdfast/storage"
+	"holdfast/storage/internal/cloud"
 	"holdfast/storage/internal/httpx"
 )
 
@@ -32,22 +33,10 @@ func (s *Store) Probe(ctx context.Context) (storage.Probe, error) {
 	if now, err := http.ParseTime(header.Get("Date")); err == nil {
 		p.ClockSkew = httpx.Skew(now, begun, time.Now())
 	}
-	p.ConditionalCreate = s.probeCreate(ctx, key)
+	p.ConditionalCreate = cloud.ProbeCreate(ctx, s, key)
 	p.ChecksumsVerified = s.probeChecksum(ctx, key+"-sum")
 	_ = s.Delete(ctx, key) // append-only credentials leave one
 	return p, ctx.Err()
-}
-
-func (s *Store) probeCreate(ctx context.Context, key string) error {
-	err := s.Put(ctx, key, storage.Bytes([]byte("other")), storage.PutOptions{})
-	switch {
-	case errors.Is(err, storage.ErrExists):
-		return nil
-	case err == nil:
-		return errors.New("the service replaced an object though it was told not to")
-	default:
-		return err
-	}
 }
 
 func (s *Store) probeChecksum(ctx context.Context, key string) error {

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"holdfast/storage"
+	"holdfast/storage/internal/cloud"
 )
 
 // rule is a lifecycle rule as the service writes it. Each has one action.
@@ -137,7 +138,7 @@ func (s *Store) isOwn(raw json.RawMessage) bool {
 		return false
 	}
 	written, err := writeRule(read[0])
-	return err == nil && len(written) == 1 && sameJSON(written[0], raw)
+	return err == nil && len(written) == 1 && cloud.SameJSON(written[0], raw)
 }
 
 // readRule makes rules of one of the service's: one for each prefix.
@@ -160,16 +161,7 @@ func (s *Store) parseRule(raw json.RawMessage) []storage.LifecycleRule {
 	prefixes := c.strings("matchesPrefix")
 	out.Actions, out.MarkedOnly = c.actions(r.Action)
 	out.Conditions = c.rest()
-	if len(prefixes) == 0 {
-		prefixes = []string{""}
-	}
-	var rules []storage.LifecycleRule
-	for _, prefix := range prefixes {
-		one := out
-		one.Prefix = prefix
-		rules = append(rules, one)
-	}
-	return rules
+	return cloud.ForEachPrefix(out, prefixes)
 }
 
 // condition is when a rule applies; what was understood is taken out of left.

@@ -7,11 +7,11 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
-	"reflect"
 	"strconv"
 	"time"
 
 	"holdfast/storage"
+	"holdfast/storage/internal/cloud"
 )
 
 const day = 24 * time.Hour
@@ -107,7 +107,7 @@ func (s *Store) Apply(ctx context.Context, c storage.SettingChanges) error {
 	})
 	change(c.SetRules, storage.SettingLifecycle, func(b bucketSettings) (map[string]any, error) {
 		rules, err := s.replaceRules(b.Lifecycle.Rule, c.Rules)
-		if err != nil || sameRules(rules, b.Lifecycle.Rule) {
+		if err != nil || cloud.SameRules(rules, b.Lifecycle.Rule) {
 			return nil, err
 		}
 		return map[string]any{"lifecycle": map[string]any{"rule": rules}}, nil
@@ -133,22 +133,4 @@ func (s *Store) change(ctx context.Context, patch func(bucketSettings) (map[stri
 		}
 	}
 	return errors.New("somebody else keeps changing the bucket")
-}
-
-// sameRules tells whether two lists of rules say the same in the same order.
-func sameRules(a, b []json.RawMessage) bool {
-	if len(a) != len(b) {
-		return false
-	}
-	for i := range a {
-		if !sameJSON(a[i], b[i]) {
-			return false
-		}
-	}
-	return true
-}
-
-func sameJSON(a, b json.RawMessage) bool {
-	var x, y any
-	return json.Unmarshal(a, &x) == nil && json.Unmarshal(b, &y) == nil && reflect.DeepEqual(x, y)
 }

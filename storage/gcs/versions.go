@@ -7,11 +7,12 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
-	"sync"
 	"time"
 
 	"holdfast/storage"
+	"holdfast/storage/internal/cloud"
 )
 
 // CheckVersions tells whether the bucket keeps versions; see
@@ -29,66 +30,30 @@ func (s *Store) CheckVersions(ctx context.Context) error {
 
 // AsOf returns the store as it was, from versions; see storage.Versioned.
 func (s *Store) AsOf(t time.Time) storage.Store {
-	return &past{s: s, t: t, found: map[string]object{}}
-}
-
-// past is a store as it was at an instant.
-type past struct {
-	s *Store
-	t time.Time
-
-	mu sync.Mutex
-	// found remembers which version each key had: a pack is read in many
-	// ranges. Some 300 bytes for each object that is read.
-	found map[string]object
-}
-
-var errPast = fmt.Errorf("a view of the past: %w", storage.ErrReadOnly)
-
-// Put refuses.
-func (p *past) Put(_ context.Context, key string, _ storage.Body, _ storage.PutOptions) error {
-	return fmt.Errorf("put %s: %w", key, errPast)
-}
-
-// Delete refuses.
-func (p *past) Delete(_ context.Context, key string) error {
-	return fmt.Errorf("delete %s: %w", key, errPast)
-}
-
-// Location names the store and the instant.
-func (p *past) Location() string {
-	return p.s.Location() + " as of " + p.t.Format(time.RFC3339)
-}
-
-// Get reads a range of the version of then.
-func (p *past) Get(ctx context.Context, key string, offset, length int64) (io.ReadCloser, error) {
-	o, err := p.then(ctx, key)
-	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", key, err)
-	}
-	r, err := p.s.read(ctx, key, o.Generation, offset, length)
-	if err != nil {
-		return nil, fmt.Errorf("get %s: %w", key, err)
-	}
-	return r, nil
-}
-
-// Stat describes the version of then.
-func (p *past) Stat(ctx context.Context, key string) (storage.Info, error) {
-	o, err := p.then(ctx, key)
-	if err != nil {
-		return storage.Info{}, fmt.Errorf("stat %s: %w", key, err)
-	}
-	return o.info(key), nil
-}
-
-// List visits the objects of then.
-func (p *past) List(ctx context.Context, prefix string, visit func(storage.Info) error) error {
-	return p.s.list(ctx, prefix, url.Values{"versions": {"true"}}, versionFields, func(key string, o object) error {
-		if !o.wasThere(p.t) {
-			return nil
-		}
-		return visit(o.info(key))
+	return cloud.AsOf(s.Location(), t, cloud.Versions[object]{
+		Find: func(ctx context.Context, key string) (object, error) {
+			all, err := s.generations(ctx, key, "versions")
+			if err != nil {
+				return object{}, err
+			}
+			n := slices.IndexFunc(all, func(o object) bool { return o.wasThere(t) })
+			if n < 0 {
+				return object{}, storage.ErrNotFound
+			}
+			return all[n], nil
+		},
+		Info: object.info,
+		Read: func(ctx context.Context, o object, key string, offset, length int64) (io.ReadCloser, error) {
+			return s.read(ctx, key, o.Generation, offset, length)
+		},
+		List: func(ctx context.Context, prefix string, visit func(storage.Info) error) error {
+			return s.list(ctx, prefix, url.Values{"versions": {"true"}}, versionFields, func(key string, o object) error {
+				if !o.wasThere(t) {
+					return nil
+				}
+				return visit(o.info(key))
+			})
+		},
 	})
 }
 
@@ -97,28 +62,6 @@ const versionFields = "name,size,timeCreated,timeDeleted,generation"
 // wasThere tells whether readers saw this version at an instant.
 func (o object) wasThere(t time.Time) bool {
 	return !o.TimeCreated.After(t) && (o.TimeDeleted.IsZero() || o.TimeDeleted.After(t))
-}
-
-func (p *past) then(ctx context.Context, key string) (object, error) {
-	p.mu.Lock()
-	o, ok := p.found[key]
-	p.mu.Unlock()
-	if ok {
-		return o, ctx.Err()
-	}
-	all, err := p.s.generations(ctx, key, "versions")
-	if err != nil {
-		return object{}, err
-	}
-	for _, o := range all {
-		if o.wasThere(p.t) {
-			p.mu.Lock()
-			defer p.mu.Unlock()
-			p.found[key] = o
-			return o, nil
-		}
-	}
-	return object{}, storage.ErrNotFound
 }
 
 // generations returns the versions of one object that a listing shows which
