@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"holdfast/internal/app/protect"
+	"holdfast/internal/postgres"
 	"holdfast/internal/secret"
 	"holdfast/internal/size"
 	"holdfast/internal/verify/proof"
@@ -112,7 +113,7 @@ func (c *command) runProtect(ctx context.Context, f *protectFlags, args []string
 	if c.global.noLock {
 		return errors.New("protect writes to the repository: it cannot run with --no-lock")
 	}
-	if slices.ContainsFunc(args, protect.IsPostgres) {
+	if slices.ContainsFunc(args, postgres.IsURL) {
 		return c.protectPostgres(ctx, f, args)
 	}
 	p := &protection{command: c, flags: f}

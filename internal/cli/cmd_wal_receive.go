@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"sync"
 	"time"
@@ -314,9 +313,9 @@ func postgresDSN(ctx context.Context, p config.Postgres) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if u, err := url.Parse(p.DSN); err == nil && u.Scheme != "" {
-		u.User = url.UserPassword(u.User.Username(), value.Reveal())
-		return u.String(), nil
+	if postgres.IsURL(p.DSN) {
+		u, err := postgres.ParseURL(p.DSN)
+		return u.WithPassword(value.Reveal()).String(), err
 	}
 	quoted := strings.NewReplacer(`\`, `\\`, `'`, `\'`).Replace(value.Reveal())
 	return p.DSN + " password='" + quoted + "'", nil

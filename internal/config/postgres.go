@@ -1,11 +1,9 @@
 package config
 
 import (
-	"net/url"
 	"path/filepath"
-	"slices"
-	"strings"
 
+	"holdfast/internal/postgres"
 	"holdfast/internal/secret"
 	"holdfast/internal/size"
 )
@@ -74,7 +72,7 @@ const maxDumpJobs = 64
 
 func (p Postgres) check(k *checker) {
 	k.key("dsn").require(p.DSN != "", "write how the server is reached, such as dsn: postgres://backup@db.internal/shop")
-	if hasPassword(p.DSN) {
+	if postgres.HasPassword(p.DSN) {
 		k.key("dsn").report("holds a password", "take it out and write password: { file: /etc/holdfast/shop.password } beside it")
 	}
 	if !p.Password.IsZero() {
@@ -107,16 +105,6 @@ func (p Postgres) check(k *checker) {
 	if p.Method != MethodDump && len(p.Databases) > 0 {
 		k.key("databases").report("base backups hold the whole cluster", "remove it, or use method: dump")
 	}
-}
-
-// hasPassword tells whether a connection string holds a password, in either
-// of libpq's forms.
-func hasPassword(dsn string) bool {
-	if u, err := url.Parse(dsn); err == nil && u.Scheme != "" {
-		_, inUser := u.User.Password()
-		return inUser || u.Query().Has("password")
-	}
-	return slices.ContainsFunc(strings.Fields(dsn), func(field string) bool { return strings.HasPrefix(field, "password") })
 }
 
 // Log says with which keys the log archive of a repository is written and

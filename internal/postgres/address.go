@@ -3,7 +3,6 @@ package postgres
 import (
 	"errors"
 	"fmt"
-	"net/url"
 	"slices"
 	"strings"
 
@@ -13,7 +12,7 @@ import (
 // Address is how a server is reached by programs that have libpq: a connection
 // string without a password, which may be seen by others while they run.
 type Address struct {
-	url      *url.URL
+	url      *URL     // without a password; nil if it is none
 	settings []string // key='value', if it is no URL
 	password string
 	// Shown tells that the connection string has a password in it.
@@ -27,8 +26,8 @@ func ParseAddress(dsn string) (Address, error) {
 		return Address{}, errDSN
 	}
 	a := Address{password: cfg.Password}
-	if u, err := url.Parse(dsn); err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") {
-		return a, a.fromURL(u)
+	if IsURL(dsn) {
+		return a, a.fromURL(dsn)
 	}
 	return a, a.fromSettings(dsn)
 }
@@ -39,22 +38,17 @@ var (
 	errKeyPassword = errors.New("the connection string has the password of a key (sslpassword), which PostgreSQL's programs cannot be given unseen; use a key without one, readable by this user only")
 )
 
-func (a *Address) fromURL(u *url.URL) error {
-	query := u.Query()
-	_, shown := u.User.Password()
-	a.Shown = shown || query.Has("password")
-	if query.Has("sslpassword") {
+func (a *Address) fromURL(dsn string) error {
+	u, err := ParseURL(dsn)
+	if err != nil {
+		return err
+	}
+	if _, has := u.Parameter("sslpassword"); has {
 		return errKeyPassword
 	}
-	if query.Has("password") || query.Has("dbname") {
-		query.Del("password")
-		query.Del("dbname")
-		u.RawQuery = query.Encode()
-	}
-	if u.User != nil {
-		u.User = url.User(u.User.Username())
-	}
-	a.url = u
+	_, a.Shown = u.Password()
+	u = u.Without("dbname")
+	a.url = &u
 	return nil
 }
 
@@ -111,9 +105,7 @@ func quoteSetting(value string) string {
 // To returns the connection string to a database, without a password.
 func (a Address) To(database string) string {
 	if a.url != nil {
-		u := *a.url
-		u.Path, u.RawPath = "/"+database, ""
-		return u.String()
+		return a.url.To(database).String()
 	}
 	return strings.Join(append(slices.Clip(a.settings), "dbname="+quoteSetting(database)), " ")
 }
@@ -131,7 +123,7 @@ func (a Address) Env() []string {
 // String hides nothing that it should: there is no password in it.
 func (a Address) String() string {
 	if a.url != nil {
-		return a.url.Redacted()
+		return a.url.String()
 	}
 	return strings.Join(a.settings, " ")
 }

@@ -1,7 +1,6 @@
 package postgres
 
 import (
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -57,13 +56,10 @@ func Files(dsn string) []string {
 
 // settingsIn returns what a connection string says, in either of libpq's forms.
 func settingsIn(dsn string) map[string]string {
-	said := make(map[string]string)
-	if u, err := url.Parse(dsn); err == nil && (u.Scheme == "postgres" || u.Scheme == "postgresql") {
-		for key, values := range u.Query() {
-			said[key] = values[0]
-		}
-		return said
+	if u, err := ParseURL(dsn); IsURL(dsn) && err == nil {
+		return u.Parameters()
 	}
+	said := make(map[string]string)
 	for rest := strings.TrimSpace(dsn); rest != ""; {
 		key, after, ok := strings.Cut(rest, "=")
 		if !ok {
@@ -76,6 +72,17 @@ func settingsIn(dsn string) map[string]string {
 		said[strings.TrimSpace(key)], rest = value, next
 	}
 	return said
+}
+
+// HasPassword tells whether a connection string holds a password.
+func HasPassword(dsn string) bool {
+	if IsURL(dsn) {
+		u, err := ParseURL(dsn)
+		_, has := u.Password()
+		return has || err != nil // nobody knows what of it is one
+	}
+	_, has := settingsIn(dsn)["password"]
+	return has
 }
 
 // maxServiceFile bounds what is read in the hope that it names services.

@@ -2,54 +2,38 @@ package protect
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
-	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 
 	"holdfast/internal/config"
+	"holdfast/internal/postgres"
 	"holdfast/internal/secret"
 )
-
-// IsPostgres tells whether an argument is the connection string of a
-// PostgreSQL server.
-func IsPostgres(argument string) bool {
-	return strings.HasPrefix(argument, "postgres://") || strings.HasPrefix(argument, "postgresql://")
-}
 
 // Postgres returns the source that a connection string means, and the password
 // that stood in it, which is not a part of the source.
 func Postgres(argument string) (source *config.Postgres, password string, err error) {
-	u, err := url.Parse(argument)
+	u, err := postgres.ParseURL(argument)
 	if err != nil {
-		return nil, "", errors.New("the connection string cannot be read; write it like postgres://user@host:5432/database")
+		return nil, "", err
 	}
-	if u.User != nil {
-		password, _ = u.User.Password()
-		u.User = url.User(u.User.Username())
-	}
-	query := u.Query()
-	if given := query.Get("password"); given != "" {
-		password = given
-		query.Del("password")
-		u.RawQuery = query.Encode()
-	}
-	return &config.Postgres{DSN: u.String(), WAL: "stream"}, password, nil
+	password, _ = u.Password()
+	return &config.Postgres{DSN: u.Without().String(), WAL: "stream"}, password, nil
 }
 
 // nameOf names a source after its database, or else its host.
 func nameOf(p config.Postgres) string {
-	u, err := url.Parse(p.DSN)
+	u, err := postgres.ParseURL(p.DSN)
 	if err != nil {
 		return "postgres"
 	}
-	if name := slug(strings.Trim(u.Path, "/")); name != "" && name != "postgres" {
+	if name := slug(u.Database()); name != "" && name != "postgres" {
 		return name
 	}
-	if name := slug(u.Hostname()); name != "" && !strings.HasPrefix(name, "127") && name != "localhost" {
+	if name := slug(u.Host()); name != "" && !strings.HasPrefix(name, "127") && name != "localhost" {
 		return name
 	}
 	return "postgres"
