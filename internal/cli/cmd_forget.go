@@ -13,7 +13,6 @@ import (
 
 	"holdfast/internal/app"
 	"holdfast/internal/config"
-	"holdfast/internal/hold"
 	"holdfast/internal/retention"
 	"holdfast/internal/upkeep"
 	"holdfast/repository"
@@ -136,11 +135,11 @@ func (c *command) runForget(ctx context.Context, f *forgetFlags, args []string) 
 		return errNeedsLock
 	}
 	return c.opened(ctx, func(ctx context.Context, r *repository.Repository) error {
-		decide := func(ctx context.Context, all []*snapshot.Snapshot) (*upkeep.ForgetPlan, error) {
+		decide := func(ctx context.Context, t *turns, all []*snapshot.Snapshot) (*upkeep.ForgetPlan, error) {
 			if cfg != nil {
 				all = app.SnapshotsOf(cfg, f.plan, all)
 			}
-			guards, err := c.guards(ctx, r, f, all)
+			guards, err := c.guards(ctx, t, f, all)
 			if err != nil {
 				return nil, err
 			}
@@ -210,14 +209,14 @@ func (c *command) forget(ctx context.Context, r *repository.Repository, decide d
 }
 
 // decideForget says which of all snapshots go.
-type decideForget func(ctx context.Context, all []*snapshot.Snapshot) (*upkeep.ForgetPlan, error)
+type decideForget func(ctx context.Context, t *turns, all []*snapshot.Snapshot) (*upkeep.ForgetPlan, error)
 
 func (c *command) forgetInTurns(ctx context.Context, r *repository.Repository, decide decideForget, pruning upkeep.PruneOptions, f *forgetFlags, t *turns) error {
 	plan, err := upkeep.Forget(ctx, r, upkeep.ForgetTurns{
 		Locks: t,
 		Load:  func(ctx context.Context) ([]*snapshot.Snapshot, error) { return c.snapshots(ctx, r) },
 		Decide: func(ctx context.Context, all []*snapshot.Snapshot) (plan *upkeep.ForgetPlan, goOn bool, err error) {
-			if plan, err = decide(ctx, all); err != nil {
+			if plan, err = decide(ctx, t, all); err != nil {
 				return nil, false, err
 			}
 			c.showForget(plan, f)
@@ -228,7 +227,7 @@ func (c *command) forgetInTurns(ctx context.Context, r *repository.Repository, d
 			return plan, !f.dryRun, err
 		},
 		Held: func(ctx context.Context) (func(*snapshot.Snapshot) string, error) {
-			active, err := hold.Active(ctx, r)
+			active, err := t.held(ctx)
 			return held(active), err
 		},
 	})

@@ -176,8 +176,7 @@ func (c *command) noneHeld(ctx context.Context, r *repository.Repository, chosen
 
 // mayPrune returns an error while anything in the repository is held: what is
 // forgotten but not pruned can still be brought back.
-func (c *command) mayPrune(ctx context.Context, r *repository.Repository) error {
-	active, err := hold.Active(ctx, r)
+func mayPrune(active []hold.Hold, err error) error {
 	if err != nil || len(active) == 0 {
 		return err
 	}

@@ -143,9 +143,9 @@ func (c *command) pruneInTurns(ctx context.Context, r *repository.Repository, o 
 	turns := upkeep.Turns{
 		Locks: t,
 		Planned: func(ctx context.Context, p *upkeep.PrunePlan) (bool, error) {
-			return !dryRun, c.planned(ctx, r, p, dryRun)
+			return !dryRun, c.planned(ctx, t, p, dryRun)
 		},
-		Allowed: func(ctx context.Context) error { return c.mayPrune(ctx, r) },
+		Allowed: func(ctx context.Context) error { return mayPrune(t.heldNow(ctx)) },
 	}
 	p, err := upkeep.Prune(ctx, r, o, turns)
 	if err != nil || dryRun {
@@ -168,9 +168,9 @@ func (c *command) pruneInTurns(ctx context.Context, r *repository.Repository, o 
 }
 
 // planned shows a plan, unless something is held.
-func (c *command) planned(ctx context.Context, r *repository.Repository, p *upkeep.PrunePlan, dryRun bool) error {
+func (c *command) planned(ctx context.Context, t *turns, p *upkeep.PrunePlan, dryRun bool) error {
 	if !p.NothingToDo() { // holds are asked for only then: each request costs
-		if err := c.mayPrune(ctx, r); err != nil {
+		if err := mayPrune(t.held(ctx)); err != nil {
 			if !dryRun || !errors.Is(err, upkeep.ErrHeld) {
 				return err
 			}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"holdfast/internal/hold"
 	"holdfast/internal/logarchive"
 	"holdfast/internal/pitr"
 	"holdfast/internal/postgres"
@@ -158,7 +159,7 @@ func (p *logPrune) run(ctx context.Context, r *repository.Repository) error {
 		return nil
 	}
 	if len(plan.Remove)+len(strays) > 0 {
-		if err := p.mayPrune(ctx, r); err != nil {
+		if err := mayPrune(hold.Active(ctx, r)); err != nil {
 			return err
 		}
 	}

@@ -9,7 +9,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"holdfast/internal/evidence"
-	"holdfast/internal/hold"
 	"holdfast/internal/upkeep"
 	"holdfast/repository"
 	"holdfast/repository/id"
@@ -38,7 +37,7 @@ func guardedShare(f *forgetFlags) float64 {
 }
 
 // guards gathers what the guards go by.
-func (c *command) guards(ctx context.Context, r *repository.Repository, f *forgetFlags, all []*snapshot.Snapshot) (g upkeep.Guards, err error) {
+func (c *command) guards(ctx context.Context, t *turns, f *forgetFlags, all []*snapshot.Snapshot) (g upkeep.Guards, err error) {
 	g.MaxShare = guardedShare(f)
 	if !f.guards.trustTimes {
 		g.Stored = make(map[id.ID]time.Time)
@@ -46,12 +45,11 @@ func (c *command) guards(ctx context.Context, r *repository.Repository, f *forge
 			g.Stored[s.ID] = s.Stored
 		}
 	}
-	active, err := hold.Active(ctx, r)
-	if err != nil {
+	if g.Proven, err = c.proven(ctx, t.r); err != nil {
 		return g, err
 	}
+	active, err := t.held(ctx) // last: what is removed goes by it
 	g.Held = held(active)
-	g.Proven, err = c.proven(ctx, r)
 	return g, err
 }
 

@@ -97,6 +97,20 @@ func TestHoldPlacedInTheMidst(t *testing.T) {
 	}
 }
 
+// Each time that holds are asked for costs a request: what is short asks before
+// it removes snapshots, and again before it removes what these alone needed.
+func TestHoldsAreAskedForTwice(t *testing.T) {
+	s := newShell(t)
+	s.backups()
+	p := newMidst(s, "repo")
+	t.Setenv("HOLDFAST_REPOSITORY", p.url("repo"))
+	p.asked.Store(0)
+	s.wants(s.run(exitOK, "forget", "--keep-last", "1", "--prune", "--max-unused", "0"), "removed 2 snapshots", "done in")
+	if n := p.asked.Load(); n != 2 {
+		t.Errorf("holds were asked for %d times", n)
+	}
+}
+
 // midst serves repositories, and places a hold when some request arrives.
 type midst struct {
 	s            *shell
@@ -104,7 +118,8 @@ type midst struct {
 	place        string
 	method, path string
 	armed        atomic.Bool
-	there        []string // snapshots, index files and packs, when the hold was placed
+	asked        atomic.Int32 // how often for holds
+	there        []string     // snapshots, index files and packs, when the hold was placed
 }
 
 func newMidst(s *shell, place string) *midst {
@@ -121,6 +136,9 @@ func newMidst(s *shell, place string) *midst {
 			if err := p.hold(); err != nil {
 				s.t.Error(err)
 			}
+		}
+		if r.Method == http.MethodGet && strings.HasSuffix(r.URL.Path, "/holdfast/holds/") {
+			p.asked.Add(1)
 		}
 		served.ServeHTTP(w, r)
 	}))

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"holdfast/internal/hold"
 	"holdfast/internal/trace"
 	"holdfast/internal/upkeep"
 	"holdfast/repository"
@@ -34,6 +35,41 @@ type turns struct {
 	alone   atomic.Bool // the lock is exclusive
 	since   time.Time
 	taken   int // how many locks were
+
+	active []hold.Hold // what was held
+	asked  asked
+}
+
+// asked says when it was asked what is held, and under which exclusive lock.
+type asked struct {
+	at   time.Time
+	lock int
+}
+
+// heldFor is how long the answer to what is held may be used again under one
+// exclusive lock, by what does not delete right after others were asked.
+const heldFor = time.Second
+
+// held returns what is held. A backup that saw an anomaly shares the repository,
+// but people place holds without a lock: an answer is used again only for a
+// moment, and under one exclusive lock.
+func (t *turns) held(ctx context.Context) ([]hold.Hold, error) {
+	if t.asked.lock != 0 && t.asked.lock == t.Number() && time.Since(t.asked.at) < heldFor {
+		return t.active, nil
+	}
+	return t.heldNow(ctx)
+}
+
+// heldNow is held for who may have taken a while since it was asked: it asks
+// again.
+func (t *turns) heldNow(ctx context.Context) ([]hold.Hold, error) {
+	now := asked{time.Now(), t.Number()}
+	active, err := hold.Active(ctx, t.r)
+	if err != nil {
+		return nil, err
+	}
+	t.active, t.asked = active, now
+	return active, nil
 }
 
 var _ upkeep.Locks = (*turns)(nil)
