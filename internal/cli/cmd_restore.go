@@ -242,7 +242,8 @@ func (c *command) workFolders(r *repository.Repository) ([]string, error) {
 
 // reliedOn lists the files and folders that nothing works without: those that
 // holdfast.yaml names, such as other repositories and the files of passwords,
-// holdfast.yaml itself, and the state of the service.
+// holdfast.yaml itself with the recovery kits beside it, and the state of the
+// service.
 func (c *command) reliedOn() ([]string, error) {
 	var own console.Own
 	var err error

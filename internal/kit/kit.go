@@ -11,9 +11,16 @@ package kit
 import (
 	"crypto/sha256"
 	"fmt"
+	"path/filepath"
 	"strings"
 	"time"
 )
+
+// Beside is the file of the kit of a repository that has a name in the
+// configuration, beside which it lies.
+func Beside(configPath, repository string) string {
+	return filepath.Join(filepath.Dir(configPath), repository+".recovery-kit.txt")
+}
 
 // Kit is what the page says. Fields that are empty are left out of it.
 type Kit struct {

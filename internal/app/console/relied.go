@@ -10,6 +10,7 @@ import (
 
 	"holdfast/internal/app"
 	"holdfast/internal/config"
+	"holdfast/internal/kit"
 	"holdfast/internal/postgres"
 	"holdfast/internal/secret"
 )
@@ -91,6 +92,7 @@ func reliedOn(cfg *config.Config, own Own) []relied {
 	l.addPing(cfg.Service.Ping, "the service")
 	for _, name := range slices.Sorted(maps.Keys(cfg.Repositories)) {
 		l.addRepository(name, cfg.Repositories[name])
+		l.add(kit.Beside(own.ConfigPath, name), "the recovery kit of repository "+name)
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Sources)) {
 		if p := cfg.Sources[name].Postgres; p != nil {

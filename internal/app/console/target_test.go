@@ -96,7 +96,7 @@ func TestRestoreDirsAroundWhatIsReliedOn(t *testing.T) {
 	cfg.Notify = map[string]config.Channel{"ops": {URL: secret.Ref{Command: []string{at("bin/vault"), "--of", "ops"}}}}
 	cfg.Plans = map[string]config.Plan{"letters": {Hooks: config.Hooks{Before: []config.Hook{{Command: []string{"/bin/sh", at("hooks/script"), at("free")}}}}}}
 	for path, taken := range map[string]bool{
-		"keys": true, "hooks": true, "tls": true, "bin": true, "keys/password": true,
+		"etc/local.recovery-kit.txt": true, "keys": true, "hooks": true, "tls": true, "bin": true, "keys/password": true,
 		"home/.ssh": true, "home/.ssh/authorized_keys": true, "known": true, "home/.aws": true, "home/.pgpass": true, "home": true, "pg": true,
 		"keys/new": false, "free": false, "free/new": false, "home/restored": false, "pg/restored": false,
 	} {
@@ -107,7 +107,7 @@ func TestRestoreDirsAroundWhatIsReliedOn(t *testing.T) {
 	own := Own{c.o.ConfigPath, c.o.StateDir, at("cache")}
 	all := fmt.Sprint(reliedOn(cfg, own))
 	for _, want := range []string{
-		"the state of the service is in", "the configuration is in", "the cache is in", "repository local is in", "the password of repository local is in", "identity-file of repository local is in",
+		"the state of the service is in", "the configuration is in", "the cache is in", "repository local is in", "the recovery kit of repository local is in " + at("etc/local.recovery-kit.txt"), "the password of repository local is in", "identity-file of repository local is in",
 		"the key of the certificate is in", "the URL of channel ops is in " + at("bin/vault"), "a hook of plan letters is in " + at("hooks/script"),
 		"what lets holdfast in at repository far is in " + at("home/.ssh"), "known-hosts-file of repository far is in " + at("known"),
 		"what lets holdfast in at source shop is in " + at("pg/pass"),

@@ -9,6 +9,7 @@ import (
 
 	"holdfast/internal/app"
 	"holdfast/internal/config"
+	"holdfast/internal/kit"
 )
 
 // Record chooses, and writes what is new into holdfast.yaml, once check has
@@ -124,9 +125,7 @@ func emptyFolder(place string) error {
 }
 
 // KitPath is where the recovery kit of the repository is.
-func (s *Setup) KitPath() string {
-	return filepath.Join(filepath.Dir(s.ConfigPath), s.Name+".recovery-kit.txt")
-}
+func (s *Setup) KitPath() string { return kit.Beside(s.ConfigPath, s.Name) }
 
 // WasMade tells whether an earlier run has made the repository. If it is not
 // there now, something is wrong, and it is not made anew.
