@@ -13,6 +13,7 @@ import (
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
 	"holdfast/repository/internal/codec"
+	"holdfast/storage"
 )
 
 const (
@@ -27,9 +28,18 @@ const (
 	indexFlushBlobs = 50_000
 	indexFlushAge   = 10 * time.Minute
 
-	// uploadsAtOnce bounds the full packs on their way to the store.
+	// uploadsAtOnce bounds the full packs on their way to the store, unless that
+	// knows better (storage.Lingering).
 	uploadsAtOnce = 4
 )
+
+// uploadsTo bounds the full packs on their way to a store.
+func uploadsTo(s storage.Store) int64 {
+	if l, ok := storage.As[storage.Lingering](s); ok {
+		return int64(max(l.PutsAtOnce(), uploadsAtOnce))
+	}
+	return uploadsAtOnce
+}
 
 // Compression says how hard blobs are compressed.
 type Compression = codec.Level
@@ -103,6 +113,7 @@ type Writer struct {
 
 	indexing sync.Mutex          // held while an index file is written
 	uploads  *semaphore.Weighted // a place for each upload under way
+	places   int64               // of uploads
 }
 
 var errWriterClosed = errors.New("the writer is closed")
@@ -127,8 +138,9 @@ func (r *Repository) NewWriter(ctx context.Context, o WriterOptions) (*Writer, e
 		pending: make(map[blob.Handle]struct{}),
 		again:   make(map[blob.Handle]struct{}),
 		moved:   make(id.Set),
-		uploads: semaphore.NewWeighted(uploadsAtOnce),
+		places:  uploadsTo(r.store),
 	}
+	w.uploads = semaphore.NewWeighted(w.places)
 	w.packs[blob.Data].w, w.packs[blob.Data].t = w, blob.Data
 	w.packs[blob.Tree].w, w.packs[blob.Tree].t = w, blob.Tree
 	var err error
@@ -181,7 +193,7 @@ func (w *Writer) Save(ctx context.Context, t blob.Type, plain []byte) (Saved, er
 	return w.SaveAs(ctx, blob.Handle{ID: id.Hash(plain), Type: t}, plain)
 }
 
-// SaveAs is Save of a blob that was hashed already: see Hasher.
+// SaveAs is Save of a blob that was hashed already: see Namer.
 func (w *Writer) SaveAs(ctx context.Context, h blob.Handle, plain []byte) (Saved, error) {
 	claimed, err := w.claim(h)
 	if err != nil || !claimed {
@@ -291,10 +303,10 @@ func (w *Writer) Flush(ctx context.Context) error {
 
 // waitForUploads returns when no upload is under way.
 func (w *Writer) waitForUploads(ctx context.Context) error {
-	if err := w.uploads.Acquire(ctx, uploadsAtOnce); err != nil {
+	if err := w.uploads.Acquire(ctx, w.places); err != nil {
 		return context.Cause(ctx)
 	}
-	w.uploads.Release(uploadsAtOnce)
+	w.uploads.Release(w.places)
 	return nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -625,4 +626,57 @@ func TestSavedBlobsComeBack(t *testing.T) {
 			}
 		}
 	})
+}
+
+// lingering is a store whose Puts take an hour, and that says how many of them
+// it pays to have under way.
+type lingering struct {
+	storage.Store
+	atOnce int32
+
+	mu          sync.Mutex
+	under, most int32
+}
+
+func (l *lingering) PutsAtOnce() int { return int(l.atOnce) }
+
+func (l *lingering) count(by int32) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.under += by
+	l.most = max(l.most, l.under)
+}
+
+func (l *lingering) Put(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
+	if strings.HasPrefix(key, "data/") {
+		l.count(1)
+		defer l.count(-1)
+		time.Sleep(time.Hour)
+	}
+	return l.Store.Put(ctx, key, body, o)
+}
+
+func TestUploadsAtOnceAreAsManyAsTheStorePaysFor(t *testing.T) {
+	for says, want := range map[int32]int32{0: uploadsAtOnce, uploadsAtOnce + 3: uploadsAtOnce + 3} {
+		synctest.Test(t, func(t *testing.T) {
+			s := &lingering{Store: mem.New(), atOnce: says}
+			r := initRepository(t, s, Options{})
+			w, err := r.NewWriter(t.Context(), WriterOptions{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			smallPacks(w)
+			for n := range 10 * want {
+				if _, err := w.Save(t.Context(), blob.Data, random(uint64(n), 12<<10)); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if err := errors.Join(w.Flush(t.Context()), w.Close()); err != nil {
+				t.Fatal(err)
+			}
+			if s.most != want || s.under != 0 {
+				t.Errorf("a store that says %d was sent %d packs at once, want %d; %d are under way after Close", says, s.most, want, s.under)
+			}
+		})
+	}
 }

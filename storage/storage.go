@@ -172,6 +172,14 @@ type Bounded interface {
 	RequestsAtOnce() int
 }
 
+// Lingering is a Store whose Put goes on after the body was sent, such as to
+// read it back: more of them at once than elsewhere keep a line busy.
+type Lingering interface {
+	// PutsAtOnce returns how many Puts of large objects it pays to have under
+	// way.
+	PutsAtOnce() int
+}
+
 // Close releases what a store, or one that it wraps, holds open: connections.
 // A store without such things is closed, too.
 func Close(s Store) error {

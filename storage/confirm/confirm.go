@@ -7,6 +7,11 @@
 // folders) the object is read again and hashed, which costs its size once
 // more, in the other direction of the line. What turns out to be something
 // else is removed and never acknowledged, so that no index names it.
+//
+// Where objects are read back, some are sent while others are read: a line
+// carries as much in one direction as in the other. Left to themselves, Puts
+// that begin together share the line, end together, and then all read back, so
+// that one direction of it is idle by turns.
 package confirm
 
 import (
@@ -17,7 +22,10 @@ import (
 	"io"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"holdfast/storage"
 )
@@ -54,19 +62,37 @@ type Receipt struct {
 	Unconfirmed Amount
 }
 
+const (
+	// eachWay bounds the objects that are sent, and those that are read back,
+	// once it is known that there is something to read back: one or two fill a
+	// line, and another the round trips of its neighbours.
+	eachWay = 3
+	// putsAtOnce are as many, and some that are ready for their turn.
+	putsAtOnce = 2*eachWay + 2
+)
+
 // Store confirms what it puts into the Store it wraps. Make one with New.
 type Store struct {
 	storage.Store
-	how How
+	how              How
+	readsBack        atomic.Bool // something had to be read back
+	sending, reading *semaphore.Weighted
 
 	mu   sync.Mutex
 	done Receipt
 }
 
-var _ storage.Wrapper = (*Store)(nil)
+var (
+	_ storage.Wrapper   = (*Store)(nil)
+	_ storage.Lingering = (*Store)(nil)
+)
 
 // New wraps s, which tries again by itself: see storage/retry.
-func New(s storage.Store, how How) *Store { return &Store{Store: s, how: how} }
+func New(s storage.Store, how How) *Store {
+	c := &Store{Store: s, how: how, sending: semaphore.NewWeighted(eachWay), reading: semaphore.NewWeighted(eachWay)}
+	c.readsBack.Store(how == ReadBack)
+	return c
+}
 
 // Unwrap returns the store below.
 func (s *Store) Unwrap() storage.Store { return s.Store }
@@ -77,6 +103,9 @@ func (s *Store) Receipt() Receipt {
 	defer s.mu.Unlock()
 	return s.done
 }
+
+// PutsAtOnce returns how many Puts keep both directions of a line busy.
+func (s *Store) PutsAtOnce() int { return putsAtOnce }
 
 // count changes the receipt.
 func (s *Store) count(change func(*Receipt)) {
@@ -105,7 +134,7 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storag
 		}
 	}
 	size := body.Size()
-	if err := s.Store.Put(ctx, key, body, o); err != nil {
+	if err := s.send(ctx, key, body, o); err != nil {
 		return err
 	}
 	switch {
@@ -128,6 +157,17 @@ func (s *Store) Put(ctx context.Context, key string, body storage.Body, o storag
 	return nil
 }
 
+// send stores body in its turn. Where nothing is read back there are no turns.
+func (s *Store) send(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
+	if s.readsBack.Load() {
+		if err := s.sending.Acquire(ctx, 1); err != nil {
+			return fmt.Errorf("put %s: %w", key, context.Cause(ctx))
+		}
+		defer s.sending.Release(1)
+	}
+	return s.Store.Put(ctx, key, body, o)
+}
+
 // hashOf returns the hash of body, which the caller may know.
 func hashOf(ctx context.Context, body storage.Body, known *[32]byte) (sum [32]byte, err error) {
 	if known != nil {
@@ -144,8 +184,13 @@ func hashOf(ctx context.Context, body storage.Body, known *[32]byte) (sum [32]by
 	return [32]byte(h.Sum(nil)), err
 }
 
-// readBack compares what is stored with its size and hash.
+// readBack compares, in its turn, what is stored with its size and hash.
 func (s *Store) readBack(ctx context.Context, key string, sizeBytes int64, sum [32]byte) error {
+	s.readsBack.Store(true)
+	if err := s.reading.Acquire(ctx, 1); err != nil {
+		return fmt.Errorf("read it back: %w", context.Cause(ctx))
+	}
+	defer s.reading.Release(1)
 	if local, ok := storage.As[storage.Forgetful](s.Store); ok {
 		local.ForgetCached(key)
 	}
