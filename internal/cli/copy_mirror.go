@@ -155,8 +155,11 @@ func (r *mirrorRun) fill(ctx context.Context, m *repository.Repository, t *turns
 			r.ui.warn("mirror", key, err)
 		},
 	}, upkeep.MirrorTurns{Locks: t, Planned: w.planned, Allowed: w.mayDelete})
-	if errors.Is(err, upkeep.ErrHeld) { // since a moment ago
+	switch {
+	case errors.Is(err, upkeep.ErrHeld): // since a moment ago
 		heldBack, err = err, nil
+	case errors.Is(err, upkeep.ErrIncomplete):
+		heldBack, err = fmt.Errorf("%w, and `holdfast repair --from` may bring it back from this mirror", err), nil
 	}
 	if err != nil || r.flags.dryRun {
 		return err
@@ -191,7 +194,10 @@ func (w *mirrorWork) planned(plan *upkeep.MirrorPlan) (goOn bool) {
 	}
 	w.ui.message(s)
 	w.ui.infof("would copy %d files (%s) to %s", s.Files, size.FormatBytes(s.Bytes), s.Repository)
-	if w.deletes {
+	switch err := plan.HeldBack(); {
+	case err != nil:
+		w.ui.warn("mirror", "", err)
+	case w.deletes:
 		w.ui.infof("would delete %d files there", s.Surplus)
 	}
 	return false

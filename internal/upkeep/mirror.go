@@ -46,7 +46,9 @@ import (
 // that does not fit is reported and left out; what the mirror already has of
 // it stays, unless its size proves that the mirror's own is damaged and the
 // source's hash that the new one is not: then it is replaced. Deletions: without MirrorOptions.Delete nothing is ever removed
-// from a mirror, so that whoever wipes the source wipes only that.
+// from a mirror, so that whoever wipes the source wipes only that. With it, what
+// the source does not have goes only while the source has all that its snapshots
+// need: packs that it lost are in the mirror, and perhaps nowhere else.
 //
 // # What others do in the mirror
 //
@@ -118,6 +120,8 @@ type MirrorPlan struct {
 
 	missing, present Amount
 	snapshots        int // in the mirror
+	// heldBack is why nothing is deleted, although it is asked for.
+	heldBack error
 }
 
 // mirrorFile is a file to be copied. ID is zero for one that no hash proves.
@@ -162,8 +166,15 @@ func PlanMirror(ctx context.Context, from, to *repository.Repository, o MirrorOp
 	if o.Delete {
 		err = p.mayDelete()
 	}
+	if err == nil && o.Delete && p.Surplus() > 0 {
+		p.heldBack = wantComplete(ctx, from, o.Watch)
+	}
 	return p, err
 }
+
+// HeldBack is why nothing would be deleted, or nil: the repository lacks what
+// its snapshots need, and the mirror may have it.
+func (p *MirrorPlan) HeldBack() error { return p.heldBack }
 
 // compare lists the files of a kind in both places.
 func (p *MirrorPlan) compare(ctx context.Context, n int) error {

@@ -163,6 +163,45 @@ func TestMirrorRefusesToDeleteNearlyAll(t *testing.T) {
 	}
 }
 
+// What the repository lost by damage, and not by a prune, may be nowhere but in
+// the mirror: it stays there, and what is new is copied all the same.
+func TestMirrorKeepsWhatTheRepositoryLost(t *testing.T) {
+	for name, lost := range map[string][]repository.FileKind{
+		"packs":                 {repository.PackFile},
+		"index files":           {repository.IndexFile},
+		"packs and index files": {repository.PackFile, repository.IndexFile},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from, _, _, _ := twoBackups(t)
+			to := mem.New()
+			if _, err := mirrorInto(t.Context(), from, to, MirrorOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			before := objects(t, to)
+			for _, kind := range lost {
+				must(t, from, func(r *repository.Repository) error {
+					all, err := listed(t.Context(), r, kind)
+					for i := range all {
+						err = errors.Join(err, from.Delete(t.Context(), kind.Key(i)))
+					}
+					return err
+				})
+			}
+			if err := from.Put(t.Context(), "holdfast/log/2", storage.Bytes([]byte("new")), storage.PutOptions{}); err != nil {
+				t.Fatal(err)
+			}
+			receipt, err := mirrorInto(t.Context(), from, to, MirrorOptions{Delete: true})
+			if !errors.Is(err, ErrIncomplete) || receipt.Deleted > 0 || receipt.Surplus == 0 {
+				t.Errorf("%+v, %v", receipt, err)
+			}
+			before["holdfast/log/2"] = []byte("new")
+			if !maps.EqualFunc(before, objects(t, to), bytes.Equal) {
+				t.Error("the mirror does not have what it had, and what is new")
+			}
+		})
+	}
+}
+
 func TestMirrorPassesOnNoDamage(t *testing.T) {
 	from, _, kept, _ := twoBackups(t)
 	pack := repository.PackFile.Key(packsOf(t, from, kept["new"])[0])

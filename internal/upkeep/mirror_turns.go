@@ -22,7 +22,8 @@ type MirrorTurns struct {
 
 // Mirror copies to a mirror what it lacks and then, if asked, deletes what the
 // repository does not have. Only for that it has the mirror for itself, for a
-// few seconds at a time. With problems nothing is deleted.
+// few seconds at a time. With problems nothing is deleted, nor, with an error that
+// wraps ErrIncomplete, while the repository lacks what its snapshots need.
 //
 // It returns what was done, also beside an error.
 func Mirror(ctx context.Context, from, to *repository.Repository, o MirrorOptions, t MirrorTurns) (*MirrorReceipt, error) {
@@ -31,7 +32,9 @@ func Mirror(ctx context.Context, from, to *repository.Repository, o MirrorOption
 	for range plansAtMost {
 		err = t.Locked(ctx, repository.Shared, func(ctx context.Context) error { return m.copy(ctx, from, to, o) })
 		if err == nil && m.goOn && o.Delete && m.receipt.Problems == 0 && m.plan.Surplus() > 0 {
-			err = inSlices(ctx, t, m.slice)
+			if err = m.plan.heldBack; err == nil {
+				err = inSlices(ctx, t, m.slice)
+			}
 		}
 		if !errors.Is(err, ErrOutdated) {
 			break

@@ -11,6 +11,7 @@ import (
 	"holdfast/repository"
 	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
+	"holdfast/storage"
 )
 
 // PruneOptions tell how much work prune may do to free how much.
@@ -201,21 +202,8 @@ func PlanPrune(ctx context.Context, r *repository.Repository, o PruneOptions) (*
 		}
 		o.Writer.CompressAll = true
 	}
-	p := &PrunePlan{repo: r, o: o, looked: make(id.Set), rescued: make(id.Set)}
-	snapshots, err := r.Snapshots(ctx)
-	if err != nil {
-		return nil, fmt.Errorf("load all snapshots, to find out what they need; nothing was deleted: %w", err)
-	}
-	if err := p.loadIndex(ctx); err != nil {
-		return nil, err
-	}
-	if err := p.findUsed(ctx, snapshots); err != nil {
-		return nil, err
-	}
-	if err := p.survey(ctx); err != nil {
-		return nil, err
-	}
-	if err := p.compareStored(ctx); err != nil {
+	p := newPrunePlan(r, o)
+	if err := p.look(ctx); err != nil {
 		return nil, err
 	}
 	p.choose()
@@ -227,6 +215,35 @@ func PlanPrune(ctx context.Context, r *repository.Repository, o PruneOptions) (*
 	}
 	p.Stats.IndexFiles = len(r.PlanReindex(p.isForgotten, p.damaged).Replaced)
 	return p, nil
+}
+
+func newPrunePlan(r *repository.Repository, o PruneOptions) *PrunePlan {
+	return &PrunePlan{repo: r, o: o, looked: make(id.Set), rescued: make(id.Set)}
+}
+
+// look finds out what snapshots need, in which packs it is, and that these are
+// there.
+func (p *PrunePlan) look(ctx context.Context) error {
+	snapshots, err := p.repo.Snapshots(ctx)
+	if err != nil {
+		return fmt.Errorf("load all snapshots, to find out what they need; nothing was deleted: %w", err)
+	}
+	if err := p.loadIndex(ctx); err != nil {
+		return err
+	}
+	if err := p.findUsed(ctx, snapshots); err != nil {
+		return err
+	}
+	if err := p.survey(ctx); err != nil {
+		return err
+	}
+	return p.compareStored(ctx)
+}
+
+// wantComplete returns an error that wraps ErrIncomplete when a repository lacks
+// what its snapshots need.
+func wantComplete(ctx context.Context, r *repository.Repository, w Watch) error {
+	return newPrunePlan(r, PruneOptions{Watch: w}).look(ctx)
 }
 
 // loadIndex loads the index. Damaged files are noted: if all that is needed
@@ -263,7 +280,7 @@ func (p *PrunePlan) findUsed(ctx context.Context, snapshots []*snapshot.Snapshot
 	w := reach{repo: p.repo, index: p.index, found: p.used, trees: trees}
 	err := w.from(ctx, roots)
 	var missing *MissingError
-	if errors.As(err, &missing) {
+	if errors.As(err, &missing) || errors.Is(err, storage.ErrNotFound) || repository.IsCorrupt(err) {
 		return fmt.Errorf("%w: %w", ErrIncomplete, err)
 	}
 	return err
