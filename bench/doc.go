@@ -16,7 +16,9 @@
 // and prune. The source is read into the page cache before each cycle, every
 // step is one or more child processes, and the tree that a restore makes is
 // compared with the source outside the measured time. The tools take turns
-// (A B C, A B C), so that a slow minute of the machine hits all of them.
+// (A B C, A B C), so that a slow minute of the machine hits all of them. Before
+// the first of them all free memory is used once: on a virtual machine the first
+// use of a page is dear.
 //
 // CPU is the kernel's user + system time of the process and its children, the
 // figure to trust on a shared machine. Wall time is there too, and means

@@ -63,6 +63,7 @@ func bench(ctx context.Context, args []string) error {
 	if rep.Sets, err = describeSets(sets); err != nil {
 		return err
 	}
+	useFreeMemory()
 	if rep.Cycles, err = (rounds{opts: opts, sets: sets, tools: had, flush: flushDisks, far: store}).run(ctx); err != nil {
 		return err
 	}

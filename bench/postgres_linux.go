@@ -58,6 +58,7 @@ func (w *workshop) open(ctx context.Context) error {
 	if err := w.leaveCaretaker(); err != nil {
 		return err
 	}
+	useFreeMemory()
 	var err error
 	w.postgres, err = startPostgres(ctx, w.o.bin, w.path("pg"))
 	return err
