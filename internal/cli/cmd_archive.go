@@ -43,6 +43,9 @@ func (c *command) openShelf(ctx context.Context, url string, create bool) (archi
 		}
 	}
 	s, err := c.openStore(ctx, c.archivesAt(url), create)
+	if errors.Is(err, storage.ErrNotFound) {
+		err = fmt.Errorf("%w; the first `holdfast archive export --to` a place makes its folder", err)
+	}
 	if err != nil {
 		return archive.Shelf{}, fmt.Errorf("archives in %s: %w", url, err)
 	}

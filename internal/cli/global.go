@@ -139,6 +139,10 @@ func (c *command) configured(name string) (*config.Repository, error) {
 		return nil, err
 	}
 	cfg, err := config.Load(path)
+	if err != nil && isAddress(name) && path != c.global.config {
+		c.ui.warn("configuration", "", fmt.Errorf("%w; %s is used without what may be set there, such as its password, options, copies and retention", err, name))
+		return nil, nil //nolint:nilnil // whoever restores need not mend it first
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -154,6 +158,9 @@ func (c *command) configured(name string) (*config.Repository, error) {
 	}
 	return nil, nil //nolint:nilnil // see above
 }
+
+// isAddress tells a place from a name of holdfast.yaml, which is a plain word.
+func isAddress(name string) bool { return strings.ContainsAny(name, `:/\`) }
 
 func firstOf(values ...string) string {
 	for _, v := range values {

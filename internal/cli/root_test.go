@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"os"
 	"strings"
 	"testing"
 )
@@ -40,4 +41,30 @@ func TestUnknownCommands(t *testing.T) {
 			t.Errorf("%q exits with %d: %s", line, code, errs.String())
 		}
 	}
+}
+
+// Whoever names a place does not need a holdfast.yaml, and so none that can be
+// read; what is named by a word is only in there.
+func TestBrokenConfigurationBesideAPlace(t *testing.T) {
+	s := newShell(t)
+	if err := os.Mkdir(s.path("holdfast"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	file := s.path("holdfast/holdfast.yaml")
+	if err := os.WriteFile(file, []byte("repositories: [\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.write("letter", "Dear Ann")
+	for _, line := range [][]string{
+		{"backup", "-r", s.repo, s.path("source")},
+		{"snapshots", "-r", s.repo},
+		{"restore", "-r", s.repo, "latest", "--target", s.path("back")},
+		{"check", "-r", s.repo},
+	} {
+		s.wants(s.run(exitOK, line...), "holdfast.yaml", "is used without")
+	}
+	s.run(exitFailed, "snapshots", "-r", "local")
+	s.run(exitFailed, "snapshots", "-r", s.repo, "--config", file)
+	t.Setenv("HOLDFAST_REPOSITORY", "")
+	s.run(exitFailed, "snapshots")
 }

@@ -16,7 +16,7 @@ import (
 // noRepository marks a place that does not exist as holding no repository.
 func noRepository(err error) error {
 	if errors.Is(err, storage.ErrNotFound) {
-		return fmt.Errorf("%w: %w with `holdfast init`", repository.ErrNoRepository, err)
+		return fmt.Errorf("%w: %w, or make a new repository there with `holdfast init`", repository.ErrNoRepository, err)
 	}
 	return err
 }

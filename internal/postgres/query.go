@@ -17,7 +17,7 @@ func Connect(ctx context.Context, dsn, database string) (*pgconn.PgConn, error) 
 		cfg.Database = database
 	}
 	cfg.RuntimeParams["application_name"] = "holdfast"
-	return pgconn.ConnectConfig(ctx, cfg)
+	return ConnectConfig(ctx, cfg)
 }
 
 // Query returns the rows of the last statement, as text; NULL is "".

@@ -22,7 +22,7 @@ func Replicate(ctx context.Context, dsn, name string, notice func(*pgconn.Notice
 	if notice != nil {
 		cfg.OnNotice = func(_ *pgconn.PgConn, n *pgconn.Notice) { notice(n) }
 	}
-	conn, err := pgconn.ConnectConfig(ctx, cfg)
+	conn, err := ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect to PostgreSQL for replication: %w%s", err, admit(err, cfg.User))
 	}

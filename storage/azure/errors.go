@@ -78,7 +78,7 @@ func (s *Store) answerError(answer *azcore.ResponseError) error {
 func (s *Store) meaning(status int, code bloberror.Code) (hint string, kind error) {
 	switch code {
 	case bloberror.ContainerNotFound:
-		return fmt.Sprintf("there is no container %q: check its name and the account, or make it (holdfast init does)", s.o.Container), storage.ErrNotFound
+		return fmt.Sprintf("there is no container %q: check its name and the account, or make it", s.o.Container), storage.ErrNotFound
 	case bloberror.BlobAlreadyExists:
 		return "", storage.ErrExists
 	case bloberror.BlobArchived, bloberror.BlobBeingRehydrated:

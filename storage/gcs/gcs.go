@@ -192,7 +192,7 @@ func (s *Store) describe(ctx context.Context, key string, generation int64, fiel
 func (s *Store) failure(err error) error {
 	answer, ok := errors.AsType[*answerError](err)
 	if ok && answer.status == http.StatusNotFound && strings.Contains(strings.ToLower(answer.message), "bucket does not exist") {
-		return fmt.Errorf("there is no bucket %q: check its name, or make it (holdfast init does): %w", s.o.Bucket, err)
+		return fmt.Errorf("there is no bucket %q: check its name, or make it: %w", s.o.Bucket, err)
 	}
 	return err
 }

@@ -69,7 +69,7 @@ func Open(dir string) (*Store, error) {
 	}
 	info, err := os.Stat(root)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil, fmt.Errorf("open storage: folder %s: %w; mount its disk, or make a new repository there", root, storage.ErrNotFound)
+		return nil, fmt.Errorf("open storage: folder %s: %w; mount its disk", root, storage.ErrNotFound)
 	}
 	if errors.Is(err, syscall.ENOTDIR) {
 		return nil, notFolder(root)

@@ -132,7 +132,7 @@ func (s *Store) checkRoot(c *conn) error {
 	info, err := c.sftp.Stat(s.root)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Errorf("folder %s on the server: %w; mount its disk there, or make a new repository", s.root, storage.ErrNotFound)
+		return fmt.Errorf("folder %s on the server: %w; mount its disk there", s.root, storage.ErrNotFound)
 	case err != nil:
 		return fmt.Errorf("folder %s on the server: %w", s.root, err)
 	case !info.IsDir():

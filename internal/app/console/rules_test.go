@@ -2,6 +2,7 @@ package console
 
 import (
 	"context"
+	"errors"
 	"os"
 	"path/filepath"
 	"strings"
@@ -149,4 +150,19 @@ func TestALaggingListener(t *testing.T) {
 	}
 	stop()
 	subscribed(0)
+}
+
+// A word that is misspelt is refused, and not answered with nothing.
+func TestUnknownRunsAreRefused(t *testing.T) {
+	for _, c := range []struct {
+		query api.RunQuery
+		known string
+	}{
+		{api.RunQuery{Outcome: "faild"}, "running, succeeded, partial, failed"},
+		{api.RunQuery{Job: "backups"}, "backup, copy"},
+	} {
+		if _, err := new(Console).Runs(t.Context(), c.query); !errors.Is(err, api.ErrInvalid) || !strings.Contains(err.Error(), c.known) {
+			t.Errorf("%+v: %v", c.query, err)
+		}
+	}
 }

@@ -30,6 +30,9 @@ func (c *Console) Runs(ctx context.Context, q api.RunQuery) (*api.RunPage, error
 		q.Limit = usualRuns
 	}
 	q.Limit = min(q.Limit, mostRuns)
+	if err := mustBeKnown(&q); err != nil {
+		return nil, err
+	}
 	page := &api.RunPage{Runs: []api.Run{}}
 	if q.After == "" && (q.Outcome == "" || q.Outcome == api.Running) && q.Until.IsZero() {
 		going, err := c.running(ctx)
@@ -63,6 +66,27 @@ func (c *Console) Runs(ctx context.Context, q api.RunQuery) (*api.RunPage, error
 		page.Runs = append(page.Runs, r)
 	}
 	return page, nil
+}
+
+// mustBeKnown refuses a job or an outcome that no run can have: a word that is
+// misspelt would show that there are none.
+func mustBeKnown(q *api.RunQuery) error {
+	outcomes := append([]history.Outcome{api.Running}, history.Outcomes()...)
+	if q.Outcome != "" && !slices.Contains(outcomes, history.Outcome(q.Outcome)) {
+		return fmt.Errorf("%w: outcome %q is not known: there are %s", api.ErrInvalid, q.Outcome, listed(outcomes))
+	}
+	if q.Job != "" && !slices.Contains(history.Jobs(), history.Job(q.Job)) {
+		return fmt.Errorf("%w: job %q is not known: there are %s", api.ErrInvalid, q.Job, listed(history.Jobs()))
+	}
+	return nil
+}
+
+func listed[T ~string](words []T) string {
+	texts := make([]string, len(words))
+	for n, word := range words {
+		texts[n] = string(word)
+	}
+	return strings.Join(texts, ", ")
 }
 
 // isMeant tells whether a query means a run that goes on.

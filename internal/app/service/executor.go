@@ -301,10 +301,10 @@ func (e *executor) tellLog(t controller.Task, s statusLine) {
 	case "log_lost":
 		told.Summary = fmt.Sprintf("the log of plan %s was let go from %s to %s; a new base backup begins: %s", t.Job.Plan, s.Start, s.End, s.Why)
 	case "log_refused":
-		told.Key, told.Details = t.Job.Plan+"/log/refused", nil
+		told.Key, told.Details = refusedKey(t.Job.Plan), nil
 		told.Summary = fmt.Sprintf("the log of plan %s is not archived: %s", t.Job.Plan, s.Why)
 	case "log_unproven":
-		told.Key, told.Details = t.Job.Plan+"/log/unproven/"+s.Location, nil
+		told.Key, told.Details = unprovenKey(t.Job.Plan, s.Location), nil
 		told.Summary = fmt.Sprintf("log of plan %s that is lost at %s may pass for log that never was: %s", t.Job.Plan, s.Location, s.Why)
 	default:
 		return

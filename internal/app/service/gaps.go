@@ -3,6 +3,7 @@ package service
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	"holdfast/internal/event"
@@ -32,9 +33,26 @@ func (s *service) endGaps(ctx context.Context, r *history.Run) {
 		s.noteGapOver(ctx, gap)
 		s.events.Emit(event.Event{
 			Time: time.Now(), Kind: event.LogGap, Plan: r.Plan, Repository: gap.Repository, Run: r.ID, Key: gap.Key, Over: true,
-			Summary: "plan " + r.Plan + " has a backup after the gap in its log, and what follows can be restored from it", Details: gap.Details,
+			Summary: overWith(gap), Details: gap.Details,
 		})
 	}
+}
+
+// refusedKey and unprovenKey are of what is told of a log beside gaps: that it is
+// not archived, and that nobody can say whether an archive lacks some of it.
+func refusedKey(plan string) string { return plan + "/log/refused" }
+
+func unprovenKey(plan, location string) string { return plan + "/log/unproven/" + location }
+
+// overWith says what a backup ends.
+func overWith(gap *event.Event) string {
+	switch {
+	case gap.Key == refusedKey(gap.Plan):
+		return "plan " + gap.Plan + " has a backup of the server whose log was refused, from which on its log belongs to it"
+	case strings.HasPrefix(gap.Key, unprovenKey(gap.Plan, "")):
+		return "plan " + gap.Plan + " has a backup after the log that may lack something unnoticed, and what follows can be restored from it"
+	}
+	return "plan " + gap.Plan + " has a backup after the gap in its log, and what follows can be restored from it"
 }
 
 // gapsOverKey is where the ledger keeps the gaps that are over. They stay in the

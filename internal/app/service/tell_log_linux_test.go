@@ -24,14 +24,20 @@ func TestLostLogIsTold(t *testing.T) {
 no JSON
 {"message_type":"log_lost","timeline":2,"start_lsn":"0/5000000","end_lsn":"0/6000000","why":"the store is full"}
 {"message_type":"log_unproven","location":"/srv/log","why":"its history file is missing"}
+{"message_type":"log_refused","why":"this server was restored"}
 `), log)
 	if err := log.Close(); err != nil {
 		t.Fatal(err)
 	}
-	if len(told) != 3 || told[0].Kind != event.LogGap || told[0].Severity != event.Critical || !strings.Contains(told[0].Summary, "from 0/3000000 to 0/4000000 at /srv/log") ||
+	if len(told) != 4 || told[0].Kind != event.LogGap || told[0].Severity != event.Critical || !strings.Contains(told[0].Summary, "from 0/3000000 to 0/4000000 at /srv/log") ||
 		!strings.Contains(told[1].Summary, "the store is full") || told[0].Key == told[1].Key ||
 		!strings.Contains(told[2].Summary, "its history file is missing") || told[2].Severity != event.Critical || told[2].Key == told[0].Key {
 		t.Errorf("told %+v", told)
+	}
+	for n, over := range []string{"after the gap in its log", "after the gap in its log", "may lack something unnoticed", "whose log was refused"} {
+		if text := overWith(&told[n]); !strings.Contains(text, over) {
+			t.Errorf("the end of %q is told as %q", told[n].Summary, text)
+		}
 	}
 	if len(again) != 1 || again[0] != "shop" {
 		t.Errorf("backups of %q begin", again)

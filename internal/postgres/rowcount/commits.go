@@ -49,7 +49,7 @@ func followCommits(ctx context.Context, dsn string, from postgres.LSN) (*commits
 	cfg.RuntimeParams["replication"] = "true"
 	// Under its usual name it could be taken for a synchronous standby.
 	cfg.RuntimeParams["application_name"] = "holdfast row counts"
-	conn, err := pgconn.ConnectConfig(ctx, cfg)
+	conn, err := postgres.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, err
 	}

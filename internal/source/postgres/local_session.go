@@ -57,7 +57,7 @@ func openSession(ctx context.Context, o LocalOptions) (*session, error) {
 	cfg.RuntimeParams["application_name"] = "holdfast backup"
 	cfg.RuntimeParams["statement_timeout"] = "0"
 	cfg.RuntimeParams["idle_session_timeout"] = "0"
-	conn, err := pgconn.ConnectConfig(ctx, cfg)
+	conn, err := postgres.ConnectConfig(ctx, cfg)
 	if err != nil {
 		return nil, fmt.Errorf("connect to PostgreSQL for a base backup: %w", err)
 	}
