@@ -18,11 +18,30 @@ func (f *sourceFlags) openStream(content io.ReadCloser, failure func() error) *o
 	path := "/" + strings.TrimPrefix(filepath.ToSlash(f.stdinFilename), "/")
 	return &opened{
 		source: &source.Stream{
-			Path: path, Content: content, ModTime: time.Now(),
+			Path: path, Content: &someData{ReadCloser: content}, ModTime: time.Now(),
 			UID: uint32(max(0, os.Getuid())), GID: uint32(max(0, os.Getgid())), //nolint:gosec // IDs are small
 		},
 		paths: []string{path}, readers: source.Exactly(1), failure: failure,
 	}
+}
+
+// errNoData ends a stream in which nothing came. Nobody sees of a pipe whether
+// the program before it failed, and an empty dump must not be the newest backup.
+var errNoData = errors.New("no data came, so no snapshot was made; did the program fail that was to print it?")
+
+// someData is a stream that fails if it ends before anything came.
+type someData struct {
+	io.ReadCloser
+	came bool
+}
+
+func (s *someData) Read(p []byte) (int, error) {
+	n, err := s.ReadCloser.Read(p)
+	s.came = s.came || n > 0
+	if errors.Is(err, io.EOF) && !s.came {
+		err = errNoData
+	}
+	return n, err
 }
 
 // openCommand starts a command and backs up what it prints. Reading fails at
