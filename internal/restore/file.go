@@ -179,7 +179,7 @@ func (r *restorer) makeFile(d dirHandle, f *file) (fileHandle, error) {
 		f.disk.reserved, err = h.reserve(f.size)
 	}
 	if err != nil {
-		return noFile, errors.Join(err, h.close())
+		return noFile, errors.Join(err, h.close(), d.remove(f.name, false))
 	}
 	f.disk.made, f.disk.id = true, is.fileID
 	return h, nil
