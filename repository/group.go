@@ -9,9 +9,12 @@ import (
 	"holdfast/repository/internal/digest"
 )
 
-// Hasher names contents, several of them in little more time than one takes
+// Hasher hashes contents, several of them in little more time than one takes
 // (see package digest).
 type Hasher = digest.Hasher
+
+// Namer is a Hasher for contents that are to be stored.
+type Namer = digest.Namer
 
 const (
 	// groupBlobs and groupBytes bound the blobs that are hashed together: few

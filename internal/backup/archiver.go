@@ -42,10 +42,11 @@ type archiver struct {
 
 	files   chan []fileJob
 	readers readers
-	batch   []fileJob     // gathered by the walk
-	bytes   int64         // their size
-	chunks  chan struct{} // a place for each chunk being stored in parallel
-	report  sync.Mutex    // one OnError or OnItem at a time
+	batch   []fileJob  // gathered by the walk
+	bytes   int64      // their size
+	places  *places    // for the chunks of large files
+	namers  sync.Pool  // of *pairNamer
+	report  sync.Mutex // one OnError or OnItem at a time
 	opened  openFolders
 	found   atomic.Bool // something other than folders was stored
 }
@@ -68,7 +69,7 @@ func (a *archiver) archive(ctx context.Context, src source.Source, receipt *Rece
 	}
 	a.buffers = newBuffers(a.options.concurrency().Start)
 	a.files = make(chan []fileJob, queuedBatches)
-	a.chunks = make(chan struct{}, workers())
+	a.places = newPlaces(workers())
 
 	top, err := src.Open(ctx)
 	if err != nil {

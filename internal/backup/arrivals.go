@@ -87,6 +87,7 @@ type arrivals struct {
 	method  repository.CutMethod
 	mu      sync.Mutex
 	readers map[int][]*repository.ChunkReader // those not in use, by the size of fixed chunks
+	pairs   *pairs                            // of the chunks of all files
 }
 
 // arrivedFolder is a directory whose names are not all known yet.
@@ -126,7 +127,7 @@ func (in *arrivals) archive(ctx context.Context, src source.Arrivals) (id.ID, er
 		readers = s.Readers()
 	}
 	in.a.buffers = newBuffers(workers() + readers - 1)
-	in.a.chunks = make(chan struct{}, workers()+readers)
+	in.a.places = newPlaces(workers() + readers)
 	if err := in.readAll(ctx, src, readers); err != nil {
 		return id.ID{}, err
 	}
@@ -137,6 +138,7 @@ func (in *arrivals) readAll(ctx context.Context, src source.Arrivals, readers in
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	g, gctx := errgroup.WithContext(ctx)
+	in.pairs = &pairs{a: in.a, g: g}
 	err := in.receive(gctx, g, src, readers)
 	if cause := context.Cause(gctx); cause != nil {
 		err = cause // the first failure, which may have made the source fail too
@@ -155,7 +157,10 @@ func (in *arrivals) receive(ctx context.Context, g *errgroup.Group, src source.A
 	for {
 		arrival, err := src.Next(ctx)
 		if errors.Is(err, io.EOF) {
-			return composer.flush(ctx)
+			if err := composer.flush(ctx); err != nil {
+				return err
+			}
+			return in.finish(ctx, reading)
 		}
 		if err != nil {
 			return err
@@ -185,7 +190,7 @@ func (in *arrivals) receive(ctx context.Context, g *errgroup.Group, src source.A
 			}
 			continue
 		case readers == 1:
-			if err := in.read(ctx, g, arrival, f); err != nil {
+			if err := in.read(ctx, arrival, f); err != nil {
 				return err
 			}
 			continue
@@ -197,9 +202,23 @@ func (in *arrivals) receive(ctx context.Context, g *errgroup.Group, src source.A
 		}
 		g.Go(func() error {
 			defer func() { <-reading }()
-			return in.read(ctx, g, arrival, f)
+			return in.read(ctx, arrival, f)
 		})
 	}
+}
+
+// finish has the last chunk stored when all files are read. reading has a place
+// for each that is.
+func (in *arrivals) finish(ctx context.Context, reading chan struct{}) error {
+	for range cap(reading) {
+		select {
+		case reading <- struct{}{}:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+	in.pairs.flush()
+	return nil
 }
 
 // held records a file that is as it was.
@@ -215,9 +234,9 @@ func (in *arrivals) held(arrival *source.Arrival, f *arrivedFile) error {
 }
 
 // read has a file read to its end.
-func (in *arrivals) read(ctx context.Context, g *errgroup.Group, arrival *source.Arrival, f *arrivedFile) error {
+func (in *arrivals) read(ctx context.Context, arrival *source.Arrival, f *arrivedFile) error {
 	chunks := in.chunkReader(arrival.CutBytes)
-	err := in.content(ctx, g, arrival, f, chunks)
+	err := in.content(ctx, arrival, f, chunks)
 	if closer, ok := arrival.Content.(io.Closer); ok {
 		err = errors.Join(err, closer.Close())
 	}
@@ -277,7 +296,7 @@ func (in *arrivals) file(arrival *source.Arrival) (*arrivedFile, error) {
 }
 
 // content has the chunks of a file stored.
-func (in *arrivals) content(ctx context.Context, g *errgroup.Group, arrival *source.Arrival, f *arrivedFile, chunks *repository.ChunkReader) error {
+func (in *arrivals) content(ctx context.Context, arrival *source.Arrival, f *arrivedFile, chunks *repository.ChunkReader) error {
 	hint := int64(-1)
 	if !arrival.SizeUnknown {
 		hint = int64(arrival.Node.Size) //nolint:gosec // no file is larger
@@ -286,14 +305,12 @@ func (in *arrivals) content(ctx context.Context, g *errgroup.Group, arrival *sou
 	f.content = []id.ID{}
 	size := uint64(0)
 	for {
-		select {
-		case in.a.chunks <- struct{}{}:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := in.a.places.take(ctx); err != nil {
+			return err
 		}
 		chunk, err := chunks.Next()
 		if err != nil {
-			<-in.a.chunks
+			in.a.places.give()
 			if !errors.Is(err, io.EOF) {
 				return err
 			}
@@ -301,7 +318,7 @@ func (in *arrivals) content(ctx context.Context, g *errgroup.Group, arrival *sou
 		}
 		size += uint64(len(chunk))
 		at := f.place()
-		g.Go(func() error { return in.store(ctx, f, at, chunk) })
+		in.pairs.add(&pairChunk{chunk, func(i id.ID) error { return in.store(ctx, f, at, i, chunk) }})
 	}
 	if !arrival.SizeUnknown && size != arrival.Node.Size {
 		return fmt.Errorf("%d bytes arrived instead of %d", size, arrival.Node.Size)
@@ -319,13 +336,13 @@ func (f *arrivedFile) place() int {
 	return len(f.content) - 1
 }
 
-func (in *arrivals) store(ctx context.Context, f *arrivedFile, at int, chunk []byte) error {
-	defer func() { <-in.a.chunks }()
-	save := in.a.saveChunk
+func (in *arrivals) store(ctx context.Context, f *arrivedFile, at int, i id.ID, chunk []byte) error {
+	defer in.a.places.give()
+	save := in.a.saveChunkAs
 	if f.composed {
-		save = in.a.storeChunk
+		save = in.a.storeChunkAs
 	}
-	saved, err := save(ctx, chunk)
+	saved, err := save(ctx, i, chunk)
 	if err != nil {
 		return err
 	}

@@ -16,7 +16,7 @@ func (c *composer) rewrite(ctx context.Context, arrival *source.Arrival, m *comp
 	whole := *arrival
 	whole.Content, whole.Changes = content, nil
 	m.file.composed = true
-	if err := c.in.read(ctx, c.g, &whole, m.file); err != nil {
+	if err := c.in.read(ctx, &whole, m.file); err != nil {
 		return err
 	}
 	c.in.a.progress.BytesRead.Add(uint64(len(m.Blocks) * m.BlockBytes)) //nolint:gosec // never negative

@@ -212,20 +212,22 @@ func (r *fileReader) content(ctx context.Context, file source.File) (content []i
 // processors busy, which bounds the memory that chunks take.
 func (r *fileReader) contentParallel(ctx context.Context, content []id.ID) ([]id.ID, error) {
 	g, gctx := errgroup.WithContext(ctx)
+	chunks := &pairs{a: r.a, g: g}
 	var results []*chunkResult
 	readErr := r.eachChunk(gctx, func(chunk []byte) {
 		result := &chunkResult{size: len(chunk)}
 		results = append(results, result)
-		g.Go(func() (err error) {
-			defer func() { <-r.a.chunks }()
-			result.saved, err = r.a.saveChunk(gctx, chunk)
+		chunks.add(&pairChunk{chunk, func(i id.ID) (err error) {
+			defer r.a.places.give()
+			result.saved, err = r.a.saveChunkAs(gctx, i, chunk)
 			if err == nil {
 				r.early.Add(uint64(result.size)) //nolint:gosec // never negative
 				r.a.progress.Bytes.Add(uint64(result.size))
 			}
 			return err
-		})
+		}})
 	})
+	chunks.flush()
 	if err := g.Wait(); err != nil {
 		return nil, err
 	}
@@ -240,17 +242,15 @@ func (r *fileReader) contentParallel(ctx context.Context, content []id.ID) ([]id
 }
 
 // eachChunk calls store with every chunk up to the end of the file, after
-// taking a place in a.chunks, which store gives back.
+// taking a place for it, which store gives back.
 func (r *fileReader) eachChunk(ctx context.Context, store func(chunk []byte)) error {
 	for {
-		select {
-		case r.a.chunks <- struct{}{}:
-		case <-ctx.Done():
-			return context.Cause(ctx)
+		if err := r.a.places.take(ctx); err != nil {
+			return err
 		}
 		chunk, err := r.next()
 		if err != nil {
-			<-r.a.chunks
+			r.a.places.give()
 			if errors.Is(err, io.EOF) {
 				return nil
 			}
@@ -285,8 +285,13 @@ func (i *Item) account(size int, saved repository.Saved) {
 
 // saveChunk stores a chunk that was read and gives its buffer back.
 func (a *archiver) saveChunk(ctx context.Context, chunk []byte) (repository.Saved, error) {
+	return a.saveChunkAs(ctx, id.Hash(chunk), chunk)
+}
+
+// saveChunkAs is saveChunk for one that was hashed already.
+func (a *archiver) saveChunkAs(ctx context.Context, i id.ID, chunk []byte) (repository.Saved, error) {
 	bytes := uint64(len(chunk))
-	saved, err := a.storeChunk(ctx, chunk)
+	saved, err := a.storeChunkAs(ctx, i, chunk)
 	if err == nil {
 		a.progress.BytesRead.Add(bytes)
 	}

@@ -23,7 +23,7 @@ const (
 type waitingFiles struct {
 	files  []waitingFile
 	bytes  int // in their chunks
-	hasher repository.Hasher
+	namer  repository.Namer
 	chunks [][]byte
 	ids    []id.ID
 }
@@ -57,7 +57,10 @@ func (r *fileReader) storeWaiting(ctx context.Context) error {
 	for k := range files {
 		w.chunks = append(w.chunks, files[k].chunk)
 	}
-	w.ids = w.hasher.Of(w.ids, w.chunks)
+	var err error
+	if w.ids, err = w.namer.Of(w.ids, w.chunks); err != nil {
+		return err
+	}
 	for k := range files {
 		if err := r.storeOne(ctx, &files[k], w.ids[k]); err != nil {
 			return err

@@ -2,11 +2,7 @@
 
 package digest
 
-import (
-	"sync"
-
-	"golang.org/x/sys/cpu"
-)
+import "golang.org/x/sys/cpu"
 
 // constants are those of FIPS 180-4, section 4.2.2.
 //
@@ -39,12 +35,12 @@ func twoBlocks(a, b *[8]uint32, p, q *byte, n int)
 
 func cpuid(leaf uint32) (eax, ebx, ecx uint32)
 
-// inPairs tells whether this CPU has the instructions.
-var inPairs = sync.OnceValue(func() bool {
+// hasInstructions tells whether this CPU has what blocks and twoBlocks need.
+func hasInstructions() bool {
 	const sha = 1 << 29
 	if most, _, _ := cpuid(0); most < 7 {
 		return false
 	}
 	_, features, _ := cpuid(7)
 	return features&sha != 0 && cpu.X86.HasSSSE3 && cpu.X86.HasSSE41 && cpu.X86.HasAVX
-})
+}

@@ -2,7 +2,7 @@
 
 package digest
 
-func inPairs() bool { return false }
+func hasInstructions() bool { return false }
 
 func blocks(*[8]uint32, *byte, int) { panic("digest: no such instructions") }
 

@@ -3,8 +3,10 @@
 // The instructions that CPUs have for SHA-256 wait for each other: one message
 // keeps them busy for about half the time. Two messages, hashed alternately by
 // one goroutine, take little more time than one. Where a CPU has no such
-// instructions, messages are hashed one after the other by the standard
-// library.
+// instructions, or gives other results than the standard library does, messages
+// are hashed by the latter, one after the other.
+//
+// A Hasher is for blobs whose IDs are known, a Namer for those that get theirs.
 package digest
 
 import (
@@ -30,12 +32,17 @@ type Hasher struct {
 // Of returns the ID of each message, in dst[:0], which it grows where needed.
 func (h *Hasher) Of(dst []id.ID, messages [][]byte) []id.ID {
 	dst = dst[:0]
-	if len(messages) < 2 || !inPairs() {
+	if len(messages) < 2 || !twoLanes() {
 		for _, m := range messages {
 			dst = append(dst, id.Hash(m))
 		}
 		return dst
 	}
+	return h.inLanes(dst, messages)
+}
+
+// inLanes is Of by the CPU's instructions.
+func (h *Hasher) inLanes(dst []id.ID, messages [][]byte) []id.ID {
 	dst = slices.Grow(dst, len(messages))[:len(messages)]
 	h.messages, h.sums, h.taken = messages, dst, 0
 	h.order = h.order[:0]
