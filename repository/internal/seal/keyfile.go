@@ -7,7 +7,7 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/crypto/scrypt"
+	"holdfast/repository/internal/scrypt"
 )
 
 // ErrWrongPassword says that a key file is sound but belongs to another
