@@ -26,6 +26,8 @@ package pattern
 import (
 	"errors"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 )
 
 // List is an ordered list of compiled patterns. The zero value and nil match
@@ -45,7 +47,7 @@ func Parse(patterns []string) (*List, error) {
 // ParseFold is Parse for a list that ignores letter case, in patterns and in
 // paths.
 func ParseFold(patterns []string) (*List, error) {
-	return compileAll(patterns, strings.ToLower, true)
+	return compileAll(patterns, lower, true)
 }
 
 func compileAll(sources []string, fold func(string) string, folded bool) (*List, error) {
@@ -120,7 +122,26 @@ func (l *List) fold(path string) string {
 	if !l.folded {
 		return path
 	}
-	return strings.ToLower(path)
+	return lower(path)
+}
+
+// lower is strings.ToLower that leaves bytes which are no UTF-8 as they are:
+// names that differ in such a byte are different names.
+func lower(s string) string {
+	if utf8.ValidString(s) {
+		return strings.ToLower(s)
+	}
+	var b strings.Builder
+	for len(s) > 0 {
+		r, size := utf8.DecodeRuneInString(s)
+		if r == utf8.RuneError {
+			b.WriteString(s[:size])
+		} else {
+			b.WriteRune(unicode.ToLower(r))
+		}
+		s = s[size:]
+	}
+	return b.String()
 }
 
 // Lists is a union: it matches what any of its lists matches. Each list keeps

@@ -161,6 +161,19 @@ func TestChildMayMatch(t *testing.T) {
 	}
 }
 
+// Two names in an old encoding that differ in one letter are two names.
+func TestFoldOfNamesThatAreNoUTF8(t *testing.T) {
+	list, err := ParseFold([]string{"CAF\xe9", "\ufffd*"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]bool{"/caf\xe9": true, "/Caf\xe9": true, "/caf\xe8": false, "/\xe8x": false, "/\ufffdx": true} {
+		if list.Match(name) != want {
+			t.Errorf("%q: matched %v", name, !want)
+		}
+	}
+}
+
 func TestFold(t *testing.T) {
 	list, err := ParseFold([]string{"*.JPG", "/Fotos/ÄRGER", "!Keep.jpg"})
 	if err != nil {
