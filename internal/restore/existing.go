@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"slices"
 
 	"holdfast/repository/tree"
 )
@@ -25,16 +26,24 @@ func (w *walker) file(ctx context.Context, at *folder, n *tree.Node) error {
 	w.progress.BytesTotal.Add(uint64(size)) //nolint:gosec // not negative
 	f := newFile(at, n)
 	f.size, f.number = size, w.number
-	action, err := w.prepare(f, n)
-	if err != nil {
+	action, compared, err := w.prepare(f, n)
+	switch {
+	case err != nil:
 		return err
-	}
-	if action == Unchanged {
+	case action == Unchanged:
 		w.keep(f)
 		return nil
+	case compared != nil:
+		compared.links, compared.several = key, several
+		return w.compare(ctx, compared)
 	}
+	return w.provide(ctx, f, action, key, several, w.parts)
+}
+
+// provide has the parts of a file written that are missing.
+func (w *walker) provide(ctx context.Context, f *file, action Action, key linkKey, several bool, missing []part) error {
 	if w.options.DryRun {
-		w.foretell(f, action)
+		w.foretell(f, action, missing)
 		return nil
 	}
 	if action == Updated && f.disk == nil {
@@ -46,7 +55,7 @@ func (w *walker) file(ctx context.Context, at *folder, n *tree.Node) error {
 		}
 		w.linked[key] = f
 	}
-	return w.plan(ctx, f)
+	return w.plan(ctx, f, missing)
 }
 
 // keep counts a file that is not to be overwritten.
@@ -57,45 +66,48 @@ func (w *walker) keep(f *file) {
 }
 
 // foretell counts what a dry run would do to a file.
-func (w *walker) foretell(f *file, a Action) {
+func (w *walker) foretell(f *file, a Action, missing []part) {
 	if f.disk != nil {
 		a = f.disk.action
 	}
-	for _, p := range w.parts {
+	for _, p := range missing {
 		w.progress.BytesRestored.Add(uint64(p.length))
 	}
 	w.done(f.folder, f.name, tree.File, a, uint64(f.size)) //nolint:gosec // not negative
 }
 
-// prepare deals with what is in the place of a file. What of its content is
-// there already is taken out of w.parts.
-func (w *walker) prepare(f *file, n *tree.Node) (Action, error) {
+// prepare deals with what is in the place of a file. If that is to be changed in
+// place, it returns what has to be compared first.
+func (w *walker) prepare(f *file, n *tree.Node) (Action, *comparison, error) {
 	if f.folder.fresh {
-		return Restored, nil
+		return Restored, nil, nil
 	}
 	d, err := w.use(f.folder)
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	defer w.release(f.folder)
 	is, err := d.lstat(f.name)
 	if errors.Is(err, fs.ErrNotExist) {
-		return Restored, nil
+		return Restored, nil, nil
 	}
 	if err != nil {
-		return "", err
+		return "", nil, err
 	}
 	if is.kind == tree.File && w.options.Overwrite.compares() {
-		return Updated, w.reuse(d, f, n, &is)
+		compared, err := w.reuse(d, f, n, &is)
+		return Updated, compared, err
 	}
-	return w.clearPlace(d, f.folder, n, &is)
+	action, err := w.clearPlace(d, f.folder, n, &is)
+	return action, nil, err
 }
 
 // reuse keeps what is right of a file that is there. A file whose content
-// nobody else shares is changed in place. One that has other names, which
-// may be outside the target, or lends rights to those who run it, is
-// replaced by a new one, to which the good parts are copied.
-func (w *walker) reuse(d dirHandle, f *file, n *tree.Node, was *state) error {
+// nobody else shares is compared and changed in place. One that has other names,
+// which may be outside the target, or lends rights to those who run it, is
+// replaced by a new one, to which the good parts are copied, and taken out of
+// w.parts.
+func (w *walker) reuse(d dirHandle, f *file, n *tree.Node, was *state) (*comparison, error) {
 	inPlace := was.links == 1 && was.mode&privilegedBits == 0
 	old, err := d.open(f.name, inPlace && !w.options.DryRun)
 	if err != nil && inPlace {
@@ -104,25 +116,25 @@ func (w *walker) reuse(d dirHandle, f *file, n *tree.Node, was *state) error {
 	}
 	if err != nil { // it cannot be read, so nothing of it is known to be right
 		if w.options.DryRun {
-			return nil
+			return nil, nil //nolint:nilnil // nothing to compare
 		}
-		return d.remove(f.name, false)
+		return nil, d.remove(f.name, false)
 	}
-	defer old.close() //nolint:errcheck // it was read, or is opened again
 	is, err := old.state()
-	if err != nil {
-		return err
+	if err == nil && (is.kind != tree.File || is.fileID != was.fileID || inPlace && is.links != 1) {
+		err = errReplaced
 	}
-	if is.kind != tree.File || is.fileID != was.fileID || inPlace && is.links != 1 {
-		return errReplaced
+	if err != nil {
+		return nil, errors.Join(err, old.close())
 	}
 	f.disk = &onDisk{action: Updated}
 	if inPlace || w.options.DryRun {
 		f.disk.made, f.disk.foreign, f.disk.id, f.disk.is = true, true, is.fileID, is
-		w.compare(f, n, old)
-		return nil
+		return &comparison{file: f, from: old, parts: slices.Clone(w.parts), want: n.Content}, nil
 	}
-	return w.copyOver(d, f, n, old)
+	err = w.copyOver(d, f, n, old)
+	old.close() //nolint:errcheck // it was only read
+	return nil, err
 }
 
 // copyOver replaces a file by a new one with what is right of the old one.
@@ -143,38 +155,19 @@ func (w *walker) copyOver(d dirHandle, f *file, n *tree.Node, old fileHandle) er
 
 // copyRight copies the parts that are right of a file that is there.
 func (w *walker) copyRight(h fileHandle, f *file, n *tree.Node, old fileHandle) error {
-	right := make([]bool, len(w.parts))
+	var r reader
+	missing := w.parts[:0]
 	for k, p := range w.parts {
-		content, sum, err := w.present.read(old, p)
-		if right[k] = err == nil && sum == n.Content[k]; !right[k] {
+		content, sum, err := r.read(old, p)
+		if err != nil || sum != n.Content[k] {
+			missing = append(missing, p)
 			continue
 		}
 		if err := w.writePart(h, f, content, p.offset); err != nil {
 			return err
 		}
-	}
-	w.leave(f, right)
-	return nil
-}
-
-// compare hashes the parts of a file that is there, and leaves those in w.parts
-// that are not right.
-func (w *walker) compare(f *file, n *tree.Node, old fileHandle) {
-	w.leave(f, w.present.compare(old, w.parts, n.Content))
-}
-
-// leave takes the parts that are right out of w.parts.
-func (w *walker) leave(f *file, right []bool) {
-	missing := w.parts[:0]
-	for k, p := range w.parts {
-		if !right[k] {
-			missing = append(missing, p)
-			continue
-		}
 		w.progress.BytesSkipped.Add(uint64(p.length))
 	}
 	w.parts = missing
-	if len(missing) == 0 && f.disk.is.size == f.size {
-		f.disk.action = Unchanged
-	}
+	return nil
 }

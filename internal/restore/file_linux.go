@@ -73,6 +73,11 @@ func (f fileHandle) readAt(p []byte, offset int64) error {
 	return nil
 }
 
+// readAhead has the system begin to read a part of the file, if it will.
+func (f fileHandle) readAhead(offset, length int64) {
+	unix.Fadvise(int(f), offset, length, unix.FADV_WILLNEED) //nolint:errcheck // it is read all the same
+}
+
 // setTimes sets the times of the open file. (unix.UtimesNanoAt wants a
 // name.)
 func (f fileHandle) setTimes(atime, mtime source.Time) error {

@@ -50,6 +50,10 @@ func (f fileHandle) readAt(p []byte, offset int64) error {
 	return err
 }
 
+// readAhead has the system begin to read a part of the file where it can; here it
+// does not.
+func (fileHandle) readAhead(_, _ int64) {}
+
 // stateOf returns what package os tells on every system.
 func stateOf(info fs.FileInfo) state {
 	s := state{

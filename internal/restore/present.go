@@ -1,7 +1,9 @@
 package restore
 
 import (
+	"context"
 	"crypto/sha256"
+	"errors"
 	"hash"
 	"runtime"
 	"sync"
@@ -11,13 +13,196 @@ import (
 	"holdfast/repository/id"
 )
 
+// Files of the target that are there already are compared by a few goroutines,
+// in pieces: a large file by all of them, and small ones side by side. The walk
+// goes on meanwhile, and comes back to a file when all of it was compared.
+
+const (
+	// maxComparers bounds the goroutines, and with them the memory for parts.
+	maxComparers = 4
+	// pieceParts and pieceBytes are how much of a file is compared by one
+	// goroutine: enough to be worth handing over. A piece has a part at least.
+	pieceParts = 16
+	pieceBytes = 2 << 20
+	// queuedPieces bounds those that wait. The system is asked to have them read
+	// by then.
+	queuedPieces = 8
+	// maxCompared bounds the files that the walk has not come back to, which are
+	// open, and maxComparedParts their parts, beside those of one file.
+	maxCompared      = 64
+	maxComparedParts = batchParts
+)
+
+// comparison finds out which parts of a file are there already.
+type comparison struct {
+	file *file
+	// links is which file this is a name of, if it has several.
+	links   linkKey
+	several bool
+
+	from  fileHandle
+	parts []part
+	want  []id.ID
+	right []bool
+	left  atomic.Int64 // pieces
+}
+
+// piece is what one goroutine compares of a file at a time.
+type piece struct {
+	of       *comparison
+	from, to int // parts
+}
+
+// bytes returns where a piece lies in its file.
+func (p piece) bytes() (offset, length int64) {
+	first, last := p.of.parts[p.from], p.of.parts[p.to-1]
+	return first.offset, last.offset + int64(last.length) - first.offset
+}
+
+// comparers compare files. All but the work itself is done by the walk.
+type comparers struct {
+	pieces  chan piece
+	done    chan *comparison // has room for all
+	working sync.WaitGroup
+	files   int // that the walk has not come back to
+	parts   int // theirs
+}
+
+func newComparers() *comparers {
+	c := &comparers{pieces: make(chan piece, queuedPieces), done: make(chan *comparison, maxCompared)}
+	for range min(runtime.GOMAXPROCS(0), maxComparers) {
+		c.working.Go(c.work)
+	}
+	return c
+}
+
+func (c *comparers) work() {
+	var r reader
+	for p := range c.pieces {
+		r.comparePiece(p)
+		if p.of.left.Add(-1) == 0 {
+			c.done <- p.of
+		}
+	}
+}
+
+// close waits for the goroutines, and closes the files that the walk does not
+// come back to.
+func (c *comparers) close() {
+	if c == nil {
+		return
+	}
+	close(c.pieces)
+	c.working.Wait()
+	close(c.done)
+	for o := range c.done {
+		o.from.close() //nolint:errcheck // it was only read
+	}
+}
+
+// compare begins to compare a file, and comes back to those that are done.
+func (w *walker) compare(ctx context.Context, o *comparison) error {
+	if w.comparers == nil {
+		w.comparers = newComparers()
+	}
+	c := w.comparers
+	for c.files > 0 && (c.files == maxCompared || c.parts+len(o.parts) > maxComparedParts) {
+		if err := w.comeBack(ctx, <-c.done); err != nil {
+			return errors.Join(err, o.from.close())
+		}
+	}
+	c.files++
+	c.parts += len(o.parts)
+	o.file.folder.pending.Add(1) // it is not done before the walk has come back
+	o.right = make([]bool, len(o.parts))
+	pieces := piecesOf(o)
+	o.left.Store(int64(len(pieces)))
+	if len(pieces) == 0 {
+		c.done <- o
+	}
+	for _, p := range pieces {
+		o.from.readAhead(p.bytes())
+		c.pieces <- p
+	}
+	if o.several { // other names may come before it is done
+		return w.settle(ctx)
+	}
+	for {
+		select {
+		case o := <-c.done:
+			if err := w.comeBack(ctx, o); err != nil {
+				return err
+			}
+		default:
+			return nil
+		}
+	}
+}
+
+// settle waits for all files that are compared.
+func (w *walker) settle(ctx context.Context) error {
+	for c := w.comparers; c != nil && c.files > 0; {
+		if err := w.comeBack(ctx, <-c.done); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// comeBack goes on with a file that was compared. Only errors that end the
+// restore are returned.
+func (w *walker) comeBack(ctx context.Context, o *comparison) error {
+	w.comparers.files--
+	w.comparers.parts -= len(o.parts)
+	o.from.close() //nolint:errcheck // it was only read, or is opened again
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	f := o.file
+	w.leave(o)
+	err := w.provide(ctx, f, Updated, o.links, o.several, o.parts)
+	err = w.judgeFile(ctx, f.folder, f.name, f.number, err)
+	w.finished(f.folder)
+	return err
+}
+
+// leave takes the parts that are right out of those to be written.
+func (w *walker) leave(o *comparison) {
+	missing := o.parts[:0]
+	for k, p := range o.parts {
+		if !o.right[k] {
+			missing = append(missing, p)
+			continue
+		}
+		w.progress.BytesSkipped.Add(uint64(p.length))
+	}
+	o.parts = missing
+	if len(missing) == 0 && o.file.disk.is.size == o.file.size {
+		o.file.disk.action = Unchanged
+	}
+}
+
+// piecesOf cuts a comparison up.
+func piecesOf(o *comparison) []piece {
+	var pieces []piece
+	for from := 0; from < len(o.parts); {
+		to, bytes := from, 0
+		for to < len(o.parts) && to-from < pieceParts && (to == from || bytes+int(o.parts[to].length) <= pieceBytes) {
+			bytes += int(o.parts[to].length)
+			to++
+		}
+		pieces = append(pieces, piece{o, from, to})
+		from = to
+	}
+	return pieces
+}
+
 // reader reads parts of files that are there. Its memory is reused.
 type reader struct {
 	buffers [2][]byte // of two parts that are hashed together
 	sum     hash.Hash // of one that is hashed alone
 	pair    repository.Hasher
 	sums    []id.ID
-	helpers []*reader // of this one, for long files
 }
 
 const (
@@ -26,43 +211,16 @@ const (
 	readAtOnce = 128 << 10
 	// pairBytes is how large two parts may be together to be hashed at once.
 	pairBytes = 1 << 20
-	// maxHelpers bounds the memory for parts that are hashed side by side, and
-	// each has so many parts to do that it is worth to begin.
-	maxHelpers  = 3
-	helperParts = 16
 )
 
-// compare tells which parts of a file are there already. What cannot be read is
-// not.
-func (r *reader) compare(from fileHandle, parts []part, want []id.ID) (right []bool) {
-	right = make([]bool, len(parts))
-	var taken atomic.Int64
-	work := func(r *reader) {
-		for {
-			at := int(taken.Add(2)) - 2
-			if at >= len(parts) {
-				return
-			}
-			to := min(at+2, len(parts))
-			r.compareTwo(from, parts[at:to], want[at:to], right[at:to])
-		}
+// comparePiece tells which parts of a piece are there already. What cannot be
+// read is not.
+func (r *reader) comparePiece(p piece) {
+	o := p.of
+	for at := p.from; at < p.to; at += 2 {
+		to := min(at+2, p.to)
+		r.compareTwo(o.from, o.parts[at:to], o.want[at:to], o.right[at:to])
 	}
-	var helping sync.WaitGroup
-	for _, h := range r.enlist(len(parts)) {
-		helping.Go(func() { work(h) })
-	}
-	work(r)
-	helping.Wait()
-	return right
-}
-
-// enlist returns helpers for a file of so many parts.
-func (r *reader) enlist(parts int) []*reader {
-	n := min(runtime.GOMAXPROCS(0)-1, maxHelpers, parts/helperParts)
-	for len(r.helpers) < n {
-		r.helpers = append(r.helpers, new(reader))
-	}
-	return r.helpers[:n]
 }
 
 // compareTwo compares one or two parts.

@@ -25,7 +25,7 @@ type walker struct {
 	// parts is where the content of one file is planned; its memory is reused.
 	parts     []part
 	protected map[fileID]struct{}
-	present   reader // of what is there already
+	comparers *comparers // nil until something is there already
 }
 
 // part is a blob of a file.
@@ -39,7 +39,11 @@ func (w *walker) walkAll(ctx context.Context, target *folder, root id.ID) error 
 	if err := w.protect(); err != nil {
 		return err
 	}
+	defer func() { w.comparers.close() }()
 	if err := w.walk(ctx, target, root); err != nil {
+		return err
+	}
+	if err := w.settle(ctx); err != nil {
 		return err
 	}
 	return w.hand(ctx)
@@ -106,7 +110,6 @@ func (w *walker) node(ctx context.Context, at *folder, n *tree.Node) error {
 	if !w.options.Filter.isEmpty() {
 		selected, below = w.options.Filter.judge(at.join(n.Name))
 	}
-	var err error
 	switch {
 	case n.Type == tree.Dir && (selected || below):
 		return w.folder(ctx, at, n, selected, below)
@@ -114,17 +117,26 @@ func (w *walker) node(ctx context.Context, at *folder, n *tree.Node) error {
 		return nil
 	case n.Type == tree.File:
 		w.number++
-		err = w.file(ctx, at, n)
-	default:
-		err = w.other(at, n)
+		return w.judgeFile(ctx, at, n.Name, w.number, w.file(ctx, at, n))
 	}
+	return w.judgeItem(ctx, at, n.Name, w.other(at, n))
+}
+
+// judgeFile is judgeItem for a file, by its number.
+func (w *walker) judgeFile(ctx context.Context, at *folder, name string, number uint64, err error) error {
+	if err != nil {
+		w.unproven.add(number)
+	}
+	return w.judgeItem(ctx, at, name, err)
+}
+
+// judgeItem reports what failed of an item. Only an error that ends the restore
+// is returned.
+func (w *walker) judgeItem(ctx context.Context, at *folder, name string, err error) error {
 	if err == nil || isFatal(err) || ctx.Err() != nil {
 		return err
 	}
-	if n.Type == tree.File {
-		w.unproven.add(w.number)
-	}
-	w.failed(at.join(n.Name), err)
+	w.failed(at.join(name), err)
 	return judge(err)
 }
 
@@ -267,9 +279,9 @@ func (w *walker) locate(n *tree.Node) (size int64, err error) {
 
 // plan hands a file over to the workers, or finishes it at once if it has no
 // content to wait for.
-func (w *walker) plan(ctx context.Context, f *file) error {
+func (w *walker) plan(ctx context.Context, f *file, missing []part) error {
 	f.folder.pending.Add(1)
-	if len(w.parts) == 0 {
+	if len(missing) == 0 {
 		f.left.Store(1)
 		var err error
 		if f.disk == nil {
@@ -281,11 +293,11 @@ func (w *walker) plan(ctx context.Context, f *file) error {
 		w.partDone(f)
 		return err
 	}
-	if len(w.parts) > 1 && f.disk == nil {
+	if len(missing) > 1 && f.disk == nil {
 		f.disk = &onDisk{action: Restored}
 	}
-	f.left.Store(int64(len(w.parts)))
-	for _, p := range w.parts {
+	f.left.Store(int64(len(missing)))
+	for _, p := range missing {
 		stored := w.repo.Index().At(int(p.position))
 		w.batch.add(stored, place{file: f, offset: p.offset, position: p.position})
 		if w.batch.full() {
