@@ -24,6 +24,7 @@ type serveFlags struct {
 	logLevel  slog.LevelVar
 	once      bool
 	rebuild   bool
+	hosts     []string
 	grace     time.Duration
 }
 
@@ -57,7 +58,9 @@ With --rebuild a state that is lost or damaged is made anew: when jobs ran last,
 by the history and the newest snapshots, how large repositories were, and
 pauses, which the repositories keep. If the history is lost too, it is that of
 the receipts of runs in the repositories, of up to half an hour ago. What was
-done is not done again; what was missed is caught up.
+done is not done again; what was missed is caught up. Where machines share a
+repository, the receipts and snapshots of this one count, or of those that
+--host names; of all, if there are no receipts of this one.
 
 With --once the service runs what is due and what follows from it, and ends: for
 those who start it from cron.`,
@@ -71,6 +74,7 @@ those who start it from cron.`,
 	fl.TextVar(&f.logLevel, "log-level", &slog.LevelVar{}, "least `level` of what is logged: debug, info, warn or error")
 	fl.BoolVar(&f.once, "once", false, "run what is due, and end")
 	fl.BoolVar(&f.rebuild, "rebuild", false, "make the state anew from the history and the repositories, and go on with it")
+	fl.StringArrayVar(&f.hosts, "host", nil, "with --rebuild, whose receipts of runs count: the `name` that the lost machine had (may be repeated)")
 	fl.DurationVar(&f.grace, "grace", service.DefaultGrace, "how long runs may take to end when the service does, as a `duration`")
 	return cmd
 }
@@ -102,8 +106,11 @@ func (c *command) runServe(ctx context.Context, f *serveFlags) error {
 	signal.Notify(reload, syscall.SIGHUP)
 	defer signal.Stop(reload)
 	var rebuild *service.Rebuild
+	if len(f.hosts) > 0 && !f.rebuild {
+		return errors.New("--host is for --rebuild")
+	}
 	if f.rebuild {
-		if rebuild, err = c.gatherRebuild(ctx); err != nil {
+		if rebuild, err = c.gatherRebuild(ctx, f.hosts); err != nil {
 			return err
 		}
 	}

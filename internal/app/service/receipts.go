@@ -46,6 +46,10 @@ const (
 	// maxReceiptRecords bounds the records of a repository: those of ten services
 	// that run all the time. The oldest go.
 	maxReceiptRecords = 4000
+	// mostRecalled bounds the runs that are read again of one repository, some
+	// 500 bytes of memory each: those of a month of 200 plans that are backed up
+	// every half hour.
+	mostRecalled = 300_000
 )
 
 // receipts is a record of them.
@@ -277,32 +281,49 @@ func KeepReceipts(ctx context.Context, r *repository.Repository, runs []history.
 // receiptForm is the time at the beginning of a record's name, in UTC.
 const receiptForm = "20060102T150405.000Z"
 
+// Receipts are runs that repositories have receipts of, by the host whose
+// service they are of: machines that share a repository may have plans of the
+// same name. The host is "" where none is recorded.
+type Receipts map[string][]history.Run
+
 // LoadReceipts returns the receipts of runs that a repository has, not older
-// than they are worth. With an error it returns all that can be read.
-func LoadReceipts(ctx context.Context, r *repository.Repository) ([]history.Run, error) {
+// than they are worth, each host's newest record first. Where nothing can be
+// removed there may be any number: the newest count. With an error it returns
+// all that can be read.
+func LoadReceipts(ctx context.Context, r *repository.Repository) (Receipts, error) {
+	return recentReceipts(ctx, r, mostRecalled)
+}
+
+// recentReceipts is LoadReceipts, up to the record with which there are so many.
+func recentReceipts(ctx context.Context, r *repository.Repository, most int) (Receipts, error) {
 	keys, err := receiptKeys(ctx, r)
 	if err != nil {
 		return nil, err
 	}
-	oldest := receiptRecords + time.Now().UTC().Add(-receiptsFor).Format(receiptForm)
-	keys = slices.DeleteFunc(keys, func(key string) bool { return key < oldest })
-	var runs []history.Run
+	found, count := make(Receipts), 0
 	var errs []error
-	for _, key := range keys {
-		var record receipts
-		plain, err := r.LoadRecord(ctx, key)
-		if err == nil {
-			err = json.Unmarshal(plain, &record)
-		}
+	for _, key := range slices.Backward(keys[len(outdated(keys, time.Now())):]) {
+		record, err := loadRecord(ctx, r, key)
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("receipts %s: %w", key, err))
 		}
-		runs = append(runs, record.Runs...)
+		found[record.Host] = append(found[record.Host], record.Runs...)
+		if count += len(record.Runs); count >= most {
+			break
+		}
 	}
-	return runs, errors.Join(errs...)
+	return found, errors.Join(errs...)
+}
+
+func loadRecord(ctx context.Context, r *repository.Repository, key string) (record receipts, err error) {
+	plain, err := r.LoadRecord(ctx, key)
+	if err == nil {
+		err = json.Unmarshal(plain, &record)
+	}
+	return record, err
 }
 
 // recall puts the receipts of runs into a history that has none, so that the
