@@ -1,7 +1,7 @@
 // Package restore puts the files of a snapshot back into a folder.
 //
-// One goroutine walks the trees of the snapshot. It makes the folders, deals
-// with whatever is in the target already, and plans for files which part of
+// One goroutine walks the trees of the snapshot. It makes the folders, has a few
+// others compare what is in the target already, and plans for files which part of
 // which pack goes where. Plans go in batches of bounded size to a few
 // workers, which read each pack once, in the order of its bytes, and write
 // every blob to all its places. A file that is a single blob, as most are,
