@@ -25,6 +25,12 @@ type LockOptions struct {
 	Waiting func(by *LockedError)
 	// Warn, if set, is told of refreshes that failed and will be retried.
 	Warn func(error)
+	// Meanwhile, if set, reads what the work under the lock begins with, such as
+	// the list of snapshots: a shared lock takes a while until it is certain. It
+	// may run twice, and what it has read counts only if Lock returns no error.
+	// It must change nothing. Its own error, if it fails under the lock, is that
+	// of Lock, and there is no lock then.
+	Meanwhile func(ctx context.Context) error
 }
 
 // Lock is a lock that is held; Unlock releases it.
@@ -45,6 +51,7 @@ func (r *Repository) Lock(ctx context.Context, mode LockMode, o LockOptions) (*L
 		Retry:     o.Retry,
 		Waiting:   o.Waiting,
 		Warn:      o.Warn,
+		Meanwhile: o.Meanwhile,
 		Freeze:    r.store.freeze,
 	})
 }

@@ -73,11 +73,7 @@ func (p *archivePlan) newest(all []*snapshot.Snapshot) (chosen []*snapshot.Snaps
 // archiveOfPlan exports the newest snapshot of each source of a plan, unless
 // it is archived already.
 func (c *command) archiveOfPlan(ctx context.Context, f *archiveExportFlags, p *archivePlan, o archive.Options) error {
-	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
-		all, err := c.loadAll(ctx, r)
-		if err != nil {
-			return err
-		}
+	return c.loadedWork(ctx, func(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot) error {
 		chosen := p.newest(all)
 		if len(chosen) == 0 {
 			return fmt.Errorf("%s has no snapshot of plan %s yet", r.Location(), p.name)

@@ -116,11 +116,7 @@ func (c *command) runArchiveExport(ctx context.Context, f *archiveExportFlags, a
 	if plan != nil {
 		return c.archiveOfPlan(ctx, f, plan, o)
 	}
-	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
-		all, err := c.loadAll(ctx, r)
-		if err != nil {
-			return err
-		}
+	return c.loadedWork(ctx, func(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot) error {
 		s, err := findSnapshot(all, f.chosen.filter(), args[0])
 		if err != nil {
 			return err

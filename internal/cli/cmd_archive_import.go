@@ -85,10 +85,8 @@ func (c *command) archiveImport(ctx context.Context, f *archiveImportFlags, open
 	if f.target != "" {
 		return c.archiveRestore(ctx, f, chain, o)
 	}
-	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
-		if o.Snapshots, err = c.loadAll(ctx, r); err != nil {
-			return err
-		}
+	return c.loadedWork(ctx, func(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot) error {
+		o.Snapshots = all
 		return c.importChain(ctx, r, chain, o, func(i archive.Imported) {
 			c.ui.message(importedMessage{"imported", i.Archive, i.Snapshot.ID.String(), i.Known})
 			if i.Known {

@@ -95,7 +95,8 @@ func (c *command) runBackup(ctx context.Context, f *backupFlags, args []string) 
 	}
 	o.Snapshot.Paths, o.Snapshot.Excludes = src.paths, f.source.excludes
 	o.Concurrency = src.readers
-	err = c.locked(ctx, r, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
+	err = c.loaded(ctx, r, func(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot) error {
+		o.Snapshots = all
 		return c.backup(ctx, r, src, f, o)
 	})
 	return errors.Join(err, r.Close())
@@ -129,11 +130,8 @@ func (f *backupFlags) options() (backup.Options, error) {
 
 // backup makes the backup and tells what became of it.
 func (c *command) backup(ctx context.Context, r *repository.Repository, src *opened, f *backupFlags, o backup.Options) error {
-	var err error
-	if o.Snapshots, err = c.loadAll(ctx, r); err != nil {
-		return err
-	}
 	if f.parent != "" {
+		var err error
 		if o.Parent, err = snapshot.Find(o.Snapshots, snapshot.Filter{}, f.parent); err != nil {
 			return err
 		}

@@ -113,14 +113,11 @@ func (c *command) runCopy(ctx context.Context, f *copyFlags, args []string) erro
 	if err != nil {
 		return fmt.Errorf("source: %w", err)
 	}
-	err = c.locked(ctx, src, repository.Shared, func(ctx context.Context, src *repository.Repository) error {
-		if f.mirror.mirror {
-			return c.mirrorTo(ctx, src, to, f)
-		}
-		all, err := c.loadAll(ctx, src)
-		if err != nil {
-			return err
-		}
+	if f.mirror.mirror {
+		err = c.locked(ctx, src, repository.Shared, func(ctx context.Context, src *repository.Repository) error { return c.mirrorTo(ctx, src, to, f) })
+		return errors.Join(err, src.Close())
+	}
+	err = c.loaded(ctx, src, func(ctx context.Context, src *repository.Repository, all []*snapshot.Snapshot) error {
 		chosen, err := f.choose(c, all, args)
 		if err != nil {
 			return err

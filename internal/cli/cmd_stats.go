@@ -63,12 +63,9 @@ what restoring all of it costs. The prices are list prices of the date shown;
 }
 
 func (c *command) runStats(ctx context.Context, chosen *selectFlags, mode usage.Mode, args []string) error {
-	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
-		list, err := c.loadAll(ctx, r)
+	return c.loadedWork(ctx, func(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot) error {
+		list, err := chosen.choose(all, args)
 		if err != nil {
-			return err
-		}
-		if list, err = chosen.choose(list, args); err != nil {
 			return err
 		}
 		u, err := c.measure(ctx, r, list, mode)

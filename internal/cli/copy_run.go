@@ -78,9 +78,9 @@ func (r *copyRun) open(ctx context.Context, places []place) error {
 		return r.open(ctx, places[1:])
 	}
 	reached := false
-	err = writing.locked(ctx, dst, repository.Shared, func(ctx context.Context, dst *repository.Repository) error {
+	err = writing.loaded(ctx, dst, func(ctx context.Context, dst *repository.Repository, others []*snapshot.Snapshot) error {
 		reached = true
-		if err := r.add(ctx, openedCopy{places[0], dst}); err != nil {
+		if err := r.add(ctx, openedCopy{places[0], dst}, others); err != nil {
 			r.fail(dst.Location(), err)
 		}
 		err := r.open(ctx, places[1:])
@@ -102,16 +102,13 @@ func (r *copyRun) fail(place string, err error) {
 	r.failed = append(r.failed, fmt.Errorf("copy to %s: %w", place, err))
 }
 
-// add makes a destination of a repository, and brings the log there. Snapshots
+// add makes a destination of a repository, given its snapshots, and brings the log there. Snapshots
 // are copied also where that fails: then nothing is worse than without them.
-func (r *copyRun) add(ctx context.Context, to openedCopy) error {
+func (r *copyRun) add(ctx context.Context, to openedCopy, others []*snapshot.Snapshot) error {
 	dst := to.r
-	others, err := r.loadAll(ctx, dst)
-	if err != nil {
-		return err
-	}
 	brought := broughtLog{}
 	if !r.flags.dryRun {
+		var err error
 		if brought, err = r.bringLogs(ctx, to, slices.Concat(others, r.chosen)); err != nil {
 			if ctx.Err() != nil {
 				return context.Cause(ctx)

@@ -40,13 +40,7 @@ func (c *command) reading(ctx context.Context, do func(ctx context.Context, r *r
 		return err
 	}
 	if len(others) == 0 {
-		return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
-			list, err := c.loadAll(ctx, r)
-			if err != nil {
-				return err
-			}
-			return do(ctx, r, list)
-		})
+		return c.loadedWork(ctx, do)
 	}
 	f := newFallback(c, append([]place{main}, others...))
 	return errors.Join(f.read(ctx, do), f.close())

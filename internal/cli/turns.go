@@ -123,11 +123,11 @@ func (t *turns) take(ctx context.Context, mode repository.LockMode) error {
 	if mode == repository.Shared {
 		patience = 0
 	}
-	lock, locked, err := t.c.lock(ctx, t.r, got, patience)
+	lock, locked, err := t.c.lock(ctx, t.r, got, patience, nil)
 	var others *repository.LockedError
 	if errors.As(err, &others) && mode == repository.Shared {
 		got = mode
-		lock, locked, err = t.c.lock(ctx, t.r, mode, wait)
+		lock, locked, err = t.c.lock(ctx, t.r, mode, wait, nil)
 	}
 	if err != nil {
 		return err

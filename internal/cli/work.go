@@ -32,6 +32,12 @@ func (c *command) work(ctx context.Context, mode repository.LockMode, do func(ct
 	})
 }
 
+// loadedWork is work under a shared lock that begins with all snapshots and the
+// index.
+func (c *command) loadedWork(ctx context.Context, do func(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot) error) error {
+	return c.opened(ctx, func(ctx context.Context, r *repository.Repository) error { return c.loaded(ctx, r, do) })
+}
+
 // opened opens the repository and does some work on it, which takes its locks
 // by itself.
 func (c *command) opened(ctx context.Context, do func(ctx context.Context, r *repository.Repository) error) error {
@@ -44,13 +50,35 @@ func (c *command) opened(ctx context.Context, do func(ctx context.Context, r *re
 
 // locked does some work under a lock.
 func (c *command) locked(ctx context.Context, r *repository.Repository, mode repository.LockMode, do func(ctx context.Context, r *repository.Repository) error) (err error) {
+	return c.lockedWith(ctx, r, mode, nil, do)
+}
+
+// loaded loads the snapshots and the index, and does some work under a shared
+// lock. The lists are asked for while the lock settles.
+func (c *command) loaded(ctx context.Context, r *repository.Repository, do func(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot) error) error {
+	var all []*snapshot.Snapshot
+	load := func(ctx context.Context) (err error) {
+		all, err = c.loadAll(ctx, r)
+		return err
+	}
+	return c.lockedWith(ctx, r, repository.Shared, load, func(ctx context.Context, r *repository.Repository) error { return do(ctx, r, all) })
+}
+
+// lockedWith is locked for work that begins with reading something, unless read
+// is nil: see repository.LockOptions.Meanwhile.
+func (c *command) lockedWith(ctx context.Context, r *repository.Repository, mode repository.LockMode, read func(context.Context) error, do func(ctx context.Context, r *repository.Repository) error) (err error) {
 	if c.global.noLock {
 		if mode == repository.Exclusive {
 			return errNeedsLock
 		}
+		if read != nil {
+			if err := read(ctx); err != nil {
+				return err
+			}
+		}
 		return do(ctx, r)
 	}
-	lock, locked, err := c.lock(ctx, r, mode, c.global.retryLock)
+	lock, locked, err := c.lock(ctx, r, mode, c.global.retryLock, read)
 	if err != nil {
 		return err
 	}
@@ -59,15 +87,17 @@ func (c *command) locked(ctx context.Context, r *repository.Repository, mode rep
 	return errors.Join(orLockLost(locked, do(locked, r)), lock.Unlock())
 }
 
-// lock takes a lock, and waits for it for so long.
-func (c *command) lock(ctx context.Context, r *repository.Repository, mode repository.LockMode, wait time.Duration) (*repository.Lock, context.Context, error) {
+// lock takes a lock, waits for it for so long, and reads something meanwhile
+// unless read is nil.
+func (c *command) lock(ctx context.Context, r *repository.Repository, mode repository.LockMode, wait time.Duration, read func(context.Context) error) (*repository.Lock, context.Context, error) {
 	_, waiting := trace.Start(ctx, "wait for lock", exclusively(mode))
 	lock, locked, err := r.Lock(ctx, mode, repository.LockOptions{
 		Retry: wait,
 		Waiting: func(by *repository.LockedError) {
 			c.ui.infof("%v; waiting up to %v", by, wait)
 		},
-		Warn: func(err error) { c.ui.warn("lock", "", err) },
+		Warn:      func(err error) { c.ui.warn("lock", "", err) },
+		Meanwhile: read,
 	})
 	waiting.End(err)
 	return lock, locked, err

@@ -18,6 +18,12 @@ type Options struct {
 	Waiting func(by *ConflictError)
 	// Warn, if set, is told of refreshes that failed and will be retried.
 	Warn func(err error)
+	// Meanwhile, if set, reads what the work under the lock begins with. It runs
+	// while a shared lock settles, which it does not disturb; when that proves to
+	// have been too early, or it failed, it runs once more under the lock. Only
+	// what it has read when Acquire returns without an error counts. In return
+	// the lock is written beside the first look for others.
+	Meanwhile func(ctx context.Context) error
 	// Freeze, if set, holds back all other storage operations of the process
 	// until the returned function is called. It is used while a lock that
 	// grew stale (a suspended machine) is brought back.
@@ -57,11 +63,13 @@ func Acquire(ctx context.Context, f Files, o Options) (*Lock, context.Context, e
 	deadline := time.Now().Add(o.Retry)
 	wait := retryWaitStart
 	buried := 0
+	hurry := o.Meanwhile != nil && !o.Exclusive // once: who waits looks first
 	for told := false; ; {
-		l, err := tryAcquire(ctx, f, o)
+		l, early, err := tryAcquire(ctx, f, o, hurry)
 		if err == nil {
-			return l, l.keep(ctx), nil
+			return l.begin(ctx, early)
 		}
+		hurry = false
 		var conflict *ConflictError
 		if errors.As(err, &conflict) && conflict.Other.isDead() && buried < maxBurials {
 			buried++
@@ -91,24 +99,53 @@ func jitter(d time.Duration) time.Duration { return d/2 + rand.N(d/2) }
 
 // tryAcquire makes one attempt: look, write, wait, look again, and back out
 // when another program was faster.
-func tryAcquire(ctx context.Context, f Files, o Options) (*Lock, error) {
+func tryAcquire(ctx context.Context, f Files, o Options, hurry bool) (*Lock, *reading, error) {
 	l := &Lock{files: f, options: o, info: newInfo(o.Exclusive)}
-	if err := l.checkOthers(ctx); err != nil {
-		return nil, err
+	asked := o.stamp()
+	err := l.lookAndWrite(ctx, hurry)
+	if err != nil {
+		return nil, nil, err
 	}
-	var err error
-	if l.held, err = l.write(ctx); err != nil {
-		_ = l.remove(ctx) // most likely it is not there
-		return nil, err
-	}
+	early := o.readEarly(ctx, asked)
 	err = sleep(ctx, settleTime)
 	if err == nil {
-		err = l.checkOthers(ctx)
+		err = l.checkOthers(ctx, l.files)
 	}
 	if err != nil {
-		return nil, errors.Join(err, l.remove(ctx))
+		early.abandon()
+		return nil, nil, errors.Join(err, l.remove(ctx))
 	}
-	return l, nil
+	return l, early, nil
+}
+
+// lookAndWrite looks for others and writes the lock: one after the other, or,
+// in a hurry, side by side. A shared lock that has to go again at once has been
+// in the way only of those who could not have had the repository either.
+func (l *Lock) lookAndWrite(ctx context.Context, hurry bool) error {
+	if !hurry {
+		if err := l.checkOthers(ctx, l.files); err != nil {
+			return err
+		}
+		return l.writeFirst(ctx)
+	}
+	seen := listAhead(ctx, l.files)
+	err := l.writeFirst(ctx)
+	if lerr := seen.wait(); err != nil || lerr != nil {
+		return errors.Join(err, lerr, l.remove(ctx))
+	}
+	if err := l.checkOthers(ctx, seen); err != nil {
+		return errors.Join(err, l.remove(ctx))
+	}
+	return nil
+}
+
+// writeFirst writes the first file of the lock, or leaves none.
+func (l *Lock) writeFirst(ctx context.Context) (err error) {
+	if l.held, err = l.write(ctx); err != nil {
+		_ = l.remove(ctx) // most likely it is not there
+		l.held = file{}
+	}
+	return err
 }
 
 // unreadableWaits are the times to wait before a lock that could not be read
@@ -117,10 +154,10 @@ var unreadableWaits = [...]time.Duration{5 * time.Second, 10 * time.Second, 20 *
 
 // checkOthers returns a *ConflictError when another lock conflicts with this
 // one, an *UnreadableError when one cannot be judged.
-func (l *Lock) checkOthers(ctx context.Context) error {
+func (l *Lock) checkOthers(ctx context.Context, f Files) error {
 	judged := id.NewSet(l.held.id)
 	for attempt := 0; ; attempt++ {
-		err := eachBut(ctx, l.files, judged, func(i id.ID, info Info, err error) error {
+		err := eachBut(ctx, f, judged, func(i id.ID, info Info, err error) error {
 			switch {
 			case err != nil:
 				return &UnreadableError{ID: i, Err: err}
