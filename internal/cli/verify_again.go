@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -49,13 +50,7 @@ func (t *restoreTest) turnToFailed(ctx context.Context, r *repository.Repository
 	for _, s := range own {
 		there[s.ID.String()] = true
 	}
-	var newestFirst []*evidence.Record
-	err := evidence.Tests(ctx, r, testsRead, func(rec *evidence.Record) bool {
-		if e := rec.RestoreTest; e.Plan == t.planName && e.Source == t.name && e.From.Name == t.from.name && e.InsteadOf == nil {
-			newestFirst = append(newestFirst, rec)
-		}
-		return true
-	})
+	newestFirst, err := t.testsFrom(ctx, r)
 	if err != nil { // it is tested again another time
 		return
 	}
@@ -64,6 +59,31 @@ func (t *restoreTest) turnToFailed(ctx context.Context, r *repository.Repository
 		t.point = testPoint{asked: failed}
 		t.test.Point = evidence.TestPoint{Asked: failed, Again: true}
 	}
+}
+
+// testsFrom returns the newest tests of the source from this repository, the
+// newest first. Those whose record it could not keep are in others of the plan.
+func (t *restoreTest) testsFrom(ctx context.Context, r *repository.Repository) ([]*evidence.Record, error) {
+	var newestFirst []*evidence.Record
+	visit := func(rec *evidence.Record) bool {
+		if rec.RestoreTest.From.Name == t.from.name {
+			newestFirst = append(newestFirst, rec)
+		}
+		return true
+	}
+	if err := t.visitTests(ctx, r, t.name, visit); err != nil {
+		return nil, err
+	}
+	for _, name := range t.plan.Repositories() {
+		if name == t.from.name {
+			continue
+		}
+		if err := t.keptIn(ctx, name, t.name, visit); ctx.Err() != nil { // an error of its own is told by its own test
+			return nil, errors.Join(context.Cause(ctx), err)
+		}
+	}
+	slices.SortStableFunc(newestFirst, func(a, b *evidence.Record) int { return b.Time.Compare(a.Time) })
+	return newestFirst, nil
 }
 
 // failedPoint returns the snapshot that is tested again after some tests of a

@@ -426,23 +426,38 @@ func failedOnce(newestFirst []*evidence.Record) bool {
 const testsRead = 100
 
 // lastTests returns the two newest records of restore tests of a source that a
-// repository keeps, the newest first. A test that stood in for one that failed,
-// or of a point that had failed before, was nobody's turn.
+// repository keeps, the newest first. A test of a point that had failed before
+// was nobody's turn.
 func (v *verifyRun) lastTests(ctx context.Context, name, source string) (found []*evidence.Record, err error) {
-	hasty := *v.command
-	hasty.global.patience = fallbackPatience
-	r, err := hasty.openPlace(ctx, v.namedPlace(name, v.cfg.Repositories[name]))
-	if err != nil {
-		return nil, err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	err = evidence.Tests(ctx, r, testsRead, func(rec *evidence.Record) bool {
-		if t := rec.RestoreTest; t.Plan == v.planName && t.Source == source && t.InsteadOf == nil && !t.Point.Again {
+	err = v.keptIn(ctx, name, source, func(rec *evidence.Record) bool {
+		if !rec.RestoreTest.Point.Again {
 			found = append(found, rec)
 		}
 		return len(found) < 2
 	})
 	return found, err
+}
+
+// keptIn opens a repository and visits the tests of a source that it keeps; see
+// visitTests.
+func (v *verifyRun) keptIn(ctx context.Context, name, source string, visit func(*evidence.Record) (more bool)) error {
+	hasty := *v.command
+	hasty.global.patience = fallbackPatience
+	r, err := hasty.openPlace(ctx, v.namedPlace(name, v.cfg.Repositories[name]))
+	if err != nil {
+		return err
+	}
+	return errors.Join(v.visitTests(ctx, r, source, visit), r.Close())
+}
+
+// visitTests visits the newest records of restore tests of a source that a
+// repository keeps, the newest first. One that stood in for one that failed was
+// nobody's turn, and is none of them.
+func (v *verifyRun) visitTests(ctx context.Context, r *repository.Repository, source string, visit func(*evidence.Record) (more bool)) error {
+	return evidence.Tests(ctx, r, testsRead, func(rec *evidence.Record) bool {
+		t := rec.RestoreTest
+		return t.Plan != v.planName || t.Source != source || t.InsteadOf != nil || visit(rec)
+	})
 }
 
 func checkOf(name, expected, actual string, good bool) evidence.TestCheck {

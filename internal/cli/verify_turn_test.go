@@ -1,11 +1,16 @@
 package cli
 
 import (
+	"fmt"
+	"os"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"holdfast/internal/evidence"
+	"holdfast/repository"
+	"holdfast/storage/local"
 )
 
 // What failed is tested once more before it is the turn of others, and no more
@@ -99,5 +104,56 @@ func TestAFailedPointIsTestedAgain(t *testing.T) {
 		if got := failedPoint(c.newestFirst, there, func(name string) bool { return name == own.Name }); got != c.want {
 			t.Errorf("%s: %q is tested again, want %q", c.name, got, c.want)
 		}
+	}
+}
+
+// A test that failed is made again also when its record could not be kept in
+// the repository that it was of, and so is in another one of the plan.
+func TestAFailedPointWithItsRecordElsewhereIsTestedAgain(t *testing.T) {
+	s := newShell(t)
+	s.makeRepository("offsite")
+	s.write("letter", "Dear Ann")
+	config := s.path("holdfast.yaml")
+	text := fmt.Sprintf(`repositories:
+  local: { url: %[1]q, password: { env: HOLDFAST_PASSWORD } }
+  offsite: { url: %[2]q, password: { env: HOLDFAST_PASSWORD } }
+sources:
+  www: { files: { paths: [%[3]q] } }
+plans:
+  www: { sources: [www], repository: local, copies: [offsite] }
+`, s.repo, s.path("offsite"), s.path("source"))
+	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("HOLDFAST_REPOSITORY", "")
+	t.Setenv("HOLDFAST_CONFIG", config)
+	s.run(exitOK, "plan", "run", "www")
+	open := func(dir string) *repository.Repository {
+		store, err := local.Open(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r, err := repository.Open(t.Context(), store, repository.Options{Password: []byte(os.Getenv("HOLDFAST_PASSWORD"))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { r.Close() })
+		return r
+	}
+	r, keeper := open(s.repo), open(s.path("offsite"))
+	made, err := r.Snapshots(t.Context())
+	if err != nil || len(made) != 1 {
+		t.Fatal(made, err)
+	}
+	rec := evidence.Record{Kind: evidence.Restore, Time: time.Now(), Problems: 1, RestoreTest: &evidence.RestoreTest{
+		Plan: "www", Source: "www", SourceKind: kindFiles, From: evidence.Place{Name: "local"}, Verdict: evidence.Failed,
+		Point: evidence.TestPoint{Asked: pointNewest, Snapshot: made[0].ID.String()},
+	}}
+	if _, err := evidence.Save(t.Context(), keeper, rec, nil); err != nil {
+		t.Fatal(err)
+	}
+	s.wants(s.run(exitOK, "verify", "--plan", "www"), made[0].ID.Short()+" is tested again first")
+	if text := s.run(exitOK, "verify", "--plan", "www"); strings.Contains(text, "again first") {
+		t.Errorf("it came back, and is tested again:\n%s", text)
 	}
 }
