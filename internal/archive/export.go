@@ -33,7 +33,8 @@ type Options struct {
 	// one with the same tree, must still be in the repository.
 	Parent *Manifest
 	Keys   Keys
-	// SplitBytes is the size of parts; 0 means DefaultSplit or FarSplit.
+	// SplitBytes is the size of parts; 0 means DefaultSplit, or parts that grow
+	// up to FarSplit.
 	SplitBytes int64
 	// Expires goes into the manifest; zero for none.
 	Expires time.Time
@@ -63,9 +64,7 @@ func DefaultName(s *snapshot.Snapshot, kind Kind) string {
 // read ends it with an error; nothing is then left that looks complete, and
 // as little as the store permits.
 func Export(ctx context.Context, r *repository.Repository, s *snapshot.Snapshot, shelf Shelf, o Options) (*Manifest, error) {
-	if o.SplitBytes == 0 {
-		o.SplitBytes = splitFor(shelf.Store)
-	}
+	split := splitFor(shelf.Store, o.SplitBytes)
 	if o.Progress == nil {
 		o.Progress = new(Progress)
 	}
@@ -75,7 +74,7 @@ func Export(ctx context.Context, r *repository.Repository, s *snapshot.Snapshot,
 	if err := claim(ctx, shelf, o.Name, o.Restart); err != nil {
 		return nil, err
 	}
-	if err := checkRoom(shelf.Store, roomNeeded(s, o.SplitBytes)); err != nil {
+	if err := checkRoom(shelf.Store, roomNeeded(s, split.most)); err != nil {
 		return nil, err
 	}
 	f, err := snapfs.Open(ctx, r, s.Tree)
@@ -83,7 +82,7 @@ func Export(ctx context.Context, r *repository.Repository, s *snapshot.Snapshot,
 		return nil, fmt.Errorf("snapshot %s: %w", s.ID.Short(), err)
 	}
 	e := &export{repo: r, snapshot: s, fs: f, options: o}
-	parts := newPartWriter(ctx, shelf, o.Name, o.SplitBytes)
+	parts := newPartWriter(ctx, shelf, o.Name, split)
 	m, err := e.write(ctx, parts)
 	if err == nil {
 		err = store(ctx, shelf, m, parts)
@@ -99,7 +98,7 @@ func (o *Options) validate() error {
 	switch {
 	case o.Keys.IsZero():
 		return errors.New("export: nobody could open the archive: name a recipient or give a passphrase")
-	case o.SplitBytes < MinSplit:
+	case o.SplitBytes != 0 && o.SplitBytes < MinSplit:
 		return fmt.Errorf("export: parts of %d bytes are too small: the least is %d", o.SplitBytes, MinSplit)
 	case (o.Kind == Full) != (o.Parent == nil):
 		return fmt.Errorf("export: an archive of kind %s, and its parent says otherwise", o.Kind)
@@ -109,16 +108,13 @@ func (o *Options) validate() error {
 
 // MayExport tells what would be in the way of an export: it writes nothing.
 func MayExport(ctx context.Context, s *snapshot.Snapshot, shelf Shelf, o Options) error {
-	if o.SplitBytes == 0 {
-		o.SplitBytes = splitFor(shelf.Store)
-	}
 	if err := o.validate(); err != nil {
 		return err
 	}
 	if _, err := leftOf(ctx, shelf, o.Name, o.Restart); err != nil {
 		return err
 	}
-	return checkRoom(shelf.Store, roomNeeded(s, o.SplitBytes))
+	return checkRoom(shelf.Store, roomNeeded(s, splitFor(shelf.Store, o.SplitBytes).most))
 }
 
 // claim makes sure that nothing is stored under a name, and that the place is

@@ -21,14 +21,36 @@ const (
 	// its hash goes with it, and not every store takes bytes whose number is not
 	// known yet. So it waits on this machine, and the line for it.
 	FarSplit = 64 << 20
+	// firstFar is the size of the first part there. Each is twice as large as
+	// the one before, up to FarSplit: the line has something to carry at once, and
+	// never less than the next part takes to be made.
+	firstFar = 4 << 20
 )
 
-// splitFor returns the size of parts that suits a store.
-func splitFor(s storage.Store) int64 {
-	if _, ok := storage.As[storage.Spooler](s); ok {
-		return DefaultSplit
+// split tells how a stream is divided into parts.
+type split struct {
+	first, most int64 // sizes of the first part, and of those it grows to
+}
+
+// splitFor returns the sizes of parts that suit a store; chosen is what the
+// user wants, or 0.
+func splitFor(s storage.Store, chosen int64) split {
+	if chosen != 0 {
+		return split{chosen, chosen}
 	}
-	return FarSplit
+	if _, ok := storage.As[storage.Spooler](s); ok {
+		return split{DefaultSplit, DefaultSplit}
+	}
+	return split{firstFar, FarSplit}
+}
+
+// sizeOf returns the size of a part, counted from 0.
+func (s split) sizeOf(part int) int64 {
+	size := s.first
+	for ; part > 0 && size < s.most; part-- {
+		size = min(2*size, s.most)
+	}
+	return size
 }
 
 // MinSplit is the least size of parts: smaller ones are a mistake in a unit.
@@ -47,7 +69,7 @@ type partWriter struct {
 	ctx   context.Context //nolint:containedctx // io.Writer takes none
 	shelf Shelf
 	name  string
-	split int64
+	split split
 
 	spool storage.Spool
 	hash  hash.Hash
@@ -65,14 +87,14 @@ type travelling struct {
 	done chan error
 }
 
-func newPartWriter(ctx context.Context, shelf Shelf, name string, split int64) *partWriter {
+func newPartWriter(ctx context.Context, shelf Shelf, name string, split split) *partWriter {
 	return &partWriter{ctx: ctx, shelf: shelf, name: name, split: split}
 }
 
 func (w *partWriter) Write(p []byte) (int, error) {
 	written := 0
 	for len(p) > 0 {
-		if w.spool != nil && w.spool.Size() == w.split {
+		if w.spool != nil && w.spool.Size() == w.split.sizeOf(len(w.parts)) {
 			if err := w.finishPart(false); err != nil {
 				return written, err
 			}
@@ -80,7 +102,7 @@ func (w *partWriter) Write(p []byte) (int, error) {
 		if err := w.begin(); err != nil {
 			return written, err
 		}
-		n := min(int64(len(p)), w.split-w.spool.Size())
+		n := min(int64(len(p)), w.split.sizeOf(len(w.parts))-w.spool.Size())
 		if _, err := w.spool.Write(p[:n]); err != nil {
 			return written, fmt.Errorf("spool part %d: %w", len(w.parts), err)
 		}

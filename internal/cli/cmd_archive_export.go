@@ -88,7 +88,7 @@ SHA256SUMS file is written last.`,
 	fl.BoolVar(&f.passphrase, "passphrase", false, "encrypt with a passphrase, and ask for it")
 	fl.StringVar(&f.passphraseFile, "passphrase-file", "", "encrypt with the passphrase in this `file`")
 	fl.StringVar(&f.passphraseCommand, "passphrase-command", "", "encrypt with the passphrase that this `command` prints")
-	fl.Var(&f.split, "split", "`size` of the parts, such as 4480M for a DVD (default: 1G in a folder, 64M elsewhere)")
+	fl.Var(&f.split, "split", "`size` of the parts, such as 4480M for a DVD (default: 1G in a folder, 4M growing to 64M elsewhere)")
 	fl.Lookup("split").DefValue = ""
 	fl.StringVar(&f.expires, "expires", "", "record that the archive may go this `time` after that of its snapshot, such as 7y or 90d; nothing here deletes it")
 	fl.BoolVar(&f.restart, "restart", false, "remove what an interrupted export of this name left, and begin again")
