@@ -13,8 +13,10 @@
 package scrypt
 
 import (
+	"bytes"
 	"crypto/pbkdf2"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"math"
 
@@ -28,6 +30,33 @@ func Key(password, salt []byte, n, r, p, length int) ([]byte, error) {
 		return scrypt.Key(password, salt, n, r, p, length)
 	}
 	return derive(ways[0], password, salt, n, r, p, length)
+}
+
+// errUnlike says that this machine cannot be relied on for making keys.
+var errUnlike = errors.New("scrypt: derived in two ways, a key is not the same: this machine, or holdfast on it, miscalculates")
+
+// Derivation is what Key and x/crypto have in common.
+type Derivation func(password, salt []byte, n, r, p, length int) ([]byte, error)
+
+// ProvenKey is Key for what is to be sealed: other programs and other machines
+// must come to the same key, so that x/crypto derives it, and Key must agree.
+func ProvenKey(password, salt []byte, n, r, p, length int) ([]byte, error) {
+	return provenBy(Key, password, salt, n, r, p, length)
+}
+
+func provenBy(other Derivation, password, salt []byte, n, r, p, length int) ([]byte, error) {
+	key, err := scrypt.Key(password, salt, n, r, p, length)
+	if err != nil {
+		return nil, err
+	}
+	same, err := other(password, salt, n, r, p, length)
+	if err != nil {
+		return nil, err
+	}
+	if !bytes.Equal(key, same) {
+		return nil, errUnlike
+	}
+	return key, nil
 }
 
 // derive is Key by one way to mix.

@@ -3,6 +3,7 @@ package scrypt
 import (
 	"bytes"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"testing"
@@ -54,6 +55,22 @@ func TestLikeTheOther(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestKeysThatDiffer has nothing sealed with a key that others would not derive.
+func TestKeysThatDiffer(t *testing.T) {
+	want, err := ProvenKey([]byte("password"), []byte("NaCl"), 16, 1, 3, 64)
+	if again, keyErr := Key([]byte("password"), []byte("NaCl"), 16, 1, 3, 64); err != nil || keyErr != nil || !bytes.Equal(want, again) {
+		t.Errorf("%x, %v; want %x, %v", want, err, again, keyErr)
+	}
+	wrong := func(password, salt []byte, n, r, p, length int) ([]byte, error) {
+		key, err := scrypt.Key(password, salt, n, r, p, length)
+		key[length-1] ^= 1
+		return key, err
+	}
+	if key, err := provenBy(wrong, []byte("password"), []byte("NaCl"), 16, 1, 3, 64); !errors.Is(err, errUnlike) {
+		t.Errorf("%x, %v; want %v", key, err, errUnlike)
 	}
 }
 

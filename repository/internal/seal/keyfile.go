@@ -54,7 +54,7 @@ func NewKeyFile(password []byte, master *Key, p Params, who Identity, now time.T
 		KDF: kdfName, Params: p, Salt: make([]byte, saltSize),
 	}
 	rand.Read(f.Salt) //nolint:errcheck // crypto/rand.Read never fails (Go 1.24)
-	user, err := f.derive(password)
+	user, err := f.derive(password, scrypt.ProvenKey)
 	if err != nil {
 		return nil, fmt.Errorf("making a key file: %w", err)
 	}
@@ -95,7 +95,7 @@ func (f *KeyFile) Open(password []byte) (*Key, error) {
 	if err := f.Params.Validate(); err != nil {
 		return nil, fmt.Errorf("opening a key file: %w", err)
 	}
-	user, err := f.derive(password)
+	user, err := f.derive(password, scrypt.Key)
 	if err != nil {
 		return nil, fmt.Errorf("opening a key file: %w", err)
 	}
@@ -112,10 +112,10 @@ func (f *KeyFile) Open(password []byte) (*Key, error) {
 
 // derive returns the key that belongs to a password: scrypt's output is the
 // encryption key, then k and r of the MAC.
-func (f *KeyFile) derive(password []byte) (*Key, error) {
+func (f *KeyFile) derive(password []byte, by scrypt.Derivation) (*Key, error) {
 	var m material
 	const total = len(m.Encrypt) + len(m.MACK) + len(m.MACR)
-	out, err := scrypt.Key(password, f.Salt, f.N, f.R, f.P, total)
+	out, err := by(password, f.Salt, f.N, f.R, f.P, total)
 	if err != nil {
 		return nil, fmt.Errorf("deriving a key: %w", err)
 	}

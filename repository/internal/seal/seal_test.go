@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"pgregory.net/rapid"
+
+	"holdfast/repository/internal/scrypt"
 )
 
 // cheap are parameters for tests that are not about their cost.
@@ -225,7 +227,7 @@ func TestKeyFileRoundTrip(t *testing.T) {
 
 func mustUserKey(t *testing.T, f *KeyFile, password string) *Key {
 	t.Helper()
-	k, err := f.derive([]byte(password))
+	k, err := f.derive([]byte(password), scrypt.Key)
 	if err != nil {
 		t.Fatal(err)
 	}
