@@ -25,7 +25,7 @@ type openKey struct {
 
 // findKey returns the first of the keys that the password opens and that fits:
 // one which an interrupted Init left behind may open and belong to nothing.
-func findKey(ctx context.Context, s storage.Store, ids []id.ID, o Options, fits func(*seal.Key) error) (openKey, error) {
+func findKey(ctx context.Context, s storage.Store, ids []id.ID, ahead *keyAhead, o Options, fits func(*seal.Key) error) (openKey, error) {
 	if len(ids) == 0 {
 		return openKey{}, errors.New("there is a config but no key; without a key file nothing can be decrypted: bring one back from another copy")
 	}
@@ -33,7 +33,8 @@ func findKey(ctx context.Context, s storage.Store, ids []id.ID, o Options, fits 
 	if err != nil {
 		return openKey{}, err
 	}
-	tried := keyTrial{deriving: o.Deriving}
+	ids = ahead.first(ids)
+	tried := keyTrial{deriving: o.Deriving, ahead: ahead}
 	for _, i := range ids[:min(len(ids), maxKeysTried)] {
 		damaged := len(tried.damage)
 		master, err := tried.open(ctx, s, i, o.Password)
@@ -56,6 +57,7 @@ func findKey(ctx context.Context, s storage.Store, ids []id.ID, o Options, fits 
 // keyTrial gathers why keys did not open.
 type keyTrial struct {
 	deriving sync.Locker // nil for none
+	ahead    *keyAhead   // likewise
 	wrong    int         // sound keys of other passwords
 	damage   []error     // of damaged keys, those that open all the same included
 	misfit   error       // of a key that opened
@@ -64,7 +66,7 @@ type keyTrial struct {
 // open returns the master key in a key file, or nil if the password does not
 // open it. An error means that the file could not be read.
 func (t *keyTrial) open(ctx context.Context, s storage.Store, i id.ID, password []byte) (*seal.Key, error) {
-	f, damage := loadKeyFile(ctx, s, i)
+	f, damage := t.load(ctx, s, i)
 	switch {
 	case isNotFound(damage): // removed since it was listed
 		return nil, nil
@@ -94,6 +96,14 @@ func (t *keyTrial) open(ctx context.Context, s storage.Store, i id.ID, password 
 		t.damage = append(t.damage, &CorruptError{Kind: KeyFile, ID: i, Err: err})
 	}
 	return nil, nil
+}
+
+// load reads a key file, unless it was read ahead.
+func (t *keyTrial) load(ctx context.Context, s storage.Store, i id.ID) (*seal.KeyFile, error) {
+	if data, damage, ok := t.ahead.of(i); ok {
+		return parseKeyFile(i, data, damage)
+	}
+	return loadKeyFile(ctx, s, i)
 }
 
 // judge tells why none of the keys opened the repository.

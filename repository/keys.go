@@ -164,6 +164,11 @@ func loadKeyFile(ctx context.Context, s storage.Store, i id.ID) (*seal.KeyFile, 
 	if damage != nil && !IsCorrupt(damage) {
 		return nil, damage
 	}
+	return parseKeyFile(i, data, damage)
+}
+
+// parseKeyFile is loadKeyFile for what was read.
+func parseKeyFile(i id.ID, data []byte, damage error) (*seal.KeyFile, error) {
 	f, err := seal.ParseKeyFile(data)
 	if err != nil {
 		return nil, errors.Join(damage, &CorruptError{Kind: KeyFile, ID: i, Err: err})

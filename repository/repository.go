@@ -71,7 +71,9 @@ type Options struct {
 // Open opens the repository in a store. Errors wrap ErrNoRepository,
 // ErrWrongPassword or ErrUnknownVersion where these say what is wrong.
 func Open(ctx context.Context, s storage.Store, o Options) (*Repository, error) {
-	// Asked for at the same time: a distant store answers both in one trip.
+	// Asked for at the same time: a distant store answers all in one trip.
+	ahead := readLastKey(ctx, s, o)
+	defer ahead.abandon()
 	keys, answered := []id.ID(nil), make(chan error, 1)
 	go func() {
 		var err error
@@ -91,7 +93,7 @@ func Open(ctx context.Context, s storage.Store, o Options) (*Repository, error) 
 		return nil, err
 	}
 	var plain []byte
-	found, err := findKey(ctx, r.store, keys, o, func(k *seal.Key) (err error) {
+	found, err := findKey(ctx, r.store, keys, ahead, o, func(k *seal.Key) (err error) {
 		if plain, err = k.Open(nil, sealed); err != nil {
 			return &CorruptError{Kind: ConfigFile, Err: err}
 		}
@@ -108,6 +110,7 @@ func Open(ctx context.Context, s storage.Store, o Options) (*Repository, error) 
 	if err != nil {
 		return nil, fmt.Errorf("open repository at %s: %w", s.Location(), err)
 	}
+	r.rememberKey()
 	return r, nil
 }
 

@@ -14,8 +14,12 @@ import (
 // removedSuffix marks a folder that is being removed.
 const removedSuffix = ".removed"
 
+// KeyPrefix begins the names of files that say which key opened a repository.
+const KeyPrefix = "key-"
+
 // Clean deletes the folders of repositories, named by their IDs, in root that
-// nobody has used for so long, and returns how many. Other files stay.
+// nobody has used for so long, and returns how many; and so it does with what
+// is remembered of their keys. Other files stay.
 func Clean(root string, unused time.Duration) (int, error) {
 	files, err := os.ReadDir(root)
 	if errors.Is(err, os.ErrNotExist) {
@@ -29,6 +33,10 @@ func Clean(root string, unused time.Duration) (int, error) {
 	for _, f := range files {
 		name, half := strings.CutSuffix(f.Name(), removedSuffix)
 		info, err := f.Info()
+		if err == nil && f.Type().IsRegular() && strings.HasPrefix(name, KeyPrefix) && time.Since(info.ModTime()) > unused {
+			errs = append(errs, os.Remove(filepath.Join(root, name)))
+			continue
+		}
 		if err != nil || !f.IsDir() || !id.Valid(name) || !half && time.Since(info.ModTime()) <= unused {
 			continue
 		}
