@@ -35,11 +35,15 @@ type Recovery struct {
 	TablespacesInside bool
 }
 
+// settingEscapes writes a value between quotes as the server reads it from its
+// configuration (GUC_scanstr of src/backend/utils/misc/guc-file.l).
+var settingEscapes = strings.NewReplacer(`\`, `\\`, "'", "''", "\n", `\n`, "\r", `\r`)
+
 // Settings returns the lines of the server's configuration.
 func (r Recovery) Settings() []string {
 	lines := []string{"# written by holdfast restore"}
 	add := func(name, value string) {
-		lines = append(lines, name+" = '"+strings.ReplaceAll(value, "'", "''")+"'")
+		lines = append(lines, name+" = '"+settingEscapes.Replace(value)+"'")
 	}
 	command := r.RestoreCommand
 	if command == "" {
