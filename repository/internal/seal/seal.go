@@ -10,8 +10,7 @@ import (
 	"slices"
 	"sync"
 
-	//lint:ignore SA1019 deprecated for new designs; the repository format prescribes it
-	"golang.org/x/crypto/poly1305"
+	"holdfast/repository/internal/poly1305"
 )
 
 // ErrUnauthenticated says that sealed bytes were not sealed with this key, or
