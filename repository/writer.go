@@ -257,7 +257,10 @@ func (w *Writer) store(ctx context.Context, h blob.Handle, plain []byte) (int, e
 	case <-ctx.Done():
 		return 0, context.Cause(ctx)
 	}
-	defer func() { w.sealers <- s }()
+	defer func() {
+		s.trim()
+		w.sealers <- s
+	}()
 	sealed, plainLength, err := s.seal(w.r.key, h.Type, plain)
 	if err != nil {
 		return 0, err

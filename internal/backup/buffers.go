@@ -12,11 +12,15 @@ const (
 	// reuse: 2^12 to 2^24 bytes. The largest chunk has 8 MiB.
 	minBufferClass = 12
 	maxBufferClass = 24
+	// usualBufferClass is that of chunks of 2 MiB. Of the next one a buffer is
+	// kept, and none of those above: few chunks are so large (3 in 100 of
+	// Rabin's, none of gear's), and each buffer takes more than all others.
+	usualBufferClass = 21
 )
 
 // buffers keeps the memory of chunks for reuse, in classes of powers of two.
-// What is kept is bounded: one buffer of each class for every reader and one
-// for what it has handed over, and of small ones as many as wait.
+// What is kept is bounded: one buffer of each usual class for every reader and
+// one for what it has handed over, and of small ones as many as wait.
 type buffers struct {
 	mu      sync.Mutex
 	free    [maxBufferClass + 1][][]byte
@@ -51,10 +55,20 @@ func (b *buffers) Put(buf []byte) {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	each := max(2, min(waitingCount, waitingBytes>>class))
-	if len(b.free[class]) < each*b.readers {
+	if len(b.free[class]) < b.kept(class) {
 		b.free[class] = append(b.free[class], buf[:0])
 	}
+}
+
+// kept returns how many free buffers of a class are kept.
+func (b *buffers) kept(class int) int {
+	switch {
+	case class <= usualBufferClass:
+		return b.readers * max(2, min(waitingCount, waitingBytes>>class))
+	case class == usualBufferClass+1:
+		return min(b.readers, 1)
+	}
+	return 0
 }
 
 // drop lets go of all that is kept, and keeps nothing more: all is read, and
