@@ -48,8 +48,9 @@ repository alone, as if only that one were left:
   RPO  the age of the newest point that can be restored: a snapshot, or the end
        of a database's archived log that follows one without a gap. Points of a
        repository with errors, or whose last restore test failed, do not count
-  RTO  how long a restore takes: as long as the last restore test took, more in
-       the measure that the source has grown since
+  RTO  how long a restore takes: as long as the last restore test took, and more
+       when the source has grown since: two tests of different size tell how much
+       of it grows; with one size it is taken to grow all, which is rough
 They are met, near (from 80% of what is promised on), breached, or unknown when
 nothing was measured.
 

@@ -199,7 +199,8 @@ func (r *statusRun) objectiveCopy(p statusPlan, one statusCopy) objective.Copy {
 
 // addTests adds what restore tests of a source from a repository have found.
 func (r *statusRun) addTests(point *objective.Point, p statusPlan, source, from string) {
-	var good, failed status.Test
+	var good []status.Test
+	var failed status.Test
 	for _, one := range p.copies {
 		found := r.surveys[one.place.url]
 		if found.Survey == nil {
@@ -210,15 +211,20 @@ func (r *statusRun) addTests(point *objective.Point, p statusPlan, source, from 
 			case t.Plan != p.name || t.Source != source || t.From != from:
 			case t.Failed != "" && t.Time.After(failed.Time):
 				failed = t
-			case t.Failed == "" && t.Time.After(good.Time):
-				good = t
+			case t.Failed == "":
+				good = append(good, t)
 			}
 		}
 	}
-	if !good.Time.IsZero() {
-		point.Test = &objective.Test{Time: good.Time, Took: time.Duration(good.Seconds * float64(time.Second)), Bytes: good.Bytes}
+	slices.SortFunc(good, func(a, b status.Test) int { return b.Time.Compare(a.Time) })
+	var measured []objective.Test
+	for _, t := range good {
+		measured = append(measured, objective.Test{Time: t.Time, Took: time.Duration(t.Seconds * float64(time.Second)), Bytes: t.Bytes})
 	}
-	if failed.Time.After(good.Time) && point.Failed == "" {
+	if len(measured) > 0 {
+		point.Test, point.Earlier = &measured[0], measured[1:]
+	}
+	if point.Failed == "" && (len(good) == 0 || failed.Time.After(good[0].Time)) {
 		point.Failed = failed.Failed
 	}
 }

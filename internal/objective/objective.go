@@ -9,8 +9,8 @@
 //     after the last one that did not. The archived log of a database reaches
 //     on from its base backup, and counts to its end.
 //   - RTO expected is how long a restore would take: as long as the last one
-//     that was measured, and longer in the measure that the source has grown
-//     since. Sources of one plan are restored one after the other.
+//     that was measured, and longer when the source has grown since; see
+//     forecast.go. Sources of one plan are restored one after the other.
 //
 // Nothing measured is nothing known: an objective is unknown, never met, as
 // long as no recovery point, or no restore, tells.
@@ -74,8 +74,10 @@ type Point struct {
 	Bytes uint64
 	// Failed tells why the last restore test failed, "" if it did not.
 	Failed string
-	// Test is the last restore that was measured; nil for none.
-	Test *Test
+	// Test is the last restore that was measured; nil for none. Earlier are
+	// those before it, the newest first, as far as they are known.
+	Test    *Test
+	Earlier []Test
 }
 
 // Test is a restore that was measured.
@@ -239,14 +241,14 @@ func expected(copies []Copy, source string) (took time.Duration, reason string) 
 		if !ok || point.Test == nil || c.Down != "" || c.Wrong != "" || point.Failed != "" {
 			continue
 		}
-		forecast := point.Test.forecast(point.Bytes)
+		forecast, how := point.forecast()
 		if reason != "" && forecast >= took {
 			continue
 		}
 		took = forecast
 		reason = fmt.Sprintf("a restore of %s from %s took %s on %s", source, c.Name, rounded(point.Test.Took), point.Test.Time.UTC().Format(time.DateOnly))
 		if forecast > point.Test.Took {
-			reason += ", of " + share(point.Test.Bytes, point.Bytes)
+			reason += ", of " + share(point.Test.Bytes, point.Bytes) + how
 		}
 	}
 	return took, reason
@@ -259,15 +261,6 @@ func share(part, whole uint64) string {
 		return "less than 1% of its size now; `holdfast verify` measures it again"
 	}
 	return fmt.Sprintf("%.0f%% of its size now", math.Floor(percent))
-}
-
-// forecast is how long the restore takes at a size: longer in its measure, and
-// never less than was measured.
-func (t *Test) forecast(bytes uint64) time.Duration {
-	if t.Bytes == 0 || bytes <= t.Bytes {
-		return t.Took
-	}
-	return time.Duration(float64(t.Took) * float64(bytes) / float64(t.Bytes))
 }
 
 // judged compares what is measured with what is promised.

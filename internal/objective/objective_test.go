@@ -33,6 +33,40 @@ func (f *Facts) set(copied int, source string, change func(*Point)) {
 	f.Copies[copied].Points[source] = p
 }
 
+// A restore has a part that does not grow with what is restored. Two of different
+// size tell how large it is; one is taken to have none.
+func TestForecast(t *testing.T) {
+	minutes := func(took float64, bytes uint64) Test {
+		return Test{Took: time.Duration(took * float64(time.Minute)), Bytes: bytes}
+	}
+	for _, c := range []struct {
+		name    string
+		bytes   uint64
+		last    Test
+		earlier []Test
+		want    float64 // minutes
+		how     string
+	}{
+		{"no larger", 100, minutes(10, 100), []Test{minutes(5, 50)}, 10, ""},
+		{"smaller", 10, minutes(10, 100), nil, 10, ""},
+		{"one size", 200, minutes(10, 100), nil, 20, "rough"},
+		{"nearly one size", 200, minutes(10, 100), []Test{minutes(1, 99)}, 20, "rough"},
+		{"two sizes", 200, minutes(10, 100), []Test{minutes(7, 50)}, 16, "4m0s of it do not grow"},
+		{"the earlier was larger", 200, minutes(7, 50), []Test{minutes(10, 100)}, 16, "4m0s of it do not grow"},
+		{"the newest of the earlier", 200, minutes(10, 100), []Test{minutes(7, 50), minutes(1, 50)}, 16, "do not grow"},
+		{"one that tells comes later", 200, minutes(10, 100), []Test{minutes(9, 99), minutes(12, 50), minutes(7, 50)}, 16, "do not grow"},
+		{"faster when larger", 200, minutes(10, 100), []Test{minutes(12, 50)}, 20, "rough"},
+		{"slower than its size", 200, minutes(10, 100), []Test{minutes(1, 50)}, 20, "rough"},
+		{"the size is not known", 200, minutes(10, 0), nil, 10, ""},
+	} {
+		p := Point{Bytes: c.bytes, Test: &c.last, Earlier: c.earlier}
+		took, how := p.forecast()
+		if diff := took.Minutes() - c.want; diff < -0.001 || diff > 0.001 || !strings.Contains(how, c.how) || (c.how == "") != (how == "") {
+			t.Errorf("%s: %v, %q", c.name, took, how)
+		}
+	}
+}
+
 func TestJudge(t *testing.T) {
 	for _, test := range []struct {
 		name     string

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"holdfast/internal/evidence"
@@ -88,21 +89,26 @@ type Test struct {
 // few weeks of some plans.
 const testsRead = 60
 
+// sizesKept is how many good restore tests are kept of one source from one
+// repository: with those of other sizes it can be told how long a restore takes.
+const sizesKept = 3
+
 // lookAtTests gathers the newest restore tests, of each source from each
-// repository the newest and the newest that was good.
+// repository the newest and the newest that was good, and before that some that
+// were of another size.
 func (s *Survey) lookAtTests(ctx context.Context, r *repository.Repository) error {
 	type about struct {
 		plan, source, from string
 		good               bool
 	}
-	seen := make(map[about]bool)
+	seen := make(map[about][]uint64) // their sizes
 	return evidence.Tests(ctx, r, testsRead, func(rec *evidence.Record) bool {
 		t := rec.RestoreTest
 		key := about{t.Plan, t.Source, t.From.Name, t.Verdict == evidence.Proven}
-		if t.Verdict == evidence.NotJudged || seen[key] {
+		if t.Verdict == evidence.NotJudged || len(seen[key]) > 0 && !(key.good && isNewSize(seen[key], t.Bytes)) {
 			return true
 		}
-		seen[key] = true
+		seen[key] = append(seen[key], t.Bytes)
 		one := Test{Plan: t.Plan, Source: t.Source, From: t.From.Name, Time: rec.Time, Seconds: t.RTO.Measured, Bytes: t.Bytes}
 		if t.Verdict != evidence.Proven {
 			one.Failed = "no reason is recorded"
@@ -112,6 +118,14 @@ func (s *Survey) lookAtTests(ctx context.Context, r *repository.Repository) erro
 		}
 		s.Tests = append(s.Tests, one)
 		return true
+	})
+}
+
+// isNewSize tells whether there is room for a test that is of another size than
+// some that are kept, by a quarter at least.
+func isNewSize(kept []uint64, bytes uint64) bool {
+	return len(kept) < sizesKept && !slices.ContainsFunc(kept, func(k uint64) bool {
+		return 4*max(k, bytes) < 5*min(k, bytes)
 	})
 }
 

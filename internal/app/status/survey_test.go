@@ -3,6 +3,7 @@ package status
 import (
 	"errors"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -139,5 +140,38 @@ func TestMemory(t *testing.T) {
 	}
 	if err := (Memory{}).Keep("place", seen); err != nil {
 		t.Error(err)
+	}
+}
+
+// Of the restore tests that were good some of other sizes are kept beside the
+// newest; of those that failed the newest.
+func TestTestsOfSeveralSizes(t *testing.T) {
+	_, r := newBucket(t)
+	for n, test := range []struct {
+		bytes   uint64
+		verdict evidence.Verdict
+	}{
+		{700, evidence.Proven}, // one too many
+		{100, evidence.Proven},
+		{50, evidence.Failed},
+		{90, evidence.Failed},
+		{200, evidence.Proven},
+		{390, evidence.Proven}, // as large as the newest, nearly
+		{400, evidence.Proven},
+	} {
+		rec := evidence.Record{Kind: evidence.Restore, Time: now.Add(time.Duration(n) * time.Minute), RestoreTest: &evidence.RestoreTest{
+			Plan: "plan", Source: "www", Verdict: test.verdict, Bytes: test.bytes,
+		}}
+		if _, err := evidence.Save(t.Context(), r, rec, nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s, warnings := look(t, r)
+	var sizes []uint64
+	for _, one := range s.Tests {
+		sizes = append(sizes, one.Bytes)
+	}
+	if want := []uint64{400, 200, 90, 100}; !slices.Equal(sizes, want) {
+		t.Errorf("kept are those of %d bytes, want %d (%s)", sizes, want, warnings)
 	}
 }
