@@ -64,11 +64,11 @@ type Receipt struct {
 
 const (
 	// eachWay bounds the objects that are sent, and those that are read back,
-	// once it is known that there is something to read back: one or two fill a
-	// line, and another the round trips of its neighbours.
-	eachWay = 3
-	// putsAtOnce are as many, and some that are ready for their turn.
-	putsAtOnce = 2*eachWay + 2
+	// once it is known that there is something to read back: two fill a line, and
+	// the others the round trips and the slow disk of their neighbours.
+	eachWay = 4
+	// putsAtOnce is what both take.
+	putsAtOnce = 2 * eachWay
 )
 
 // Store confirms what it puts into the Store it wraps. Make one with New.
