@@ -39,6 +39,8 @@ type group struct {
 	hasher digest.Hasher
 	plains [][]byte
 	sums   []id.ID
+	// again gives a blob whose content does not match its ID, if it can be had.
+	again func(blob.Blob) ([]byte, error)
 }
 
 // arenaBytes is room for all small blobs of a group: those that are together no
@@ -123,7 +125,7 @@ func (g *group) flush(visit func(b blob.Blob, plain []byte, err error) error) er
 	for k, h := range held {
 		var err error
 		if g.sums[k] != h.blob.ID {
-			h.plain, err = nil, corruptBlob(h.blob, errWrongContent)
+			h.plain, err = g.again(h.blob)
 		}
 		if err := visit(h.blob, h.plain, err); err != nil {
 			return err

@@ -148,33 +148,71 @@ func (rd *reader) fill(stream io.Reader, n int) error {
 // openBlob authenticates, decrypts, decompresses and hashes a stored blob.
 // It overwrites sealed.
 func (r *Repository) openBlob(b blob.Blob, sealed, dst []byte) ([]byte, error) {
-	plain, err := r.decodeBlob(b, sealed, dst)
+	content, err := r.key.OpenInPlace(sealed)
 	if err != nil {
-		return nil, err
+		return nil, corruptBlob(b, err)
 	}
 	if !b.IsCompressed() {
-		plain = append(dst[:0], plain...)
+		content = append(dst[:0], content...)
+		if id.Hash(content) != b.ID {
+			return nil, corruptBlob(b, errWrongContent)
+		}
+		return content, nil
 	}
-	if id.Hash(plain) != b.ID {
+	plain, err := r.decompressBlob(b, content, dst)
+	if err == nil && id.Hash(plain) != b.ID {
+		return r.decompressAgain(b, content, plain)
+	}
+	return plain, err
+}
+
+// decompressAgain has the library judge what our decoder made something wrong
+// of, or what is wrong itself.
+func (r *Repository) decompressAgain(b blob.Blob, frame, dst []byte) ([]byte, error) {
+	plain, err := r.codec.DecompressAgain(dst[:0], frame, int(b.PlainLength))
+	if err != nil || id.Hash(plain) != b.ID {
 		return nil, corruptBlob(b, errWrongContent)
 	}
+	r.warn(fmt.Errorf("%s: %w", b.Handle, codec.ErrOwnMistake))
 	return plain, nil
 }
 
 // decodeBlob is openBlob without the hash. It overwrites sealed, and returns a
 // part of it if the blob is not compressed; otherwise it appends to dst[:0].
 func (r *Repository) decodeBlob(b blob.Blob, sealed, dst []byte) ([]byte, error) {
-	plain, err := r.key.OpenInPlace(sealed)
-	switch {
-	case err != nil || !b.IsCompressed():
-	case b.PlainLength > trustedBytes && codec.Contradicts(plain, int(b.PlainLength)):
-		err = codec.ErrDamaged
-	default:
-		plain, err = r.codec.Decompress(dst[:0], plain, int(b.PlainLength))
+	content, err := r.key.OpenInPlace(sealed)
+	if err != nil {
+		return nil, corruptBlob(b, err)
+	}
+	if !b.IsCompressed() {
+		return content, nil
+	}
+	return r.decompressBlob(b, content, dst)
+}
+
+// decompressBlob appends the plaintext of a blob to dst[:0].
+func (r *Repository) decompressBlob(b blob.Blob, frame, dst []byte) ([]byte, error) {
+	plain, err := []byte(nil), codec.ErrDamaged
+	if b.PlainLength <= trustedBytes || !codec.Contradicts(frame, int(b.PlainLength)) {
+		plain, err = r.decompress(dst[:0], frame, int(b.PlainLength))
 	}
 	if err != nil {
 		return nil, corruptBlob(b, err)
 	}
+	return plain, nil
+}
+
+// errReadAgain tells of a wrong content that was not found again.
+var errReadAgain = errors.New("a blob's content did not match its ID, and did when it was read again: this machine may have faulty memory or a faulty CPU")
+
+// lookAgain reads a blob once more that did not match its ID when it was hashed
+// with others.
+func (r *Repository) lookAgain(ctx context.Context, b blob.Blob) ([]byte, error) {
+	plain, err := r.loadBlobAt(ctx, b, nil)
+	if err != nil {
+		return nil, corruptBlob(b, errWrongContent)
+	}
+	r.warn(fmt.Errorf("%s: %w", b.Handle, errReadAgain))
 	return plain, nil
 }
 

@@ -78,6 +78,7 @@ func (p *PackRead) Each(visit func(b blob.Blob, plain []byte, err error) error) 
 	p.visit, p.rd = visit, p.r.streams.Get().(*packReader)
 	defer p.r.streams.Put(p.rd)
 	defer p.rd.group.reset() // an error of visit leaves some
+	p.rd.group.again = func(b blob.Blob) ([]byte, error) { return p.r.lookAgain(p.ctx, b) }
 	defer p.Abandon()
 	for len(p.blobs) > 0 {
 		asked := p.next

@@ -28,13 +28,15 @@ type Repository struct {
 	keys    KeysRead
 	options Options
 
-	codec   *codec.Codec
-	index   *index.Index
-	readers chan *reader        // of LoadBlob, which they bound
-	streams sync.Pool           // of packReaders
-	ahead   *semaphore.Weighted // see aheadOf
-	cache   func() string       // the result of openCache, asked for once
-	objects func() *cache.Cache // likewise of openObjects; nil: none
+	codec *codec.Codec
+	// decompress is what decompresses blobs first: codec.Decompress.
+	decompress func(dst, frame []byte, plainLength int) ([]byte, error)
+	index      *index.Index
+	readers    chan *reader        // of LoadBlob, which they bound
+	streams    sync.Pool           // of packReaders
+	ahead      *semaphore.Weighted // see aheadOf
+	cache      func() string       // the result of openCache, asked for once
+	objects    func() *cache.Cache // likewise of openObjects; nil: none
 }
 
 // Options tell how a repository is opened.
@@ -120,7 +122,8 @@ func newRepository(s storage.Store, o Options) (*Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Repository{store: &gate{Store: s}, options: o, codec: c, readers: make(chan *reader, maxReaders), ahead: aheadOf(s)}
+	c.TellMistakes(o.Warn)
+	r := &Repository{store: &gate{Store: s}, options: o, codec: c, decompress: c.Decompress, readers: make(chan *reader, maxReaders), ahead: aheadOf(s)}
 	r.streams.New = func() any { return newPackReader() }
 	r.cache = sync.OnceValue(r.openCache)
 	r.objects = sync.OnceValue(r.openObjects)

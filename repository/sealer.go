@@ -104,7 +104,7 @@ func (s *sealer) sealCompressed(key sealKey, plain []byte) error {
 
 // decompressesTo proves that what was compressed is plain.
 func (s *sealer) decompressesTo(plain []byte) (err error) {
-	if s.again, err = s.codec.Decompress(s.again[:0], s.compressed, len(plain)); err != nil {
+	if s.again, err = s.codec.DecompressAgain(s.again[:0], s.compressed, len(plain)); err != nil {
 		return fmt.Errorf("%w: %w", errVerify, err)
 	}
 	if !bytes.Equal(s.again, plain) {

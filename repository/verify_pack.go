@@ -70,6 +70,7 @@ func (v *PackVerifier) Verify(ctx context.Context, packID id.ID, blobs []blob.Bl
 // WholePack is a pack that was asked for, all of it, and not yet read. It is
 // given to VerifyStarted or abandoned, once.
 type WholePack struct {
+	ctx     context.Context // of the one read
 	id      id.ID
 	request *pending
 }
@@ -78,7 +79,7 @@ type WholePack struct {
 // sizeBytes is how large the store says it is, or -1: who knows it can tell a
 // pack that arrives cut from one that is damaged.
 func (r *Repository) StartWholePack(ctx context.Context, packID id.ID, sizeBytes int64) *WholePack {
-	return &WholePack{packID, r.ask(ctx, packID, 0, sizeBytes)}
+	return &WholePack{ctx, packID, r.ask(ctx, packID, 0, sizeBytes)}
 }
 
 // Abandon gives the pack up.
@@ -93,6 +94,7 @@ func (v *PackVerifier) VerifyStarted(p *WholePack, blobs []blob.Blob, visit func
 		return fmt.Errorf("read pack %s: %w", packID.Short(), err)
 	}
 	v.reset(stream)
+	v.group.again = func(b blob.Blob) ([]byte, error) { return v.r.lookAgain(p.ctx, b) }
 	for _, b := range blobs {
 		if err := v.blob(b, visit); err != nil {
 			return v.describe(packID, err)

@@ -1,6 +1,9 @@
 package compress
 
-import "math"
+import (
+	"encoding/binary"
+	"math"
+)
 
 const (
 	// blockSize is the most that a block may hold (RFC 8878, section 3.1.1.2).
@@ -136,12 +139,13 @@ func (e *Encoder) compress(start, end int) bool {
 // of the plaintext. The whole frame is one segment, so that readers need no
 // window beside the plaintext.
 const (
+	frameMagic    = 0xfd2fb528
 	frameOverhead = 4 + 1 + 8
 	singleSegment = 1 << 5
 )
 
 func appendFrameHeader(dst []byte, n int) []byte {
-	dst = append(dst, 0x28, 0xb5, 0x2f, 0xfd)
+	dst = binary.LittleEndian.AppendUint32(dst, frameMagic)
 	switch {
 	case n < 256:
 		return append(dst, singleSegment, byte(n))

@@ -2,6 +2,8 @@
 
 package compress
 
+func hasFast() bool { return false }
+
 func find(s *searcher) { findPlainly(s) }
 
 func writeStates(w *stateWriter) { writeStatesPlainly(w) }

@@ -15,7 +15,7 @@ const (
 	leastHuffman = 256
 	// leastStreams is from where they are written as four streams, which are
 	// read side by side.
-	leastStreams = 1 << 10
+	leastStreams = 1 << 9
 )
 
 // appendLiterals appends the section of literals.

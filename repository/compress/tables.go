@@ -78,20 +78,9 @@ type tables struct {
 func (t *tables) prepare() {
 	t.logs.fill()
 	t.literals.most, t.offset.most, t.match.most = literalsLog, offsetLog, matchLog
-	// Section 3.1.1.3.2.2.
-	t.literals.fixed.predefine(6, []int16{
-		4, 3, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 2, 1, 1, 1, 2, 2, 2, 2, 2, 2, 2, 2,
-		2, 3, 2, 1, 1, 1, 1, 1, -1, -1, -1, -1,
-	})
-	t.offset.fixed.predefine(5, []int16{
-		1, 1, 1, 1, 1, 1, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-		-1, -1, -1, -1, -1,
-	})
-	t.match.fixed.predefine(6, []int16{
-		1, 4, 3, 2, 2, 2, 2, 2, 2, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1,
-		1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, -1, -1,
-		-1, -1, -1, -1, -1,
-	})
+	t.literals.fixed.predefine(fixedLengthsLog, fixedLengthsNorm[:])
+	t.offset.fixed.predefine(fixedOffsetsLog, fixedOffsetsNorm[:])
+	t.match.fixed.predefine(fixedMatchesLog, fixedMatchesNorm[:])
 }
 
 func (t *fseTable) predefine(log uint8, norm []int16) {

@@ -5,7 +5,6 @@ package codec
 import (
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/klauspost/compress/zstd"
 
@@ -43,6 +42,14 @@ type Codec struct {
 	own    chan *compress.Encoder
 	newOwn func() *compress.Encoder
 	quick  *zstd.Encoder
+
+	// Where they are faster, our own decoders are used, which are made when they
+	// are needed.
+	readsOwn bool
+	readers  chan *compress.Decoder
+	// read is what they do: Append.
+	read    func(d *compress.Decoder, dst, frame []byte, n int) ([]byte, error)
+	mistake func(error) // is told of their mistakes, or nil
 }
 
 // New returns a codec for as many workers at a time. With the default level,
@@ -63,7 +70,13 @@ func New(level Level, workers int) (*Codec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a decoder: %w", err)
 	}
-	c := &Codec{level: level, encoder: encoder, decoder: decoder}
+	c := &Codec{
+		level: level, encoder: encoder, decoder: decoder,
+		readsOwn: compress.DecodesFast(), readers: make(chan *compress.Decoder, workers), read: (*compress.Decoder).Append,
+	}
+	for range workers {
+		c.readers <- nil
+	}
 	if level == Default {
 		if c.quick, err = newEncoder(zstd.SpeedFastest, workers, quickWindowSize); err != nil {
 			return nil, err
@@ -129,32 +142,3 @@ func (c *Codec) Compress(dst, plain []byte) []byte {
 
 // CompressAgain is Compress by the library's encoder alone.
 func (c *Codec) CompressAgain(dst, plain []byte) []byte { return c.encoder.EncodeAll(plain, dst) }
-
-// Slack is room, in bytes, behind the plaintext that is decompressed: with it
-// the library copies matches in whole words up to the end, which makes it a
-// tenth faster.
-const Slack = 16
-
-// Decompress appends the plaintext of a frame, known to have plainLength
-// bytes, to dst and returns the extended slice. It allocates nothing if dst
-// has room for that and a few bytes more. It returns ErrDamaged, and dst as it
-// was, if the frame holds anything else, and never writes more than those few
-// bytes beyond plainLength.
-func (c *Codec) Decompress(dst, frame []byte, plainLength int) ([]byte, error) {
-	if plainLength < 0 {
-		return dst, fmt.Errorf("%w: length %d", ErrDamaged, plainLength)
-	}
-	start := len(dst)
-	grown := slices.Grow(dst, plainLength+Slack)
-	out, err := c.decoder.DecodeAll(frame, grown[:start:start+plainLength+Slack])
-	if err != nil {
-		return dst, fmt.Errorf("%w: %w", ErrDamaged, err)
-	}
-	if len(out) != start+plainLength {
-		return dst, fmt.Errorf("%w: %d bytes, want %d", ErrDamaged, len(out)-start, plainLength)
-	}
-	if plainLength > 0 && &out[start] != &grown[:start+1][start] {
-		copy(grown[start:start+plainLength], out[start:]) // the decoder chose other memory
-	}
-	return grown[:start+plainLength], nil
-}
