@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
+	"io/fs"
 	"path"
 	"strconv"
 	"strings"
@@ -58,6 +59,7 @@ type Backup struct {
 	Full string
 
 	changes *changes // nil for a full backup
+	lacks   string   // what the server has left out that a restored one needs
 
 	stream   stream
 	archive  string // the one being read: "" for the data directory, or an OID
@@ -105,19 +107,36 @@ const minVersion = 15
 // lets this user replicate. A source that has its password elsewhere is asked
 // with that.
 func Probe(ctx context.Context, dsn string) error {
-	conn, err := connect(ctx, Options{DSN: dsn})
+	conn, err := connect(ctx, dsn, nil)
 	if err != nil {
 		return err
 	}
 	return conn.Close(ctx)
 }
 
-func connect(ctx context.Context, o Options) (*pgconn.PgConn, error) {
-	var notice func(*pgconn.Notice)
-	if o.Warn != nil {
-		notice = func(n *pgconn.Notice) { o.Warn(n.Message) }
+func connect(ctx context.Context, dsn string, notice func(*pgconn.Notice)) (*pgconn.PgConn, error) {
+	return postgres.Replicate(ctx, dsn, "holdfast backup", notice)
+}
+
+// notice hears what the server warns of.
+func (b *Backup) notice(n *pgconn.Notice) {
+	if name := leftOutBy(n); cannotLack(name) {
+		b.lacks = name
 	}
-	return postgres.Replicate(ctx, o.DSN, "holdfast backup", notice)
+	if b.o.Warn != nil {
+		b.o.Warn(n.Message)
+	}
+}
+
+// leftOutBy returns what of the data directory a server says that it leaves out, as
+// it does with symlinks (sendDir of src/backend/backup/basebackup.c). The words are
+// of any language.
+func leftOutBy(n *pgconn.Notice) string {
+	_, name, _ := strings.Cut(n.Message, "./")
+	if n.Routine != "sendDir" {
+		return ""
+	}
+	return strings.TrimRight(name, "\"'«»“”‘’")
 }
 
 // Start begins a base backup.
@@ -129,11 +148,11 @@ func Start(ctx context.Context, o Options) (*Backup, error) {
 }
 
 func start(ctx context.Context, o Options) (*Backup, error) {
-	conn, err := connect(ctx, o)
-	if err != nil {
+	b := &Backup{o: o, seen: map[string]fileSum{}, table: crc32.MakeTable(crc32.Castagnoli)}
+	var err error
+	if b.conn, err = connect(ctx, o.DSN, b.notice); err != nil {
 		return nil, err
 	}
-	b := &Backup{o: o, conn: conn, seen: map[string]fileSum{}, table: crc32.MakeTable(crc32.Castagnoli)}
 	if err := b.begin(ctx); err != nil {
 		return nil, errors.Join(err, b.Close())
 	}
@@ -320,12 +339,11 @@ func (b *Backup) arrival(ctx context.Context, h *tar.Header) (*source.Arrival, e
 	if b.archive != "" {
 		name = path.Join(tablespaceFolder, b.archive, name)
 	}
-	if name == "." || strings.HasPrefix(name, "../") || path.IsAbs(name) {
-		if name == "." {
-			name = ""
-		} else {
-			return nil, fmt.Errorf("base backup: the server sends a file %q", h.Name)
-		}
+	if !fs.ValidPath(name) {
+		return nil, fmt.Errorf("base backup: the server sends a file %q", h.Name)
+	}
+	if name == "." {
+		name = ""
 	}
 	a := &source.Arrival{Path: strings.TrimSuffix(b.o.Root+"/"+name, "/"), Node: tree.Node{
 		Mode: h.FileInfo().Mode(), ModTime: h.ModTime, AccessTime: h.ModTime, ChangeTime: h.ModTime,
@@ -381,6 +399,9 @@ func (b *Backup) end() error {
 	}
 	if err == nil {
 		err = b.checkManifest()
+	}
+	if err == nil && b.lacks != "" {
+		err = errBehindSymlink(b.lacks)
 	}
 	if err != nil {
 		return fmt.Errorf("base backup: %w", err)

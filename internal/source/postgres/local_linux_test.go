@@ -418,6 +418,103 @@ func TestLocalTablespaces(t *testing.T) {
 	})
 }
 
+// A backup that would lack a tablespace or a database is none: its folder is not to
+// be seen from here, or lies behind a symlink. A tablespace that is dropped while
+// the files are read is not missing.
+func TestLocalLacking(t *testing.T) {
+	pgcluster.Each(t, func(t *testing.T, bin string) {
+		c := pgcluster.New(t, bin)
+		place := filepath.Join(pgcluster.Folder(t), "space")
+		if err := errors.Join(os.Mkdir(place, 0o700), pgcluster.Own(filepath.Dir(place))); err != nil {
+			t.Fatal(err)
+		}
+		c.Exec("CREATE TABLESPACE fast LOCATION '" + place + "'")
+		c.Exec("CREATE TABLE numbers TABLESPACE fast AS SELECT generate_series(1, 100) n")
+		c.Exec("CREATE DATABASE shop")
+		c.Exec("CHECKPOINT")
+		run := func(r *repository.Repository, meanwhile func(read string)) error {
+			if err := r.LoadIndex(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			l, err := postgres.StartLocal(t.Context(), localOptions(c))
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			o := backup.Options{Snapshot: snapshot.Snapshot{Time: time.Now(), Hostname: "host", Paths: []string{"/shop"}}}
+			_, err = backup.RunArrivals(t.Context(), r, &watched{Local: l, seen: meanwhile}, o, nil)
+			return err
+		}
+		nothing := func(string) {}
+		r := newRepository(t)
+		rename := func(from, to string) {
+			if err := os.Rename(from, to); err != nil {
+				t.Fatal(err)
+			}
+		}
+
+		rename(place, place+".away")
+		if err := run(r, nothing); err == nil || !strings.Contains(err.Error(), place) || !strings.Contains(err.Error(), "data_directory") {
+			t.Errorf("a tablespace that is not to be seen from here: %v", err)
+		}
+		rename(place+".away", place)
+
+		database := filepath.Join(c.Data, "base", c.Query("SELECT oid FROM pg_database WHERE datname = 'shop'"))
+		elsewhere := filepath.Join(filepath.Dir(place), "elsewhere")
+		c.Stop()
+		rename(database, elsewhere)
+		if err := os.Symlink(elsewhere, database); err != nil {
+			t.Fatal(err)
+		}
+		c.Start()
+		if err := run(r, nothing); err == nil || !strings.Contains(err.Error(), database+" is a symlink") {
+			t.Errorf("a database behind a symlink: %v", err)
+		}
+		sent, err := postgres.Start(t.Context(), postgres.Options{DSN: c.DSN(), Root: "shop", WithWAL: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer sent.Close()
+		_, err = backup.RunArrivals(t.Context(), r, sent, backup.Options{Snapshot: snapshot.Snapshot{Time: time.Now(), Hostname: "host", Paths: []string{"/shop"}}}, nil)
+		if err == nil || !strings.Contains(err.Error(), filepath.Base(database)+" is a symlink") {
+			t.Errorf("a database behind a symlink, as the server sends it: %v", err)
+		}
+		if found, err := r.Snapshots(t.Context()); err != nil || len(found) > 0 {
+			t.Errorf("snapshots %v, %v", found, err)
+		}
+		c.Stop()
+		rename(database, elsewhere+".link")
+		rename(elsewhere, database)
+		c.Start()
+
+		var dropped bool
+		err = run(r, func(read string) { // the link of the tablespace has been read by then
+			if strings.HasSuffix(read, "/pg_twophase") && !dropped {
+				dropped = true
+				c.Exec("DROP TABLE numbers; CHECKPOINT")
+				c.Exec("DROP TABLESPACE fast")
+			}
+		})
+		if err != nil || !dropped {
+			t.Errorf("a tablespace that is dropped meanwhile: %v, dropped: %t", err, dropped)
+		}
+	})
+}
+
+// watched is a backup that tells of what is read.
+type watched struct {
+	*postgres.Local
+	seen func(path string)
+}
+
+func (w *watched) Next(ctx context.Context) (*source.Arrival, error) {
+	a, err := w.Local.Next(ctx)
+	if a != nil {
+		w.seen(a.Path)
+	}
+	return a, err
+}
+
 // Damaged pages are told by relation and block, and the backup says so.
 func TestLocalDamaged(t *testing.T) {
 	pgcluster.Each(t, func(t *testing.T, bin string) {

@@ -225,6 +225,19 @@ func (s *session) start(ctx context.Context, o LocalOptions, f *Facts) error {
 	return nil
 }
 
+// dropped makes sure that the folder of a tablespace, a number, is not there because
+// the tablespace is not. Else it is not to be seen from here, why tells.
+func (s *session) dropped(ctx context.Context, oid string, why error) error {
+	row, err := s.row(ctx, "SELECT count(*) FROM pg_tablespace WHERE oid = "+oid)
+	if err != nil {
+		return fmt.Errorf("ask whether the tablespace is still there: %w", err)
+	}
+	if row[0] != "0" {
+		return fmt.Errorf("%w; the server has this tablespace: make its folder visible here at the same place (in a container: mount it), or remove data_directory of the source to have the server send its files", why)
+	}
+	return nil
+}
+
 // notInRequiredState is the SQLSTATE of a server that does not log enough.
 const notInRequiredState = "55000"
 

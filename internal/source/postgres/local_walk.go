@@ -177,10 +177,13 @@ func (w *walk) nextTablespace(ctx context.Context) (*source.Arrival, error) {
 		version := fmt.Sprintf("PG_%d_%s", w.l.session.major, w.l.session.catalog)
 		name := path.Join(tablespaceFolder, space.OID, version)
 		node, err := w.enter(ctx, name, filepath.Join(space.Location, version))
-		if vanishedIsFine(err) != nil {
+		if errors.Is(err, fs.ErrNotExist) {
+			err = w.l.session.dropped(ctx, space.OID, err)
+		}
+		if err != nil {
 			return nil, fmt.Errorf("open tablespace %s: %w", space.Location, err)
 		}
-		if err == nil {
+		if node != nil {
 			return w.arrival(name, node), nil
 		}
 	}
@@ -208,12 +211,25 @@ func (w *walk) visit(ctx context.Context, f *walkedFolder, base string) (*source
 		return w.folder(ctx, f, name, e)
 	case t == tree.File:
 		return w.file(ctx, f, name, e)
-	case t == tree.Symlink && f.name == tablespaceFolder:
+	case t == tree.Symlink && f.name == tablespaceFolder && isNumber(base):
 		return nil, w.tablespace(f, e)
+	case t == tree.Symlink && cannotLack(name):
+		return nil, errBehindSymlink(f.dir.PathOf(base))
 	default:
 		w.l.warn("%s is left out: it is neither a file nor a folder", f.dir.PathOf(base))
 		return nil, nil //nolint:nilnil // as documented
 	}
+}
+
+func errBehindSymlink(path string) error {
+	return fmt.Errorf("%s is a symlink, and no base backup goes where it leads: the restored server would lack what is there; use a tablespace to have it elsewhere", path)
+}
+
+// cannotLack tells whether something of the data directory is, or leads to, what a
+// restored server cannot do without: databases, and what became of transactions.
+func cannotLack(name string) bool {
+	top, _, _ := strings.Cut(name, "/")
+	return slices.Contains([]string{"base", "global", "pg_xact", "pg_multixact", "pg_twophase"}, top) || isDatabase(path.Dir(name)) || isDatabase(name)
 }
 
 // logFolder is where a data directory has its log.
