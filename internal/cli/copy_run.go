@@ -156,6 +156,10 @@ func (r *copyRun) copy(ctx context.Context) error {
 			r.ui.infof("snapshot %s of %s copied as %s%s", from.ID.Short(), from.Time.Local().Format(time.DateTime), to.ID.Short(), where)
 		},
 	})
+	if errors.Is(err, upkeep.ErrLeftOut) { // the rest is as it should be
+		r.failed = append(r.failed, err)
+		err = nil
+	}
 	told := false
 	for k, d := range r.destinations {
 		if d.Err != nil {

@@ -13,6 +13,7 @@ import (
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
+	"holdfast/storage"
 )
 
 const (
@@ -95,8 +96,9 @@ func sameSet(a, b []string) bool {
 // loaded, and a lock held on it. A copy that is cut off goes on where it was
 // when it is run again.
 //
-// A destination that fails is given up, with the reason in its Err, and the
-// others go on. The error returned is that of the source, or of all
+// A snapshot that needs what the source has lost is left out, and the others are
+// copied: the error then wraps ErrLeftOut. A destination that fails is given up,
+// with the reason in its Err, and the others go on. The error returned is that of the source, or of all
 // destinations when each has failed. That what a destination's store has taken
 // is there is for the store to make sure of: see storage/confirm.
 func Copy(ctx context.Context, from *repository.Repository, to []*Destination, o CopyOptions) error {
@@ -116,7 +118,10 @@ func Copy(ctx context.Context, from *repository.Repository, to []*Destination, o
 	if len(refused) > 0 && len(c.to) == 0 {
 		return errors.Join(refused...)
 	}
-	c.reach = reach{repo: from, index: c.index, found: newBitset(c.index.Len()), each: c.want, trees: new(Counter)}
+	// A walk that meets a loss ends; what is on its way to the writers does not,
+	// for they would go no further.
+	want := func(_ context.Context, h blob.Handle, position int) error { return c.want(ctx, h, position) }
+	c.reach = reach{repo: from, index: c.index, found: newBitset(c.index.Len()), each: want, trees: new(Counter)}
 	err := c.copyAll(ctx)
 	return errors.Join(err, c.close())
 }
@@ -135,20 +140,38 @@ type copier struct {
 	batch []blob.Blob // what some destination lacks and is not copied yet
 }
 
+// ErrLeftOut says that all was copied but snapshots of which the source has not
+// all any more.
+var ErrLeftOut = errors.New("not all can be copied, for something of it is damaged or lost; the other snapshots were copied; " +
+	"`holdfast check --read-data` tells what is damaged, `holdfast repair --from` may heal it")
+
 // errAllFailed says that no destination is left to copy to.
 var errAllFailed = errors.New("no destination is left")
 
+// maxNamedSnapshots bounds an error message.
+const maxNamedSnapshots = 10
+
 func (c *copier) copyAll(ctx context.Context) error {
+	var leftOut []error
 	for _, s := range c.wanted() {
-		if err := c.copyOne(ctx, s); err != nil {
-			if errors.Is(err, errAllFailed) {
-				return c.failures()
-			}
-			return fmt.Errorf("snapshot %s: %w", s.ID.Short(), err)
+		err := c.copyOne(ctx, s)
+		if errors.Is(err, errAllFailed) {
+			return c.failures()
 		}
-		if c.counter.Bytes.Load()-c.flushed >= copyFlushBytes {
+		if err != nil || c.counter.Bytes.Load()-c.flushed >= copyFlushBytes {
 			c.saveComplete(ctx)
 		}
+		if err == nil {
+			continue
+		}
+		err = fmt.Errorf("snapshot %s: %w", s.ID.Short(), err)
+		if !isLoss(err) || ctx.Err() != nil {
+			return err
+		}
+		if len(leftOut) < maxNamedSnapshots {
+			leftOut = append(leftOut, err)
+		}
+		c.startAnew()
 	}
 	c.saveComplete(ctx)
 	if context.Cause(ctx) != nil {
@@ -157,7 +180,27 @@ func (c *copier) copyAll(ctx context.Context) error {
 	if len(c.alive()) == 0 {
 		return c.failures()
 	}
+	if len(leftOut) > 0 {
+		return fmt.Errorf("%w:\n%w", ErrLeftOut, errors.Join(leftOut...))
+	}
 	return nil
+}
+
+// isLoss tells whether an error of the source is for ever, and only of those
+// snapshots that need what was lost.
+func isLoss(err error) bool {
+	var missing *MissingError
+	return errors.As(err, &missing) || errors.Is(err, storage.ErrNotFound) || repository.IsCorrupt(err)
+}
+
+// startAnew forgets what was found for a snapshot that cannot be copied: not all
+// of it was stored, and others may need it.
+func (c *copier) startAnew() {
+	c.batch = c.batch[:0]
+	c.reach.found = newBitset(c.index.Len())
+	for _, d := range c.alive() {
+		d.had = d.Repository.Index().Frozen()
+	}
 }
 
 // wanted returns the snapshots that any destination lacks, oldest first.
@@ -229,6 +272,7 @@ func (c *copier) copyBatch(ctx context.Context) error {
 		return int(a.Offset) - int(b.Offset)
 	})
 	m := mover{from: c.from, save: c.save, counter: c.counter}
+	var lost losses
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(packsAtOnce)
 	for rest := c.batch; len(rest) > 0 && gctx.Err() == nil; {
@@ -238,11 +282,33 @@ func (c *copier) copyBatch(ctx context.Context) error {
 		}
 		blobs := rest[:n]
 		rest = rest[n:]
-		g.Go(m.start(gctx, blobs[0].Pack, blobs))
+		g.Go(lost.besides(m.start(gctx, blobs[0].Pack, blobs)))
 	}
 	err := g.Wait()
 	c.batch = c.batch[:0]
-	return err
+	return errors.Join(err, lost.err)
+}
+
+// losses gathers the errors of packs of which something is lost: they do not keep
+// the others from being copied.
+type losses struct {
+	mu  sync.Mutex
+	err error // the first
+}
+
+func (l *losses) besides(move func() error) func() error {
+	return func() error {
+		err := move()
+		if !isLoss(err) {
+			return err
+		}
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		if l.err == nil {
+			l.err = err
+		}
+		return nil
+	}
 }
 
 // save gives a blob to every destination that lacks it.

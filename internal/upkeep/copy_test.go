@@ -98,23 +98,46 @@ func TestCopyKeepsTreesByteForByte(t *testing.T) {
 	})
 }
 
-func TestCopyStopsAtDamage(t *testing.T) {
-	from, _, kept, _ := twoBackups(t)
-	to := mem.New()
-	initRepository(t, to)
-	key := repository.PackFile.Key(packsOf(t, from, kept["new"])[0])
-	data, err := storage.ReadAll(t.Context(), from, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data = bytes.Clone(data)
-	data[20] ^= 1
-	from.Overwrite(key, data)
-	if _, err := copyInto(t.Context(), from, to); !repository.IsCorrupt(err) {
-		t.Errorf("copy of damaged data: %v", err)
-	}
-	if n, _ := count(t, to, repository.SnapshotFile); n == 2 {
-		t.Error("a snapshot without its data was stored")
+// One snapshot that lost something keeps no other from being copied: neither an
+// older one nor those that come later, and share what it has still.
+func TestCopyLeavesOutWhatIsLost(t *testing.T) {
+	for name, lose := range map[string]func(t *testing.T, from *mem.Store, pack string){
+		"damaged": func(t *testing.T, from *mem.Store, pack string) {
+			data, err := storage.ReadAll(t.Context(), from, pack)
+			if err != nil {
+				t.Fatal(err)
+			}
+			data = bytes.Clone(data)
+			data[20] ^= 1
+			from.Overwrite(pack, data)
+		},
+		"gone": func(t *testing.T, from *mem.Store, pack string) {
+			if err := from.Delete(t.Context(), pack); err != nil {
+				t.Fatal(err)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			from, gone, kept, _ := twoBackups(t)
+			lost := repository.PackFile.Key(packsOf(t, from, kept["new"])[0])
+			later := files{"folder0/file0": gone["folder0/file0"]}
+			for n := range 200 { // packs that are on their way beside the one that is lost
+				later[fmt.Sprintf("fresh%d", n)] = noise(uint64(1000+n), 20_000)
+			}
+			third := backUp(t, from, 2, later)
+			lose(t, from, lost)
+			to := mem.New()
+			initRepository(t, to)
+			receipt, err := copyInto(t.Context(), from, to)
+			if !errors.Is(err, ErrLeftOut) || len(receipt.Copied) != 2 {
+				t.Fatalf("copied %d snapshots: %v", len(receipt.Copied), err)
+			}
+			first := receipt.Copied[0].Tree
+			wantSound(t, to, map[id.ID]files{first: gone, third.Tree: later})
+			if n, _ := count(t, to, repository.SnapshotFile); n != 2 {
+				t.Errorf("%d snapshots are there", n)
+			}
+		})
 	}
 }
 

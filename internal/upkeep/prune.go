@@ -11,7 +11,6 @@ import (
 	"holdfast/repository"
 	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
-	"holdfast/storage"
 )
 
 // PruneOptions tell how much work prune may do to free how much.
@@ -279,8 +278,7 @@ func (p *PrunePlan) findUsed(ctx context.Context, snapshots []*snapshot.Snapshot
 	}
 	w := reach{repo: p.repo, index: p.index, found: p.used, trees: trees}
 	err := w.from(ctx, roots)
-	var missing *MissingError
-	if errors.As(err, &missing) || errors.Is(err, storage.ErrNotFound) || repository.IsCorrupt(err) {
+	if isLoss(err) {
 		return fmt.Errorf("%w: %w", ErrIncomplete, err)
 	}
 	return err
