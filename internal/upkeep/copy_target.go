@@ -13,7 +13,7 @@ import (
 type target struct {
 	*Destination
 	writer *repository.Writer
-	had    *repository.Index // as it was at first
+	had    *repository.Index // as it was when the walk began
 	blobs  Counter
 
 	// complete are snapshots all of whose blobs are given to the writer.
