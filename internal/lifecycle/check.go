@@ -77,7 +77,7 @@ func Check(f Facts) []Finding {
 	c.sample()
 	c.probe()
 	for _, r := range f.Settings.Rules {
-		if r.Enabled && (!r.Own || expires(r)) {
+		if r.Enabled && (!r.Own || strays(r)) {
 			c.foreign(r)
 		}
 	}
@@ -86,10 +86,14 @@ func Check(f Facts) []Finding {
 	return c.list
 }
 
-// expires tells whether a rule deletes objects by their age: of ours only that
-// of a place of archives does, which a repository has come to since.
-func expires(r storage.LifecycleRule) bool {
-	return slices.ContainsFunc(r.Actions, func(a storage.LifecycleAction) bool { return a.Kind == storage.Expire })
+// strays tells whether a rule that has the name of one of ours does what none of a
+// repository's does: delete objects by their age, as that of a place of archives
+// does to which a repository has come since, or move what is not marked, when
+// somebody has edited it.
+func strays(r storage.LifecycleRule) bool {
+	return slices.ContainsFunc(r.Actions, func(a storage.LifecycleAction) bool {
+		return a.Kind == storage.Expire || a.Kind == storage.Transition && !r.MarkedOnly
+	})
 }
 
 // findings gathers what a check finds.
@@ -181,7 +185,10 @@ func (c *findings) foreign(r storage.LifecycleRule) {
 		return
 	}
 	what := ruleName(r)
-	const fix = "change or remove it; holdfast never does that with rules of others"
+	fix := "change or remove it; holdfast never does that with rules of others"
+	if r.Own {
+		fix = applyFix
+	}
 	if len(r.Actions) == 0 {
 		c.add(Warning, what, "it does something that holdfast does not know: "+firstLine(r.Raw), "look whether it deletes or moves objects")
 	}
@@ -209,7 +216,7 @@ func (c *findings) action(r storage.LifecycleRule, a storage.LifecycleAction) (L
 		return Danger, "it deletes objects by their age, and old objects hold what new snapshots need: the repository WILL lose data"
 	case storage.Transition:
 		switch {
-		case r.MarkedOnly || strings.HasPrefix(r.Prefix, root+"data/") && r.MarkedOnly:
+		case r.MarkedOnly:
 			return Notice, "it moves packs of file content, as the tier `cold` in holdfast.yaml does"
 		case c.frozen(a.Class):
 			return Danger, "it moves index files, snapshots and folders to a class that cannot be read: the repository will no longer open"

@@ -135,6 +135,7 @@ func TestCheckOfForeignRules(t *testing.T) {
 		{"all to a class that has to be thawed", foreignRule("freeze", freeze), lifecycle.Danger},
 		{"all to a dearer class to read", foreignRule("ia", storage.LifecycleAction{Kind: storage.Transition, After: 30 * day, Class: "STANDARD_IA"}), lifecycle.Warning},
 		{"marked objects to a cold class", storage.LifecycleRule{ID: "m", Enabled: true, MarkedOnly: true, Actions: []storage.LifecycleAction{freeze}}, lifecycle.Notice},
+		{"ours, edited so that it moves all", storage.LifecycleRule{ID: "cold", Own: true, Enabled: true, Actions: []storage.LifecycleAction{freeze}}, lifecycle.Danger},
 		{"versions that go too soon", foreignRule("v", storage.LifecycleAction{Kind: storage.ExpireNoncurrent, After: day}), lifecycle.Warning},
 		{"versions that stay long enough", foreignRule("v", storage.LifecycleAction{Kind: storage.ExpireNoncurrent, After: 90 * day}), lifecycle.Good},
 		{"uploads", foreignRule("u", storage.LifecycleAction{Kind: storage.AbortUploads, After: 3 * day}), lifecycle.Good},
