@@ -226,7 +226,7 @@ func signers(ctx context.Context, repositories []logRepository) (trusted []ed255
 // openLogToAppend opens a log archive for writing after what it has, also where
 // that was signed with other keys that are trusted.
 func (c *command) openLogToAppend(ctx context.Context, l logRepository, source string, trusted []ed25519.PublicKey) (*logarchive.Archive, error) {
-	o := logarchive.Options{Source: source, Trusted: trusted}
+	o := logarchive.Options{Source: source, Trusted: trusted, Warn: func(err error) { c.ui.warn("archive the log", source, err) }}
 	var err error
 	if o.Signing, o.Recipients, err = l.signing(ctx); err != nil {
 		return nil, err

@@ -64,7 +64,7 @@ func (a *Archive) NewAppender(atOnce int) (*Appender, error) {
 	atOnce = min(max(atOnce, 1), MaxAtOnce)
 	return &Appender{
 		archive: a, uploads: semaphore.NewWeighted(int64(atOnce)), atOnce: atOnce,
-		sealer: newSealer(a.o.Recipients), lines: map[uint32]*lineEnd{},
+		sealer: newSealer(a.o.Recipients, a.warn), lines: map[uint32]*lineEnd{},
 	}, nil
 }
 

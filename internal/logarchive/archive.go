@@ -27,6 +27,8 @@ type Options struct {
 	Trusted []ed25519.PublicKey
 	// Identities open payloads.
 	Identities []age.Identity
+	// Warn, if set, is told of what went wrong and did no harm.
+	Warn func(error)
 }
 
 // Archive is the log archive of one source in one store. It may be used from
@@ -50,6 +52,12 @@ func New(store storage.Store, o Options) (*Archive, error) {
 		o.Trusted = append(slices.Clone(o.Trusted), public)
 	}
 	return &Archive{store: store, o: o}, nil
+}
+
+func (a *Archive) warn(err error) {
+	if a.o.Warn != nil {
+		a.o.Warn(err)
+	}
 }
 
 // Location names the place of the archive for people.

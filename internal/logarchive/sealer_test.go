@@ -37,7 +37,7 @@ func TestSealingGoesOnAfterAFailure(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := newSealer([]age.Recipient{identity.Recipient()})
+	s := newSealer([]age.Recipient{identity.Recipient()}, func(err error) { t.Error(err) })
 	broken := brokenBody{storage.Bytes(segmentLike(1)), 3 << 19}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
