@@ -11,6 +11,10 @@ func readSequences(s *sequenceReader) bool {
 	return true
 }
 
+// The states of a sequence are read from the word that its values are taken
+// from, if those leave as many bits.
+const _ uint = leastWord - mostStateBits
+
 // patterns have for each offset up to 16 which of the bytes that far back come
 // next, and patternSteps how many are whole repetitions of them.
 var (

@@ -133,8 +133,10 @@ const (
 	cellStateBits = 8
 	cellValue     = 16
 	cellState     = 48
-	// mostStateBits is how many bits three states leave open at most.
+	// mostStateBits is how many bits three states leave open at most, and leastWord
+	// how many bits of a word are to be read at least.
 	mostStateBits = literalsLog + offsetLog + matchLog
+	leastWord     = 56
 )
 
 // cellTable is a table of codes.

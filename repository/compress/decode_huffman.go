@@ -255,11 +255,6 @@ func (s *literalStream) begin(literals, coded []byte) bool {
 	return true
 }
 
-// entry returns what some bits begin with.
-func (h *huffmanReader) entry(next uint64) uint16 {
-	return binary.LittleEndian.Uint16(h.entries[2*(next&(1<<mostHuffman-1)):])
-}
-
 // read reads the rest of a stream, and tells whether it ends where it should.
 func (s *literalStream) read(h *huffmanReader) bool {
 	literals, at := s.literals, s.bits
