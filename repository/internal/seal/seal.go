@@ -10,6 +10,9 @@ import (
 	"slices"
 	"sync"
 
+	//lint:ignore SA1019 deprecated for new designs; the repository format prescribes it
+	library "golang.org/x/crypto/poly1305"
+
 	"holdfast/repository/internal/poly1305"
 )
 
@@ -30,11 +33,16 @@ type oneTime struct {
 
 var oneTimes = sync.Pool{New: func() any { return new(oneTime) }}
 
+// summer computes the tag of a message under a key for this message alone.
+type summer func(tag *[tagSize]byte, message []byte, key *[32]byte)
+
 // Seal appends the sealed form of plain, Overhead bytes longer, to dst and
 // returns the extended slice. The memory of plain must not overlap dst's free
 // capacity, unless plain begins exactly where its ciphertext will: at
 // dst[len(dst)+16].
-func (k *Key) Seal(dst, plain []byte) []byte {
+func (k *Key) Seal(dst, plain []byte) []byte { return k.sealBy(poly1305.Sum, dst, plain) }
+
+func (k *Key) sealBy(sum summer, dst, plain []byte) []byte {
 	start := len(dst)
 	dst = slices.Grow(dst, len(plain)+Overhead)[:start+len(plain)+Overhead]
 	sealed := dst[start:]
@@ -43,7 +51,7 @@ func (k *Key) Seal(dst, plain []byte) []byte {
 
 	cipher.NewCTR(k.encrypt, iv).XORKeyStream(text, plain)
 	o := oneTimes.Get().(*oneTime)
-	k.sum(o, iv, text)
+	k.sum(sum, o, iv, text)
 	copy(tag, o.tag[:])
 	oneTimes.Put(o)
 	return dst
@@ -54,7 +62,7 @@ func (k *Key) Seal(dst, plain []byte) []byte {
 // right. The memory of sealed must not overlap dst's free capacity: see
 // OpenInPlace.
 func (k *Key) Open(dst, sealed []byte) ([]byte, error) {
-	iv, text, err := k.verify(sealed)
+	iv, text, err := k.verify(poly1305.Sum, sealed)
 	if err != nil {
 		return dst, err
 	}
@@ -68,7 +76,7 @@ func (k *Key) Open(dst, sealed []byte) ([]byte, error) {
 // ciphertext, and the returned slice is part of sealed. On an error sealed is
 // as it was.
 func (k *Key) OpenInPlace(sealed []byte) ([]byte, error) {
-	iv, text, err := k.verify(sealed)
+	iv, text, err := k.verify(poly1305.Sum, sealed)
 	if err != nil {
 		return nil, err
 	}
@@ -83,10 +91,11 @@ const pieceSize = 16 << 10
 var pieces = sync.Pool{New: func() any { return new([pieceSize]byte) }}
 
 // OpensTo proves that Open gives exactly plain, in memory that does not grow
-// with it. It returns ErrUnauthenticated if Open does, and ErrDiffers if the
-// plaintext is another.
+// with it. It returns ErrUnauthenticated if the tag is not right, and ErrDiffers
+// if the plaintext is another. What is stored is proven by it, so the tag is
+// computed by x/crypto, as other programs do, and not by what Seal used.
 func (k *Key) OpensTo(sealed, plain []byte) error {
-	iv, text, err := k.verify(sealed)
+	iv, text, err := k.verify(library.Sum, sealed)
 	if err != nil {
 		return err
 	}
@@ -108,7 +117,7 @@ func (k *Key) OpensTo(sealed, plain []byte) error {
 }
 
 // verify returns the parts of sealed if its tag is right.
-func (k *Key) verify(sealed []byte) (iv, text []byte, err error) {
+func (k *Key) verify(sum summer, sealed []byte) (iv, text []byte, err error) {
 	if len(sealed) < Overhead {
 		return nil, nil, fmt.Errorf("%w: %d bytes are too few", ErrUnauthenticated, len(sealed))
 	}
@@ -118,7 +127,7 @@ func (k *Key) verify(sealed []byte) (iv, text []byte, err error) {
 	}
 	o := oneTimes.Get().(*oneTime)
 	defer oneTimes.Put(o)
-	k.sum(o, iv, text)
+	k.sum(sum, o, iv, text)
 	if subtle.ConstantTimeCompare(o.tag[:], tag) != 1 {
 		return nil, nil, ErrUnauthenticated
 	}
@@ -126,11 +135,11 @@ func (k *Key) verify(sealed []byte) (iv, text []byte, err error) {
 }
 
 // sum computes the tag of text into o.tag.
-func (k *Key) sum(o *oneTime, iv, text []byte) {
+func (k *Key) sum(by summer, o *oneTime, iv, text []byte) {
 	copy(o.iv[:], iv)
 	copy(o.key[:16], k.material.MACR[:])
 	k.mac.Encrypt(o.key[16:], o.iv[:])
-	poly1305.Sum(&o.tag, text, &o.key)
+	by(&o.tag, text, &o.key)
 }
 
 // split divides sealed bytes, at least Overhead of them, into their parts.
