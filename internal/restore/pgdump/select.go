@@ -94,7 +94,27 @@ func parseList(text []byte) []*entry {
 			entries = append(entries, e)
 		}
 	}
+	wholeSchemas(entries)
 	return entries
+}
+
+// wholeSchemas puts names of schemas together that have spaces in them, which the
+// list does not tell from what separates names: those that are in the dump.
+func wholeSchemas(entries []*entry) {
+	var spaced []string // the longest first
+	for _, e := range entries {
+		if name := e.name(); e.kind == "SCHEMA" && strings.Contains(name, " ") {
+			spaced = append(spaced, name)
+		}
+	}
+	slices.SortFunc(spaced, func(a, b string) int { return len(b) - len(a) })
+	for _, e := range entries {
+		all := e.schema + " " + e.rest
+		k := slices.IndexFunc(spaced, func(schema string) bool { return strings.HasPrefix(all, schema+" ") })
+		if k >= 0 {
+			e.schema, e.rest = spaced[k], all[len(spaced[k])+1:]
+		}
+	}
 }
 
 // kinds are those that matter here; the longer first where one begins another.
@@ -137,9 +157,7 @@ var (
 // database what they need comes along: schemas, types, functions, extensions.
 func (c *contents) choose(schemas, tables []string, fresh bool) error {
 	for _, schema := range schemas {
-		if !c.add(func(e *entry) bool {
-			return e.schema == schema || e.kind == "SCHEMA" && strings.HasPrefix(e.rest, schema+" ")
-		}) {
+		if !c.add(func(e *entry) bool { return e.schema == schema || e.kind == "SCHEMA" && e.name() == schema }) {
 			return fmt.Errorf("there is no schema %s in it", schema)
 		}
 	}
@@ -161,8 +179,12 @@ func (c *contents) addRelation(table string, named func(*entry, string) bool) bo
 	return c.add(func(e *entry) bool { return slices.Contains(relations, e.kind) && named(e, table) })
 }
 
+// name returns the name of an entry, or its names: all but its owner, which is one
+// word nearly always.
+func (e *entry) name() string { return e.rest[:max(0, strings.LastIndexByte(e.rest, ' '))] }
+
 func (e *entry) isNamed(table string) bool {
-	name := e.rest[:max(0, strings.LastIndexByte(e.rest, ' '))]
+	name := e.name()
 	return name != "" && (name == table || e.schema+"."+name == table)
 }
 

@@ -1,6 +1,7 @@
 package pgdump
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -78,6 +79,42 @@ func TestChoose(t *testing.T) {
 		c := contents{entries: parseList([]byte(listing)), chosen: map[int]bool{}}
 		if err := c.choose(nil, []string{table}, true); err == nil {
 			t.Errorf("table %q is found", table)
+		}
+	}
+}
+
+// Names with spaces are those of the schemas that the dump has, and the schema whose
+// name begins alike is another one.
+func TestChooseSpacedNames(t *testing.T) {
+	const listing = `5; 2615 16384 SCHEMA - Sales postgres
+6; 2615 16385 SCHEMA - Sales $1 postgres
+16; 1259 16386 TABLE Sales items postgres
+;	depends on: 5
+17; 1259 16387 TABLE Sales $1 items postgres
+;	depends on: 6
+18; 1259 16388 TABLE Sales $1 a b.c postgres
+;	depends on: 6
+19; 0 16388 TABLE DATA Sales $1 a b.c postgres
+;	depends on: 18
+`
+	for _, test := range []struct {
+		schemas, tables []string
+		want            []int
+	}{
+		{[]string{"Sales"}, nil, []int{5, 16}},
+		{[]string{"Sales $1"}, nil, []int{6, 17, 18, 19}},
+		{nil, []string{"Sales $1.items"}, []int{6, 17}},
+		{nil, []string{"Sales.items"}, []int{5, 16}},
+		{nil, []string{"Sales $1.a b.c"}, []int{6, 18, 19}},
+		{nil, []string{"a b.c"}, []int{6, 18, 19}},
+	} {
+		c := contents{entries: parseList([]byte(listing)), chosen: map[int]bool{}}
+		if err := c.choose(test.schemas, test.tables, true); err != nil {
+			t.Errorf("%q %q: %v", test.schemas, test.tables, err)
+			continue
+		}
+		if got := slices.Sorted(maps.Keys(c.chosen)); !slices.Equal(got, test.want) {
+			t.Errorf("%q %q: got %v, want %v", test.schemas, test.tables, got, test.want)
 		}
 	}
 }
