@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
 	"github.com/spf13/pflag"
 
+	"holdfast/internal/app"
 	"holdfast/internal/config"
 )
 
@@ -27,8 +29,40 @@ func (f *otherFlags) register(fl *pflag.FlagSet, word, name string) {
 	fl.StringVar(&f.passwordCommand, word+"-password-command", "", "`command` that prints the password of the "+name)
 }
 
-// places finds the source and the destinations.
+// places finds the source and the destinations. What lies in the same place is no
+// copy: whatever destroys the one destroys the other.
 func (f *copyFlags) places(c *command) (from place, to []place, err error) {
+	from, to, err = f.named(c)
+	for _, p := range to {
+		if err == nil && (p.url == from.url || liesIn(p.url, from.url)) {
+			err = fmt.Errorf("%s is no place for a copy of %s: it is the repository itself, or lies in it; name another", p.url, from.url)
+		}
+	}
+	return from, to, err
+}
+
+// liesIn tells whether two URLs name folders of this machine, and the first is the
+// second or lies in it.
+func liesIn(url, above string) bool {
+	path, local := app.LocalFolder(url)
+	folder, bothLocal := app.LocalFolder(above)
+	is, err := os.Stat(folder)
+	if !local || !bothLocal || err != nil {
+		return false
+	}
+	for path, err = filepath.Abs(path); err == nil; path = filepath.Dir(path) {
+		if at, err := os.Stat(path); err == nil && os.SameFile(at, is) {
+			return true
+		}
+		if filepath.Dir(path) == path {
+			return false
+		}
+	}
+	return false
+}
+
+// named returns the places that the flags name.
+func (f *copyFlags) named(c *command) (from place, to []place, err error) {
 	if f.plan != "" {
 		return f.placesOfPlan(c)
 	}
