@@ -125,6 +125,8 @@ func evidenceRow(e *evidence.Entry) []string {
 			what += " instead of " + firstOf(t.InsteadOf.Name, t.InsteadOf.Location)
 		}
 		rto, rpo = measured(t.RTO), measured(t.RPO)
+	case r.Archives != nil:
+		what = countOf(r.Archives.Count, "archive") + " in " + r.Archives.Place
 	case r.Snapshot != nil:
 		what = "snapshot " + r.Snapshot.Short()
 	case r.Read == evidence.All:

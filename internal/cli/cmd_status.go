@@ -55,8 +55,8 @@ They are met, near (from 80% of what is promised on), breached, or unknown when
 nothing was measured.
 
 The place of a plan's archives is looked at, too: of when the newest is, whether
-the last due one was made, and whether the manifests are whole. 'holdfast archive
-verify' reads archives back.
+the last due one was made, whether the manifests are whole, and when all of them
+were last read back without error ('holdfast archive verify').
 
 What is missing is named with the next step. Of a place that cannot be reached
 the last known state is shown; it does not count. No data is read.

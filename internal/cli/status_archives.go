@@ -9,6 +9,7 @@ import (
 
 	"holdfast/internal/archive"
 	"holdfast/internal/config"
+	"holdfast/internal/evidence"
 	"holdfast/internal/schedule"
 	"holdfast/storage"
 )
@@ -21,6 +22,11 @@ type archivesStatusMessage struct {
 	Archives    int    `json:"archives"`
 	// Newest is the time of the newest snapshot that is archived.
 	Newest *time.Time `json:"newest,omitempty"`
+	// ReadBack is when all of them were last read back without error, Opened that
+	// a key was there for it, and Bad when one was last found to be wrong.
+	ReadBack *time.Time `json:"last_read_back,omitempty"`
+	Opened   bool       `json:"opened,omitempty"`
+	Bad      *time.Time `json:"last_error,omitempty"`
 	// Incomplete are archives whose export was cut off, or goes on.
 	Incomplete []string `json:"incomplete,omitempty"`
 	// Missing says what is wrong, and what to do; nothing if all is well.
@@ -44,6 +50,7 @@ func (r *statusRun) tellArchives(ctx context.Context, plan string) (wrong bool) 
 		m.Missing = append(m.Missing, fmt.Sprintf("they cannot be looked at: %v", err))
 	default:
 		m.Archives, m.Incomplete = found.Archives, found.Incomplete
+		r.addReadBack(&m, r.lastRead(p))
 		for _, damaged := range found.Damaged {
 			m.Missing = append(m.Missing, damaged.Err.Error())
 		}
@@ -61,6 +68,24 @@ func (r *statusRun) tellArchives(ctx context.Context, plan string) (wrong bool) 
 		r.printArchives(&m)
 	}
 	return len(m.Missing) > 0
+}
+
+// lastRead says when the archives of a plan were last read back, as its
+// repository has it.
+func (r *statusRun) lastRead(p config.Plan) evidence.LastRead {
+	found := r.surveys[r.cfg.Repositories[p.Repository].URL]
+	if found.Survey == nil {
+		return evidence.LastRead{}
+	}
+	return found.Archives[p.Archives.To]
+}
+
+func (r *statusRun) addReadBack(m *archivesStatusMessage, last evidence.LastRead) {
+	m.ReadBack, m.Opened, m.Bad = instant(last.Good), last.Opened, instant(last.Bad)
+	if m.Bad != nil {
+		m.Missing = append(m.Missing, fmt.Sprintf("errors were found on %s; `holdfast archive verify %s` names them, then archive again what cannot be relied on",
+			m.Bad.Local().Format(timeFormat), m.Place))
+	}
 }
 
 // overview looks at a place of archives.
@@ -96,10 +121,24 @@ func archiveDue(p config.Plan, newest, now time.Time) time.Time {
 	return due
 }
 
+// readBack says when they were read back.
+func (m *archivesStatusMessage) readBack(now time.Time) string {
+	switch {
+	case m.ReadBack == nil:
+		return "never read back without error (`holdfast archive verify` does)"
+	case m.Opened:
+		return fmt.Sprintf("all read back and opened %s ago", spent(now.Sub(*m.ReadBack)))
+	}
+	return fmt.Sprintf("all read back %s ago, and not opened for want of a key", spent(now.Sub(*m.ReadBack)))
+}
+
 func (r *statusRun) printArchives(m *archivesStatusMessage) {
 	text := countOf(m.Archives, "archive")
 	if m.Newest != nil {
 		text += fmt.Sprintf(", the newest of %s, %s ago", m.Newest.Local().Format(timeFormat), spent(r.now.Sub(*m.Newest)))
+	}
+	if m.Archives > 0 {
+		text += ", " + m.readBack(r.now)
 	}
 	r.ui.printf("archives of plan %s in %s: %s\n", m.Plan, m.Place, text)
 	for _, name := range m.Incomplete {

@@ -2,9 +2,15 @@ package cli
 
 import (
 	"encoding/json"
+	"errors"
+	"fmt"
 	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
+
+	"filippo.io/age"
 
 	"holdfast/internal/redundancy"
 )
@@ -86,4 +92,50 @@ func TestStatusOfARepositoryWithoutPlans(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	s.wants(s.run(exitFailed, "status", "docs"), "no holdfast.yaml")
+}
+
+// Archives are known to have been read back when they were, by whichever machine:
+// the repository of the plan keeps the record.
+func TestStatusTellsWhenArchivesWereReadBack(t *testing.T) {
+	s := newShell(t)
+	s.backups()
+	s.configure()
+	t.Setenv("HOLDFAST_REPOSITORY", "")
+	id, err := age.GenerateX25519Identity()
+	if err != nil {
+		t.Fatal(err)
+	}
+	key := s.path("age.key")
+	if err := os.WriteFile(key, []byte(id.String()+"\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	file := s.path("holdfast.yaml")
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text = append(text, fmt.Sprintf("    archives: { to: %s, recipients: [%s], keep: 7y }\n", s.path("tape"), id.Recipient())...)
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	s.run(exitOK, "archive", "export", "--plan", "docs")
+	s.wants(s.run(exitFailed, "status"), "1 archive, ", "never read back")
+	s.run(exitOK, "archive", "verify", s.path("tape"))
+	s.wants(s.run(exitFailed, "status"), "all read back", "not opened for want of a key")
+	s.run(exitOK, "archive", "verify", s.path("tape"), "--identity", key)
+	s.wants(s.run(exitFailed, "status"), "all read back and opened")
+	s.wants(s.run(exitOK, "evidence", "list", "-r", "main"), "1 archive in "+s.path("tape"))
+	parts, err := filepath.Glob(s.path("tape/*/*.age*"))
+	if err != nil || len(parts) == 0 {
+		t.Fatal(parts, err)
+	}
+	if err := errors.Join(os.Chmod(parts[0], 0o600), os.WriteFile(parts[0], []byte("damaged"), 0o600)); err != nil {
+		t.Fatal(err)
+	}
+	s.run(exitFailed, "archive", "verify", s.path("tape"))
+	s.wants(s.run(exitFailed, "status"), "archives: errors were found on")
+	// What is wrong with archives is nothing of the repository that keeps the record.
+	if m := s.status(exitFailed); slices.ContainsFunc(m.Repositories, func(r statusRepository) bool { return r.Bad != nil }) {
+		t.Errorf("%+v", m.Repositories)
+	}
 }

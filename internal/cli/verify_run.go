@@ -318,14 +318,7 @@ func (t *restoreTest) keep(ctx context.Context, r *repository.Repository) (key, 
 }
 
 func (t *restoreTest) keepElsewhere(ctx context.Context, name string, rec evidence.Record) (key string, err error) {
-	hasty := *t.command
-	hasty.global.patience = fallbackPatience
-	r, err := hasty.openPlace(ctx, t.namedPlace(name, t.cfg.Repositories[name]))
-	if err != nil {
-		return "", err
-	}
-	key, err = t.saveEvidence(ctx, r, rec)
-	return key, errors.Join(err, r.Close())
+	return t.keepIn(ctx, t.cfg, name, rec)
 }
 
 // settingsHash tells one version of the plan from another.

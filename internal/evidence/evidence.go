@@ -56,6 +56,9 @@ const (
 	// Restore is a restore test: a recovery point brought back somewhere
 	// apart, and looked into. RestoreTest tells all of it.
 	Restore Kind = "restoretest"
+	// Archives are archives of snapshots that were read back where they lie,
+	// which is no repository. A repository of a plan that has them there keeps it.
+	Archives Kind = "archives"
 )
 
 // Extent says how much of the packs was read.
@@ -100,6 +103,8 @@ type Record struct {
 
 	// RestoreTest is what a restore test did.
 	RestoreTest *RestoreTest `json:"restore_test,omitempty"`
+	// Archives are those that were read back.
+	Archives *ArchivesRead `json:"archives,omitempty"`
 
 	// Problems counts what is wrong, Findings names the first of it.
 	Problems int      `json:"problems"`
@@ -278,7 +283,7 @@ func Latest(ctx context.Context, r *repository.Repository) (good, bad *Record, e
 			return nil, nil, context.Cause(ctx)
 		case err != nil:
 			errs = append(errs, err)
-		case rec.Elsewhere(), rec.RestoreTest != nil && rec.RestoreTest.Verdict == NotJudged:
+		case rec.Kind == Archives, rec.Elsewhere(), rec.RestoreTest != nil && rec.RestoreTest.Verdict == NotJudged:
 		case rec.Problems > 0 && bad == nil && !mended[rec.subject()]:
 			good, bad = nil, rec
 		case rec.Problems == 0 && rec.ReadData():

@@ -58,6 +58,8 @@ func title(r *Record) string {
 		return "Check of a repository"
 	case ReadBack:
 		return "Copies read back"
+	case Archives:
+		return "Archives read back"
 	case Proof:
 		return "Backup compared with its source"
 	}

@@ -128,7 +128,7 @@ func planSeen(cfg *config.Config, name string, jobs []*controller.Status, s Plan
 func factsOf(s PlanSurvey, now time.Time) standing.Facts {
 	f := standing.Facts{Now: now, Surveyed: s.At, Newest: s.Newest, RPO: s.RPO.Of().At(now), RTO: s.RTO.Of()}
 	for _, m := range s.Missing {
-		if m.Rule != "rpo" && m.Rule != "rto" && !slices.Contains(f.Lacks, m.Rule) {
+		if m.Rule != "rpo" && m.Rule != "rto" && m.Rule != "archives" && !slices.Contains(f.Lacks, m.Rule) {
 			f.Lacks = append(f.Lacks, m.Rule)
 		}
 	}

@@ -1,6 +1,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -10,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -18,6 +20,7 @@ import (
 	"holdfast/internal/ledger"
 	"holdfast/internal/metrics"
 	"holdfast/internal/objective"
+	"holdfast/internal/redundancy"
 )
 
 // surveyNice is the priority of surveys: whatever runs goes before.
@@ -183,13 +186,11 @@ func (s *service) surveyNow(ctx context.Context, plans []string) (map[string]con
 	err = runChild(ctx, cmd, Work{Nice: surveyNice}, s.Grace, func() {
 		reading.Go(func() {
 			for decoder := json.NewDecoder(out); ; {
-				var p console.PlanSurvey
-				if decoder.Decode(&p) != nil {
+				var text json.RawMessage
+				if decoder.Decode(&text) != nil {
 					return
 				}
-				if p.MessageType == "plan_status" && p.Plan != "" {
-					found[p.Plan] = p
-				}
+				takeStatus(found, text)
 			}
 		})
 	}, reading.Wait)
@@ -201,6 +202,39 @@ func (s *service) surveyNow(ctx context.Context, plans []string) (map[string]con
 		return nil, fmt.Errorf("holdfast status: %w: %s", err, saying)
 	}
 	return found, nil
+}
+
+// takeStatus takes a message of `holdfast status`: how a plan stands and, after
+// that, its archives.
+func takeStatus(found map[string]console.PlanSurvey, text json.RawMessage) {
+	var about struct {
+		MessageType string `json:"message_type"`
+		Plan        string `json:"plan"`
+	}
+	if json.Unmarshal(text, &about) != nil || about.Plan == "" {
+		return
+	}
+	p := found[about.Plan]
+	switch about.MessageType {
+	case "plan_status":
+		if json.Unmarshal(text, &p) != nil {
+			return
+		}
+	case "archives_status":
+		var archives struct {
+			Missing []string `json:"missing"`
+		}
+		if json.Unmarshal(text, &archives) != nil {
+			return
+		}
+		for _, one := range archives.Missing {
+			what, next, _ := strings.Cut(one, "; ")
+			p.Missing = append(p.Missing, redundancy.Missing{Rule: "archives", What: "archives: " + what, Next: cmp.Or(next, "holdfast status "+about.Plan)})
+		}
+	default:
+		return
+	}
+	found[about.Plan] = p
 }
 
 // objectivesKey is where the ledger keeps what was last told of a plan's

@@ -54,6 +54,9 @@ type Survey struct {
 	// Good and Bad are the newest evidence; see evidence.Latest.
 	Good *evidence.Record `json:"good,omitempty"`
 	Bad  *evidence.Record `json:"bad,omitempty"`
+	// Archives says when archives were last read back, by their place; the
+	// repository keeps the records of it for its plans.
+	Archives map[string]evidence.LastRead `json:"archives,omitempty"`
 }
 
 // Log says how far a database can be recovered.
@@ -183,7 +186,9 @@ func Look(ctx context.Context, r *repository.Repository, now time.Time, keys fun
 		warn(err)
 	}
 	s.Good, s.Bad, err = evidence.Latest(ctx, r)
-	err = errors.Join(err, s.lookAtTests(ctx, r), s.lookAtHolds(ctx, r))
+	var archivesErr error
+	s.Archives, archivesErr = evidence.LastArchives(ctx, r)
+	err = errors.Join(err, archivesErr, s.lookAtTests(ctx, r), s.lookAtHolds(ctx, r))
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
 	}
