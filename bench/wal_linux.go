@@ -103,7 +103,7 @@ func (b *walBench) ways() []walWay {
 		{name: "cp, synced", command: "cp %p " + b.path("copies/%f") + " && sync " + b.path("copies/%f"), stored: "copies"},
 		{name: "holdfast, alone", command: holdfast + " wal push --plan shop %p", stored: "repository", before: initialize},
 		{
-			name: handedOver, command: holdfast + " wal push --plan shop %p", stored: "repository",
+			name: handedOver, command: holdfast + " wal push --mark --plan shop %p", stored: "repository",
 			before: func(ctx context.Context) error {
 				if err := initialize(ctx); err != nil {
 					return err

@@ -119,24 +119,27 @@ func (h *HandOver) accept(ctx context.Context) {
 	}
 }
 
-// request is what is asked for, on one line of JSON; the answer is one, too.
-type (
-	request struct {
-		Path string `json:"path"`
-		Rule string `json:"rule"`
-	}
-	reply struct {
-		// Other tells that the rule is not the one of this holdfast.
-		Other bool   `json:"other,omitempty"`
-		Error string `json:"error,omitempty"`
-	}
-)
+// Request is what is asked for, on one line of JSON; the answer is one, too.
+type Request struct {
+	// Path is that of the file.
+	Path string `json:"path"`
+	// Rule says how it is to be archived, as NewHandOver has it.
+	Rule string `json:"rule"`
+	// Mark is that of PushOptions.
+	Mark bool `json:"mark,omitempty"`
+}
+
+type reply struct {
+	// Other tells that the rule is not the one of this holdfast.
+	Other bool   `json:"other,omitempty"`
+	Error string `json:"error,omitempty"`
+}
 
 // maxRequestBytes bounds a request: a path, and the rule.
 const maxRequestBytes = 64 << 10
 
 func (h *HandOver) answer(ctx context.Context, conn net.Conn) {
-	var asked request
+	var asked Request
 	line, err := bufio.NewReader(io.LimitReader(conn, maxRequestBytes)).ReadBytes('\n')
 	if err == nil {
 		err = json.Unmarshal(line, &asked)
@@ -147,28 +150,29 @@ func (h *HandOver) answer(ctx context.Context, conn net.Conn) {
 	var r reply
 	if asked.Rule != h.rule {
 		r.Other = true
-	} else if err := h.push(ctx, conn, asked.Path); err != nil {
+	} else if err := h.push(ctx, conn, asked); err != nil {
 		r.Error = err.Error()
 	}
 	json.NewEncoder(conn).Encode(r) //nolint:errcheck // whoever asked is gone
 }
 
 // push archives a file, for as long as somebody waits for it.
-func (h *HandOver) push(ctx context.Context, conn net.Conn, path string) error {
+func (h *HandOver) push(ctx context.Context, conn net.Conn, asked Request) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
 	go func() {
 		conn.Read(make([]byte, 1)) //nolint:errcheck // it returns when whoever asked goes away
 		cancel()
 	}()
-	return h.pusher.push(ctx, path)
+	return h.pusher.push(ctx, asked.Path, asked.Mark)
 }
 
 // HandTo hands a file of pg_wal to the holdfast that takes files at a socket,
 // and returns nil only when the file is durable. It is ErrNobody when there is
 // no such holdfast, it archives by another rule, or it dies meanwhile.
-func HandTo(ctx context.Context, socket, rule, path string) error {
-	path, err := filepath.Abs(path)
+func HandTo(ctx context.Context, socket string, asked Request) error {
+	var err error
+	asked.Path, err = filepath.Abs(asked.Path)
 	if err != nil {
 		return fmt.Errorf("push: %w", err)
 	}
@@ -181,7 +185,7 @@ func HandTo(ctx context.Context, socket, rule, path string) error {
 	stop := context.AfterFunc(ctx, func() { conn.Close() })
 	defer stop()
 	var r reply
-	err = json.NewEncoder(conn).Encode(request{path, rule})
+	err = json.NewEncoder(conn).Encode(asked)
 	if err == nil {
 		err = json.NewDecoder(conn).Decode(&r)
 	}

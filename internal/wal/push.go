@@ -20,6 +20,8 @@ type PushOptions struct {
 	// Ahead is how many more files that wait in pg_wal/archive_status are
 	// archived on the way: each later push of one of them only has to look.
 	Ahead int
+	// Mark has files that were archived ahead marked as such: see pusher.markAhead.
+	Mark bool
 	// Uploads is how many files are uploaded at once.
 	Uploads int
 	// Retained bounds what waits in pg_wal.
@@ -38,7 +40,7 @@ func Push(ctx context.Context, path string, o PushOptions) error {
 		return err
 	}
 	begun := time.Now()
-	err = p.push(ctx, path)
+	err = p.push(ctx, path, o.Mark)
 	// Files are closed by the end of the process: uploads that were left
 	// behind may still read them.
 	p.settle(ctx, lagFactor*time.Since(begun)+time.Second)

@@ -46,8 +46,9 @@ func newPusher(ctx context.Context, o PushOptions) (*pusher, error) {
 	return &pusher{o: o, ctx: ctx, ap: ap, files: map[string]*pushed{}}, nil
 }
 
-// push returns when the file is archived, or let go.
-func (p *pusher) push(ctx context.Context, path string) error {
+// push returns when the file is archived, or let go. mark tells that those which
+// follow may be marked as archived.
+func (p *pusher) push(ctx context.Context, path string, mark bool) error {
 	f, err := p.begin(path, true)
 	if err != nil {
 		return err
@@ -57,6 +58,9 @@ func (p *pusher) push(ctx context.Context, path string) error {
 		return fmt.Errorf("push %s: %w", f.segment.Name, ofOtherCourse(err))
 	}
 	p.saveLosses(f)
+	if mark {
+		p.markAhead(ctx, path, f)
+	}
 	return nil
 }
 

@@ -489,7 +489,7 @@ func TestHandOver(t *testing.T) {
 		keys, inner := newArchiver(t), mem.New()
 		archive := keys.open(t, fault.New(inner, 1, fault.Rule{Op: fault.OpPut, Fault: fault.Delay(20 * time.Millisecond)}))
 		socket := filepath.Join(t.TempDir(), "run", "shop.socket")
-		if err := wal.HandTo(t.Context(), socket, "rule", walPath(c, "x")); !errors.Is(err, wal.ErrNobody) {
+		if err := wal.HandTo(t.Context(), socket, wal.Request{Path: walPath(c, "x"), Rule: "rule"}); !errors.Is(err, wal.ErrNobody) {
 			t.Errorf("with nobody there: %v", err)
 		}
 		h := handOver(t, socket, wal.PushOptions{Archives: one(archive), Ahead: 8, Uploads: 8})
@@ -497,16 +497,16 @@ func TestHandOver(t *testing.T) {
 			t.Errorf("a second one at the same socket: %v", err)
 		}
 		names := fillSegments(t, c, 12)
-		if err := wal.HandTo(t.Context(), socket, "another rule", walPath(c, names[0])); !errors.Is(err, wal.ErrNobody) {
+		if err := wal.HandTo(t.Context(), socket, wal.Request{Path: walPath(c, names[0]), Rule: "another rule"}); !errors.Is(err, wal.ErrNobody) {
 			t.Errorf("with other settings: %v", err)
 		}
 		for k, name := range names {
-			if err := wal.HandTo(t.Context(), socket, "rule", walPath(c, name)); err != nil {
+			if err := wal.HandTo(t.Context(), socket, wal.Request{Path: walPath(c, name), Rule: "rule"}); err != nil {
 				t.Fatal(err)
 			}
 			wantDurable(t, keys.open(t, inner), names[:k+1])
 		}
-		if err := wal.HandTo(t.Context(), socket, "rule", walPath(c, "00000001000000000000FFFF")); err == nil || errors.Is(err, wal.ErrNobody) {
+		if err := wal.HandTo(t.Context(), socket, wal.Request{Path: walPath(c, "00000001000000000000FFFF"), Rule: "rule"}); err == nil || errors.Is(err, wal.ErrNobody) {
 			t.Errorf("a file that is not there: %v", err)
 		}
 		if err := h.Close(); err != nil {

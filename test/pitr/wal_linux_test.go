@@ -88,8 +88,14 @@ func archiving(t *testing.T, bin, wal string) (*pgcluster.Cluster, *shop) {
 // archiveTo has the server run holdfast for each segment.
 func (s *shop) archiveTo(c *pgcluster.Cluster) {
 	s.t.Helper()
-	c.Exec(fmt.Sprintf("ALTER SYSTEM SET archive_command = 'HOLDFAST_STATE_DIR=%s TMPDIR=%s %s --config %s wal push --plan shop %%p'",
-		s.stateDir(), s.dir, s.binary, s.config))
+	s.archiveWith(c, "wal push --plan shop %p")
+}
+
+// archiveWith has the server run a command of holdfast for its segments.
+func (s *shop) archiveWith(c *pgcluster.Cluster, command string) {
+	s.t.Helper()
+	c.Exec(fmt.Sprintf("ALTER SYSTEM SET archive_command = 'HOLDFAST_STATE_DIR=%s TMPDIR=%s %s --config %s %s'",
+		s.stateDir(), s.dir, s.binary, s.config, command))
 	c.Exec("SELECT pg_reload_conf()")
 }
 
