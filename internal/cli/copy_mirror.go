@@ -126,7 +126,7 @@ func (r *mirrorRun) open(ctx context.Context, to place) (*repository.Repository,
 	if err != nil {
 		return nil, err
 	}
-	o := repository.Options{CacheDir: dir, Warn: func(err error) { r.ui.warn("cache", "", err) }}
+	o := repository.Options{CacheDir: dir, Warn: func(err error) { r.ui.warn("repository", "", err) }}
 	if begin {
 		return upkeep.BeginMirror(ctx, r.src, store, o)
 	}

@@ -312,7 +312,7 @@ func (c *command) repositoryOptions(ctx context.Context, p place) (repository.Op
 		Password: password,
 		KeyHint:  firstOf(c.global.keyHint, env("KEY_HINT")),
 		CacheDir: dir,
-		Warn:     func(err error) { c.ui.warn("cache", "", err) },
+		Warn:     func(err error) { c.ui.warn("repository", "", err) },
 		ReadOnly: c.global.noLock,
 		// What is near is read as quickly as a copy of it.
 		CacheObjects: isRemote(p.url),
