@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"holdfast/internal/event"
 	"holdfast/test/pgcluster"
 	"holdfast/test/program"
@@ -59,7 +61,11 @@ service:
 		for n := range 20 {
 			noise := make([]byte, 100_000)
 			rand.NewChaCha8([32]byte{byte(n)}).Read(noise) //nolint:errcheck // it never fails
-			h.Write(fmt.Sprintf("www/%d", n), string(noise))
+			h.Write(fmt.Sprintf("encrypted/%d", n), string(noise))
+		}
+		// All at once: no backup sees a part of it.
+		if err := unix.Renameat2(unix.AT_FDCWD, h.Path("encrypted"), unix.AT_FDCWD, h.Path("www"), unix.RENAME_EXCHANGE); err != nil {
+			t.Fatal(err)
 		}
 	}
 	released := func(plan string) func() {
@@ -73,7 +79,9 @@ service:
 			if now := len(program.JSON[struct{ ID string }](t, h.Holdfast, "snapshots", "-r", plan)); now < before {
 				t.Errorf("%s: %d snapshots are left of %d: none is to be removed", plan, now, before)
 			}
-			if r := h.Holdfast.Exits(t, 1, "prune", "-r", plan, "--retry-lock", "1m"); !strings.Contains(r.Stderr, "nothing is pruned") {
+			// What a backup that goes on has stored already is not needed yet.
+			r := h.Holdfast.Try("prune", "-r", plan, "--retry-lock", "1m")
+			if refused := r.Code == 1 && strings.Contains(r.Stderr, "nothing is pruned"); !refused && !strings.Contains(r.Output(), "nothing to do") {
 				t.Errorf("%s is pruned: %s", plan, r.Output())
 			}
 			h.Holdfast.Run(t, "hold", "release", "-r", plan, "--reason", "an exercise", held[0].ID)
