@@ -96,6 +96,7 @@ func TestNothingToCompare(t *testing.T) {
 			t.Helper()
 			for range 10 { // the server writes by itself now and then
 				r := receive(t, c.DSN(), one(archive))
+				r.wantArchived(t, c) // it has begun
 				write(c, true)
 				r.wantArchived(t, c)
 				r.end(t)
