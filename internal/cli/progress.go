@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/term"
@@ -40,6 +41,8 @@ type progress struct {
 	start  time.Time
 	show   func()
 
+	showing  sync.Mutex
+	paused   atomic.Bool
 	stopOnce sync.Once
 	quit     chan struct{}
 	ended    chan struct{}
@@ -91,9 +94,28 @@ func (p *progress) run(interval time.Duration) {
 		case <-p.quit:
 			return
 		case <-tick.C:
-			p.show()
+			p.tick()
 		}
 	}
+}
+
+func (p *progress) tick() {
+	p.showing.Lock()
+	defer p.showing.Unlock()
+	if !p.paused.Load() {
+		p.show()
+	}
+}
+
+// pause has nothing more shown until resume; settle waits for what is being
+// shown, and clears its line.
+func (p *progress) pause()  { p.paused.Store(true) }
+func (p *progress) resume() { p.paused.Store(false) }
+
+func (p *progress) settle() {
+	p.showing.Lock()
+	defer p.showing.Unlock()
+	p.clear()
 }
 
 // stop ends the display and clears its line.

@@ -1,6 +1,37 @@
 package cli
 
-import "testing"
+import (
+	"bytes"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"holdfast/internal/upkeep"
+)
+
+// What is printed when all phases are over is the last: no status follows.
+func TestNothingIsShownBetweenPhases(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		j := jointProgress{c: &command{ui: &ui{out: &out, json: true}}}
+		for range 2 {
+			_, one := j.watch("mirror", upkeep.Amount{})
+			_, two := j.watch("mirror", upkeep.Amount{})
+			one()
+			time.Sleep(3 * jsonInterval)
+			two()
+			if out.Len() == 0 {
+				t.Error("a phase that runs is not shown")
+			}
+			out.Reset()
+			time.Sleep(3 * jsonInterval)
+			if out.Len() > 0 {
+				t.Errorf("between phases %q is shown", out.String())
+			}
+		}
+		j.stop()
+	})
+}
 
 func TestWhatWaitsForTheStoreIsTold(t *testing.T) {
 	total := work{bytes: 100}

@@ -16,14 +16,16 @@ func (c *command) watchUpkeep(phase string, total upkeep.Amount) (*upkeep.Counte
 	return counter, p.stop
 }
 
-// jointProgress shows phases of upkeep that run side by side as one.
+// jointProgress shows phases of upkeep that run side by side as one. Between
+// them it shows nothing: a summary is the last that is printed.
 type jointProgress struct {
 	c *command
 
-	mu    sync.Mutex
-	total work
-	parts []*upkeep.Counter
-	shown *progress // nil until the first of them begins
+	mu      sync.Mutex
+	total   work
+	parts   []*upkeep.Counter
+	running int       // of the parts
+	shown   *progress // nil until the first of them begins
 }
 
 // watch is an upkeep.Watch.
@@ -39,7 +41,23 @@ func (j *jointProgress) watch(phase string, total upkeep.Amount) (*upkeep.Counte
 			return j.done().status(j.inAll(), elapsed)
 		})
 	}
-	return counter, func() {}
+	j.running++
+	j.shown.resume()
+	return counter, j.ended
+}
+
+// ended notes that a phase is over.
+func (j *jointProgress) ended() {
+	j.mu.Lock()
+	j.running--
+	last := j.running == 0
+	if last {
+		j.shown.pause()
+	}
+	j.mu.Unlock() // for what is shown asks for sums
+	if last {
+		j.shown.settle()
+	}
 }
 
 func (j *jointProgress) inAll() work {
