@@ -96,8 +96,7 @@ func (c *command) runBackup(ctx context.Context, f *backupFlags, args []string) 
 	o.Snapshot.Paths, o.Snapshot.Excludes = src.paths, f.source.excludes
 	o.Concurrency = src.readers
 	err = c.loaded(ctx, r, func(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot) error {
-		o.Snapshots = all
-		return c.backup(ctx, r, src, f, o)
+		return c.backup(ctx, r, all, src, f, o)
 	})
 	return errors.Join(err, r.Close())
 }
@@ -128,8 +127,10 @@ func (f *backupFlags) options() (backup.Options, error) {
 	return o, nil
 }
 
-// backup makes the backup and tells what became of it.
-func (c *command) backup(ctx context.Context, r *repository.Repository, src *opened, f *backupFlags, o backup.Options) error {
+// backup makes the backup, given all snapshots and with the index loaded, and
+// tells what became of it.
+func (c *command) backup(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot, src *opened, f *backupFlags, o backup.Options) error {
+	o.Snapshots = all
 	if f.parent != "" {
 		var err error
 		if o.Parent, err = snapshot.Find(o.Snapshots, snapshot.Filter{}, f.parent); err != nil {

@@ -236,8 +236,9 @@ func (p *planRun) files(ctx context.Context, r *repository.Repository, name stri
 	o.Snapshot.Paths, o.Snapshot.Excludes, o.Concurrency = src.paths, f.Exclude, src.readers
 	o.Snapshot.SetPlan(p.name)
 	o.Snapshot.SetSource(name)
-	if o.Snapshots, err = p.loadAll(ctx, r); err != nil {
+	all, err := p.loadAll(ctx, r)
+	if err != nil {
 		return err
 	}
-	return p.backup(ctx, r, src, &flags, o)
+	return p.backup(ctx, r, all, src, &flags, o)
 }
