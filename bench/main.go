@@ -5,6 +5,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"os/signal"
 )
@@ -31,6 +32,9 @@ func run(ctx context.Context, args []string) error {
 	}
 	if len(args) > 0 && args[0] == replayCommand {
 		return replayMain(ctx, args[1:])
+	}
+	if len(args) > 0 && args[0] == walkCommand {
+		return walkMain(ctx, args[1:])
 	}
 	return bench(ctx, args)
 }
@@ -63,7 +67,7 @@ func bench(ctx context.Context, args []string) error {
 	if rep.Sets, err = describeSets(sets); err != nil {
 		return err
 	}
-	useFreeMemory()
+	useFreeMemory(math.MaxInt)
 	if rep.Cycles, err = (rounds{opts: opts, sets: sets, tools: had, flush: flushDisks, far: store}).run(ctx); err != nil {
 		return err
 	}

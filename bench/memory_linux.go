@@ -9,12 +9,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// useFreeMemory uses all free memory once and gives it back. In a virtual
-// machine the host finds a page when the guest first uses it, and whoever does
-// that is charged for it as system time: a second and more for each GB. Without
-// this, the tool that comes first on a new machine pays for all others.
-func useFreeMemory() {
-	bytes := freeMemory() / 8 * 7
+// useFreeMemory uses free memory once, at most so many bytes, and gives it back.
+// In a virtual machine the host finds a page when the guest first uses it, and
+// takes back what lay idle for some minutes; whoever uses it next is charged
+// for that as system time: a second and more for each GB. Without this, the
+// tool that comes first on a new machine, or after a quiet minute, pays for all
+// others.
+func useFreeMemory(most int) {
+	bytes := min(most, freeMemory()/8*7)
 	if bytes <= 0 {
 		return
 	}
@@ -22,7 +24,6 @@ func useFreeMemory() {
 	if err != nil {
 		return // it only makes figures steadier
 	}
-	fmt.Fprintf(os.Stderr, "using %d MiB of free memory once\n", bytes>>20)
 	for at := 0; at < bytes; at += unix.Getpagesize() {
 		memory[at] = 1
 	}

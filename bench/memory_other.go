@@ -2,4 +2,4 @@
 
 package main
 
-func useFreeMemory() {}
+func useFreeMemory(int) {}

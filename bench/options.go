@@ -34,18 +34,22 @@ type options struct {
 	mbit float64       // what the line carries in each direction, in Mbit/s
 }
 
+// defaultRoot is where data, repositories and logs live unless -dir says.
+func defaultRoot() string {
+	if root := os.Getenv("BENCH"); root != "" {
+		return root
+	}
+	return filepath.Join(os.TempDir(), "holdfast-bench")
+}
+
 // parseOptions reads flags and rejects unknown names, so that a typing error
 // does not cost an hour.
 func parseOptions(args []string, usage io.Writer) (options, error) {
-	root := os.Getenv("BENCH")
-	if root == "" {
-		root = filepath.Join(os.TempDir(), "holdfast-bench")
-	}
 	var o options
 	var sets, steps, tools string
 	f := flag.NewFlagSet("bench", flag.ContinueOnError)
 	f.SetOutput(usage)
-	f.StringVar(&o.root, "dir", root, "`folder` for data sets, repositories and logs")
+	f.StringVar(&o.root, "dir", defaultRoot(), "`folder` for data sets, repositories and logs")
 	f.BoolVar(&o.quick, "quick", false, "small data sets: for development and as a guard in CI")
 	f.IntVar(&o.runs, "runs", 3, "measure this many times and show the median")
 	f.StringVar(&sets, "sets", strings.Join(setNames(), ","), "data `sets`, separated by commas")

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -58,7 +59,7 @@ func (w *workshop) open(ctx context.Context) error {
 	if err := w.leaveCaretaker(); err != nil {
 		return err
 	}
-	useFreeMemory()
+	useFreeMemory(math.MaxInt)
 	var err error
 	w.postgres, err = startPostgres(ctx, w.o.bin, w.path("pg"))
 	return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"flag"
@@ -111,6 +112,9 @@ type replay struct {
 	// restore_command, and First how long it did before the replay began.
 	Waiting float64 `json:"waiting"`
 	First   float64 `json:"first_seconds"`
+	// Brought is how many files the restore_command brought: the server read the
+	// others where they were.
+	Brought int     `json:"brought"`
 	CPU     float64 `json:"cpu_seconds"` // of all, from the start on
 	Busy    float64 `json:"others_busy"`
 }
@@ -231,8 +235,8 @@ func (b *replayBench) measure(ctx context.Context, round int, log replayLog, way
 	}
 	r.Way, r.Log, r.Round, r.CPU = way.name, log.name, round, treeCPU()-cpu
 	r.Busy = max(0, busySeconds()-busy-r.CPU) / time.Since(start).Seconds()
-	fmt.Fprintf(os.Stderr, "%-15s %-26s %3d segments in %6.2f s  own CPU %6.2f  waits for its log %4.1f %%  before it %.2f s  CPU of all %6.2f  others %.1f\n",
-		r.Log, r.Way, r.Segments, r.Elapsed, r.Own, 100*r.Waiting, r.First, r.CPU, r.Busy)
+	fmt.Fprintf(os.Stderr, "%-15s %-26s %3d segments in %6.2f s  own CPU %6.2f  waits for its log %4.1f %%  brought %2d  before it %.2f s  CPU of all %6.2f  others %.1f\n",
+		r.Log, r.Way, r.Segments, r.Elapsed, r.Own, 100*r.Waiting, r.Brought, r.First, r.CPU, r.Busy)
 	b.replays = append(b.replays, r)
 	return nil
 }
@@ -279,7 +283,7 @@ func (b *replayBench) follow(run, logFile string) (r replay, err error) {
 			replays, samples, waits = true, 0, 0
 		}
 		if m := redoDone.FindSubmatch(text); m != nil {
-			r.Waiting = float64(waits) / float64(max(1, samples))
+			r.Waiting, r.Brought = float64(waits)/float64(max(1, samples)), bytes.Count(text, []byte("restored log file"))
 			return r, r.take(redoStarts.FindSubmatch(text), m)
 		}
 	}
@@ -328,7 +332,7 @@ func startupProcess(data string) string {
 
 func (b *replayBench) print(w io.Writer) error {
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(t, "log\tway\tsegments\tseconds\town CPU s\twaits for its log %\tbusy %\tbefore s\tCPU s of all\t") //nolint:errcheck // Flush tells
+	fmt.Fprintln(t, "log\tway\tsegments\tseconds\town CPU s\twaits for its log %\tbusy %\tbrought\tbefore s\tCPU s of all\t") //nolint:errcheck // Flush tells
 	for _, log := range b.logs() {
 		for _, way := range b.ways() {
 			of := func(figure func(replay) float64) float64 {
@@ -341,9 +345,9 @@ func (b *replayBench) print(w io.Writer) error {
 				return median(values)
 			}
 			waiting := of(func(r replay) float64 { return r.Waiting })
-			fmt.Fprintf(t, "%s\t%s\t%.0f\t%.2f\t%.2f\t%.1f\t%.1f\t%.2f\t%.2f\t\n", log.name, way.name, of(func(r replay) float64 { return float64(r.Segments) }), //nolint:errcheck // as above
+			fmt.Fprintf(t, "%s\t%s\t%.0f\t%.2f\t%.2f\t%.1f\t%.1f\t%.0f\t%.2f\t%.2f\t\n", log.name, way.name, of(func(r replay) float64 { return float64(r.Segments) }), //nolint:errcheck // as above
 				of(func(r replay) float64 { return r.Elapsed }), of(func(r replay) float64 { return r.Own }), 100*waiting, 100*(1-waiting),
-				of(func(r replay) float64 { return r.First }), of(func(r replay) float64 { return r.CPU }))
+				of(func(r replay) float64 { return float64(r.Brought) }), of(func(r replay) float64 { return r.First }), of(func(r replay) float64 { return r.CPU }))
 		}
 	}
 	if err := t.Flush(); err != nil {

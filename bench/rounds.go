@@ -100,6 +100,10 @@ func (r rounds) cycle(ctx context.Context, set dataSet, c contestant, round int)
 	return out
 }
 
+// stepMemory is what one step may take of free memory, page cache included: the
+// largest data set, restored beside its repository.
+const stepMemory = 10 << 30
+
 // measureStep runs the commands of a step and adds up their cost.
 func (r rounds) measureStep(ctx context.Context, s step, t tool, at site, log string) (usage, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.limit)
@@ -108,6 +112,7 @@ func (r rounds) measureStep(ctx context.Context, s step, t tool, at site, log st
 	env = append(env, at.far.env()...)
 	env = append(env, t.env(at)...)
 	r.flush()
+	useFreeMemory(stepMemory)
 	before := r.far.reading()
 	var total usage
 	for _, argv := range t.commands(s, at) {
