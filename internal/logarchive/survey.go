@@ -21,6 +21,9 @@ type Survey struct {
 	// Strays are payloads that no record names: uploads that were cut off, and
 	// the twins of those that were done again.
 	Strays []Stray
+	// Newest is when the newest object was stored, by the clock of the place; zero
+	// where that is not known.
+	Newest time.Time
 
 	sizes map[Segment]int64
 }
@@ -44,6 +47,9 @@ func (a *Archive) Survey(ctx context.Context) (*Survey, error) {
 	payloads := map[string][]storage.Info{} // by the key of their record
 	records := map[string]Segment{}
 	err := a.store.List(ctx, Root+a.o.Source+"/", func(info storage.Info) error {
+		if info.Stored.After(survey.Newest) {
+			survey.Newest = info.Stored
+		}
 		if s, ok := parseRecordKey(a.o.Source, info.Key); ok {
 			records[info.Key] = s
 			survey.Segments = append(survey.Segments, s)

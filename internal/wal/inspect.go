@@ -11,6 +11,7 @@ import (
 
 	"holdfast/internal/logarchive"
 	"holdfast/internal/postgres"
+	"holdfast/storage"
 )
 
 // Status is what an archive has.
@@ -27,7 +28,8 @@ type Status struct {
 	Histories map[uint32][]postgres.Branch
 }
 
-// Part is a part of the log without a gap, and when its ends were archived.
+// Part is a part of the log without a gap, and when its ends were archived. To is
+// no time to come unless all of it says so: see archivedAt.
 type Part struct {
 	logarchive.Range
 	From, To time.Time
@@ -47,11 +49,11 @@ func Inspect(ctx context.Context, a *logarchive.Archive) (*Status, error) {
 		if err != nil {
 			return nil, err
 		}
-		to, err := a.Record(ctx, last)
+		to, err := archivedAt(ctx, a, extent.Segments, r, last)
 		if err != nil {
 			return nil, err
 		}
-		status.Parts = append(status.Parts, Part{Range: r, From: from.Time, To: to.Time})
+		status.Parts = append(status.Parts, Part{Range: r, From: from.Time, To: to})
 		if err := status.addHistory(ctx, a, r); err != nil {
 			return nil, err
 		}
@@ -103,11 +105,49 @@ func lost(ctx context.Context, a *logarchive.Archive, segments []logarchive.Segm
 
 // ends returns the segments with which a range begins and ends.
 func ends(segments []logarchive.Segment, r logarchive.Range) (first, last logarchive.Segment) {
-	in := func(s logarchive.Segment) bool {
-		return s.Stream == r.Stream && s.Line == r.Line && s.Start >= r.Start && s.End <= r.End &&
-			(s.Kind == logarchive.Whole || s.Kind == logarchive.Slice)
-	}
-	first = segments[slices.IndexFunc(segments, func(s logarchive.Segment) bool { return in(s) && s.Start == r.Start })]
-	last = segments[slices.IndexFunc(segments, func(s logarchive.Segment) bool { return in(s) && s.End == r.End })]
+	first = segments[slices.IndexFunc(segments, func(s logarchive.Segment) bool { return isOf(s, r) && s.Start == r.Start })]
+	last = segments[slices.IndexFunc(segments, func(s logarchive.Segment) bool { return isOf(s, r) && s.End == r.End })]
 	return first, last
+}
+
+// isOf tells whether a segment is a part of a range.
+func isOf(s logarchive.Segment, r logarchive.Range) bool {
+	return s.Stream == r.Stream && s.Line == r.Line && s.Start >= r.Start && s.End <= r.End &&
+		(s.Kind == logarchive.Whole || s.Kind == logarchive.Slice)
+}
+
+// clocksApart is how far the clocks of who archives and who looks may be from one
+// another without anybody minding.
+const clocksApart = time.Minute
+
+// archivedAt returns when a range was archived up to its end, which is what its
+// last record says. A time to come is that of a clock that went wrong: taken at its
+// word, it would hide for as long that nothing is archived any more. So an earlier
+// record counts then, of which some are passed over the more the farther it goes
+// back. When all are of a time to come, it is the clock of who looks that is
+// behind.
+func archivedAt(ctx context.Context, a *logarchive.Archive, segments []logarchive.Segment, r logarchive.Range, last logarchive.Segment) (time.Time, error) {
+	end, err := a.Record(ctx, last)
+	if err != nil {
+		return time.Time{}, err
+	}
+	limit := time.Now().Add(clocksApart)
+	if !end.Time.After(limit) {
+		return end.Time, nil
+	}
+	of := slices.DeleteFunc(slices.Clone(segments), func(s logarchive.Segment) bool { return !isOf(s, r) })
+	for k, step := len(of)-1, 1; k > 0; step *= 2 {
+		k = max(k-step, 0)
+		earlier, err := a.Record(ctx, of[k])
+		if errors.Is(err, storage.ErrNotFound) {
+			continue // pruned since the listing
+		}
+		if err != nil {
+			return time.Time{}, err
+		}
+		if !earlier.Time.After(limit) {
+			return earlier.Time, nil
+		}
+	}
+	return end.Time, nil
 }

@@ -11,7 +11,10 @@ import (
 )
 
 // strayAge is how old a payload without a record must be to be taken for left
-// behind: an upload still under way gets its record within minutes.
+// behind: an upload still under way gets its record within minutes. It has to be so
+// old by the clock of this host, and by that of the store as well, which what was
+// stored last tells: one that was set ahead does not have an upload under way taken
+// for an old one.
 const strayAge = 24 * time.Hour
 
 // LinkedSlices returns the slices at the ends of whole segments that what
@@ -118,6 +121,9 @@ func Unmark(ctx context.Context, a *logarchive.Archive, all, remove []logarchive
 
 // OldStrays returns the payloads without a record that may be removed.
 func OldStrays(survey *logarchive.Survey, now time.Time) []logarchive.Stray {
+	if survey.Newest.Before(now) {
+		now = survey.Newest
+	}
 	var old []logarchive.Stray
 	for _, s := range survey.Strays {
 		if !s.Stored.IsZero() && now.Sub(s.Stored) > strayAge {

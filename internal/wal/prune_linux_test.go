@@ -62,20 +62,31 @@ func TestUnmark(t *testing.T) {
 
 func appendSegments(ctx context.Context, t *testing.T, a *logarchive.Archive, n int) (all []logarchive.Segment) {
 	t.Helper()
+	appendFrom(ctx, t, a, 0, n)
+	for k := range n {
+		all = append(all, numbered(k))
+	}
+	return all
+}
+
+// appendFrom appends n segments, of which the first is that of a number.
+func appendFrom(ctx context.Context, t *testing.T, a *logarchive.Archive, first, n int) {
+	t.Helper()
 	ap, err := a.NewAppender(1)
-	for k := 0; k < n && err == nil; k++ {
-		s := logarchive.Segment{
-			Stream: "7", Line: 1, Kind: logarchive.Whole, Name: fmt.Sprintf("%024X", k),
-			Start: logarchive.Position(k * 100), End: logarchive.Position(k*100 + 100),
-		}
+	for k := first; k < first+n && err == nil; k++ {
 		var ticket *logarchive.Ticket
-		if ticket, err = ap.Append(ctx, s, storage.Bytes(make([]byte, 100))); err == nil {
+		if ticket, err = ap.Append(ctx, numbered(k), storage.Bytes(make([]byte, 100))); err == nil {
 			_, err = ticket.Wait(ctx)
 		}
-		all = append(all, s)
 	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	return all
+}
+
+func numbered(k int) logarchive.Segment {
+	return logarchive.Segment{
+		Stream: "7", Line: 1, Kind: logarchive.Whole, Name: fmt.Sprintf("%024X", k),
+		Start: logarchive.Position(k * 100), End: logarchive.Position(k*100 + 100),
+	}
 }

@@ -24,13 +24,13 @@ type GapWatch struct {
 	Unproven func(location string, why error)
 	Failed   func(location string, err error)
 
-	known    map[string]map[logarchive.Gap]bool
+	told     map[string]map[logarchive.Gap]bool
 	unproven map[string]map[string]bool
 }
 
 // Run looks until ctx ends.
 func (w *GapWatch) Run(ctx context.Context) {
-	w.known, w.unproven = map[string]map[logarchive.Gap]bool{}, map[string]map[string]bool{}
+	w.told, w.unproven = map[string]map[logarchive.Gap]bool{}, map[string]map[string]bool{}
 	look := time.NewTicker(gapsEvery)
 	defer look.Stop()
 	for {
@@ -53,21 +53,24 @@ func (w *GapWatch) look(ctx context.Context, k int, a *logarchive.Archive) error
 	if err != nil {
 		return err
 	}
-	known, now := w.known[a.Location()], map[logarchive.Gap]bool{}
+	told, now := w.told[a.Location()], map[logarchive.Gap]bool{}
 	for _, gap := range extent.Gaps {
-		now[gap] = true
-		if known[gap] {
+		if told[gap] {
+			now[gap] = true
 			continue
 		}
+		// One that is not wanted is judged anew each time: the clock may have been
+		// wrong.
 		wanted, err := w.wanted(ctx, k, a, extent.Segments, gap)
 		if err != nil {
 			return err
 		}
 		if wanted {
+			now[gap] = true
 			w.Found(a.Location(), gap)
 		}
 	}
-	w.known[a.Location()] = now
+	w.told[a.Location()] = now
 	w.tellUnproven(a.Location(), append(slices.Clone(extent.Unproven), lostHistories(extent.Segments)...))
 	return nil
 }
