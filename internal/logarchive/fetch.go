@@ -6,7 +6,6 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"hash"
 	"io"
 	"slices"
 
@@ -82,11 +81,7 @@ func (a *Archive) read(ctx context.Context, r *Record, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	plain := &provenWriter{w: w, left: r.SizeBytes, sum: sha256.New()}
-	err = a.openTo(plain, bytes.NewReader(payload))
-	if err == nil && !plain.is(r) {
-		err = fmt.Errorf("%w: its plaintext is not what was archived", ErrCorrupt)
-	}
+	err = a.opener.open(ctx, w, payload, r)
 	// The plaintext proves the payload, too: that is hashed only to tell whether
 	// it was the store that changed it.
 	if err != nil && sha256.Sum256(payload) != r.ObjectSHA256 {
@@ -102,26 +97,6 @@ func notStored(r *Record) error {
 	return fmt.Errorf("%w: its payload %s is not what was stored", ErrCorrupt, r.Object)
 }
 
-// provenWriter hashes what it writes, which must not be more than it should be.
-type provenWriter struct {
-	w    io.Writer
-	left int64
-	sum  hash.Hash
-}
-
-func (p *provenWriter) Write(b []byte) (int, error) {
-	if p.left -= int64(len(b)); p.left < 0 {
-		return 0, fmt.Errorf("%w: its plaintext is longer than what was archived", ErrCorrupt)
-	}
-	p.sum.Write(b) //nolint:errcheck // never fails
-	return p.w.Write(b)
-}
-
-// is tells whether all that was written is the plaintext of a record.
-func (p *provenWriter) is(r *Record) bool {
-	return p.left == 0 && Digest(p.sum.Sum(nil)) == r.SHA256
-}
-
 // maxPayloadBytes bounds what is read of a payload: PostgreSQL's largest
 // segment, and what sealing may add.
 const maxPayloadBytes = 1<<30 + 1<<26
@@ -129,18 +104,41 @@ const maxPayloadBytes = 1<<30 + 1<<26
 // payload reads the stored payload of a record, which is proven when it is
 // opened.
 func (a *Archive) payload(ctx context.Context, r *Record) ([]byte, error) {
-	if r.ObjectSizeBytes > maxPayloadBytes {
+	if r.ObjectSizeBytes < 0 || r.ObjectSizeBytes > maxPayloadBytes {
 		return nil, fmt.Errorf("%s: payload of %d bytes: %w", r.Name, r.ObjectSizeBytes, ErrCorrupt)
 	}
-	stored, err := storage.ReadAll(ctx, a.store, folder(a.o.Source, r.Segment)+r.Object)
-	if errors.Is(err, storage.ErrNotFound) {
+	stored, err := a.readObject(ctx, folder(a.o.Source, r.Segment)+r.Object, r.ObjectSizeBytes)
+	switch {
+	case errors.Is(err, storage.ErrNotFound):
 		return nil, fmt.Errorf("%s: %w: its payload %s is gone", r.Name, ErrCorrupt, r.Object)
-	}
-	if err != nil {
+	case errors.Is(err, errOtherSize):
+		return nil, fmt.Errorf("%s: %w", r.Name, notStored(r))
+	case err != nil:
 		return nil, fmt.Errorf("%s: %w", r.Name, err)
 	}
-	if int64(len(stored)) != r.ObjectSizeBytes {
-		return nil, fmt.Errorf("%s: %w", r.Name, notStored(r))
-	}
 	return stored, nil
+}
+
+// errOtherSize says that an object is longer or shorter than it should be.
+var errOtherSize = errors.New("it has another size")
+
+// readObject reads an object of a known size.
+func (a *Archive) readObject(ctx context.Context, key string, sizeBytes int64) ([]byte, error) {
+	from, err := a.store.Get(ctx, key, 0, -1)
+	if err != nil {
+		return nil, err
+	}
+	most := sizeBytes + 1 // one that is longer shows
+	stored := bytes.NewBuffer(make([]byte, 0, most+bytes.MinRead))
+	_, err = stored.ReadFrom(io.LimitReader(from, most))
+	if cerr := from.Close(); err == nil {
+		err = cerr
+	}
+	if err == nil && int64(stored.Len()) != sizeBytes {
+		err = errOtherSize
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read %s: %w", key, err)
+	}
+	return stored.Bytes(), nil
 }
