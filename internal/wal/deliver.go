@@ -42,6 +42,7 @@ type Delivery struct {
 
 	mu      sync.Mutex
 	files   map[string]*delivered // fetched ahead
+	queue   []*delivered          // of those, what nobody fetches yet
 	wants   wants
 	reads   string    // what the server reads in its pg_wal, until it is noticed
 	last    time.Time // when something was asked for or taken
@@ -286,18 +287,31 @@ func (d *Delivery) fetchAhead(next postgres.FileName) {
 	}
 	f := &delivered{file: next, done: make(chan struct{})}
 	d.files[name] = f
-	d.running.Go(func() {
-		defer close(f.done)
-		select {
-		case d.fetching <- struct{}{}:
-			defer func() { <-d.fetching }()
-			if f.err = d.bring(d.place.ready(name), func(to string) error { return d.o.fetchAny(d.ctx, next, to, true) }); f.err == nil {
-				f.placed = d.place.put(name)
-			}
-		case <-d.ctx.Done():
-			f.err = d.ctx.Err()
-		}
-	})
+	d.queue = append(d.queue, f)
+	d.running.Go(d.fetchFirst)
+}
+
+// fetchFirst fetches the first of those that nobody fetches yet, for it is wanted
+// first.
+func (d *Delivery) fetchFirst() {
+	select {
+	case d.fetching <- struct{}{}:
+		defer func() { <-d.fetching }()
+	case <-d.ctx.Done():
+	}
+	d.mu.Lock()
+	f := d.queue[0]
+	d.queue = d.queue[1:]
+	d.mu.Unlock()
+	defer close(f.done)
+	name := f.file.String()
+	f.err = context.Cause(d.ctx)
+	if f.err == nil {
+		f.err = d.bring(d.place.ready(name), func(to string) error { return d.o.fetchAny(d.ctx, f.file, to, true) })
+	}
+	if f.err == nil {
+		f.placed = d.place.put(name)
+	}
 }
 
 // lookEvery is how often a Delivery looks what was taken: a small part of the
