@@ -157,7 +157,7 @@ func protectedBy(snapshots []*snapshot.Snapshot) (host string, paths []string) {
 
 // provenOf says when the repository was last found good, in words.
 func provenOf(ctx context.Context, r *repository.Repository) (*kit.Proven, error) {
-	good, _, err := evidence.Latest(ctx, r)
+	good, _, err := evidence.Latest(ctx, r, time.Now())
 	if good == nil {
 		return &kit.Proven{}, err
 	}

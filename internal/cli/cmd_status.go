@@ -31,13 +31,14 @@ repository alone is judged.
 
 The five numbers are counted from facts, strictly:
   3  copies: the source, and each repository that was listed just now and holds
-     the newest recovery point of every source of the plan
+     the newest recovery point of every source of the plan, and a sample of what
+     its newest snapshot needs
   2  kinds of media among these repositories (media: in holdfast.yaml)
   1  of them off-site (site: in holdfast.yaml, another than that of the
      repository that backups go to)
-  1  of them immutable: its newest snapshot and the packs of its root folder are
-     locked now, as the storage service itself says. In governance mode some
-     may still end that; the mode is shown
+  1  of them immutable: its config, key and newest snapshot, and a sample of the
+     packs that this needs, old ones too, are locked now, as the storage service
+     itself says. In governance mode some may still end that; the mode is shown
   0  errors: repositories of the plan that cannot be listed, or were not read
      back without error in the last 35 days. What check --read-data,
      --read-data-subset, copy --read-back and protect find out is recorded in
@@ -59,7 +60,8 @@ the last due one was made, whether the manifests are whole, and when all of them
 were last read back without error ('holdfast archive verify').
 
 What is missing is named with the next step. Of a place that cannot be reached
-the last known state is shown; it does not count. No data is read.
+the last known state is shown; it does not count. No content of files is read,
+of folders the few of the sample, which each time is another one.
 
 The exit code is 0 when nothing is missing and 1 when something is.`,
 		Example: "  holdfast status\n  holdfast status shop --json\n  holdfast status -r /srv/backup",
@@ -303,7 +305,7 @@ func factsOf(plan string, c statusCopy, found surveyed) redundancy.Copy {
 	if s == nil {
 		return f
 	}
-	f.Seen, f.Points, f.Protected, f.Mode = s.Seen, s.Points[plan], s.Until, string(s.Mode)
+	f.Seen, f.Points, f.Lost, f.Protected, f.Mode = s.Seen, s.Points[plan], s.Lost, s.Until, string(s.Mode)
 	if s.Good != nil {
 		f.LastGood, f.Share = s.Good.Time, s.Good.Share()
 	}

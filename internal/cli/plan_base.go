@@ -121,7 +121,7 @@ func (p *planRun) doubt(ctx context.Context, r *repository.Repository, b baseReq
 	if b.options.Type == snapshot.Full {
 		return ""
 	}
-	_, bad, err := evidence.Latest(ctx, r)
+	_, bad, err := evidence.Latest(ctx, r, time.Now())
 	if err != nil {
 		p.tellNoEvidence(err)
 	}

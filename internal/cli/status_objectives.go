@@ -183,6 +183,9 @@ func (r *statusRun) objectiveCopy(p statusPlan, one statusCopy) objective.Copy {
 	if bad := found.Bad; bad != nil && bad.RestoreTest == nil && (found.Good == nil || !found.Good.Time.After(bad.Time)) {
 		c.Wrong = "errors were found on " + bad.Time.Local().Format(timeFormat)
 	}
+	if found.Lost != "" {
+		c.Wrong = found.Lost
+	}
 	for key, at := range found.Points[p.name] {
 		point := objective.Point{Time: at, Bytes: found.Sizes[p.name][key]}
 		if log, ok := found.Logs[p.name][withoutHost(key)]; ok {

@@ -67,6 +67,7 @@ type statusRepository struct {
 	Seen          *time.Time `json:"seen,omitempty"`
 	Newest        *time.Time `json:"newest,omitempty"`
 	Holds         bool       `json:"holds_newest"`
+	Lost          string     `json:"lost,omitempty"` // what its newest snapshot needs and is not there
 	BehindSeconds float64    `json:"behind_seconds,omitempty"`
 	Protected     *time.Time `json:"immutable_until,omitempty"`
 	Mode          string     `json:"immutable_mode,omitempty"`
@@ -193,7 +194,7 @@ func statusOf(c *redundancy.Copy, s *redundancy.Score, n int) statusRepository {
 	}
 	return statusRepository{
 		Name: c.Name, Media: c.Media, Site: c.Site, Down: c.Down, Seen: instant(c.Seen), Newest: instant(newest),
-		Holds: s.Holds[n], BehindSeconds: s.Behind[n].Seconds(), Protected: instant(c.Protected), Mode: c.Mode,
+		Holds: s.Holds[n], Lost: c.Lost, BehindSeconds: s.Behind[n].Seconds(), Protected: instant(c.Protected), Mode: c.Mode,
 		ReadBack: instant(c.LastGood), Share: c.Share, Bad: instant(c.LastBad),
 	}
 }
@@ -214,6 +215,8 @@ func (r *statusRun) row(m *statusRepository) []string {
 		newest += " (as seen " + m.Seen.Local().Format(timeFormat) + ")"
 	case m.Down != "":
 		newest = "not known"
+	case m.Lost != "":
+		newest += " (not whole)"
 	case !m.Holds && m.BehindSeconds > 0:
 		newest += " (behind)"
 	case !m.Holds && m.Newest != nil:

@@ -1,6 +1,7 @@
 package evidence
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"slices"
@@ -33,14 +34,14 @@ type LastRead struct {
 
 // LastArchives returns, for each place, when archives were last read back, as the
 // newest records in a repository tell. Records that cannot be read are errors
-// beside it.
-func LastArchives(ctx context.Context, r *repository.Repository) (map[string]LastRead, error) {
+// beside it; one that is dated after now does not count as good (see Latest).
+func LastArchives(ctx context.Context, r *repository.Repository, now time.Time) (map[string]LastRead, error) {
 	keys, err := Keys(ctx, r)
 	if err != nil {
 		return nil, err
 	}
 	keys = slices.DeleteFunc(keys, func(key string) bool { return !IsOf(key, Archives) })
-	last := make(map[string]LastRead)
+	var records []*Record
 	var errs []error
 	for _, key := range keys[:min(len(keys), lookBack)] {
 		rec, err := Load(ctx, r, key)
@@ -51,13 +52,19 @@ func LastArchives(ctx context.Context, r *repository.Repository) (map[string]Las
 			errs = append(errs, err)
 			continue
 		}
+		records = append(records, rec)
+	}
+	// That of the chain is the order in which they were made, whatever clocks say.
+	slices.SortStableFunc(records, func(a, b *Record) int { return cmp.Compare(b.Sequence, a.Sequence) })
+	last := make(map[string]LastRead)
+	for _, rec := range records {
 		a := rec.Archives
 		switch known := last[a.Place]; {
 		case !known.Good.IsZero(): // what was before does not count
 		case rec.Problems > 0 && known.Bad.IsZero():
 			known.Bad = rec.Time
 			last[a.Place] = known
-		case rec.Problems == 0 && a.All:
+		case rec.Problems == 0 && a.All && !rec.IsAhead(now):
 			known.Good, known.Opened = rec.Time, a.Opened
 			last[a.Place] = known
 		}

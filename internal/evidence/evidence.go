@@ -269,11 +269,30 @@ const lookBack = 200
 //
 // A check without error mends all; a restore test, or a proof, only one of the
 // same source that failed before, for it reads what belongs to that source.
-func Latest(ctx context.Context, r *repository.Repository) (good, bad *Record, err error) {
+//
+// A record that is dated after now was made by a clock that was wrong. It does
+// not count as good, or it would for years, and hide what was found since; of
+// what it found to be wrong only a check that follows it in the chain says that
+// it is mended.
+func Latest(ctx context.Context, r *repository.Repository, now time.Time) (good, bad *Record, err error) {
 	keys, err := Keys(ctx, r)
 	if err != nil {
 		return nil, nil, err
 	}
+	ahead, keys := splitAhead(keys, now)
+	good, bad, err = latestOf(ctx, r, keys)
+	if ctx.Err() != nil || len(ahead) == 0 {
+		return good, bad, err
+	}
+	wrong, aheadErr := wrongAhead(ctx, r, ahead)
+	if wrong != nil && bad == nil && (good == nil || good.Kind != Check || good.Sequence < wrong.Sequence) {
+		bad = wrong
+	}
+	return good, bad, errors.Join(err, aheadErr)
+}
+
+// latestOf is Latest of some records, the newest first.
+func latestOf(ctx context.Context, r *repository.Repository, keys []string) (good, bad *Record, err error) {
 	var errs []error
 	mended := make(map[string]bool)
 	for _, key := range keys[:min(len(keys), lookBack)] {
@@ -283,7 +302,7 @@ func Latest(ctx context.Context, r *repository.Repository) (good, bad *Record, e
 			return nil, nil, context.Cause(ctx)
 		case err != nil:
 			errs = append(errs, err)
-		case rec.Kind == Archives, rec.Elsewhere(), rec.RestoreTest != nil && rec.RestoreTest.Verdict == NotJudged:
+		case !rec.tellsOfErrors():
 		case rec.Problems > 0 && bad == nil && !mended[rec.subject()]:
 			good, bad = nil, rec
 		case rec.Problems == 0 && rec.ReadData():
@@ -297,6 +316,12 @@ func Latest(ctx context.Context, r *repository.Repository) (good, bad *Record, e
 		}
 	}
 	return good, bad, errors.Join(errs...)
+}
+
+// tellsOfErrors tells whether a record says something about errors of the
+// repository that it lies in.
+func (r *Record) tellsOfErrors() bool {
+	return r.Kind != Archives && !r.Elsewhere() && (r.RestoreTest == nil || r.RestoreTest.Verdict != NotJudged)
 }
 
 // subject is what a record without error mends.

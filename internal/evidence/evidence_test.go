@@ -36,22 +36,22 @@ var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
 
 func TestLatest(t *testing.T) {
 	r := newRepository(t, mem.New())
-	if good, bad, err := Latest(t.Context(), r); good != nil || bad != nil || err != nil {
+	if good, bad, err := Latest(t.Context(), r, noon.AddDate(1, 0, 0)); good != nil || bad != nil || err != nil {
 		t.Fatalf("nothing was ever read, but: %+v, %+v, %v", good, bad, err)
 	}
 	save(t, r, Record{Kind: Check, Time: noon, Read: All, Packs: 7})
 	save(t, r, Record{Kind: Check, Time: noon.Add(time.Hour), Read: Part, Problems: 2, Findings: []string{"pack x"}})
 	save(t, r, Record{Kind: Check, Time: noon.Add(2 * time.Hour), Read: Trees})
-	good, bad, err := Latest(t.Context(), r)
+	good, bad, err := Latest(t.Context(), r, noon.AddDate(1, 0, 0))
 	if err != nil || good == nil || bad == nil || !good.Time.Equal(noon) || bad.Findings[0] != "pack x" {
 		t.Errorf("%+v, %+v, %v", good, bad, err)
 	}
 	save(t, r, Record{Kind: Proof, Time: noon.Add(3 * time.Hour), Read: Part})
-	if good, bad, err = Latest(t.Context(), r); err != nil || bad == nil || !good.Time.Equal(noon) {
+	if good, bad, err = Latest(t.Context(), r, noon.AddDate(1, 0, 0)); err != nil || bad == nil || !good.Time.Equal(noon) {
 		t.Errorf("a proof of one snapshot mends all there is: %+v, %+v, %v", good, bad, err)
 	}
 	save(t, r, Record{Kind: Check, Time: noon.Add(4 * time.Hour), Read: All})
-	if good, bad, err = Latest(t.Context(), r); err != nil || good.Kind != Check || bad != nil {
+	if good, bad, err = Latest(t.Context(), r, noon.AddDate(1, 0, 0)); err != nil || good.Kind != Check || bad != nil {
 		t.Errorf("what was wrong before the last good one still counts: %+v, %+v, %v", good, bad, err)
 	}
 }
@@ -69,7 +69,7 @@ func TestLatestRestoreTest(t *testing.T) {
 	}
 	want := func(name string, wantGood, wantBad bool) {
 		t.Helper()
-		good, bad, err := Latest(t.Context(), r)
+		good, bad, err := Latest(t.Context(), r, noon.AddDate(1, 0, 0))
 		if err != nil || (good != nil) != wantGood || (bad != nil) != wantBad {
 			t.Errorf("%s: %+v, %+v, %v", name, good, bad, err)
 		}
@@ -103,7 +103,7 @@ func TestRecordsAreSealed(t *testing.T) {
 	if _, err := Load(t.Context(), r, key); !repository.IsCorrupt(err) {
 		t.Errorf("a changed record is taken for good: %v", err)
 	}
-	if _, _, err := Latest(t.Context(), r); !repository.IsCorrupt(err) {
+	if _, _, err := Latest(t.Context(), r, noon.AddDate(1, 0, 0)); !repository.IsCorrupt(err) {
 		t.Errorf("a changed record goes unnoticed: %v", err)
 	}
 }

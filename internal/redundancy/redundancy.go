@@ -7,8 +7,9 @@
 // nobody:
 //
 //   - 3 copies: the source itself, and each repository that holds the newest
-//     recovery point of every source of the plan. One that lags behind, or
-//     that cannot be listed now, does not count.
+//     recovery point of every source of the plan. One that lags behind, that
+//     cannot be listed now, that lacks what its newest snapshot needs, or in
+//     which a check found errors that are not mended, does not count.
 //   - 2 media: the kinds of media of these repositories. The medium of the
 //     source does not count, for it is gone when they are needed; nor does a
 //     medium that nobody named.
@@ -54,6 +55,9 @@ type Copy struct {
 	// are then those of an earlier time, Seen, or nothing.
 	Down string
 	Seen time.Time
+	// Lost tells what its newest snapshot needs and is not there, "" for nothing
+	// that was looked for.
+	Lost string
 	// Points holds the time of the newest recovery point of each source.
 	Points map[string]time.Time
 	// Protected is until when the objects looked at are locked, zero for not
@@ -84,6 +88,10 @@ type Score struct {
 	Behind []time.Duration
 	// Missing is what falls short, in the order of the numbers.
 	Missing []Missing
+
+	// counts tells, for each copy, whether it holds the newest recovery points and
+	// nothing is known to be wrong with it.
+	counts []bool
 }
 
 // Missing is one thing that falls short, and the next step.
@@ -115,8 +123,9 @@ func Judge(f Facts) *Score {
 	for n := range f.Copies {
 		c := &f.Copies[n]
 		holds, behind := c.compare(newest)
-		s.Holds, s.Behind = append(s.Holds, holds), append(s.Behind, behind)
-		if holds {
+		counts := holds && !c.isDamaged()
+		s.Holds, s.Behind, s.counts = append(s.Holds, holds), append(s.Behind, behind), append(s.counts, counts)
+		if counts {
 			holders = append(holders, *c)
 		}
 	}
@@ -147,7 +156,7 @@ func newestPoints(copies []Copy) map[string]time.Time {
 // compare tells whether a copy is known to hold the newest points now, and
 // how far it lags.
 func (c *Copy) compare(newest map[string]time.Time) (holds bool, behind time.Duration) {
-	holds = c.Down == "" && len(newest) > 0
+	holds = c.Down == "" && c.Lost == "" && len(newest) > 0
 	for source, t := range newest {
 		has, ok := c.Points[source]
 		if !ok || has.Before(t) {
@@ -158,6 +167,12 @@ func (c *Copy) compare(newest map[string]time.Time) (holds bool, behind time.Dur
 		}
 	}
 	return holds, behind
+}
+
+// isDamaged tells whether errors were found that are not mended. Those of a
+// restore test may be of what it restored to.
+func (c *Copy) isDamaged() bool {
+	return !c.TestFailed && !c.LastBad.IsZero() && !c.LastGood.After(c.LastBad)
 }
 
 func (s *Score) miss(rule, next, what string, args ...any) {
@@ -173,13 +188,19 @@ func (s *Score) judgeCopies(f *Facts, holders int) {
 	if s.Copies >= 3 {
 		return
 	}
-	var behind []string
-	for n, holds := range s.Holds {
-		if !holds && f.Copies[n].Down == "" {
-			behind = append(behind, f.Copies[n].Name)
+	var behind, lost []string
+	for n, counts := range s.counts {
+		switch c := &f.Copies[n]; {
+		case counts, c.Down != "":
+		case c.Lost != "", s.Holds[n]:
+			lost = append(lost, c.Name)
+		default:
+			behind = append(behind, c.Name)
 		}
 	}
 	switch {
+	case len(lost) > 0:
+		s.miss("copies", heal(lost[0]), "%s: not whole, or errors were found", strings.Join(lost, ", "))
 	case len(behind) > 0 && f.Plan != "":
 		s.miss("copies", "holdfast copy --plan "+f.Plan, "%s: not the newest recovery point", strings.Join(behind, ", "))
 	case len(behind) > 0:
@@ -190,6 +211,9 @@ func (s *Score) judgeCopies(f *Facts, holders int) {
 		s.miss("copies", "see to it that the places can be reached", "with what can be listed there are %d copies of 3, the source included", s.Copies)
 	}
 }
+
+// heal says how a copy gets back what it lost.
+func heal(name string) string { return "holdfast repair -r " + name + " --from another copy" }
 
 // addCopy says how to get another copy, and where.
 func addCopy(plan, where string) string {
@@ -211,12 +235,12 @@ func (s *Score) later(f *Facts, rule string, met bool) bool {
 		}
 	}
 	var names []string
-	for n, holds := range s.Holds {
-		if !holds {
+	for n, counts := range s.counts {
+		if !counts {
 			names = append(names, f.Copies[n].Name)
 		}
 	}
-	s.miss(rule, "holdfast copy --plan "+f.Plan, "not without %s, where the newest recovery point is not known to be", strings.Join(names, ", "))
+	s.miss(rule, "holdfast copy --plan "+f.Plan, "not without %s, where the newest recovery point is not known to be whole", strings.Join(names, ", "))
 	return true
 }
 
@@ -310,10 +334,12 @@ func (s *Score) judgeErrors(f *Facts) {
 			what, next = "cannot be listed: "+c.Down, "see to it that the place can be reached"
 		case c.Down != "":
 			what, next = "cannot be listed: "+c.Down+"; last listed "+ago(f.Now, c.Seen), "see to it that the place can be reached"
+		case c.Lost != "":
+			what, next = "has lost something: "+c.Lost, heal(c.Name)
 		case c.TestFailed && !c.LastGood.After(c.LastBad):
 			what = "had a restore test that failed " + ago(f.Now, c.LastBad)
 			next = "see what was wrong with holdfast evidence list --failed -r " + c.Name + ", mend it, and test again"
-		case !c.LastBad.IsZero() && !c.LastGood.After(c.LastBad):
+		case c.isDamaged():
 			what, next = "errors were found "+ago(f.Now, c.LastBad), check+", then holdfast repair --from another copy"
 		case c.LastGood.IsZero():
 			what = "was never read back"

@@ -58,7 +58,14 @@ func TestEachNumberFallsForItself(t *testing.T) {
 		{"lock ran out", func(f *Facts) { f.Copies[1].Protected = now }, "3-2-1-0-0", []string{"immutable"}},
 		{"never read", func(f *Facts) { f.Copies[0].LastGood = time.Time{} }, "3-2-1-1-1", []string{"errors"}},
 		{"read long ago", func(f *Facts) { f.Copies[0].LastGood = now.Add(-36 * day) }, "3-2-1-1-1", []string{"errors"}},
-		{"found damaged", func(f *Facts) { f.Copies[0].LastBad = f.Copies[0].LastGood.Add(hour) }, "3-2-1-1-1", []string{"errors"}},
+		{"found damaged", func(f *Facts) { f.Copies[0].LastBad = f.Copies[0].LastGood.Add(hour) }, "2-1-1-1-1", []string{"copies", "errors"}},
+		{"the copy was found damaged", func(f *Facts) { f.Copies[1].LastBad = now }, "2-1-0-0-1", []string{"copies", "errors"}},
+		{"a third one was found damaged, which was needed", func(f *Facts) {
+			f.Copies = append(f.Copies, Copy{Name: "tape", Media: "disk", Site: "dc1", Points: at(hour), LastGood: now})
+			f.Copies[1].LastBad = now
+		}, "3-1-0-0-1", []string{"media", "off-site", "immutable", "errors"}},
+		{"a restore test failed", func(f *Facts) { f.Copies[0].LastBad, f.Copies[0].TestFailed = now, true }, "3-2-1-1-1", []string{"errors"}},
+		{"something is lost", func(f *Facts) { f.Copies[1].Lost = "pack 1" }, "2-1-0-0-1", []string{"copies", "errors"}},
 		{"mended", func(f *Facts) { f.Copies[0].LastBad = f.Copies[0].LastGood.Add(-hour) }, "3-2-1-1-0", nil},
 		{"down", func(f *Facts) { f.Copies[1].Down = "no route" }, "2-1-0-0-1", []string{"copies", "errors"}},
 		{"no snapshot", func(f *Facts) { f.Copies[0].Points, f.Copies[1].Points = nil, nil }, "1-0-0-0-0", []string{"copies"}},
@@ -79,7 +86,7 @@ func TestEachNumberFallsForItself(t *testing.T) {
 	}
 }
 
-// A copy that goes down, falls behind, or is found damaged never makes a score
+// A copy that goes down, loses something, or is found damaged never makes a score
 // better.
 func TestLossesNeverHelp(t *testing.T) {
 	draw := rapid.Custom(func(t *rapid.T) Copy {
@@ -98,7 +105,14 @@ func TestLossesNeverHelp(t *testing.T) {
 		worse := f
 		worse.Copies = slices.Clone(f.Copies)
 		n := rapid.IntRange(0, len(f.Copies)-1).Draw(t, "n")
-		worse.Copies[n].Down = "gone"
+		switch c := &worse.Copies[n]; rapid.IntRange(0, 2).Draw(t, "what happens") {
+		case 0:
+			c.Down = "gone"
+		case 1:
+			c.Lost = "pack 1"
+		case 2:
+			c.LastBad = now
+		}
 		after := Judge(worse)
 		if after.Copies > before.Copies || after.Media > before.Media || after.OffSite > before.OffSite ||
 			after.Immutable > before.Immutable || after.Errors < before.Errors || before.Met() && len(f.Copies) < 2 {

@@ -15,7 +15,7 @@ import (
 	"holdfast/internal/hold"
 	"holdfast/internal/pitr"
 	"holdfast/repository"
-	"holdfast/repository/blob"
+	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
 	"holdfast/storage"
 )
@@ -46,9 +46,12 @@ type Survey struct {
 	// if one does not.
 	Snapshots int    `json:"snapshots"`
 	Bytes     uint64 `json:"bytes,omitempty"`
-	// Mode and Until are the weakest protection among the objects looked at:
-	// the newest snapshot, and the packs with its root folder. Mode is "" for
-	// none.
+	// Lost tells what of the newest snapshot is missing or damaged, "" if a sample
+	// of what it needs is there.
+	Lost string `json:"lost,omitempty"`
+	// Mode and Until are the weakest protection among the objects looked at: the
+	// config, the key, the newest snapshot, and a sample of the packs that it
+	// needs, old ones too. Mode is "" for none.
 	Mode  storage.RetentionMode `json:"mode,omitempty"`
 	Until time.Time             `json:"until,omitzero"`
 	// Good and Bad are the newest evidence; see evidence.Latest.
@@ -108,7 +111,7 @@ func (s *Survey) lookAtTests(ctx context.Context, r *repository.Repository) erro
 	return evidence.Tests(ctx, r, testsRead, func(rec *evidence.Record) bool {
 		t := rec.RestoreTest
 		key := about{t.Plan, t.Source, t.From.Name, t.Verdict == evidence.Proven}
-		if t.Verdict == evidence.NotJudged || len(seen[key]) > 0 && !(key.good && isNewSize(seen[key], t.Bytes)) {
+		if rec.IsAhead(s.Seen) || t.Verdict == evidence.NotJudged || len(seen[key]) > 0 && !(key.good && isNewSize(seen[key], t.Bytes)) {
 			return true
 		}
 		seen[key] = append(seen[key], t.Bytes)
@@ -179,15 +182,18 @@ func Look(ctx context.Context, r *repository.Repository, now time.Time, keys fun
 		}
 	}
 	if newest != nil {
-		err := s.lookAtProtection(ctx, r, newest)
+		packs, err := s.lookAtNeeds(ctx, r, newest)
+		if err == nil && len(packs) > 0 {
+			err = s.lookAtProtection(ctx, r, newest, packs)
+		}
 		if ctx.Err() != nil {
 			return nil, context.Cause(ctx)
 		}
 		warn(err)
 	}
-	s.Good, s.Bad, err = evidence.Latest(ctx, r)
+	s.Good, s.Bad, err = evidence.Latest(ctx, r, now)
 	var archivesErr error
-	s.Archives, archivesErr = evidence.LastArchives(ctx, r)
+	s.Archives, archivesErr = evidence.LastArchives(ctx, r, now)
 	err = errors.Join(err, archivesErr, s.lookAtTests(ctx, r), s.lookAtHolds(ctx, r))
 	if ctx.Err() != nil {
 		return nil, context.Cause(ctx)
@@ -207,9 +213,9 @@ func (s *Survey) lookAtHolds(ctx context.Context, r *repository.Repository) erro
 	return err
 }
 
-// lookAtProtection asks the store what protects a sample of the objects that
-// the newest snapshot needs.
-func (s *Survey) lookAtProtection(ctx context.Context, r *repository.Repository, newest *snapshot.Snapshot) error {
+// lookAtProtection asks the store what protects some of the objects that the
+// newest snapshot needs.
+func (s *Survey) lookAtProtection(ctx context.Context, r *repository.Repository, newest *snapshot.Snapshot, packs id.Set) error {
 	locker, ok := storage.As[storage.Locker](r.Store())
 	if !ok {
 		return nil
@@ -217,12 +223,11 @@ func (s *Survey) lookAtProtection(ctx context.Context, r *repository.Repository,
 	if err := locker.CheckLocking(ctx); err != nil {
 		return nil //nolint:nilerr // then nothing is protected, which is what the survey says
 	}
-	if err := r.LoadIndex(ctx); err != nil {
-		return err
+	sample := []string{
+		repository.SnapshotFile.Key(newest.ID), repository.ConfigFile.Key(id.ID{}), repository.KeyFile.Key(r.KeyID()),
 	}
-	sample := []string{repository.SnapshotFile.Key(newest.ID)}
-	for _, l := range r.Index().LookupAll(nil, blob.Handle{ID: newest.Tree, Type: blob.Tree}) {
-		sample = append(sample, repository.PackFile.Key(l.Pack))
+	for pack := range packs {
+		sample = append(sample, repository.PackFile.Key(pack))
 	}
 	var weakest storage.Retention
 	for n, key := range sample {

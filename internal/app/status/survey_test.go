@@ -11,6 +11,7 @@ import (
 	"holdfast/internal/evidence"
 	"holdfast/repository"
 	"holdfast/repository/blob"
+	"holdfast/repository/id"
 	"holdfast/repository/snapshot"
 	"holdfast/repository/tree"
 	"holdfast/storage"
@@ -87,28 +88,126 @@ func TestPoints(t *testing.T) {
 	}
 }
 
-// The newest snapshot and its packs count; one object without a lock is
-// enough for nothing to be immutable.
+// backUpFile makes a snapshot of a folder with a file whose content lies in a
+// pack of its own, which it returns.
+func backUpFile(t *testing.T, r *repository.Repository, at time.Time) (*snapshot.Snapshot, id.ID) {
+	t.Helper()
+	w, err := r.NewWriter(t.Context(), repository.WriterOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	content, err := w.Save(t.Context(), blob.Data, []byte("content"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	below, root := tree.NewBuilder(), tree.NewBuilder()
+	if err := below.Add(&tree.Node{Name: "file", Type: tree.File, Content: []id.ID{content.ID}}); err != nil {
+		t.Fatal(err)
+	}
+	folder, err := w.Save(t.Context(), blob.Tree, below.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := root.Add(&tree.Node{Name: "folder", Type: tree.Dir, Subtree: &folder.ID}); err != nil {
+		t.Fatal(err)
+	}
+	saved, err := w.Save(t.Context(), blob.Tree, root.Bytes())
+	if err := errors.Join(err, w.Flush(t.Context()), w.Close()); err != nil {
+		t.Fatal(err)
+	}
+	s := &snapshot.Snapshot{Time: at, Tree: saved.ID, Hostname: "www", Paths: []string{"/"}}
+	if err := r.SaveSnapshot(t.Context(), s); err != nil {
+		t.Fatal(err)
+	}
+	l, ok := r.Index().Lookup(blob.Handle{ID: content.ID, Type: blob.Data})
+	if !ok {
+		t.Fatal("the content is not indexed")
+	}
+	return s, l.Pack
+}
+
+// One of the objects looked at without a lock is enough for nothing to be
+// immutable: an old pack as well as the newest snapshot.
 func TestProtection(t *testing.T) {
 	bucket, r := newBucket(t)
-	made := backUp(t, r, now, "www")
+	_, old := backUpFile(t, r, now)
 	if s, _ := look(t, r); s.Mode != "" || !s.Until.IsZero() {
 		t.Errorf("nothing is locked: %+v", s)
 	}
 	later, sooner := time.Now().Add(48*time.Hour), time.Now().Add(24*time.Hour)
-	if err := bucket.Extend(t.Context(), repository.SnapshotFile.Key(made.ID), storage.Retention{Mode: storage.Compliance, Until: later}); err != nil {
-		t.Fatal(err)
+	var needed []string
+	err := bucket.List(t.Context(), "", func(i storage.Info) error {
+		if !strings.HasPrefix(i.Key, "index/") && !strings.HasPrefix(i.Key, "locks/") {
+			needed = append(needed, i.Key)
+		}
+		return nil
+	})
+	if err != nil || len(needed) != 5 {
+		t.Fatal(needed, err) // the config, the key, the snapshot, a pack of folders and one of content
 	}
-	if s, _ := look(t, r); s.Mode != "" {
-		t.Errorf("the pack is not locked: %+v", s)
-	}
-	for _, l := range r.Index().LookupAll(nil, blob.Handle{ID: made.Tree, Type: blob.Tree}) {
-		if err := bucket.Extend(t.Context(), repository.PackFile.Key(l.Pack), storage.Retention{Mode: storage.Governance, Until: sooner}); err != nil {
+	last := repository.PackFile.Key(old)
+	for _, key := range needed {
+		if key == last {
+			continue
+		}
+		if err := bucket.Extend(t.Context(), key, storage.Retention{Mode: storage.Compliance, Until: later}); err != nil {
 			t.Fatal(err)
 		}
+		if s, _ := look(t, r); s.Mode != "" {
+			t.Errorf("with no more than %s locked: %+v", key, s)
+		}
+	}
+	if err := bucket.Extend(t.Context(), last, storage.Retention{Mode: storage.Governance, Until: sooner}); err != nil {
+		t.Fatal(err)
 	}
 	if s, _ := look(t, r); s.Mode != storage.Governance || !s.Until.Equal(sooner) {
 		t.Errorf("the weakest counts: %+v", s)
+	}
+}
+
+// A copy that somebody emptied behind our back holds nothing, whatever it lists.
+func TestWhatIsGoneIsSeen(t *testing.T) {
+	for name, gone := range map[string]func(s *snapshot.Snapshot, content id.ID) string{
+		"content": func(_ *snapshot.Snapshot, content id.ID) string { return repository.PackFile.Key(content) },
+		"packs":   func(*snapshot.Snapshot, id.ID) string { return "data/" },
+		"index":   func(*snapshot.Snapshot, id.ID) string { return "index/" },
+	} {
+		t.Run(name, func(t *testing.T) {
+			bucket, r := newBucket(t)
+			made, content := backUpFile(t, r, now.Add(-time.Hour))
+			if s, warnings := look(t, r); s.Lost != "" || warnings != "" {
+				t.Fatalf("nothing is gone: %q, %q", s.Lost, warnings)
+			}
+			what := gone(made, content)
+			err := bucket.List(t.Context(), "", func(i storage.Info) error {
+				if !strings.HasPrefix(i.Key, what) {
+					return nil
+				}
+				return bucket.Delete(t.Context(), i.Key)
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if s, _ := look(t, r); s.Lost == "" || s.Points["plan"]["www"].IsZero() {
+				t.Errorf("%+v", s)
+			}
+		})
+	}
+}
+
+// What a prune takes away with its snapshot while nobody holds a lock is not
+// lost.
+func TestAPrunedSnapshotIsNotLost(t *testing.T) {
+	bucket, r := newBucket(t)
+	made, content := backUpFile(t, r, now.Add(-time.Hour))
+	for _, key := range []string{repository.PackFile.Key(content), repository.SnapshotFile.Key(made.ID)} {
+		if err := bucket.Delete(t.Context(), key); err != nil {
+			t.Fatal(err)
+		}
+	}
+	s := new(Survey)
+	if packs, err := s.lookAtNeeds(t.Context(), r, made); s.Lost != "" || len(packs) > 0 || err != nil {
+		t.Errorf("%q, %v, %v", s.Lost, packs, err)
 	}
 }
 
