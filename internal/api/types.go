@@ -71,7 +71,9 @@ type Plan struct {
 	Immutable int     `json:"immutable"`
 	Errors    int     `json:"errors"`
 	Places    []Place `json:"places"`
-	Paused    *Pause  `json:"paused,omitempty"`
+	// Archives are those of the plan, if it has any and they were looked at.
+	Archives *PlanArchives `json:"archives,omitempty"`
+	Paused   *Pause        `json:"paused,omitempty"`
 	Jobs      []Job   `json:"jobs"`
 	// Config is what the plan says, with what is set by default, as YAML
 	// without secrets.
@@ -151,6 +153,20 @@ type Place struct {
 	LastError      time.Time `json:"last_error,omitzero"`
 	RPO            Standing  `json:"rpo"`
 	RTO            Standing  `json:"rto"`
+}
+
+// PlanArchives are the archives of a plan.
+type PlanArchives struct {
+	// Place is where they lie, Count how many there are.
+	Place string `json:"place"`
+	Count int    `json:"count"`
+	// Newest is the time of the newest snapshot that is archived.
+	Newest time.Time `json:"newest,omitzero"`
+	// ReadBack is when all of them were last read back without error, Opened that
+	// a key was there for it, and LastError when one was last found to be wrong.
+	ReadBack  time.Time `json:"last_read_back,omitzero"`
+	Opened    bool      `json:"opened,omitempty"`
+	LastError time.Time `json:"last_error,omitzero"`
 }
 
 // Pause is a person's wish that nothing of a plan begins.

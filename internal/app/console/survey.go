@@ -28,8 +28,20 @@ type PlanSurvey struct {
 	Sources      []SourceSurvey       `json:"sources"`
 	Repositories []RepositorySurvey   `json:"repositories"`
 	Missing      []redundancy.Missing `json:"missing"`
+	// Archives are those of the plan; nil if it has none.
+	Archives *ArchivesSurvey `json:"-"`
 	// At is when it was found out.
 	At time.Time `json:"-"`
+}
+
+// ArchivesSurvey is what is known of the archives of a plan.
+type ArchivesSurvey struct {
+	Archives int       `json:"archives"`
+	Newest   time.Time `json:"newest"`
+	ReadBack time.Time `json:"last_read_back"`
+	Opened   bool      `json:"opened"`
+	Bad      time.Time `json:"last_error"`
+	Missing  []string  `json:"missing"`
 }
 
 // SourceSurvey is the newest there is of a source, which is HOST:SOURCE.

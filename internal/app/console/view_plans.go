@@ -109,6 +109,11 @@ func planSeen(cfg *config.Config, name string, jobs []*controller.Status, s Plan
 	for _, place := range from.Repositories() {
 		p.Places = append(p.Places, placeSeen(cfg, place, s.Repositories, now))
 	}
+	if a := s.Archives; a != nil && from.Archives != nil {
+		p.Archives = &api.PlanArchives{
+			Place: config.WithoutPassword(from.Archives.To), Count: a.Archives, Newest: a.Newest, ReadBack: a.ReadBack, Opened: a.Opened, LastError: a.Bad,
+		}
+	}
 	for _, j := range jobs {
 		p.Jobs = append(p.Jobs, jobSeen(j))
 		if j.Paused != nil {

@@ -221,12 +221,11 @@ func takeStatus(found map[string]console.PlanSurvey, text json.RawMessage) {
 			return
 		}
 	case "archives_status":
-		var archives struct {
-			Missing []string `json:"missing"`
-		}
-		if json.Unmarshal(text, &archives) != nil {
+		archives := new(console.ArchivesSurvey)
+		if json.Unmarshal(text, archives) != nil {
 			return
 		}
+		p.Archives = archives
 		for _, one := range archives.Missing {
 			what, next, _ := strings.Cut(one, "; ")
 			p.Missing = append(p.Missing, redundancy.Missing{Rule: "archives", What: "archives: " + what, Next: cmp.Or(next, "holdfast status "+about.Plan)})

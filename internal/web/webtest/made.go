@@ -146,6 +146,7 @@ func databasePlan(now time.Time, name, local, offsite string) api.Plan {
 	}
 	p.RPO = api.Standing{State: objective.Met, Measured: 40, Promised: 15 * minute, Source: name, Reason: "the log leads to 40 s ago"}
 	p.Newest = now.Add(-40 * time.Second)
+	p.Archives = &api.PlanArchives{Place: "s3:https://s3.example.com/cold", Count: 14, Newest: now.Add(-19 * time.Hour), ReadBack: now.AddDate(0, 0, -6), Opened: true}
 	return p
 }
 
