@@ -39,6 +39,17 @@ func run(ctx context.Context, args []string) error {
 	return bench(ctx, args)
 }
 
+// stepMemory is what one step may take of free memory, page cache included: the
+// largest data set, restored beside its repository.
+const stepMemory = 10 << 30
+
+// settle has a step pay neither for what was written before it nor for memory
+// that the host has to find.
+func settle() {
+	flushDisks()
+	useFreeMemory(stepMemory)
+}
+
 // bench is the whole program: data, tools, rounds, table.
 func bench(ctx context.Context, args []string) error {
 	opts, err := parseOptions(args, os.Stderr)
@@ -68,7 +79,7 @@ func bench(ctx context.Context, args []string) error {
 		return err
 	}
 	useFreeMemory(math.MaxInt)
-	if rep.Cycles, err = (rounds{opts: opts, sets: sets, tools: had, flush: flushDisks, far: store}).run(ctx); err != nil {
+	if rep.Cycles, err = (rounds{opts: opts, sets: sets, tools: had, settle: settle, far: store}).run(ctx); err != nil {
 		return err
 	}
 	rep.fill()

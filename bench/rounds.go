@@ -13,9 +13,10 @@ type rounds struct {
 	opts  options
 	sets  []dataSet
 	tools []contestant
-	flush func() // settles the disks before each step
-	far   *far   // where repositories lie; nil for this machine's disk
-	attic *attic // where restored trees go
+	// settle makes disks and memory alike for all before each step.
+	settle func()
+	far    *far   // where repositories lie; nil for this machine's disk
+	attic  *attic // where restored trees go
 }
 
 // cycle is the outcome of one tool going once through the steps on one set.
@@ -100,10 +101,6 @@ func (r rounds) cycle(ctx context.Context, set dataSet, c contestant, round int)
 	return out
 }
 
-// stepMemory is what one step may take of free memory, page cache included: the
-// largest data set, restored beside its repository.
-const stepMemory = 10 << 30
-
 // measureStep runs the commands of a step and adds up their cost.
 func (r rounds) measureStep(ctx context.Context, s step, t tool, at site, log string) (usage, error) {
 	ctx, cancel := context.WithTimeout(ctx, r.opts.limit)
@@ -111,8 +108,7 @@ func (r rounds) measureStep(ctx context.Context, s step, t tool, at site, log st
 	env := append(os.Environ(), "HOME="+at.home(), "TMPDIR="+at.home())
 	env = append(env, at.far.env()...)
 	env = append(env, t.env(at)...)
-	r.flush()
-	useFreeMemory(stepMemory)
+	r.settle()
 	before := r.far.reading()
 	var total usage
 	for _, argv := range t.commands(s, at) {

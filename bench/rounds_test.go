@@ -104,9 +104,9 @@ func TestStepLimit(t *testing.T) {
 func testRounds(t *testing.T, set dataSet, tool tool) rounds {
 	t.Helper()
 	return rounds{
-		opts:  options{root: t.TempDir(), runs: 1, steps: allSteps(), limit: time.Minute},
-		sets:  []dataSet{set},
-		tools: []contestant{{"copier", tool}},
-		flush: func() {},
+		opts:   options{root: t.TempDir(), runs: 1, steps: allSteps(), limit: time.Minute},
+		sets:   []dataSet{set},
+		tools:  []contestant{{"copier", tool}},
+		settle: func() {},
 	}
 }
