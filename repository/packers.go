@@ -212,7 +212,7 @@ func dataBytes(blobs []blob.Blob) (sum uint64) {
 }
 
 func (k *openPack) finish(key sealKey) (id.ID, []blob.Blob, error) {
-	packID, blobs, err := k.builder.Finish(key.Seal)
+	packID, blobs, err := k.builder.Finish(func(dst, header []byte) ([]byte, error) { return sealProven(key, dst, header) })
 	if err == nil {
 		err = k.buffer.Flush()
 	}

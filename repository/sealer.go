@@ -70,14 +70,20 @@ func (s *sealer) seal(key sealKey, t blob.Type, plain []byte) (sealed []byte, pl
 	return s.sealed, plainLength, nil
 }
 
-// sealContent seals content, and proves that it opens (restic's "extra verify",
-// internal/repository).
-func (s *sealer) sealContent(key sealKey, content []byte) error {
-	s.sealed = key.Seal(s.sealed[:0], content)
-	if err := key.OpensTo(s.sealed, content); err != nil {
-		return fmt.Errorf("%w: %w", errVerify, err)
+// sealContent seals content, and proves that it opens.
+func (s *sealer) sealContent(key sealKey, content []byte) (err error) {
+	s.sealed, err = sealProven(key, s.sealed[:0], content)
+	return err
+}
+
+// sealProven appends content, sealed, to dst, and proves that it opens (restic's
+// "extra verify", internal/repository).
+func sealProven(key sealKey, dst, content []byte) ([]byte, error) {
+	sealed := key.Seal(dst, content)
+	if err := key.OpensTo(sealed[len(dst):], content); err != nil {
+		return sealed[:len(dst)], fmt.Errorf("%w: %w", errVerify, err)
 	}
-	return nil
+	return sealed, nil
 }
 
 // sealCompressed seals what plain is compressed to, and proves that it comes

@@ -356,6 +356,25 @@ func TestFlippedBitsAreFoundBeforeUpload(t *testing.T) {
 	}
 }
 
+// A pack whose header cannot be opened can be read by its index alone: when that
+// is lost, so is the pack.
+func TestFlippedBitsOfHeadersAreFoundBeforeUpload(t *testing.T) {
+	key := seal.NewKey()
+	for _, sealing := range []sealKey{key, flippingKey{key, 0}, flippingKey{key, 40}, flippedPlain{key}} {
+		k := testOpenPack(t, &flippingSpool{})
+		if err := k.builder.Add(data(id.Random()), key.Seal(nil, []byte("content")), 0); err != nil {
+			t.Fatal(err)
+		}
+		var want error
+		if sealing != sealKey(key) {
+			want = errVerify
+		}
+		if _, _, err := k.finish(sealing); !errors.Is(err, want) {
+			t.Errorf("%T: %v", sealing, err)
+		}
+	}
+}
+
 // A blob that does not come back from our own encoder is compressed by the
 // library's, and that is told.
 func TestMistakesOfTheEncoderDoNoHarm(t *testing.T) {

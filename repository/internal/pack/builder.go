@@ -23,7 +23,7 @@ var ErrFull = errors.New("pack is full")
 
 // A Sealer encrypts and authenticates plain and appends the result, which is
 // blob.Overhead bytes longer, to dst.
-type Sealer func(dst, plain []byte) []byte
+type Sealer func(dst, plain []byte) ([]byte, error)
 
 // Builder writes one pack. It is not safe for concurrent use.
 type Builder struct {
@@ -106,7 +106,10 @@ func (p *Builder) Finish(seal Sealer) (id.ID, []blob.Blob, error) {
 	if len(p.blobs) == 0 {
 		return id.ID{}, nil, errors.New("finish pack: it holds no blob")
 	}
-	header := seal(nil, EncodeHeader(p.blobs))
+	header, err := seal(nil, EncodeHeader(p.blobs))
+	if err != nil {
+		return id.ID{}, nil, fmt.Errorf("seal the header of a pack: %w", err)
+	}
 	header = binary.LittleEndian.AppendUint32(header, uint32(len(header)))
 	if err := p.write(header); err != nil {
 		return id.ID{}, nil, err

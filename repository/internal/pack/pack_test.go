@@ -22,6 +22,9 @@ func fakeSeal(dst, plain []byte) []byte {
 	return append(dst, bytes.Repeat([]byte{0xbb}, blob.Overhead/2)...)
 }
 
+// fakeSealer is fakeSeal, which does not fail.
+func fakeSealer(dst, plain []byte) ([]byte, error) { return fakeSeal(dst, plain), nil }
+
 func fakeOpen(dst, sealed []byte) ([]byte, error) {
 	if len(sealed) < blob.Overhead {
 		return nil, errors.New("too short")
@@ -50,7 +53,7 @@ func build(t *testing.T, n int) (packed []byte, name id.ID, blobs []blob.Blob) {
 		}
 	}
 	size := b.Size()
-	name, blobs, err := b.Finish(fakeSeal)
+	name, blobs, err := b.Finish(fakeSealer)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,10 +220,10 @@ func TestBuilderIsLostAfterFailedWrite(t *testing.T) {
 	if err := b.Add(blob.Handle{}, fakeSeal(nil, nil), 0); !errors.Is(err, broken) {
 		t.Errorf("Add: %v", err)
 	}
-	if _, _, err := b.Finish(fakeSeal); !errors.Is(err, broken) {
+	if _, _, err := b.Finish(fakeSealer); !errors.Is(err, broken) {
 		t.Errorf("Finish: %v", err)
 	}
-	if _, _, err := NewBuilder(io.Discard, MaxSize).Finish(fakeSeal); err == nil {
+	if _, _, err := NewBuilder(io.Discard, MaxSize).Finish(fakeSealer); err == nil {
 		t.Error("an empty pack was finished")
 	}
 }

@@ -125,6 +125,21 @@ func TestSumsThatOthersDoNotMake(t *testing.T) {
 	}
 }
 
+// TestSumsMadeWrong has what is intact opened although a program of ours cannot
+// see that it is, and nothing else.
+func TestSumsMadeWrong(t *testing.T) {
+	k, plain := NewKey(), make([]byte, 8<<10)
+	mistaken := func(tag *[tagSize]byte, _ []byte, _ *[32]byte) { clear(tag[:]) }
+	sealed := k.Seal(nil, plain)
+	if _, text, err := k.authentic(mistaken, sealed); err != nil || len(text) != len(plain) {
+		t.Errorf("%d bytes, %v", len(text), err)
+	}
+	sealed[len(sealed)/2] ^= 1
+	if _, _, err := k.authentic(mistaken, sealed); !errors.Is(err, ErrUnauthenticated) {
+		t.Errorf("altered: %v; want %v", err, ErrUnauthenticated)
+	}
+}
+
 func TestSealInPlace(t *testing.T) {
 	k := NewKey()
 	buf := make([]byte, 16, 100)
