@@ -68,18 +68,22 @@ type comparers struct {
 	parts   int // theirs
 }
 
-func newComparers() *comparers {
+func newComparers(ctx context.Context) *comparers {
 	c := &comparers{pieces: make(chan piece, queuedPieces), done: make(chan *comparison, maxCompared)}
 	for range min(runtime.GOMAXPROCS(0), maxComparers) {
-		c.working.Go(c.work)
+		c.working.Go(func() { c.work(ctx) })
 	}
 	return c
 }
 
-func (c *comparers) work() {
+// work compares pieces until there are no more. When ctx has ended nobody asks
+// what came of the rest: a large file would take minutes.
+func (c *comparers) work(ctx context.Context) {
 	var r reader
 	for p := range c.pieces {
-		r.comparePiece(p)
+		if ctx.Err() == nil {
+			r.comparePiece(p)
+		}
 		if p.of.left.Add(-1) == 0 {
 			c.done <- p.of
 		}
@@ -103,7 +107,7 @@ func (c *comparers) close() {
 // compare begins to compare a file, and comes back to those that are done.
 func (w *walker) compare(ctx context.Context, o *comparison) error {
 	if w.comparers == nil {
-		w.comparers = newComparers()
+		w.comparers = newComparers(ctx)
 	}
 	c := w.comparers
 	for c.files > 0 && (c.files == maxCompared || c.parts+len(o.parts) > maxComparedParts) {
@@ -121,7 +125,9 @@ func (w *walker) compare(ctx context.Context, o *comparison) error {
 		c.done <- o
 	}
 	for _, p := range pieces {
-		o.from.readAhead(p.bytes())
+		if ctx.Err() == nil {
+			o.from.readAhead(p.bytes())
+		}
 		c.pieces <- p
 	}
 	if o.several { // other names may come before it is done

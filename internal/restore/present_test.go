@@ -1,9 +1,12 @@
 package restore
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
+
+	"holdfast/repository/id"
 )
 
 // Many files that are there already, right ones and others, under one name or two,
@@ -42,5 +45,34 @@ func TestManyPresent(t *testing.T) {
 	}
 	if again := b.restore(s, target); again.progress.BytesRestored.Load() != 0 || len(again.actions(Unchanged)) != len(files) {
 		t.Errorf("the second time %d bytes were written, and %d files stayed", again.progress.BytesRestored.Load(), len(again.actions(Unchanged)))
+	}
+}
+
+// A restore that is ended does not read the rest of a large file first.
+func TestComparisonsEndWithTheRestore(t *testing.T) {
+	target := t.TempDir()
+	put(t, target+"/large", "content")
+	d, err := openTarget(target)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer d.close()
+	h, err := d.open("large", false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.close() //nolint:errcheck // it was only read
+	ended, end := context.WithCancel(t.Context())
+	end()
+	for ctx, want := range map[context.Context]bool{t.Context(): true, ended: false} {
+		o := &comparison{from: h, parts: []part{{length: 7}}, want: []id.ID{id.Hash([]byte("content"))}, right: []bool{false}}
+		o.left.Store(1)
+		c := newComparers(ctx)
+		c.pieces <- piece{o, 0, 1}
+		<-c.done
+		c.close()
+		if o.right[0] != want {
+			t.Errorf("compared: %v, want %v", o.right[0], want)
+		}
 	}
 }
