@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"path/filepath"
 	"slices"
+	"strings"
 )
 
 // errProtected says that something is not to be deleted in any case.
@@ -68,7 +69,7 @@ func (w *walker) deleteOthers(ctx context.Context, at *folder, keep map[string]s
 	slices.Sort(names)
 	_, protected := w.protected[at.id]
 	for _, name := range names {
-		if _, ok := keep[name]; ok || ctx.Err() != nil {
+		if _, ok := keep[name]; ok || ctx.Err() != nil || strings.HasPrefix(name, w.asides.prefix) {
 			continue
 		}
 		is, err := d.lstat(name)

@@ -125,6 +125,10 @@ func (d dirHandle) readlink(name string) (string, error) {
 
 func (d dirHandle) symlink(target, name string) error { return unix.Symlinkat(target, int(d), name) }
 
+// rename gives an entry another name in the same folder; what has that name
+// already is replaced.
+func (d dirHandle) rename(from, to string) error { return unix.Renameat(int(d), from, int(d), to) }
+
 // link makes a second name for a file.
 func (d dirHandle) link(name string, from dirHandle, fromName string) error {
 	return unix.Linkat(int(from), fromName, int(d), name, 0)

@@ -113,6 +113,10 @@ func (d dirHandle) readlink(name string) (string, error) { return d.root.Readlin
 
 func (d dirHandle) symlink(target, name string) error { return d.root.Symlink(target, name) }
 
+// rename gives an entry another name in the same folder; what has that name
+// already is replaced.
+func (d dirHandle) rename(from, to string) error { return d.root.Rename(from, to) }
+
 // link makes a second name for a file. Two folders cannot be named by their
 // handles here, so both names are given from the target on.
 func (d dirHandle) link(name string, from dirHandle, fromName string) error {

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"slices"
 
+	"holdfast/internal/source"
 	"holdfast/repository/tree"
 )
 
@@ -24,9 +25,9 @@ func (w *walker) file(ctx context.Context, at *folder, n *tree.Node) error {
 	}
 	w.progress.ItemsTotal.Add(1)
 	w.progress.BytesTotal.Add(uint64(size)) //nolint:gosec // not negative
-	f := newFile(at, n)
+	f := w.newFile(at, n)
 	f.size, f.number = size, w.number
-	action, compared, err := w.prepare(f, n)
+	action, compared, err := w.prepare(ctx, f, n)
 	switch {
 	case err != nil:
 		return err
@@ -78,7 +79,7 @@ func (w *walker) foretell(f *file, a Action, missing []part) {
 
 // prepare deals with what is in the place of a file. If that is to be changed in
 // place, it returns what has to be compared first.
-func (w *walker) prepare(f *file, n *tree.Node) (Action, *comparison, error) {
+func (w *walker) prepare(ctx context.Context, f *file, n *tree.Node) (Action, *comparison, error) {
 	if f.folder.fresh {
 		return Restored, nil, nil
 	}
@@ -95,8 +96,12 @@ func (w *walker) prepare(f *file, n *tree.Node) (Action, *comparison, error) {
 		return "", nil, err
 	}
 	if is.kind == tree.File && w.options.Overwrite.compares() {
-		compared, err := w.reuse(d, f, n, &is)
+		compared, err := w.reuse(ctx, d, f, n, &is)
 		return Updated, compared, err
+	}
+	if is.kind == tree.File && !w.options.DryRun && w.options.Overwrite.replaces(is.mtime, source.TimeOf(n.ModTime)) {
+		w.asides.add(f)
+		return Updated, nil, nil
 	}
 	action, err := w.clearPlace(d, f.folder, n, &is)
 	return action, nil, err
@@ -105,9 +110,9 @@ func (w *walker) prepare(f *file, n *tree.Node) (Action, *comparison, error) {
 // reuse keeps what is right of a file that is there. A file whose content
 // nobody else shares is compared and changed in place. One that has other names,
 // which may be outside the target, or lends rights to those who run it, is
-// replaced by a new one, to which the good parts are copied, and taken out of
-// w.parts.
-func (w *walker) reuse(d dirHandle, f *file, n *tree.Node, was *state) (*comparison, error) {
+// replaced by a new one once that is whole: the good parts are copied, and taken
+// out of w.parts.
+func (w *walker) reuse(ctx context.Context, d dirHandle, f *file, n *tree.Node, was *state) (*comparison, error) {
 	inPlace := was.links == 1 && was.mode&privilegedBits == 0
 	old, err := d.open(f.name, inPlace && !w.options.DryRun)
 	if err != nil && inPlace {
@@ -115,10 +120,10 @@ func (w *walker) reuse(d dirHandle, f *file, n *tree.Node, was *state) (*compari
 		old, err = d.open(f.name, false)
 	}
 	if err != nil { // it cannot be read, so nothing of it is known to be right
-		if w.options.DryRun {
-			return nil, nil //nolint:nilnil // nothing to compare
+		if !w.options.DryRun {
+			w.asides.add(f)
 		}
-		return nil, d.remove(f.name, false)
+		return nil, nil //nolint:nilnil // nothing to compare
 	}
 	is, err := old.state()
 	if err == nil && (is.kind != tree.File || is.fileID != was.fileID || inPlace && is.links != 1) {
@@ -132,32 +137,33 @@ func (w *walker) reuse(d dirHandle, f *file, n *tree.Node, was *state) (*compari
 		f.disk.made, f.disk.foreign, f.disk.id, f.disk.is = true, true, is.fileID, is
 		return &comparison{file: f, from: old, parts: slices.Clone(w.parts), want: n.Content}, nil
 	}
-	err = w.copyOver(d, f, n, old)
+	err = w.copyOver(ctx, d, f, n, old)
 	old.close() //nolint:errcheck // it was only read
 	return nil, err
 }
 
 // copyOver replaces a file by a new one with what is right of the old one.
-func (w *walker) copyOver(d dirHandle, f *file, n *tree.Node, old fileHandle) error {
-	if err := d.remove(f.name, false); err != nil {
-		return err
-	}
+func (w *walker) copyOver(ctx context.Context, d dirHandle, f *file, n *tree.Node, old fileHandle) error {
+	w.asides.add(f)
 	h, err := w.useFile(f)
 	if err != nil {
 		return err
 	}
 	defer w.files.release(&f.disk.slot)
-	if err = w.copyRight(h, f, n, old); err != nil {
-		err = errors.Join(err, d.remove(f.name, false))
+	if err = w.copyRight(ctx, h, f, n, old); err != nil {
+		err = errors.Join(err, d.remove(f.aside, false))
 	}
 	return err
 }
 
 // copyRight copies the parts that are right of a file that is there.
-func (w *walker) copyRight(h fileHandle, f *file, n *tree.Node, old fileHandle) error {
+func (w *walker) copyRight(ctx context.Context, h fileHandle, f *file, n *tree.Node, old fileHandle) error {
 	var r reader
 	missing := w.parts[:0]
 	for k, p := range w.parts {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		content, sum, err := r.read(old, p)
 		if err != nil || sum != n.Content[k] {
 			missing = append(missing, p)

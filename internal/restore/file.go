@@ -15,6 +15,9 @@ type file struct {
 	folder   *folder
 	name     string
 	metadata metadata
+	// aside is the name that the file has until it is whole, if it replaces
+	// another file; "" if it does not, or does no longer. See aside.go.
+	aside string
 	// size is the length of the content in bytes.
 	size int64
 	// number is that of the file in the order of the walk.
@@ -48,6 +51,8 @@ type onDisk struct {
 	// writing is held by whoever writes a part: the kernel lets one write to
 	// a file at a time, and those that wait for it there do so on the CPU.
 	writing sync.Mutex
+	// touched says that something was written; writing guards it.
+	touched bool
 
 	mu sync.Mutex
 	// links are the other names given to it. A spoiled file gets no more.
@@ -55,8 +60,8 @@ type onDisk struct {
 	gone  bool
 }
 
-func newFile(at *folder, n *tree.Node) *file {
-	return &file{folder: at, name: n.Name, metadata: metadataOf(n)}
+func (r *restorer) newFile(at *folder, n *tree.Node) *file {
+	return &file{folder: at, name: n.Name, metadata: r.metadataOf(n)}
 }
 
 // writeMode is the mode of a file that is being written.
@@ -76,7 +81,7 @@ func (r *restorer) writeWhole(f *file, content []byte) error {
 	if len(f.metadata.attributes) == 0 && f.metadata.mode&privilegedBits == 0 {
 		mode = f.metadata.mode.Perm()
 	}
-	h, err := d.create(f.name, mode)
+	h, err := d.create(f.nameNow(), mode)
 	if errors.Is(err, fs.ErrExist) {
 		return errNoPlace
 	}
@@ -88,8 +93,11 @@ func (r *restorer) writeWhole(f *file, content []byte) error {
 	if err == nil {
 		unset = r.setNewFile(d, f, h, mode)
 	}
-	if err = errors.Join(err, h.close()); err != nil {
-		return errors.Join(err, d.remove(f.name, false))
+	if err = errors.Join(err, h.close()); err == nil {
+		err = r.place(d, f)
+	}
+	if err != nil {
+		return errors.Join(err, d.remove(f.nameNow(), false))
 	}
 	if unset != nil {
 		r.failed(f.folder.join(f.name), unset)
@@ -105,10 +113,10 @@ func (r *restorer) setNewFile(d dirHandle, f *file, h fileHandle, created fs.Fil
 		if err != nil {
 			return err
 		}
-		return r.setFile(d, f.name, h, &f.metadata, &is, true)
+		return r.setFile(d, f.nameNow(), h, &f.metadata, &is, true)
 	}
 	is := state{uid: r.process.uid, gid: r.process.gid, mode: created &^ fs.FileMode(r.process.umask)} //nolint:gosec // see plain
-	return r.setFile(d, f.name, h, &f.metadata, &is, false)
+	return r.setFile(d, f.nameNow(), h, &f.metadata, &is, false)
 }
 
 // writePart writes content at an offset. Where there are zeros it does not
@@ -143,6 +151,10 @@ func (r *restorer) write(f *file, content []byte, offset int64) error {
 	defer r.files.release(&f.disk.slot)
 	f.disk.writing.Lock()
 	defer f.disk.writing.Unlock()
+	if f.spoiled.Load() {
+		return nil
+	}
+	f.disk.touched = true
 	return r.writePart(h, f, content, offset)
 }
 
@@ -163,7 +175,7 @@ func (r *restorer) useFile(f *file) (fileHandle, error) {
 }
 
 func (r *restorer) makeFile(d dirHandle, f *file) (fileHandle, error) {
-	h, err := d.create(f.name, writeMode)
+	h, err := d.create(f.nameNow(), writeMode)
 	if errors.Is(err, fs.ErrExist) {
 		return noFile, errNoPlace
 	}
@@ -179,7 +191,7 @@ func (r *restorer) makeFile(d dirHandle, f *file) (fileHandle, error) {
 		f.disk.reserved, err = h.reserve(f.size)
 	}
 	if err != nil {
-		return noFile, errors.Join(err, h.close(), d.remove(f.name, false))
+		return noFile, errors.Join(err, h.close(), d.remove(f.nameNow(), false))
 	}
 	f.disk.made, f.disk.id = true, is.fileID
 	return h, nil
@@ -187,7 +199,7 @@ func (r *restorer) makeFile(d dirHandle, f *file) (fileHandle, error) {
 
 // reopen opens a file again and makes sure that it is what it was.
 func reopen(d dirHandle, f *file) (fileHandle, error) {
-	h, err := d.open(f.name, true)
+	h, err := d.open(f.nameNow(), true)
 	if err != nil {
 		return noFile, err
 	}
@@ -201,14 +213,32 @@ func reopen(d dirHandle, f *file) (fileHandle, error) {
 	return h, nil
 }
 
-// spoil marks a file that cannot be restored, and reports it once. What there
-// is of it goes away with its last part. The error is fatal, or nil.
+// spoil marks a file that cannot be restored, and reports it once. What this
+// restore made of it goes away with its last part. The error is fatal, or nil.
 func (r *restorer) spoil(f *file, err error) error {
+	fatal := judge(err)
+	if f.disk != nil && f.disk.foreign {
+		f.disk.writing.Lock() // what is said of the file must stay true
+		defer f.disk.writing.Unlock()
+	}
 	if !f.spoiled.Swap(true) {
-		r.failed(f.folder.join(f.name), err)
+		r.failed(f.folder.join(f.name), f.explainKept(err))
 		r.unproven.add(f.number)
 	}
-	return judge(err)
+	return fatal
+}
+
+// explainKept adds what became of the file that was there.
+func (f *file) explainKept(err error) error {
+	switch {
+	case f.aside != "":
+		return fmt.Errorf("%w; the file that was there is kept", err)
+	case f.disk == nil || !f.disk.foreign:
+		return err
+	case !f.disk.touched:
+		return fmt.Errorf("%w; the file that was there is left as it was", err)
+	}
+	return fmt.Errorf("%w; the file that was there is overwritten in part: it is neither what it was nor what it should be, until a restore from another copy completes it", err)
 }
 
 // partDone counts a part that is written or given up, and finishes the file
@@ -257,7 +287,7 @@ func (r *restorer) completeFile(f *file) error {
 	if err == nil {
 		err = r.setWrittenFile(f, h)
 	}
-	return errors.Join(err, h.close())
+	return errors.Join(err, h.close(), r.placeWritten(f))
 }
 
 func (r *restorer) setWrittenFile(f *file, h fileHandle) error {
@@ -267,17 +297,17 @@ func (r *restorer) setWrittenFile(f *file, h fileHandle) error {
 	}
 	defer r.release(f.folder)
 	if f.disk.foreign {
-		return r.setFile(d, f.name, h, &f.metadata, &f.disk.is, true)
+		return r.setFile(d, f.nameNow(), h, &f.metadata, &f.disk.is, true)
 	}
 	return r.setNewFile(d, f, h, writeMode)
 }
 
-// removeSpoiled removes all names of a file, so that nobody takes it for what
-// it is not.
+// removeSpoiled removes all names that this restore gave a file, so that nobody
+// takes it for what it is not.
 func (r *restorer) removeSpoiled(f *file) {
 	f.disk.mu.Lock()
 	f.disk.gone = true
-	names := append(f.disk.links, link{f.folder, f.name, f.number})
+	names := f.disk.links
 	f.disk.mu.Unlock()
 	if !f.disk.made {
 		return
@@ -286,18 +316,25 @@ func (r *restorer) removeSpoiled(f *file) {
 		r.files.detach(&f.disk.slot)
 		h.close() //nolint:errcheck // it is given up
 	}
-	for k, name := range names {
+	for _, name := range names {
 		r.unproven.add(name.number)
-		err := r.removeName(name, f.disk.id)
-		if err != nil {
-			err = fmt.Errorf("remove the incomplete file: %w", err)
-		} else if k < len(names)-1 {
-			err = errSpoiled
-		}
-		if err != nil {
-			r.failed(name.folder.join(name.name), err)
+		if r.removeIncomplete(name, f.disk.id) {
+			r.failed(name.folder.join(name.name), errSpoiled)
 		}
 	}
+	if !f.disk.foreign {
+		r.removeIncomplete(link{f.folder, f.nameNow(), f.number}, f.disk.id)
+	}
+}
+
+// removeIncomplete removes a name of a file that is not whole, and tells
+// whether it is gone.
+func (r *restorer) removeIncomplete(l link, want fileID) bool {
+	err := r.removeName(l, want)
+	if err != nil {
+		r.failed(l.folder.join(l.name), fmt.Errorf("remove the incomplete file: %w", err))
+	}
+	return err == nil
 }
 
 // removeName removes a name of a file, unless it became that of another.

@@ -97,7 +97,7 @@ func (w *walker) makeLink(d dirHandle, at *folder, name string, f *file) error {
 	if f.disk.gone {
 		return errSpoiled
 	}
-	if err := d.link(name, from, f.name); err != nil {
+	if err := d.link(name, from, f.nameNow()); err != nil {
 		return fmt.Errorf("make hard link to %s: %w", f.folder.join(f.name), err)
 	}
 	is, err := d.lstat(name)

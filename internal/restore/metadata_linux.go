@@ -38,7 +38,7 @@ func (r *restorer) setOpen(fd int, m *metadata, is *state, foreign bool) error {
 	var errs []error
 	mode := r.setOwner(m, is, func(uid, gid int) error { return unix.Fchown(fd, uid, gid) }, &errs)
 	if foreign {
-		errs = append(errs, removeAttributes(fd, m.attributes))
+		errs = append(errs, r.removeAttributes(fd, m.attributes))
 	}
 	for _, a := range m.attributes {
 		errs = append(errs, r.judgeAttribute(a.Name, unix.Fsetxattr(fd, a.Name, a.Value, 0)))
@@ -155,7 +155,7 @@ func (r *restorer) judgeAttribute(name string, err error) error {
 // removeAttributes removes the attributes that a foreign file has and the
 // snapshot does not: ACLs and capabilities would give rights to somebody.
 // Those of security modules stay: they are this machine's business.
-func removeAttributes(fd int, keep []tree.ExtendedAttribute) error {
+func (r *restorer) removeAttributes(fd int, keep []tree.ExtendedAttribute) error {
 	names := make([]byte, 64<<10) // XATTR_LIST_MAX
 	n, err := unix.Flistxattr(fd, names)
 	if err != nil || n == 0 {
@@ -163,7 +163,8 @@ func removeAttributes(fd int, keep []tree.ExtendedAttribute) error {
 	}
 	var errs []error
 	for name := range strings.SplitSeq(strings.TrimSuffix(string(names[:n]), "\x00"), "\x00") {
-		if hasAttribute(keep, name) || strings.HasPrefix(name, "security.") && name != "security.capability" {
+		if hasAttribute(keep, name) || strings.HasPrefix(name, "security.") && name != "security.capability" ||
+			r.options.Attribute != nil && !r.options.Attribute(name) {
 			continue
 		}
 		if err := unix.Fremovexattr(fd, name); err != nil && err != unix.ENODATA && err != unix.EPERM {

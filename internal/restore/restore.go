@@ -16,8 +16,11 @@
 //     the snapshot says and whoever changes the target meanwhile. A file of
 //     the target that has other hard links is replaced, not written to.
 //   - Nothing is overwritten or deleted that Options do not say.
-//   - No file is left that looks good and is not: what cannot be restored
-//     whole is removed and reported, and the rest goes on. A file gets its
+//   - No file is left that looks good and is not: what this restore made of a
+//     file that it cannot restore whole is removed and reported, and the rest
+//     goes on. A file that was there stays: untouched, if the new one was to be
+//     put into its place (aside.go) or nothing of it was overwritten yet; else
+//     as it was overwritten so far, and that is said. A file gets its
 //     modification time only when its content is complete, so one that was
 //     cut off is not taken for a good one later.
 //
@@ -69,6 +72,13 @@ type Options struct {
 	Subfolder string
 	// Filter says what is restored. Its paths begin at Subfolder.
 	Filter Filter
+	// Attribute, if set, tells which extended attributes are restored, by their
+	// names. All others are left as they are.
+	Attribute func(name string) bool
+	// OwnersByName gives items to the user and group who have the recorded
+	// names on this machine, whatever their numbers are; where nobody has, the
+	// numbers count. Access control lists know numbers only.
+	OwnersByName bool
 	// Overwrite says what happens to what is in the target already.
 	Overwrite Overwrite
 	// Delete removes what the snapshot does not have from the folders that

@@ -31,6 +31,8 @@ type restorer struct {
 	progress *Progress
 	process  process
 	limits   limits
+	names    ownerNames
+	asides   *asides
 	folders  pool[dirHandle]
 	files    pool[fileHandle]
 
@@ -41,7 +43,7 @@ type restorer struct {
 }
 
 func newRestorer(repo *repository.Repository, o Options) *restorer {
-	r := &restorer{repo: repo, options: o, progress: o.Progress, process: thisProcess()}
+	r := &restorer{repo: repo, options: o, progress: o.Progress, process: thisProcess(), asides: newAsides()}
 	r.folders.limit, r.folders.close = openFolders, func(d dirHandle) { d.close() }
 	r.files.limit, r.files.close = openFiles, func(f fileHandle) { f.close() } //nolint:errcheck // it is opened again, or given up
 	return r
@@ -76,7 +78,7 @@ func (r *restorer) restore(ctx context.Context, target *folder, root *tree.Node)
 	for o := range orders { // left over when an error ended the workers
 		o.read.Abandon()
 	}
-	return err
+	return errors.Join(err, r.removeAsides())
 }
 
 func (r *restorer) workers() int {

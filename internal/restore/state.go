@@ -2,6 +2,7 @@ package restore
 
 import (
 	"io/fs"
+	"slices"
 
 	"holdfast/internal/source"
 	"holdfast/repository/tree"
@@ -40,7 +41,20 @@ type metadata struct {
 	attributes []tree.ExtendedAttribute
 }
 
-func metadataOf(n *tree.Node) metadata {
+// metadataOf returns what is restored of a node beside its content.
+func (r *restorer) metadataOf(n *tree.Node) metadata {
+	m := storedMetadata(n)
+	if r.options.Attribute != nil {
+		m.attributes = slices.DeleteFunc(slices.Clone(m.attributes), func(a tree.ExtendedAttribute) bool { return !r.options.Attribute(a.Name) })
+	}
+	if r.options.OwnersByName {
+		m.uid, m.gid = r.names.user(n.User, n.UID), r.names.group(n.Group, n.GID)
+	}
+	return m
+}
+
+// storedMetadata returns what the snapshot says of a node.
+func storedMetadata(n *tree.Node) metadata {
 	return metadata{
 		mode: n.Mode & modeBits, uid: n.UID, gid: n.GID,
 		mtime: source.TimeOf(n.ModTime), atime: source.TimeOf(n.AccessTime),

@@ -218,7 +218,7 @@ func (c *checker) look(at *folder, n *tree.Node) (*folder, error) {
 
 // compareMetadata tells what of the metadata differs.
 func compareMetadata(is *state, n *tree.Node) error {
-	want := metadataOf(n)
+	want := storedMetadata(n)
 	var errs []error
 	if n.Type != tree.Symlink && is.mode != want.mode {
 		errs = append(errs, fmt.Errorf("its mode is %v, in the snapshot %v", is.mode, want.mode))

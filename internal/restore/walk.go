@@ -143,7 +143,7 @@ func (w *walker) judgeItem(ctx context.Context, at *folder, name string, err err
 // folder restores a folder and goes into it. One that is not selected is made
 // only when something in it is.
 func (w *walker) folder(ctx context.Context, at *folder, n *tree.Node, selected, below bool) error {
-	m := metadataOf(n)
+	m := w.metadataOf(n)
 	f := &folder{parent: at, name: n.Name, metadata: &m}
 	f.pending.Store(1)
 	if selected {
@@ -198,7 +198,7 @@ func (w *walker) other(at *folder, n *tree.Node) error {
 }
 
 func (w *walker) makeOther(d dirHandle, n *tree.Node) error {
-	m := metadataOf(n)
+	m := w.metadataOf(n)
 	if n.Type == tree.Symlink {
 		if err := d.symlink(n.LinkTarget, n.Name); err != nil {
 			return err
