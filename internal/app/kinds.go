@@ -38,6 +38,9 @@ func (k Kind) IsObjectStore() bool {
 	return false
 }
 
+// SpeaksTLS tells whether certificates say who is at the other end.
+func (k Kind) SpeaksTLS() bool { return k.IsObjectStore() || k == "rest" }
+
 type opener func(ctx context.Context, url string, o StoreOptions) (storage.Store, error)
 
 // openers are the kinds there are.
@@ -119,9 +122,15 @@ func opening[O any, P settable[O], S storage.Store](
 				return nil, err
 			}
 		}
+		if trusting, ok := any(P(&options)).(trusting); ok && o.AnyServer {
+			trusting.TrustAnyServer()
+		}
 		if o.Create {
 			return create(ctx, options)
 		}
 		return open(ctx, options)
 	}
 }
+
+// trusting are options of a store that TLS leads to.
+type trusting interface{ TrustAnyServer() }

@@ -15,19 +15,24 @@ func LoginFiles(url string, settings map[string]string) []string {
 	if err != nil {
 		return nil
 	}
+	var files []string
+	if kind.SpeaksTLS() {
+		files = certificatesInEnvironment()
+	}
 	switch kind {
 	case "sftp":
 		return sshFiles(url, settings)
 	case "s3":
-		return append(inEnvironment("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE"), inHome(".aws")...)
+		files = append(files, inEnvironment("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE", "AWS_WEB_IDENTITY_TOKEN_FILE")...)
+		return append(files, inHome(".aws")...)
 	case "gs":
-		return append(inEnvironment("GOOGLE_APPLICATION_CREDENTIALS"), inHome(".config/gcloud")...)
+		files = append(files, inEnvironment("GOOGLE_APPLICATION_CREDENTIALS")...)
+		return append(files, inHome(".config/gcloud")...)
 	case "azure":
-		return append(inEnvironment("AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_CERTIFICATE_PATH"), inHome(".azure")...)
-	case "rest":
-		return inEnvironment("HOLDFAST_CACERT", "RESTIC_CACERT", "HOLDFAST_TLS_CLIENT_CERT", "RESTIC_TLS_CLIENT_CERT")
+		files = append(files, inEnvironment("AZURE_FEDERATED_TOKEN_FILE", "AZURE_CLIENT_CERTIFICATE_PATH")...)
+		return append(files, inHome(".azure")...)
 	}
-	return nil
+	return files
 }
 
 // sshFiles leaves out what cannot be understood: nothing is reached by it.

@@ -26,6 +26,8 @@ type StoreOptions struct {
 	// LogURL, if set, is where the log archive lies. What is holdfast's own lies
 	// there, too, when the place holds nothing but the files of restic.
 	LogURL string
+	// AnyServer takes whoever answers for the server: no certificate is checked.
+	AnyServer bool
 	// Limits bound the bandwidth.
 	Limits throttle.Limits
 	// Immutable, unless it is zero, locks every object that is put.
@@ -48,6 +50,7 @@ func OpenStore(ctx context.Context, url string, o StoreOptions) (storage.Store, 
 	if err != nil {
 		return nil, err
 	}
+	o.Settings = withCertificates(kind, o.Settings)
 	s, err := openers[kind](ctx, url, o)
 	if err != nil {
 		return nil, err

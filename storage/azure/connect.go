@@ -19,7 +19,7 @@ import (
 // connect makes the clients of s. Nothing is sent yet.
 func (s *Store) connect() error {
 	transport, err := httpx.NewTransport(httpx.Options{
-		Connections: s.o.Connections, CACertFile: s.o.CACertFile, Stall: s.tuning.stall,
+		Connections: s.o.Connections, CACertFile: s.o.CACertFile, ClientCertFile: s.o.ClientCertFile, AnyServer: s.o.AnyServer, Stall: s.tuning.stall,
 	})
 	if err != nil {
 		return err

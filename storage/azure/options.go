@@ -59,6 +59,12 @@ type Options struct {
 	Connections int
 	// CACertFile holds authorities (PEM) to be trusted besides the system's.
 	CACertFile string
+	// ClientCertFile holds a certificate and its private key (PEM) to be shown
+	// to the service.
+	ClientCertFile string
+	// AnyServer takes whoever answers for the service, unchecked. It is no
+	// setting: nobody shall write it down and forget it.
+	AnyServer bool
 }
 
 // Parse reads the URL of a place: azure:CONTAINER:/PREFIX, as restic writes
@@ -108,6 +114,9 @@ func checkContainer(name string) error {
 	return nil
 }
 
+// TrustAnyServer has whoever answers taken for the service.
+func (o *Options) TrustAnyServer() { o.AnyServer = true }
+
 // Set changes the setting of a name, as given with -o azure.NAME=VALUE.
 // Secrets are no settings: command lines are for everybody to read.
 func (o *Options) Set(name, value string) error {
@@ -138,8 +147,10 @@ func (o *Options) Set(name, value string) error {
 		}
 	case "ca-cert":
 		o.CACertFile = value
+	case "client-cert":
+		o.ClientCertFile = value
 	default:
-		return fmt.Errorf("azure has no setting %q; there are account-name, endpoint, endpoint-suffix, subscription, resource-group, management-endpoint, access-tier, force-cli-credential, mark-bulk, connections and ca-cert", name)
+		return fmt.Errorf("azure has no setting %q; there are account-name, endpoint, endpoint-suffix, subscription, resource-group, management-endpoint, access-tier, force-cli-credential, mark-bulk, connections, ca-cert and client-cert", name)
 	}
 	if err != nil {
 		return fmt.Errorf("the setting azure.%s=%s: %w", name, value, err)

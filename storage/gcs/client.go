@@ -28,7 +28,7 @@ type client struct {
 
 func newClient(ctx context.Context, o Options, stall stallTime) (*client, error) {
 	transport, err := httpx.NewTransport(httpx.Options{
-		Connections: o.Connections, CACertFile: o.CACertFile, Stall: stall,
+		Connections: o.Connections, CACertFile: o.CACertFile, ClientCertFile: o.ClientCertFile, AnyServer: o.AnyServer, Stall: stall,
 	})
 	if err != nil {
 		return nil, err

@@ -48,6 +48,12 @@ type Options struct {
 	Connections int
 	// CACertFile holds authorities (PEM) to be trusted besides the system's.
 	CACertFile string
+	// ClientCertFile holds a certificate and its private key (PEM) to be shown
+	// to the service.
+	ClientCertFile string
+	// AnyServer takes whoever answers for the service, unchecked. It is no
+	// setting: nobody shall write it down and forget it.
+	AnyServer bool
 }
 
 // Parse reads the URL of a place: gs:BUCKET:/PREFIX, as restic writes it, or
@@ -83,6 +89,9 @@ func checkBucket(name string) error {
 	return nil
 }
 
+// TrustAnyServer has whoever answers taken for the service.
+func (o *Options) TrustAnyServer() { o.AnyServer = true }
+
 // Set changes the setting of a name, as given with -o gs.NAME=VALUE. Secrets
 // are no settings: command lines are for everybody to read.
 func (o *Options) Set(name, value string) error {
@@ -111,8 +120,10 @@ func (o *Options) Set(name, value string) error {
 		}
 	case "ca-cert":
 		o.CACertFile = value
+	case "client-cert":
+		o.ClientCertFile = value
 	default:
-		return fmt.Errorf("gs has no setting %q; there are project-id, region, object-retention, endpoint, anonymous, credentials-file, storage-class, mark-bulk, connections and ca-cert", name)
+		return fmt.Errorf("gs has no setting %q; there are project-id, region, object-retention, endpoint, anonymous, credentials-file, storage-class, mark-bulk, connections, ca-cert and client-cert", name)
 	}
 	if err != nil {
 		return fmt.Errorf("the setting gs.%s=%s: %w", name, value, err)

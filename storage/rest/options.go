@@ -25,6 +25,9 @@ type Options struct {
 	// ClientCertFile holds a certificate and its private key (PEM) to be
 	// shown to the server.
 	ClientCertFile string
+	// AnyServer takes whoever answers for the server, unchecked. It is no
+	// setting: nobody shall write it down and forget it.
+	AnyServer bool
 
 	socket string // a Unix socket to connect to instead of the host
 }
@@ -85,6 +88,9 @@ func env(name string) string {
 	}
 	return os.Getenv("RESTIC_" + name)
 }
+
+// TrustAnyServer has whoever answers taken for the service.
+func (o *Options) TrustAnyServer() { o.AnyServer = true }
 
 // Set changes one setting by its name.
 func (o *Options) Set(name, value string) (err error) {

@@ -56,7 +56,7 @@ var _ storage.Store = (*Store)(nil)
 // no question whose answer would tell an empty place from a missing one.
 func Open(_ context.Context, o Options) (*Store, error) {
 	transport, err := httpx.NewTransport(httpx.Options{
-		Connections: o.connections(), CACertFile: o.CACertFile, ClientCertFile: o.ClientCertFile, Socket: o.socket,
+		Connections: o.connections(), CACertFile: o.CACertFile, ClientCertFile: o.ClientCertFile, AnyServer: o.AnyServer, Socket: o.socket,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", o.location(), err)

@@ -67,6 +67,12 @@ type Options struct {
 
 	// CACertFile holds certificates (PEM) to be trusted besides the system's.
 	CACertFile string
+	// ClientCertFile holds a certificate and its private key (PEM) to be shown
+	// to the service.
+	ClientCertFile string
+	// AnyServer takes whoever answers for the service, unchecked. It is no
+	// setting: nobody shall write it down and forget it.
+	AnyServer bool
 	// Connections bounds the requests under way at once, those whose answers
 	// are still being read included. Default: no bound.
 	Connections int
@@ -238,12 +244,16 @@ func settings() map[string]setter {
 		"sse-c-file":    setString(func(o *Options) *string { return &o.CustomerKeyFile }),
 
 		"ca-cert":            setString(func(o *Options) *string { return &o.CACertFile }),
+		"client-cert":        setString(func(o *Options) *string { return &o.ClientCertFile }),
 		"connections":        setConnections,
 		"stall":              setStall,
 		"list-objects-v1":    setBool(func(o *Options) *bool { return &o.ListV1 }),
 		"conditional-create": setConditionalCreate,
 	}
 }
+
+// TrustAnyServer has whoever answers taken for the service.
+func (o *Options) TrustAnyServer() { o.AnyServer = true }
 
 // Set changes one option by the name it has on the command line and in
 // holdfast.yaml, without the "s3." before it.

@@ -71,7 +71,9 @@ func Open(_ context.Context, o Options) (*Store, error) {
 	if err := s3utils.CheckValidBucketName(o.Bucket); err != nil {
 		return nil, fmt.Errorf("open S3 storage: %w: bucket %q: %w", storage.ErrSetup, o.Bucket, err)
 	}
-	connections, err := httpx.NewTransport(httpx.Options{Connections: o.Connections, CACertFile: o.CACertFile, Stall: o.Stall})
+	connections, err := httpx.NewTransport(httpx.Options{
+		Connections: o.Connections, CACertFile: o.CACertFile, ClientCertFile: o.ClientCertFile, AnyServer: o.AnyServer, Stall: o.Stall,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("open S3 storage: %w", err)
 	}
