@@ -12,7 +12,6 @@ import (
 	"holdfast/internal/app"
 	"holdfast/internal/app/service"
 	"holdfast/internal/config"
-	"holdfast/internal/controller"
 	"holdfast/internal/history"
 	"holdfast/repository"
 	"holdfast/repository/snapshot"
@@ -22,7 +21,7 @@ import (
 // chosen whose counts.
 type gathered struct {
 	cfg       *config.Config
-	pauses    map[string]controller.Pause
+	pauses    []service.PauseWish
 	receipts  map[string]service.Receipts     // by repository
 	snapshots map[string][]*snapshot.Snapshot // by plan
 }
@@ -36,8 +35,7 @@ func (c *command) gatherRebuild(ctx context.Context, hosts []string) (*service.R
 		return nil, err
 	}
 	g := &gathered{
-		cfg: cfg, pauses: make(map[string]controller.Pause),
-		receipts: make(map[string]service.Receipts), snapshots: make(map[string][]*snapshot.Snapshot),
+		cfg: cfg, receipts: make(map[string]service.Receipts), snapshots: make(map[string][]*snapshot.Snapshot),
 	}
 	for _, name := range slices.Sorted(maps.Keys(cfg.Repositories)) {
 		err := c.gatherFrom(ctx, name, g)
@@ -65,7 +63,7 @@ func (c *command) gatherOpen(ctx context.Context, name string, r *repository.Rep
 	if err != nil {
 		return err
 	}
-	maps.Copy(g.pauses, pauses)
+	g.pauses = append(g.pauses, pauses...)
 	all, err := c.snapshots(ctx, r)
 	if err != nil {
 		return err
@@ -91,7 +89,7 @@ func (g *gathered) hosts() []string {
 	return slices.Sorted(maps.Keys(known))
 }
 
-// whoseCount says of which hosts the receipts and snapshots count; of all
+// whoseCount says of which hosts the receipts, snapshots and pauses count; of all
 // without any.
 func (c *command) whoseCount(named, known []string) ([]string, error) {
 	if len(named) > 0 {
@@ -115,12 +113,12 @@ func (c *command) whoseCount(named, known []string) ([]string, error) {
 	return nil, nil
 }
 
-// of chooses what is of some hosts, or of any without one. Receipts that name
-// none, and snapshots when there are no receipts, may be of all.
+// of chooses what is of some hosts, or of any without one. Receipts and pauses that
+// name none, and snapshots when there are no receipts, may be of all.
 func (g *gathered) of(hosts []string) *service.Rebuild {
 	counts := func(host string) bool { return len(hosts) == 0 || host == "" || slices.Contains(hosts, host) }
 	known := &service.Rebuild{
-		Pauses: g.pauses, Backups: make(map[string]map[string]time.Time),
+		Pauses: service.Lasting(g.pauses, counts), Backups: make(map[string]map[string]time.Time),
 		Runs: make(map[string]history.Run), Receipts: make(map[string]time.Time),
 	}
 	for repo, receipts := range g.receipts {

@@ -8,6 +8,7 @@ import (
 
 	"holdfast/internal/app/service"
 	"holdfast/internal/config"
+	"holdfast/internal/controller"
 	"holdfast/internal/history"
 	"holdfast/repository/snapshot"
 )
@@ -42,6 +43,7 @@ func TestRebuildKeepsHostsApart(t *testing.T) {
 			var newest time.Time
 			for n, host := range test.receipts {
 				at := now.Add(time.Duration(n) * time.Minute)
+				g.pauses = append(g.pauses, service.PauseWish{Plan: "plan of " + host, At: at, Host: host, Pause: &controller.Pause{Reason: host}})
 				g.receipts["local"][host] = []history.Run{{ID: host, Plan: "shop", Repository: "local", Ended: at}}
 				g.snapshots["shop"] = append(g.snapshots["shop"], &snapshot.Snapshot{
 					Time: at, Hostname: host, Tags: []string{"holdfast:plan=shop", "holdfast:source=www", "holdfast:type=full"},
@@ -63,6 +65,12 @@ func TestRebuildKeepsHostsApart(t *testing.T) {
 				if _, ok := got.Runs[host]; !ok {
 					t.Errorf("the runs of %q are not taken over", host)
 				}
+				if got.Pauses["plan of "+host].Reason != host {
+					t.Errorf("the pause of %q is not taken over", host)
+				}
+			}
+			if len(got.Pauses) != len(test.want) {
+				t.Errorf("taken over are the pauses %v", got.Pauses)
 			}
 			if !got.Receipts["local"].Equal(newest) || !got.Backups["shop"]["full"].Equal(newest) {
 				t.Errorf("known until %v, backed up at %v, want %v", got.Receipts["local"], got.Backups["shop"], newest)

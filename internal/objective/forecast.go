@@ -4,23 +4,35 @@ import "time"
 
 // forecast is how long a restore takes at the size that the point has, never
 // less than was measured last, and how that is known where it is larger.
+func (p *Point) forecast() (took time.Duration, how string) {
+	if p.Test.Bytes == 0 || p.Bytes <= p.Test.Bytes {
+		return p.Test.Took, ""
+	}
+	took, fixed, ok := p.Test.Forecast(p.Bytes, p.Earlier)
+	if !ok {
+		return took, "; this is rough, until restores of two sizes are measured"
+	}
+	return max(p.Test.Took, took), "; one of another size tells that " + rounded(fixed).String() + " of it do not grow"
+}
+
+// Forecast is how long a restore of so many bytes takes, by this one and by
+// earlier ones.
 //
 // A restore takes a time that does not depend on its size (to open the
 // repository, to start a server), and a time for each byte. Two restores of
-// different size tell both. One tells neither: then all of it counts as time
-// for the bytes, which is long rather than short, and rough.
-func (p *Point) forecast() (took time.Duration, how string) {
-	t := p.Test
-	if t.Bytes == 0 || p.Bytes <= t.Bytes {
-		return t.Took, ""
+// different size tell both. One tells neither, and ok is false: then all of it
+// counts as time for the bytes, which is rough, and for more bytes long rather
+// than short.
+func (t *Test) Forecast(bytes uint64, earlier []Test) (took, fixed time.Duration, ok bool) {
+	if t.Bytes == 0 {
+		return t.Took, 0, false
 	}
-	for k := range p.Earlier {
-		if fixed, perByte, ok := t.line(&p.Earlier[k]); ok {
-			took = fixed + time.Duration(perByte*float64(p.Bytes))
-			return max(t.Took, took), "; one of another size tells that " + rounded(fixed).String() + " of it do not grow"
+	for k := range earlier {
+		if fixed, perByte, ok := t.line(&earlier[k]); ok {
+			return fixed + time.Duration(perByte*float64(bytes)), fixed, true
 		}
 	}
-	return time.Duration(float64(t.Took) * float64(p.Bytes) / float64(t.Bytes)), "; this is rough, until restores of two sizes are measured"
+	return time.Duration(float64(t.Took) * float64(bytes) / float64(t.Bytes)), 0, false
 }
 
 // unlike is by how much the sizes of two restores differ at least, as a factor,

@@ -67,6 +67,17 @@ func TestForecast(t *testing.T) {
 	}
 }
 
+// A part of a source takes the fixed part as well.
+func TestForecastOfLess(t *testing.T) {
+	last, earlier := Test{Took: 10 * time.Minute, Bytes: 100}, []Test{{Took: 7 * time.Minute, Bytes: 50}}
+	if took, fixed, ok := last.Forecast(50, earlier); took != 7*time.Minute || fixed != 4*time.Minute || !ok {
+		t.Errorf("%v, %v, %v", took, fixed, ok)
+	}
+	if took, _, ok := last.Forecast(50, nil); took != 5*time.Minute || ok {
+		t.Errorf("by one size: %v, %v", took, ok)
+	}
+}
+
 func TestJudge(t *testing.T) {
 	for _, test := range []struct {
 		name     string

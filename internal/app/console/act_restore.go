@@ -13,6 +13,7 @@ import (
 	"holdfast/internal/config"
 	"holdfast/internal/controller"
 	"holdfast/internal/history"
+	"holdfast/internal/objective"
 )
 
 // PlanRestore implements api.Operator. Nothing is written.
@@ -246,23 +247,24 @@ func literal(path string) string {
 	return strings.NewReplacer(`\`, `\\`, `*`, `\*`, `?`, `\?`, `[`, `\[`).Replace(path)
 }
 
-// forecast is how long a restore will take, in seconds, by how fast the last
-// restore test of the source was; 0 for not known.
+// forecast is how long a restore will take, in seconds, by the last restore
+// tests of the source; 0 for not known.
 func (c *Console) forecast(r *recovery, bytes uint64) float64 {
-	var newest time.Time
-	rate := 0.0
+	var tests []objective.Test
 	repositories := c.Surveys()[r.plan].Repositories
 	for k := range repositories {
 		for _, t := range repositories[k].Tests {
-			if t.Failed == "" && t.Source == r.source && t.From == r.repository && t.Seconds > 0 && t.Time.After(newest) {
-				newest, rate = t.Time, float64(t.Bytes)/t.Seconds
+			if t.Failed == "" && t.Source == r.source && t.From == r.repository && t.Seconds > 0 && t.Bytes > 0 {
+				tests = append(tests, objective.Test{Time: t.Time, Took: seconds(t.Seconds), Bytes: t.Bytes})
 			}
 		}
 	}
-	if rate == 0 {
+	if len(tests) == 0 {
 		return 0
 	}
-	return max(1, float64(bytes)/rate)
+	slices.SortFunc(tests, func(a, b objective.Test) int { return b.Time.Compare(a.Time) }) // newest first
+	took, _, _ := tests[0].Forecast(bytes, tests[1:])
+	return max(1, took.Seconds())
 }
 
 // confirmation stands for a request and what was found out about it. How much

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"holdfast/internal/api"
+	"holdfast/internal/app/status"
 )
 
 var noon = time.Date(2026, 11, 5, 12, 0, 0, 0, time.UTC)
@@ -60,5 +61,28 @@ func TestInstantOnTheCommandLine(t *testing.T) {
 	args, err := restoreArgs(&api.RestoreRequest{Time: noon.Add(1500 * time.Millisecond), Target: "/x"}, &recovery{database: true, plan: "shop"})
 	if err != nil || !slices.Contains(args, "2026-11-05 12:00:01.5+00:00") {
 		t.Errorf("%q, %v", args, err)
+	}
+}
+
+// How long a part of a source takes is told from restore tests of two sizes, as
+// what `status` says is.
+func TestForecast(t *testing.T) {
+	c := &Console{}
+	test := func(minutes int, seconds float64, bytes uint64) status.Test {
+		return status.Test{Plan: "site", Source: "www", From: "local", Time: noon.Add(time.Duration(minutes) * time.Minute), Seconds: seconds, Bytes: bytes}
+	}
+	failed := test(3, 1, 1000)
+	failed.Failed = "a file is missing"
+	c.Surveyed(map[string]PlanSurvey{"site": {Repositories: []RepositorySurvey{
+		{Name: "copy", Tests: []status.Test{failed, test(1, 70, 500)}}, {Name: "local", Tests: []status.Test{test(2, 100, 1000)}},
+	}}}, true)
+	for _, want := range []struct {
+		source  string
+		bytes   uint64
+		seconds float64
+	}{{"www", 250, 55}, {"www", 2000, 160}, {"db", 250, 0}} {
+		if got := c.forecast(&recovery{plan: "site", source: want.source, repository: "local"}, want.bytes); got != want.seconds {
+			t.Errorf("%d bytes of %s: %v s, want %v", want.bytes, want.source, got, want.seconds)
+		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"os"
 	"slices"
 	"time"
 
@@ -43,10 +44,13 @@ func (d Dir) setPause(ctx context.Context, plan string, p *controller.Pause) err
 // docs/format/README.md.
 const pauseRecords = "holdfast/pauses/"
 
-// pauseRecord is such a wish.
-type pauseRecord struct {
+// PauseWish is such a wish.
+type PauseWish struct {
 	Plan string    `json:"plan"`
 	At   time.Time `json:"at"`
+	// Host is whose plan it is, as several machines may have one of that name;
+	// "" where that is not known.
+	Host string `json:"host,omitempty"`
 	// Pause is null for the wish to resume.
 	Pause *controller.Pause `json:"pause"`
 }
@@ -55,7 +59,8 @@ type pauseRecord struct {
 // that the state of the service is lost. The newest wish of a plan counts.
 func KeepPause(ctx context.Context, r *repository.Repository, plan string, p *controller.Pause) error {
 	now := time.Now().UTC()
-	plain, err := json.Marshal(pauseRecord{plan, now, p})
+	host, _ := os.Hostname() // it may have none
+	plain, err := json.Marshal(PauseWish{plan, now, host, p})
 	if err != nil {
 		return fmt.Errorf("keep the pause: %w", err)
 	}
@@ -65,8 +70,8 @@ func KeepPause(ctx context.Context, r *repository.Repository, plan string, p *co
 	return nil
 }
 
-// LoadPauses returns the pauses that a repository keeps and that last.
-func LoadPauses(ctx context.Context, r *repository.Repository) (map[string]controller.Pause, error) {
+// LoadPauses returns the wishes that a repository keeps.
+func LoadPauses(ctx context.Context, r *repository.Repository) ([]PauseWish, error) {
 	var keys []string
 	if err := r.ListRecords(ctx, pauseRecords, func(key string) error {
 		keys = append(keys, key)
@@ -74,21 +79,33 @@ func LoadPauses(ctx context.Context, r *repository.Repository) (map[string]contr
 	}); err != nil {
 		return nil, err
 	}
-	slices.Sort(keys) // they begin with their time
-	pauses := map[string]controller.Pause{}
+	wishes := make([]PauseWish, 0, len(keys))
 	for _, key := range keys {
 		plain, err := r.LoadRecord(ctx, key)
 		if err != nil {
 			return nil, err
 		}
-		var record pauseRecord
-		if err := json.Unmarshal(plain, &record); err != nil {
+		var wish PauseWish
+		if err := json.Unmarshal(plain, &wish); err != nil {
 			return nil, fmt.Errorf("pause %s: %w", key, err)
 		}
-		delete(pauses, record.Plan)
-		if record.Pause != nil {
-			pauses[record.Plan] = *record.Pause
+		wishes = append(wishes, wish)
+	}
+	return wishes, nil
+}
+
+// Lasting returns, by their plans, the pauses that last, by the wishes of the
+// hosts that count.
+func Lasting(wishes []PauseWish, counts func(host string) bool) map[string]controller.Pause {
+	pauses := map[string]controller.Pause{}
+	for _, w := range slices.SortedStableFunc(slices.Values(wishes), func(a, b PauseWish) int { return a.At.Compare(b.At) }) {
+		if !counts(w.Host) {
+			continue
+		}
+		delete(pauses, w.Plan)
+		if w.Pause != nil {
+			pauses[w.Plan] = *w.Pause
 		}
 	}
-	return pauses, nil
+	return pauses
 }
