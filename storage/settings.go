@@ -82,9 +82,10 @@ type LifecycleRule struct {
 	// Conditions are further limits, in the service's words: tags, sizes,
 	// classes. A rule with some may be for fewer objects than it seems.
 	Conditions []string
-	// Actions is what it does. Empty with Conditions or Raw: something that
-	// holdfast does not know.
+	// Actions is what it does, Unknown what it does besides that holdfast does not
+	// know, in the service's words.
 	Actions []LifecycleAction
+	Unknown []string
 	// Raw is the rule as the service writes it, to be shown.
 	Raw string
 }

@@ -41,9 +41,7 @@ func (c *findings) archives() {
 				c.archivesExpire(r, a)
 			}
 		}
-		if len(r.Actions) == 0 {
-			c.add(Warning, ruleName(r), "it does something that holdfast does not know: "+firstLine(r.Raw), "look whether it deletes archives")
-		}
+		c.unknown(r, "archives")
 	}
 	if !expired && c.Settings.Unread[storage.SettingLifecycle] == nil {
 		c.add(Notice, "archives", "nothing deletes them, and they are to stay for "+period(c.Wishes.Archives), applyFix)

@@ -77,7 +77,7 @@ func Check(f Facts) []Finding {
 	c.sample()
 	c.probe()
 	for _, r := range f.Settings.Rules {
-		if r.Enabled && (!r.Own || strays(r)) {
+		if r.Enabled && (!r.Own || c.strays(r)) {
 			c.foreign(r)
 		}
 	}
@@ -88,11 +88,12 @@ func Check(f Facts) []Finding {
 
 // strays tells whether a rule that has the name of one of ours does what none of a
 // repository's does: delete objects by their age, as that of a place of archives
-// does to which a repository has come since, or move what is not marked, when
-// somebody has edited it.
-func strays(r storage.LifecycleRule) bool {
-	return slices.ContainsFunc(r.Actions, func(a storage.LifecycleAction) bool {
-		return a.Kind == storage.Expire || a.Kind == storage.Transition && !r.MarkedOnly
+// does to which a repository has come since; or, when somebody has edited it, move
+// what is not marked, clear away what was deleted too soon, or something unknown.
+func (c *findings) strays(r storage.LifecycleRule) bool {
+	return len(r.Unknown) > 0 || slices.ContainsFunc(r.Actions, func(a storage.LifecycleAction) bool {
+		level, _ := c.action(r, a)
+		return level == Danger || level == Warning
 	})
 }
 
@@ -189,9 +190,7 @@ func (c *findings) foreign(r storage.LifecycleRule) {
 	if r.Own {
 		fix = applyFix
 	}
-	if len(r.Actions) == 0 {
-		c.add(Warning, what, "it does something that holdfast does not know: "+firstLine(r.Raw), "look whether it deletes or moves objects")
-	}
+	c.unknown(r, "objects")
 	for _, a := range r.Actions {
 		level, text := c.action(r, a)
 		if level == Good {
@@ -201,6 +200,14 @@ func (c *findings) foreign(r storage.LifecycleRule) {
 			text += " (where " + strings.Join(r.Conditions, ", ") + ")"
 		}
 		c.add(level, what, describeAction(a)+": "+text, fix)
+	}
+}
+
+// unknown tells of what a rule does that holdfast does not know.
+func (c *findings) unknown(r storage.LifecycleRule, to string) {
+	if len(r.Unknown) > 0 || len(r.Actions) == 0 {
+		text := strings.Join(append([]string{"it does something that holdfast does not know"}, r.Unknown...), ", ")
+		c.add(Warning, ruleName(r), text+": "+firstLine(r.Raw), "look whether it deletes or moves "+to)
 	}
 }
 

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"reflect"
 	"slices"
+	"strings"
 	"time"
 
 	"holdfast/storage"
@@ -148,7 +149,7 @@ func (p *Plan) rules(s *storage.Settings, want []storage.LifecycleRule) {
 // sameRule tells whether two rules do the same.
 func sameRule(a, b storage.LifecycleRule) bool {
 	return a.Enabled == b.Enabled && a.Prefix == b.Prefix && a.MarkedOnly == b.MarkedOnly &&
-		len(a.Conditions) == len(b.Conditions) && reflect.DeepEqual(sorted(a.Actions), sorted(b.Actions))
+		len(a.Conditions) == len(b.Conditions) && len(a.Unknown) == len(b.Unknown) && reflect.DeepEqual(sorted(a.Actions), sorted(b.Actions))
 }
 
 func sorted(actions []storage.LifecycleAction) []storage.LifecycleAction {
@@ -252,6 +253,10 @@ func describe(r storage.LifecycleRule) string {
 		}
 		text += describeAction(a)
 	}
+	for _, u := range r.Unknown {
+		text += ", something unknown: " + u
+	}
+	text = strings.TrimPrefix(text, ", ")
 	if text == "" {
 		text = "something unknown"
 	}

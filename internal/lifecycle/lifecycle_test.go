@@ -139,6 +139,12 @@ func TestCheckOfForeignRules(t *testing.T) {
 		{"versions that go too soon", foreignRule("v", storage.LifecycleAction{Kind: storage.ExpireNoncurrent, After: day}), lifecycle.Warning},
 		{"versions that stay long enough", foreignRule("v", storage.LifecycleAction{Kind: storage.ExpireNoncurrent, After: 90 * day}), lifecycle.Good},
 		{"uploads", foreignRule("u", storage.LifecycleAction{Kind: storage.AbortUploads, After: 3 * day}), lifecycle.Good},
+		{"ours, edited so that versions go too soon", storage.LifecycleRule{
+			ID: "deleted", Own: true, Enabled: true, Prefix: "repo/", Actions: []storage.LifecycleAction{{Kind: storage.ExpireNoncurrent, After: day}},
+		}, lifecycle.Warning},
+		{"something harmless and something unknown", storage.LifecycleRule{
+			ID: "x", Enabled: true, Unknown: []string{"Shred"}, Actions: []storage.LifecycleAction{{Kind: storage.AbortUploads, After: 3 * day}},
+		}, lifecycle.Warning},
 		{"something unknown", storage.LifecycleRule{ID: "x", Enabled: true, Raw: "<Rule><Shred/></Rule>"}, lifecycle.Warning},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -172,6 +172,26 @@ func TestManagedAccount(t *testing.T) {
 	}
 }
 
+// A rule that cannot be read is in force, for all we know; and what one does that
+// nobody here knows is told of beside what is known.
+func TestRulesInDoubt(t *testing.T) {
+	m, s := managedStore(t, "good")
+	m.documents["managementPolicies/default"] = json.RawMessage(`{"properties": {"policy": {"rules": [
+		{"enabled": true, "name": "odd", "definition": {"actions": {"baseBlob": ["delete"]}}},
+		{"enabled": true, "name": "new", "definition": {"actions": {"version": {"delete": {"daysAfterCreationGreaterThan": 90}}, "baseBlob": {"shred": {}}}}}
+	]}}}`)
+	found, err := s.Settings(t.Context())
+	if err != nil || len(found.Rules) != 2 {
+		t.Fatal(found, err)
+	}
+	if r := found.Rules[0]; !r.Enabled || len(r.Actions) != 0 || len(r.Unknown) != 1 {
+		t.Errorf("a rule that cannot be read is taken for %+v", r)
+	}
+	if r := found.Rules[1]; len(r.Actions) != 1 || !slices.Equal(r.Unknown, []string{"baseBlob shred"}) {
+		t.Errorf("a rule of a new kind is read as %+v", r)
+	}
+}
+
 // The first rules of an account make its policy, and the last ones end it.
 func TestPolicyBeginsAndEnds(t *testing.T) {
 	m, s := managedStore(t, "good")

@@ -166,7 +166,7 @@ func (s *Store) replaceRules(now []json.RawMessage, own []storage.LifecycleRule)
 
 // readRule makes rules of one of Azure's: one for each prefix.
 func (s *Store) readRule(raw json.RawMessage) []storage.LifecycleRule {
-	out := storage.LifecycleRule{Raw: string(raw)}
+	out := storage.LifecycleRule{Enabled: true, Raw: string(raw)}
 	var r struct {
 		Enabled    *bool
 		Name       string
@@ -176,7 +176,7 @@ func (s *Store) readRule(raw json.RawMessage) []storage.LifecycleRule {
 		}
 	}
 	if err := json.Unmarshal(raw, &r); err != nil {
-		out.Conditions = []string{"it cannot be read"}
+		out.Unknown = []string{"what cannot be read"}
 		return []storage.LifecycleRule{out}
 	}
 	out.ID, out.Enabled = r.Name, r.Enabled == nil || *r.Enabled
@@ -199,10 +199,13 @@ func (s *Store) readRule(raw json.RawMessage) []storage.LifecycleRule {
 	}
 	for _, of := range slices.Sorted(maps.Keys(r.Definition.Actions)) {
 		for _, what := range slices.Sorted(maps.Keys(r.Definition.Actions[of])) {
-			if a, ok := readAction(of, what, r.Definition.Actions[of][what]); ok {
+			switch a, ok := readAction(of, what, r.Definition.Actions[of][what]); {
+			case ok:
 				out.Actions = append(out.Actions, a)
-			} else {
+			case of == "snapshot": // of blobs: they are no objects of ours
 				out.Conditions = append(out.Conditions, of+" "+what)
+			default:
+				out.Unknown = append(out.Unknown, of+" "+what)
 			}
 		}
 	}
@@ -213,8 +216,7 @@ func (s *Store) readRule(raw json.RawMessage) []storage.LifecycleRule {
 
 var bulkMatch = []policyMatch{{Name: bulkTag, Op: "==", Value: bulkValue}}
 
-// readAction reads one action. Snapshots of blobs are no objects of ours: what
-// is done to them is not understood, and does not matter.
+// readAction reads one action.
 func readAction(of, what string, ages any) (storage.LifecycleAction, bool) {
 	kinds := map[string][2]storage.ActionKind{
 		"baseBlob": {storage.Expire, storage.Transition},

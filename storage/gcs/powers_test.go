@@ -279,6 +279,32 @@ const foreignRules = `[
 	{"action": {"type": "Shred"}, "condition": {"moonPhase": "full"}}
 ]`
 
+// What is in doubt counts as what does harm: with no newer version asked for, live
+// objects are meant, too.
+func TestRulesInDoubt(t *testing.T) {
+	f, s := fakeStore(t)
+	f.change(func() {
+		f.bucket["lifecycle"] = map[string]any{"rule": []any{
+			map[string]any{"action": map[string]any{"type": "Delete"}, "condition": map[string]any{"age": 30, "numNewerVersions": 0}},
+			map[string]any{"action": map[string]any{"type": "Delete"}, "condition": map[string]any{"numNewerVersions": 3}},
+			map[string]any{"action": map[string]any{"type": "Shred"}, "condition": map[string]any{}},
+		}}
+	})
+	found, err := s.Settings(t.Context())
+	if err != nil || len(found.Rules) != 3 {
+		t.Fatal(found, err)
+	}
+	if r := found.Rules[0]; len(r.Actions) != 1 || r.Actions[0] != (storage.LifecycleAction{Kind: storage.Expire, After: 30 * day}) {
+		t.Errorf("a rule that deletes live objects is read as %+v", r)
+	}
+	if r := found.Rules[1]; len(r.Actions) != 1 || r.Actions[0] != (storage.LifecycleAction{Kind: storage.ExpireNoncurrent, Versions: 3}) {
+		t.Errorf("a rule for versions is read as %+v", r)
+	}
+	if r := found.Rules[2]; len(r.Actions) != 0 || !slices.Equal(r.Unknown, []string{"Shred"}) {
+		t.Errorf("a rule of a new kind is read as %+v", r)
+	}
+}
+
 func TestRulesOfOthersStay(t *testing.T) {
 	f, s := fakeStore(t)
 	ctx := t.Context()

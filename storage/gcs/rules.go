@@ -154,12 +154,14 @@ func (s *Store) parseRule(raw json.RawMessage) []storage.LifecycleRule {
 	out := storage.LifecycleRule{Enabled: true, Raw: string(raw)}
 	var r rule
 	if err := json.Unmarshal(raw, &r); err != nil {
-		out.Conditions = []string{"it cannot be read"}
+		out.Unknown = []string{"what cannot be read"}
 		return []storage.LifecycleRule{out}
 	}
 	c := condition{left: maps.Clone(r.Condition)}
 	prefixes := c.strings("matchesPrefix")
-	out.Actions, out.MarkedOnly = c.actions(r.Action)
+	if out.Actions, out.MarkedOnly = c.actions(r.Action); len(out.Actions) == 0 {
+		out.Unknown = []string{r.Action.Type}
+	}
 	out.Conditions = c.rest()
 	return cloud.ForEachPrefix(out, prefixes)
 }
@@ -171,9 +173,10 @@ type condition struct{ left map[string]any }
 func (c condition) actions(does ruleAction) ([]storage.LifecycleAction, bool) {
 	live, said := c.left["isLive"].(bool)
 	delete(c.left, "isLive")
-	noncurrent := said && !live || c.has("daysSinceNoncurrentTime") || c.has("noncurrentTimeBefore") || c.has("numNewerVersions")
+	newer, _ := c.number("numNewerVersions") // with none asked for, live objects are meant, too
+	noncurrent := said && !live || c.has("daysSinceNoncurrentTime") || c.has("noncurrentTimeBefore") || newer > 0
 
-	a := storage.LifecycleAction{Class: does.StorageClass}
+	a := storage.LifecycleAction{Class: does.StorageClass, Versions: int(newer)}
 	marked := c.has("daysSinceCustomTime") || c.has("customTimeBefore")
 	for _, name := range []string{"age", "daysSinceCustomTime", "daysSinceNoncurrentTime"} {
 		if days, ok := c.number(name); ok {
@@ -184,9 +187,6 @@ func (c condition) actions(does ruleAction) ([]storage.LifecycleAction, bool) {
 		if at, ok := c.date(name); ok {
 			a.At = at
 		}
-	}
-	if n, ok := c.number("numNewerVersions"); ok {
-		a.Versions = int(n)
 	}
 	switch {
 	case does.Type == deletes && noncurrent:

@@ -33,7 +33,7 @@ type rawRule struct {
 		And ruleFilter
 	}
 	Expiration *struct {
-		Days                      int
+		Days                      *int
 		Date                      string
 		ExpiredObjectDeleteMarker bool
 		ExpiredObjectAllVersions  bool // MinIO's
@@ -52,6 +52,10 @@ type rawRule struct {
 		NewerNoncurrentVersions int
 		StorageClass            string
 	} `xml:"NoncurrentVersionTransition"`
+	// DeletedObject is MinIO's: all versions of what was deleted go.
+	DeletedObject *struct {
+		Days int
+	} `xml:"DelMarkerExpiration"`
 	Abort *struct {
 		DaysAfterInitiation int
 	} `xml:"AbortIncompleteMultipartUpload"`
@@ -122,7 +126,7 @@ func (s ruleSet) with(root string, rules []storage.LifecycleRule) (ruleSet, erro
 
 func sameRule(a, b storage.LifecycleRule) bool {
 	return a.ID == b.ID && a.Enabled == b.Enabled && a.Prefix == b.Prefix && a.MarkedOnly == b.MarkedOnly &&
-		len(a.Conditions)+len(b.Conditions) == 0 && slices.Equal(a.Actions, b.Actions)
+		len(a.Conditions)+len(b.Conditions)+len(a.Unknown)+len(b.Unknown) == 0 && slices.Equal(a.Actions, b.Actions)
 }
 
 // ownIDs begins the IDs of the rules that holdfast makes for a root.
@@ -136,7 +140,7 @@ func (r *rawRule) rule(root string) storage.LifecycleRule {
 	rule := storage.LifecycleRule{
 		ID:      r.ID,
 		Own:     strings.HasPrefix(r.ID, ownIDs(root)),
-		Enabled: r.Status == "Enabled",
+		Enabled: !strings.EqualFold(r.Status, "Disabled"),
 		Prefix:  r.Prefix,
 		Raw:     "<Rule>" + r.Text + "</Rule>",
 		Actions: r.actions(),
@@ -146,7 +150,7 @@ func (r *rawRule) rule(root string) storage.LifecycleRule {
 		f.limit(&rule)
 	}
 	for _, u := range r.Unknown {
-		rule.Conditions = append(rule.Conditions, "something unknown: "+u.XMLName.Local)
+		rule.Unknown = append(rule.Unknown, u.XMLName.Local)
 	}
 	return rule
 }
@@ -180,11 +184,15 @@ func (r *rawRule) actions() []storage.LifecycleAction {
 		actions = append(actions, a)
 	}
 	if e := r.Expiration; e != nil {
-		if e.Days > 0 || e.Date != "" {
-			add(storage.Expire, e.Days, e.Date, 0, "")
+		after := 0
+		if e.Days != nil {
+			after = *e.Days
+		}
+		if e.Days != nil || e.Date != "" {
+			add(storage.Expire, after, e.Date, 0, "")
 		}
 		if e.ExpiredObjectAllVersions {
-			add(storage.ExpireNoncurrent, e.Days, e.Date, 0, "")
+			add(storage.ExpireNoncurrent, after, e.Date, 0, "")
 		}
 		if e.ExpiredObjectDeleteMarker {
 			add(storage.ExpireMarkers, 0, "", 0, "")
@@ -192,6 +200,9 @@ func (r *rawRule) actions() []storage.LifecycleAction {
 	}
 	if n := r.Noncurrent; n != nil {
 		add(storage.ExpireNoncurrent, n.NoncurrentDays, "", n.NewerNoncurrentVersions, "")
+	}
+	if d := r.DeletedObject; d != nil {
+		add(storage.ExpireNoncurrent, d.Days, "", 0, "")
 	}
 	if a := r.Abort; a != nil {
 		add(storage.AbortUploads, a.DaysAfterInitiation, "", 0, "")
