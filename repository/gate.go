@@ -3,14 +3,14 @@ package repository
 import (
 	"context"
 	"io"
-	"sync"
 
 	"holdfast/storage"
 )
 
-// gate is a Store whose operations can be held back while a lock that grew
-// stale is brought back: nothing may be changed by a process that perhaps
-// lost its lock. Locks themselves go around the gate.
+// gate is a Store whose operations can be held back: all of them while a lock
+// that grew stale is brought back, for nothing may be changed by a process that
+// perhaps lost its lock, and what changes something while a lock is not certain
+// yet. Locks themselves go around the gate.
 //
 // It holds back the beginning of operations. What is under way goes on, for
 // it may wait for a network that comes back only with the lock; when the lock
@@ -19,9 +19,7 @@ import (
 type gate struct {
 	storage.Store
 
-	mu      sync.Mutex
-	holders int           // how many have frozen the gate
-	open    chan struct{} // closed when the last of them thaws it
+	all, changes barrier
 }
 
 var _ storage.PowerWrapper = (*gate)(nil)
@@ -43,52 +41,31 @@ type gatedBatches struct {
 }
 
 func (d gatedBatches) DeleteBatch(ctx context.Context, keys []string) ([]string, error) {
-	if err := d.g.pass(ctx); err != nil {
+	if err := d.g.passChange(ctx); err != nil {
 		return nil, err
 	}
 	return d.BatchDeleter.DeleteBatch(ctx, keys)
 }
 
 // freeze holds back operations that begin until thaw is called.
-func (g *gate) freeze() (thaw func()) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.holders == 0 {
-		g.open = make(chan struct{})
-	}
-	g.holders++
-	return g.thaw
-}
+func (g *gate) freeze() (thaw func()) { return g.all.close() }
 
-func (g *gate) thaw() {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	if g.holders--; g.holders == 0 {
-		close(g.open)
-		g.open = nil
-	}
-}
-
-func (g *gate) frozen() chan struct{} {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.open
-}
+// hold holds back changes that begin until release is called.
+func (g *gate) hold() (release func()) { return g.changes.close() }
 
 // pass waits while the gate is frozen, then returns whether ctx still lives.
-func (g *gate) pass(ctx context.Context) error {
-	for open := g.frozen(); open != nil; open = g.frozen() {
-		select {
-		case <-open:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
+func (g *gate) pass(ctx context.Context) error { return g.all.pass(ctx) }
+
+// passChange is pass for what changes something.
+func (g *gate) passChange(ctx context.Context) error {
+	if err := g.changes.pass(ctx); err != nil {
+		return err
 	}
-	return context.Cause(ctx)
+	return g.all.pass(ctx)
 }
 
 func (g *gate) Put(ctx context.Context, key string, body storage.Body, o storage.PutOptions) error {
-	if err := g.pass(ctx); err != nil {
+	if err := g.passChange(ctx); err != nil {
 		return err
 	}
 	return g.Store.Put(ctx, key, body, o)
@@ -116,7 +93,7 @@ func (g *gate) List(ctx context.Context, prefix string, visit func(storage.Info)
 }
 
 func (g *gate) Delete(ctx context.Context, key string) error {
-	if err := g.pass(ctx); err != nil {
+	if err := g.passChange(ctx); err != nil {
 		return err
 	}
 	return g.Store.Delete(ctx, key)

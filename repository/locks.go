@@ -31,6 +31,12 @@ type LockOptions struct {
 	// It must change nothing. Its own error, if it fails under the lock, is that
 	// of Lock, and there is no lock then.
 	Meanwhile func(ctx context.Context) error
+	// Early hands a shared lock out before it is certain, where that can be had
+	// and Retry is 0, so that the work can begin to read. What it changes in the
+	// repository waits, and what it found out counts once Lock.Certain says so.
+	// When there is no lock after all the context of the work ends, with a cause
+	// that is both ErrLockLost and, if somebody else was faster, a *LockedError.
+	Early bool
 }
 
 // Lock is a lock that is held; Unlock releases it.
@@ -46,15 +52,25 @@ func (r *Repository) Lock(ctx context.Context, mode LockMode, o LockOptions) (*L
 	if err := r.writable(); err != nil {
 		return nil, ctx, err
 	}
-	return lock.Acquire(ctx, r.lockFiles(), lock.Options{
+	l, locked, err := lock.Acquire(ctx, r.lockFiles(), lock.Options{
 		Exclusive: mode == Exclusive,
 		Retry:     o.Retry,
 		Waiting:   o.Waiting,
 		Warn:      o.Warn,
 		Meanwhile: o.Meanwhile,
+		Early:     o.Early,
+		Hold:      r.store.hold,
 		Freeze:    r.store.freeze,
 	})
+	if err == nil && !o.Early {
+		r.others.Store(int64(l.Others()))
+	}
+	return l, locked, err
 }
+
+// Others returns how many others had a lock on the repository when this process
+// took its last one. Those that came later are not among them.
+func (r *Repository) Others() int { return int(r.others.Load()) }
 
 // Locks calls visit for every lock; err tells that one cannot be read.
 func (r *Repository) Locks(ctx context.Context, visit func(i id.ID, info LockInfo, err error) error) error {

@@ -396,7 +396,7 @@ func TestFreezeHoldsBackNewOperations(t *testing.T) {
 		})
 	}
 	thaw()
-	if g.frozen() == nil {
+	if g.all.closed() == nil {
 		t.Error("one thaw undoes two freezes")
 	}
 	if _, err := g.Store.Stat(t.Context(), "a"); !errors.Is(err, storage.ErrNotFound) {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"runtime"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/semaphore"
 
@@ -32,6 +33,7 @@ type Repository struct {
 	// decompress is what decompresses blobs first: codec.Decompress.
 	decompress func(dst, frame []byte, plainLength int) ([]byte, error)
 	index      *index.Index
+	others     atomic.Int64        // see Others
 	readers    chan *reader        // of LoadBlob, which they bound
 	streams    sync.Pool           // of packReaders
 	ahead      *semaphore.Weighted // see aheadOf

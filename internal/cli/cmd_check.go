@@ -55,7 +55,7 @@ of file content in colder storage classes are left out, and that is said.`,
 }
 
 func (c *command) runCheck(ctx context.Context, o verify.Options) error {
-	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
+	return c.earlyWork(ctx, func(ctx context.Context, r *repository.Repository) error {
 		o.Opened = !c.global.noLock
 		report, err := c.check(ctx, r, o)
 		if err != nil {

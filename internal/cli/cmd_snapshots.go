@@ -56,12 +56,9 @@ func (c *command) runSnapshots(ctx context.Context, f *snapshotsFlags, args []st
 	if f.latest < 0 {
 		return errors.New("--latest wants the number of snapshots to show, at least 1")
 	}
-	return c.work(ctx, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
-		list, err := c.snapshots(ctx, r)
+	return c.listedWork(ctx, func(_ context.Context, _ *repository.Repository, list []*snapshot.Snapshot) error {
+		list, err := f.chosen.choose(list, args)
 		if err != nil {
-			return err
-		}
-		if list, err = f.chosen.choose(list, args); err != nil {
 			return err
 		}
 		groups := []snapshot.Group{{Snapshots: list}}

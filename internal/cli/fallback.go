@@ -159,16 +159,11 @@ func (f *fallback) readFrom(ctx context.Context, n int, do func(context.Context,
 	if err != nil {
 		return err
 	}
-	work := func(ctx context.Context, r *repository.Repository) error {
-		list, err := f.loadAll(ctx, r)
-		if err != nil {
-			return err
-		}
-		return do(ctx, r, list)
-	}
-	err = f.locked(ctx, r, repository.Shared, work)
+	err = f.loaded(ctx, r, do)
 	if n > 0 && errors.Is(err, storage.ErrReadOnly) { // then nobody else removes anything either
-		err = work(ctx, r)
+		unlocked := *f.command
+		unlocked.global.noLock = true
+		err = unlocked.loaded(ctx, r, do)
 	}
 	return errors.Join(err, r.Close())
 }

@@ -118,16 +118,15 @@ func (t *turns) take(ctx context.Context, mode repository.LockMode) error {
 	if t.lock != nil {
 		return nil // it is exclusive
 	}
-	wait := t.c.global.retryLock
-	got, patience := repository.Exclusive, wait
+	got, o := repository.Exclusive, t.c.lockOptions()
 	if mode == repository.Shared {
-		patience = 0
+		o.Retry = 0
 	}
-	lock, locked, err := t.c.lock(ctx, t.r, got, patience, nil)
+	lock, locked, err := t.c.lock(ctx, t.r, got, o)
 	var others *repository.LockedError
 	if errors.As(err, &others) && mode == repository.Shared {
 		got = mode
-		lock, locked, err = t.c.lock(ctx, t.r, mode, wait, nil)
+		lock, locked, err = t.c.lock(ctx, t.r, mode, t.c.lockOptions())
 	}
 	if err != nil {
 		return err

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"time"
 
 	"holdfast/internal/trace"
 	"holdfast/repository"
@@ -38,6 +37,18 @@ func (c *command) loadedWork(ctx context.Context, do func(ctx context.Context, r
 	return c.opened(ctx, func(ctx context.Context, r *repository.Repository) error { return c.loaded(ctx, r, do) })
 }
 
+// listedWork is work under a shared lock that begins with all snapshots.
+func (c *command) listedWork(ctx context.Context, do func(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot) error) error {
+	return c.opened(ctx, func(ctx context.Context, r *repository.Repository) error {
+		return c.loadedWith(ctx, r, c.lockOptions(), c.snapshots, do)
+	})
+}
+
+// earlyWork is work under a shared lock that begins while the lock settles.
+func (c *command) earlyWork(ctx context.Context, do func(ctx context.Context, r *repository.Repository) error) error {
+	return c.opened(ctx, func(ctx context.Context, r *repository.Repository) error { return c.early(ctx, r, do) })
+}
+
 // opened opens the repository and does some work on it, which takes its locks
 // by itself.
 func (c *command) opened(ctx context.Context, do func(ctx context.Context, r *repository.Repository) error) error {
@@ -50,55 +61,87 @@ func (c *command) opened(ctx context.Context, do func(ctx context.Context, r *re
 
 // locked does some work under a lock.
 func (c *command) locked(ctx context.Context, r *repository.Repository, mode repository.LockMode, do func(ctx context.Context, r *repository.Repository) error) (err error) {
-	return c.lockedWith(ctx, r, mode, nil, do)
+	return c.lockedWith(ctx, r, mode, c.lockOptions(), do)
+}
+
+// lockOptions are those of a lock that is waited for as long as the flags say.
+func (c *command) lockOptions() repository.LockOptions {
+	return repository.LockOptions{Retry: c.global.retryLock}
+}
+
+// early does some work under a shared lock, and begins while the lock settles:
+// see repository.LockOptions.Early. It is for work that reads at first, and whose
+// outcome is told at its end.
+func (c *command) early(ctx context.Context, r *repository.Repository, do func(ctx context.Context, r *repository.Repository) error) error {
+	o := c.lockOptions()
+	o.Early = true
+	return c.lockedWith(ctx, r, repository.Shared, o, do)
 }
 
 // loaded loads the snapshots and the index, and does some work under a shared
 // lock. The lists are asked for while the lock settles.
 func (c *command) loaded(ctx context.Context, r *repository.Repository, do func(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot) error) error {
-	var all []*snapshot.Snapshot
-	load := func(ctx context.Context) (err error) {
-		all, err = c.loadAll(ctx, r)
-		return err
-	}
-	return c.lockedWith(ctx, r, repository.Shared, load, func(ctx context.Context, r *repository.Repository) error { return do(ctx, r, all) })
+	return c.loadedWith(ctx, r, c.lockOptions(), c.loadAll, do)
 }
 
-// lockedWith is locked for work that begins with reading something, unless read
-// is nil: see repository.LockOptions.Meanwhile.
-func (c *command) lockedWith(ctx context.Context, r *repository.Repository, mode repository.LockMode, read func(context.Context) error, do func(ctx context.Context, r *repository.Repository) error) (err error) {
+// loadedEarly is loaded for work that may begin early, too.
+func (c *command) loadedEarly(ctx context.Context, r *repository.Repository, do func(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot) error) error {
+	o := c.lockOptions()
+	o.Early = true
+	return c.loadedWith(ctx, r, o, c.loadAll, do)
+}
+
+// loadedWith loads something, while the lock settles or as the beginning of the
+// work.
+func (c *command) loadedWith(
+	ctx context.Context, r *repository.Repository, o repository.LockOptions,
+	load func(context.Context, *repository.Repository) ([]*snapshot.Snapshot, error),
+	do func(context.Context, *repository.Repository, []*snapshot.Snapshot) error,
+) error {
+	var all []*snapshot.Snapshot
+	loaded := false
+	o.Meanwhile = func(ctx context.Context) (err error) {
+		all, err = load(ctx, r)
+		loaded = err == nil
+		return err
+	}
+	return c.lockedWith(ctx, r, repository.Shared, o, func(ctx context.Context, r *repository.Repository) error {
+		if !loaded {
+			if err := o.Meanwhile(ctx); err != nil {
+				return err
+			}
+		}
+		return do(ctx, r, all)
+	})
+}
+
+// lockedWith does some work under a lock, or, where the flags forbid one, without.
+func (c *command) lockedWith(ctx context.Context, r *repository.Repository, mode repository.LockMode, o repository.LockOptions, do func(ctx context.Context, r *repository.Repository) error) (err error) {
 	if c.global.noLock {
 		if mode == repository.Exclusive {
 			return errNeedsLock
 		}
-		if read != nil {
-			if err := read(ctx); err != nil {
-				return err
-			}
-		}
 		return do(ctx, r)
 	}
-	lock, locked, err := c.lock(ctx, r, mode, c.global.retryLock, read)
+	lock, locked, err := c.lock(ctx, r, mode, o)
 	if err != nil {
 		return err
 	}
 	locked, holding := trace.Start(locked, "hold lock", exclusively(mode))
 	defer func() { holding.End(err) }()
-	return errors.Join(orLockLost(locked, do(locked, r)), lock.Unlock())
+	err = do(locked, r)
+	if uncertain := lock.Certain(locked); err == nil {
+		err = uncertain
+	}
+	return errors.Join(orLockLost(locked, err), lock.Unlock())
 }
 
-// lock takes a lock, waits for it for so long, and reads something meanwhile
-// unless read is nil.
-func (c *command) lock(ctx context.Context, r *repository.Repository, mode repository.LockMode, wait time.Duration, read func(context.Context) error) (*repository.Lock, context.Context, error) {
+// lock takes a lock.
+func (c *command) lock(ctx context.Context, r *repository.Repository, mode repository.LockMode, o repository.LockOptions) (*repository.Lock, context.Context, error) {
 	_, waiting := trace.Start(ctx, "wait for lock", exclusively(mode))
-	lock, locked, err := r.Lock(ctx, mode, repository.LockOptions{
-		Retry: wait,
-		Waiting: func(by *repository.LockedError) {
-			c.ui.infof("%v; waiting up to %v", by, wait)
-		},
-		Warn:      func(err error) { c.ui.warn("lock", "", err) },
-		Meanwhile: read,
-	})
+	o.Waiting = func(by *repository.LockedError) { c.ui.infof("%v; waiting up to %v", by, o.Retry) }
+	o.Warn = func(err error) { c.ui.warn("lock", "", err) }
+	lock, locked, err := r.Lock(ctx, mode, o)
 	waiting.End(err)
 	return lock, locked, err
 }

@@ -24,6 +24,15 @@ type Options struct {
 	// what it has read when Acquire returns without an error counts. In return
 	// the lock is written beside the first look for others.
 	Meanwhile func(ctx context.Context) error
+	// Early hands a shared lock out before it is certain, if that can be had:
+	// the work can begin to read, and Hold keeps it from changing anything until
+	// then. When somebody else turns out to have the repository the context of the
+	// work ends, with the cause an ErrLost that wraps the *ConflictError. What is
+	// found out under such a lock counts once Certain says so. As with Meanwhile
+	// the lock is written beside the first look. With Retry it is not done.
+	Early bool
+	// Hold holds back all changes of the process until release is called.
+	Hold func() (release func())
 	// Freeze, if set, holds back all other storage operations of the process
 	// until the returned function is called. It is used while a lock that
 	// grew stale (a suspended machine) is brought back.
@@ -63,10 +72,13 @@ func Acquire(ctx context.Context, f Files, o Options) (*Lock, context.Context, e
 	deadline := time.Now().Add(o.Retry)
 	wait := retryWaitStart
 	buried := 0
-	hurry := o.Meanwhile != nil && !o.Exclusive // once: who waits looks first
+	hurry := o.Meanwhile != nil && !o.Exclusive || o.early() // once: who waits looks first
 	for told := false; ; {
 		l, early, err := tryAcquire(ctx, f, o, hurry)
-		if err == nil {
+		switch {
+		case err == nil && l.settling != nil:
+			return l, l.keep(ctx), nil
+		case err == nil:
 			return l.begin(ctx, early)
 		}
 		hurry = false
@@ -106,7 +118,12 @@ func tryAcquire(ctx context.Context, f Files, o Options, hurry bool) (*Lock, *re
 	if err != nil {
 		return nil, nil, err
 	}
-	early := o.readEarly(ctx, asked)
+	inTime := o.since(asked) < settleTime
+	if inTime && o.early() {
+		l.handOut()
+		return l, nil, nil
+	}
+	early := o.readEarly(ctx, inTime)
 	err = sleep(ctx, settleTime)
 	if err == nil {
 		err = l.checkOthers(ctx, l.files)
@@ -167,6 +184,7 @@ func (l *Lock) checkOthers(ctx context.Context, f Files) error {
 			judged.Add(i)
 			return nil
 		})
+		l.others = len(judged) - 1 // but its own
 		var unreadable *UnreadableError
 		if !errors.As(err, &unreadable) || attempt == len(unreadableWaits) {
 			return err

@@ -28,14 +28,16 @@ type Lock struct {
 	options Options
 	info    Info // but for the time, which each file has its own of
 
+	others    int     // locks of others, when it was last looked for them
 	held      file    // the file that is the lock
 	abandoned []id.ID // files to be deleted
 
-	shares chan chan error // see Share
-	cancel context.CancelCauseFunc
-	done   chan struct{}
-	once   sync.Once
-	err    error
+	settling *settling       // of a lock that was handed out early
+	shares   chan chan error // see Share
+	cancel   context.CancelCauseFunc
+	done     chan struct{}
+	once     sync.Once
+	err      error
 }
 
 // keep starts the goroutine that refreshes the lock until the returned
@@ -46,6 +48,7 @@ func (l *Lock) keep(ctx context.Context) context.Context {
 	l.done, l.shares = make(chan struct{}), make(chan chan error)
 	go func() {
 		defer close(l.done)
+		l.settle(ctx)
 		l.refreshUntilDone(ctx)
 	}()
 	return ctx
@@ -216,6 +219,10 @@ func (l *Lock) remove(ctx context.Context) error {
 	return nil
 }
 
+// Others returns how many other locks there were when the lock was taken: those
+// that it shares the repository with.
+func (l *Lock) Others() int { return l.others }
+
 // Unlock releases the lock: it ends the lock's context and deletes the lock
 // file, also when the context had ended before. It is called when all work
 // under the lock has ended, and may be called more than once.
@@ -223,6 +230,9 @@ func (l *Lock) Unlock() error {
 	l.once.Do(func() {
 		l.cancel(context.Canceled)
 		<-l.done
+		if l.settling != nil && l.settling.err != nil {
+			l.settling.release() // for another lock of the process
+		}
 		l.err = l.remove(context.Background())
 	})
 	return l.err

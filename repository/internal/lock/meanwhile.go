@@ -31,10 +31,10 @@ func (o *Options) since(s stamp) time.Duration {
 	return max(o.now().Sub(s.wall), time.Since(s.mono))
 }
 
-// readEarly begins to read if what is read can be believed: the lock is
-// written, and others were looked for from an instant on. nil is no reading.
-func (o *Options) readEarly(ctx context.Context, asked stamp) *reading {
-	if o.Meanwhile == nil || o.Exclusive || o.since(asked) >= settleTime {
+// readEarly begins to read if what is read can be believed: the lock was
+// written in time. nil is no reading.
+func (o *Options) readEarly(ctx context.Context, inTime bool) *reading {
+	if o.Meanwhile == nil || o.Exclusive || !inTime {
 		return nil
 	}
 	ctx, cancel := context.WithCancel(ctx)
