@@ -18,7 +18,9 @@ import (
 func changes(t *testing.T, r *Repository, old id.ID) map[string]func(context.Context) error {
 	t.Helper()
 	return map[string]func(context.Context) error{
-		"a snapshot": func(ctx context.Context) error { return r.SaveSnapshot(ctx, &snapshot.Snapshot{Time: time.Now(), Tree: id.ID{9}}) },
+		"a snapshot": func(ctx context.Context) error {
+			return r.SaveSnapshot(ctx, &snapshot.Snapshot{Time: time.Now(), Tree: id.ID{9}})
+		},
 		"a pack": func(ctx context.Context) error {
 			w, err := r.NewWriter(ctx, WriterOptions{})
 			if err != nil {
@@ -27,7 +29,10 @@ func changes(t *testing.T, r *Repository, old id.ID) map[string]func(context.Con
 			_, err = w.Save(ctx, blob.Data, []byte("new"))
 			return errors.Join(err, w.Flush(ctx), w.Close())
 		},
-		"a record":     func(ctx context.Context) error { _, err := r.SaveRecord(ctx, "holdfast/test/", []byte("x")); return err },
+		"a record": func(ctx context.Context) error {
+			_, err := r.SaveRecord(ctx, "holdfast/test/", []byte("x"))
+			return err
+		},
 		"a deletion":   func(ctx context.Context) error { return r.RemoveFile(ctx, SnapshotFile, old) },
 		"two at once":  func(ctx context.Context) error { return r.RemoveFiles(ctx, SnapshotFile, []id.ID{old, {1}}, nil) },
 		"a merge":      func(ctx context.Context) error { _, err := r.SaveIndex(ctx, []PackContent{{ID: id.ID{2}}}); return err },

@@ -95,7 +95,7 @@ func (c *command) runBackup(ctx context.Context, f *backupFlags, args []string) 
 	}
 	o.Snapshot.Paths, o.Snapshot.Excludes = src.paths, f.source.excludes
 	o.Concurrency = src.readers
-	err = c.loaded(ctx, r, func(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot) error {
+	err = c.loadedEarly(ctx, r, func(ctx context.Context, r *repository.Repository, all []*snapshot.Snapshot) error {
 		return c.backup(ctx, r, all, src, f, o)
 	})
 	return errors.Join(err, r.Close())
