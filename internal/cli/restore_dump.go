@@ -42,13 +42,25 @@ func (f *dumpRestoreFlags) register(fl *pflag.FlagSet) {
 	fl.StringArrayVar(&f.databases, "database", nil, "restore only this `database` of the dumps (can be given several times)")
 	fl.StringVar(&f.into, "into", "", "`name` for the database that is restored (default: its own)")
 	fl.StringArrayVar(&f.schemas, "schema", nil, "restore only this `schema` of the database (can be given several times)")
-	fl.StringArrayVar(&f.tables, "table", nil, "restore only this `table` of the database, with its indexes, constraints and triggers (can be given several times)")
+	fl.StringArrayVar(&f.tables, "table", nil, "restore only this `table` of the database, with its indexes, constraints and triggers: T or S.T, with commas between several, and \"double quotes\" around names that have some (can be given several times)")
 	fl.StringVar(&f.toSchema, "to-schema", "", "`schema` that the tables of --table come into, or \"own\" for the one they were in (default: a new one, named after the time)")
 	fl.StringVar(&f.user, "user", "postgres", "a superuser of the cluster, for --table")
 	fl.BoolVar(&f.clean, "clean", false, "restore into databases that exist: what the dump has is dropped there first")
 	fl.IntVar(&f.jobs, "jobs", 1, "restore so many tables at once; more than 1 needs scratch space for the largest dump")
 	fl.BoolVar(&f.noSpaces, "no-tablespaces", false, "put everything into the default tablespace")
 	fl.BoolVar(&f.noGlobals, "no-globals", false, "make no roles and tablespaces")
+}
+
+// tableNames are the tables of --table.
+func (f *dumpRestoreFlags) tableNames() (all []pgdump.TableName, err error) {
+	for _, list := range f.tables {
+		names, err := pgdump.ParseTables(list)
+		if err != nil {
+			return nil, fmt.Errorf("--table: %w", err)
+		}
+		all = append(all, names...)
+	}
+	return all, nil
 }
 
 func (f *dumpRestoreFlags) wanted() bool { return f.server != "" }
@@ -92,13 +104,21 @@ func (c *command) runDumpRestore(ctx context.Context, f *restoreFlags) error {
 func (c *command) warnShown(dsn string) error {
 	server, err := postgres.ParseAddress(dsn)
 	if err == nil && server.Shown {
-		c.ui.warn("restore", "", errors.New("a password on the command line can be seen by others while it runs; set PGPASSWORD, or write it to ~/.pgpass"))
+		c.warnPassword()
 	}
 	return err
 }
 
+func (c *command) warnPassword() {
+	c.ui.warn("restore", "", errors.New("a password on the command line can be seen by others while it runs; set PGPASSWORD, or write it to ~/.pgpass"))
+}
+
 func (c *command) restoreDumps(ctx context.Context, r *repository.Repository, source string, f *restoreFlags) error {
 	start := time.Now()
+	tables, err := f.dumps.tableNames()
+	if err != nil {
+		return err
+	}
 	at, err := c.findDumps(ctx, r, source, &f.recovery)
 	if err != nil {
 		return err
@@ -118,7 +138,7 @@ func (c *command) restoreDumps(ctx context.Context, r *repository.Repository, so
 	d := &f.dumps
 	result, err := pgdump.Run(ctx, pgdump.Options{
 		Dump: at.dump, Content: at, DSN: d.server, BinDir: f.recovery.binDir, Databases: d.databases, Into: d.into,
-		Schemas: d.schemas, Tables: d.tables, Clean: d.clean, WithoutGlobals: d.noGlobals,
+		Schemas: d.schemas, Tables: tables, Clean: d.clean, WithoutGlobals: d.noGlobals,
 		WithoutTablespaces: d.noSpaces, Jobs: d.jobs, Scratch: scratch, Room: room.Room,
 		OnStep: func(what string) { c.ui.infof("  %s", printable(what)) },
 		Warn:   func(item string, err error) { c.ui.warn("restore", printable(item), err) },

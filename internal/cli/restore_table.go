@@ -64,7 +64,9 @@ func (c *command) runTableRestore(ctx context.Context, f *restoreFlags) error {
 		return err
 	}
 	t := &tableRestore{command: c, f: f, source: s, began: time.Now()}
-	t.choosePlaces()
+	if err := t.choosePlaces(); err != nil {
+		return err
+	}
 	major, err := pgdump.CheckTarget(ctx, t.move)
 	if err != nil {
 		return err
@@ -85,10 +87,11 @@ func (c *command) runTableRestore(ctx context.Context, f *restoreFlags) error {
 // choosePlaces says which tables come from where to where: from the database
 // that is named, or the one of the source, or else of the server; into a schema
 // that is named after the time, if none is named.
-func (t *tableRestore) choosePlaces() {
+func (t *tableRestore) choosePlaces() error {
 	d := &t.f.dumps
-	for _, list := range d.tables {
-		t.move.Tables = append(t.move.Tables, strings.Split(list, ",")...)
+	var err error
+	if t.move.Tables, err = d.tableNames(); err != nil {
+		return err
 	}
 	t.move.To, t.move.BinDir = d.server, t.f.recovery.binDir
 	t.move.OnStep = func(what string) { t.ui.infof("  %s", printable(what)) }
@@ -107,6 +110,7 @@ func (t *tableRestore) choosePlaces() {
 	if len(d.databases) == 1 {
 		t.database = d.databases[0]
 	}
+	return nil
 }
 
 // fromBackup recovers a base backup to the wish.
@@ -260,7 +264,7 @@ func (t *tableRestore) tell(s *snapshot.Snapshot, moved []pgdump.MovedTable) {
 		if t.schema != "" {
 			into = "schema " + t.schema
 		}
-		t.ui.infof("would bring %s of database %s into %s", strings.Join(t.move.Tables, ", "), t.database, into)
+		t.ui.infof("would bring %s of database %s into %s", strings.Join(t.f.dumps.tables, ", "), t.database, into)
 	}
 	t.ui.message(m)
 }

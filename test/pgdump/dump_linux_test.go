@@ -346,3 +346,31 @@ func TestMissingExtension(t *testing.T) {
 		}
 	}
 }
+
+// Tables whose names have what parts names elsewhere come back from dumps, alone,
+// into a database of their own and beside those in use.
+func TestTableNames(t *testing.T) {
+	pgcluster.Each(t, func(t *testing.T, bin string) {
+		c := pgcluster.New(t, bin)
+		c.Exec("CREATE DATABASE shop")
+		ask(t, c, "shop", `CREATE SCHEMA "A,b.c"; CREATE SCHEMA "It's";
+			CREATE TABLE "A,b.c"."d,""E""" AS SELECT 1 AS n; CREATE TABLE "A,b.c"."Items" AS SELECT 2 AS n; CREATE TABLE "It's"."a b, c" AS SELECT 3 AS n;
+			CREATE TABLE items AS SELECT 4 AS n; CREATE TABLE "It's"."""quoted""" AS SELECT 5 AS n`)
+		s := newShop(t, c, "bin_dir: "+bin, "databases: [shop]")
+		s.run("plan", "run", "shop")
+		restore := []string{"restore", "--plan", "shop", "--bin-dir", bin, "--database", "shop", "--to-server", in(c, "shop")}
+		names := `"A,b.c"."d,""E""",A,b.c.Items`
+		s.refused("there is no table", append(restore, "--table", names, "--into", "x")...) // its second part is two
+		names = `"A,b.c"."d,""E""","A,b.c".Items,It's."a b, c"`
+		const tables = `SELECT string_agg(nspname || '|' || relname, ' ' ORDER BY 1) FROM pg_class c JOIN pg_namespace n ON n.oid = relnamespace WHERE relkind = 'r' AND c.oid >= 16384`
+		s.run(append(restore, "--table", names, "--table", `It's."""quoted"""`, "--into", "alone")...)
+		if got, want := ask(t, c, "alone", tables), `A,b.c|Items A,b.c|d,"E" It's|"quoted" It's|a b, c`; got != want {
+			t.Errorf("alone: %s, want %s", got, want)
+		}
+		s.run(append(restore, "--table", names, "--to-schema", "back, again")...)
+		if got := ask(t, c, "shop", `SELECT a.n + b.n + c.n FROM "back, again"."d,""E""" a, "back, again"."Items" b, "back, again"."a b, c" c`); got != "6" {
+			t.Errorf("beside those in use: %s", got)
+		}
+		s.refused(`write it like schema.table`, append(restore, "--table", `"A,b.c`, "--into", "x")...)
+	})
+}

@@ -23,7 +23,8 @@ func TestOddNames(t *testing.T) {
 		}
 		c.Exec(`CREATE TABLESPACE "odd ""one""" LOCATION '` + place + `'`)
 		c.Exec(`CREATE TABLE numbers (n bigint PRIMARY KEY, filler text) TABLESPACE "odd ""one"""`)
-		c.Exec(`CREATE SCHEMA "Sales $1"; CREATE TABLE "Sales $1"."it's ""odd"".*\t" AS SELECT 7 AS n`)
+		c.Exec(`CREATE SCHEMA "Sales $1"; CREATE TABLE "Sales $1"."it's ""odd"".*\t" AS SELECT 7 AS n;
+			CREATE SCHEMA "A,b.c"; CREATE TABLE "A,b.c"."d,""E""" AS SELECT 8 AS n; CREATE TABLE "A,b.c".x AS SELECT 9 AS n`)
 		s := newShop(t, bin, c.DSN(), "stream")
 		s.moveTo(filepath.Join(s.dir, `it's 100%p \now`))
 		stop := s.background("wal", "receive", "--plan", "shop")
@@ -51,12 +52,16 @@ func TestOddNames(t *testing.T) {
 		standby.Start()
 		o.write(3)
 		waitFor(t, standby, "SELECT count(*) FROM numbers", "12")
-		if got := c.Query("SELECT string_agg(application_name, ',' ORDER BY 1) FROM pg_stat_replication"); got != "holdfast,"+name {
+		if got := c.Query("SELECT string_agg(application_name, ',' ORDER BY application_name) FROM pg_stat_replication"); got != "holdfast,"+name {
 			t.Errorf("the standbys are called %s, want %s", got, name)
 		}
 		stop()
 
 		s.run("restore", "--plan", "shop", "--to-name", point, "--to-server", c.DSN(), "--table", `Sales $1.it's "odd".*\t`, "--to-schema", `back "here"`)
+		s.run("restore", "--plan", "shop", "--to-name", point, "--to-server", c.DSN(), "--table", `"A,b.c"."d,""E""","A,b.c".x`, "--to-schema", `back, too`)
+		if got := c.Query(`SELECT a.n || ' ' || b.n FROM "back, too"."d,""E""" a, "back, too".x b`); got != "8 9" {
+			t.Errorf("the tables with commas in their names hold %s", got)
+		}
 		if got := c.Query(`SELECT n FROM "back ""here"""."it's ""odd"".*\t"`); got != "7" {
 			t.Errorf("the table holds %s", got)
 		}

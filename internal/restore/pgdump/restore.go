@@ -39,9 +39,9 @@ type Options struct {
 	Databases []string
 	// Into is the name that the one database gets; "" is its own.
 	Into string
-	// Schemas and Tables (T or S.T) choose what is restored of the databases;
-	// none means all.
-	Schemas, Tables []string
+	// Schemas and Tables choose what is restored of the databases; none means all.
+	Schemas []string
+	Tables  []TableName
 	// Clean restores into databases that exist: objects that the dump has are
 	// dropped there first, others stay.
 	Clean bool

@@ -155,7 +155,7 @@ var (
 
 // choose chooses schemas and tables with all that belongs to them. In a fresh
 // database what they need comes along: schemas, types, functions, extensions.
-func (c *contents) choose(schemas, tables []string, fresh bool) error {
+func (c *contents) choose(schemas []string, tables []TableName, fresh bool) error {
 	for _, schema := range schemas {
 		if !c.add(func(e *entry) bool { return e.schema == schema || e.kind == "SCHEMA" && e.name() == schema }) {
 			return fmt.Errorf("there is no schema %s in it", schema)
@@ -164,7 +164,7 @@ func (c *contents) choose(schemas, tables []string, fresh bool) error {
 	for _, table := range tables {
 		// The owner behind the name is one word, or several as a last guess.
 		if !c.addRelation(table, (*entry).isNamed) && !c.addRelation(table, (*entry).mayBeNamed) {
-			return fmt.Errorf("there is no table %s in it; write it like schema.table, without quotes", table)
+			return fmt.Errorf("there is no table %s in it; write it like schema.table, in the letters that it has", table)
 		}
 	}
 	c.attach(fresh)
@@ -175,7 +175,7 @@ func (c *contents) choose(schemas, tables []string, fresh bool) error {
 	return nil
 }
 
-func (c *contents) addRelation(table string, named func(*entry, string) bool) bool {
+func (c *contents) addRelation(table TableName, named func(*entry, TableName) bool) bool {
 	return c.add(func(e *entry) bool { return slices.Contains(relations, e.kind) && named(e, table) })
 }
 
@@ -183,14 +183,12 @@ func (c *contents) addRelation(table string, named func(*entry, string) bool) bo
 // word nearly always.
 func (e *entry) name() string { return e.rest[:max(0, strings.LastIndexByte(e.rest, ' '))] }
 
-func (e *entry) isNamed(table string) bool {
+func (e *entry) isNamed(table TableName) bool {
 	name := e.name()
-	return name != "" && (name == table || e.schema+"."+name == table)
+	return name != "" && table.is(e.schema, name)
 }
 
-func (e *entry) mayBeNamed(table string) bool {
-	return strings.HasPrefix(e.rest, table+" ") || strings.HasPrefix(e.schema+"."+e.rest, table+" ")
-}
+func (e *entry) mayBeNamed(table TableName) bool { return table.begins(e.schema, e.rest) }
 
 func (c *contents) add(is func(*entry) bool) (found bool) {
 	for _, e := range c.entries {

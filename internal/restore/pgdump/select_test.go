@@ -59,7 +59,7 @@ func TestChoose(t *testing.T) {
 		{"the schema", []string{"s"}, nil, true, []int{1, 5, 6, 15, 16, 17, 18, 20, 30, 31, 32, 33, 34, 35, 36, 37, 38}, 0},
 	} {
 		c := contents{entries: parseList([]byte(listing)), chosen: map[int]bool{}}
-		if err := c.choose(test.schemas, test.tables, test.fresh); err != nil {
+		if err := c.choose(test.schemas, tableNames(t, test.tables...), test.fresh); err != nil {
 			t.Errorf("%s: %v", test.name, err)
 			continue
 		}
@@ -77,7 +77,7 @@ func TestChoose(t *testing.T) {
 	}
 	for _, table := range []string{"other", "s.", "x.a", "s"} {
 		c := contents{entries: parseList([]byte(listing)), chosen: map[int]bool{}}
-		if err := c.choose(nil, []string{table}, true); err == nil {
+		if err := c.choose(nil, tableNames(t, table), true); err == nil {
 			t.Errorf("table %q is found", table)
 		}
 	}
@@ -109,7 +109,7 @@ func TestChooseSpacedNames(t *testing.T) {
 		{nil, []string{"a b.c"}, []int{6, 18, 19}},
 	} {
 		c := contents{entries: parseList([]byte(listing)), chosen: map[int]bool{}}
-		if err := c.choose(test.schemas, test.tables, true); err != nil {
+		if err := c.choose(test.schemas, tableNames(t, test.tables...), true); err != nil {
 			t.Errorf("%q %q: %v", test.schemas, test.tables, err)
 			continue
 		}
@@ -126,4 +126,16 @@ func TestLeaveOut(t *testing.T) {
 	if want := "CREATE ROLE anna;\nALTER ROLE anna WITH LOGIN;\nGRANT ann TO anna;\n"; got != want {
 		t.Errorf("got\n%s", got)
 	}
+}
+
+func tableNames(t *testing.T, texts ...string) (names []TableName) {
+	t.Helper()
+	for _, text := range texts {
+		parsed, err := ParseTables(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, parsed...)
+	}
+	return names
 }

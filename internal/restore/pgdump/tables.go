@@ -24,8 +24,8 @@ type TableOptions struct {
 	// BinDir is the folder of pg_dump and pg_restore; "" looks for some that
 	// fit.
 	BinDir string
-	// Tables are their names, T or S.T, without quotes.
-	Tables []string
+	// Tables are their names.
+	Tables []TableName
 	// Schema is the schema that they come into, which is made if it is not
 	// there. Foreign keys, triggers and policies, which would tie them to the
 	// tables in use, are left behind then. "" leaves them in their own, with
@@ -57,10 +57,7 @@ func CheckTarget(ctx context.Context, o TableOptions) (major int, err error) {
 		return 0, errors.New("the server to restore to is a standby, which is read-only; name its primary")
 	}
 	for _, table := range o.Tables {
-		schema, name, whole := strings.Cut(table, ".")
-		if !whole {
-			schema, name = "", table
-		}
+		schema, name := table.guess()
 		if o.Schema != "" {
 			schema = o.Schema
 		}
@@ -181,12 +178,12 @@ func (m *mover) programs(ctx context.Context) error {
 func (m *mover) find(ctx context.Context) error {
 	for _, table := range m.Tables {
 		rows, err := postgres.Query(ctx, m.from, fmt.Sprintf(`SELECT n.nspname, c.relname, c.relkind, c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-			WHERE c.relkind IN ('r', 'p', 'm', 'v') AND (c.relname = %[1]s OR n.nspname || '.' || c.relname = %[1]s) AND n.nspname NOT LIKE 'pg\_%%' ORDER BY 1`, postgres.QuoteLiteral(table)))
+			WHERE c.relkind IN ('r', 'p', 'm', 'v') AND %s AND n.nspname NOT LIKE 'pg\_%%' ORDER BY 1`, table.condition()))
 		switch {
 		case err != nil:
 			return fmt.Errorf("find table %s: %w", table, err)
 		case len(rows) == 0:
-			return fmt.Errorf("there was no table %s in the database then; write it like schema.table, without quotes, and name its database with --database", table)
+			return fmt.Errorf("there was no table %s in the database then; write it like schema.table, in the letters that it has, and name its database with --database", table)
 		case len(rows) > 1:
 			return fmt.Errorf("several tables are named %s: write the schema, too, such as %s.%s", table, rows[0][0], rows[0][1])
 		}
