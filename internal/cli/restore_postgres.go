@@ -101,6 +101,9 @@ func (c *command) runRecovery(ctx context.Context, f *recoveryFlags, o restore.O
 	if err != nil {
 		return err
 	}
+	if err := f.checkStandby(wish); err != nil {
+		return err
+	}
 	source, repositories, err := c.logPlaces(f.log)
 	if err != nil {
 		return err
@@ -138,6 +141,9 @@ func (run *recovery) restore(ctx context.Context, r *repository.Repository, from
 		}
 	}
 	if err := errors.Join(run.checkEnd(choice), run.checkTarget(ctx, choice.Point.System)); err != nil {
+		return err
+	}
+	if err := run.checkPrimary(ctx, choice); err != nil {
 		return err
 	}
 	run.o.Subfolder = "/" + run.source

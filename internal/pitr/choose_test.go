@@ -155,3 +155,23 @@ func TestNeed(t *testing.T) {
 		}
 	}
 }
+
+// What no log can have is refused before anything is looked for.
+func TestWishes(t *testing.T) {
+	for why, w := range map[string]pitr.Wish{
+		`"abc" is no transaction`: {Transaction: "abc"},
+		`"-1" is no transaction`:  {Transaction: "-1"},
+		`"0x1f" is no`:            {Transaction: "0x1f"},
+		"the longest have 63":     {Name: strings.Repeat("é", 32)},
+		"one target only":         {Name: "x", Immediate: true},
+	} {
+		if err := w.Validate(); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%+v: %v", w, err)
+		}
+	}
+	for _, w := range []pitr.Wish{{}, {Transaction: "18446744073709551615"}, {Name: strings.Repeat("x", 63)}} {
+		if err := w.Validate(); err != nil {
+			t.Errorf("%+v: %v", w, err)
+		}
+	}
+}

@@ -61,7 +61,11 @@ func (r Recovery) Settings() []string {
 	}
 	if r.Standby {
 		add("primary_conninfo", r.PrimaryConninfo)
-		add("recovery_target_timeline", "latest")
+		timeline := "latest"
+		if r.Wish.Timeline != 0 { // the newest that is archived may be an abandoned one
+			timeline = strconv.FormatUint(uint64(r.Wish.Timeline), 10)
+		}
+		add("recovery_target_timeline", timeline)
 		return lines
 	}
 	name, value := r.Wish.setting()

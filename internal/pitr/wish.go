@@ -2,6 +2,7 @@ package pitr
 
 import (
 	"fmt"
+	"strconv"
 	"time"
 
 	"holdfast/internal/postgres"
@@ -50,7 +51,13 @@ func (w Wish) HasTarget() bool {
 	return !w.Time.IsZero() || w.LSN != 0 || w.Name != "" || w.Transaction != "" || w.Immediate
 }
 
-// Validate refuses a wish with several targets.
+// maxNameBytes is how long the name of a restore point can be (MAXFNAMELEN of
+// src/include/access/xlog_internal.h).
+const maxNameBytes = 63
+
+// Validate refuses a wish with several targets, and targets that no log can have:
+// the server itself finds out only when all is restored, and takes what is no
+// number for transaction 0.
 func (w Wish) Validate() error {
 	n := 0
 	for _, set := range []bool{!w.Time.IsZero(), w.LSN != 0, w.Name != "", w.Transaction != "", w.Immediate} {
@@ -60,6 +67,12 @@ func (w Wish) Validate() error {
 	}
 	if n > 1 {
 		return fmt.Errorf("recovery can stop at one target only, and %d are given", n)
+	}
+	if _, err := strconv.ParseUint(w.Transaction, 10, 64); err != nil && w.Transaction != "" {
+		return fmt.Errorf("%q is no transaction; write its number, as SELECT pg_current_xact_id() tells it", w.Transaction)
+	}
+	if len(w.Name) > maxNameBytes {
+		return fmt.Errorf("no restore point has a name of %d bytes; the longest have %d", len(w.Name), maxNameBytes)
 	}
 	return nil
 }
