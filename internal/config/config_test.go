@@ -207,11 +207,14 @@ func TestProblems(t *testing.T) {
 		},
 		{
 			"a password in a connection string",
-			"sources:\n  a: { postgres: { dsn: 'postgres://u:secret@h/d' } }\n  b: { postgres: { dsn: host=h password=secret, method: magic } }\n",
+			"sources:\n  a: { postgres: { dsn: 'postgres://u:secret@h/d' } }\n  b: { postgres: { dsn: host=h password=secret, method: magic } }\n" +
+				"  c: { postgres: { dsn: 'host=h sslpassword=secret' } }\n  d: { postgres: { dsn: 'postgres://u@h/d?ssl%70assword=secret' } }\n",
 			[]string{
 				"x.yaml:2:20: sources.a.postgres.dsn: holds a password; take it out and write password: { file: /etc/holdfast/shop.password } beside it",
 				"x.yaml:3:20: sources.b.postgres.dsn: holds a password; take it out and write password: { file: /etc/holdfast/shop.password } beside it",
 				`x.yaml:3:57: sources.b.postgres.method: "magic" is not known here; write one of physical, dump`,
+				"x.yaml:4:20: sources.c.postgres.dsn: holds the password of a key (sslpassword); take it out, and use a key without one, readable by this user only: PostgreSQL's programs cannot be given it unseen",
+				"x.yaml:5:20: sources.d.postgres.dsn: holds the password of a key (sslpassword); take it out, and use a key without one, readable by this user only: PostgreSQL's programs cannot be given it unseen",
 			},
 		},
 		{

@@ -75,6 +75,9 @@ func (p Postgres) check(k *checker) {
 	if postgres.HasPassword(p.DSN) {
 		k.key("dsn").report("holds a password", "take it out and write password: { file: /etc/holdfast/shop.password } beside it")
 	}
+	if postgres.HasKeyPassword(p.DSN) {
+		k.key("dsn").report("holds the password of a key (sslpassword)", "take it out, and use a key without one, readable by this user only: PostgreSQL's programs cannot be given it unseen")
+	}
 	if !p.Password.IsZero() {
 		checkSecret(k.key("password"), p.Password)
 	}

@@ -34,17 +34,20 @@ func ParseAddress(dsn string) (Address, error) {
 
 var (
 	errDSN = errors.New("the connection string cannot be read; write it like postgres://user@host:5432/database")
-	// There is no way to hand this one to a program unseen.
-	errKeyPassword = errors.New("the connection string has the password of a key (sslpassword), which PostgreSQL's programs cannot be given unseen; use a key without one, readable by this user only")
+	// ErrKeyPassword says that there is no way to hand this one to a program unseen.
+	ErrKeyPassword = errors.New("the connection string has the password of a key (sslpassword), which PostgreSQL's programs cannot be given unseen; use a key without one, readable by this user only")
 )
+
+// keyPassword is the setting of a connection that is the password of a key.
+const keyPassword = "sslpassword"
 
 func (a *Address) fromURL(dsn string) error {
 	u, err := ParseURL(dsn)
 	if err != nil {
 		return err
 	}
-	if _, has := u.Parameter("sslpassword"); has {
-		return errKeyPassword
+	if _, has := u.Parameter(keyPassword); has {
+		return ErrKeyPassword
 	}
 	_, a.Shown = u.Password()
 	u = u.Without("dbname")
@@ -64,8 +67,8 @@ func (a *Address) fromSettings(dsn string) error {
 			return errDSN
 		}
 		switch key {
-		case "sslpassword":
-			return errKeyPassword
+		case keyPassword:
+			return ErrKeyPassword
 		case "password":
 			a.Shown = true
 		case "dbname":

@@ -85,6 +85,12 @@ func HasPassword(dsn string) bool {
 	return has
 }
 
+// HasKeyPassword tells whether a connection string holds the password of a key.
+func HasKeyPassword(dsn string) bool {
+	_, has := settingsIn(dsn)[keyPassword]
+	return has
+}
+
 // maxServiceFile bounds what is read in the hope that it names services.
 const maxServiceFile = 1 << 20
 

@@ -102,3 +102,15 @@ func TestPaths(t *testing.T) {
 		}
 	}
 }
+
+// The password of a server is taken out of its connection string; that of a key
+// cannot be had apart from it.
+func TestPasswordsOfServers(t *testing.T) {
+	source, password, err := protect.Postgres("postgres://u:s3cret@db/shop?sslmode=disable")
+	if err != nil || password != "s3cret" || source.DSN != "postgres://u@db/shop?sslmode=disable" {
+		t.Errorf("%+v, %q, %v", source, password, err)
+	}
+	if source, _, err := protect.Postgres("postgres://u@db/shop?sslkey=/k&sslpassword=s3cret"); err == nil || strings.Contains(err.Error(), "s3cret") {
+		t.Errorf("the password of a key: %+v, %v", source, err)
+	}
+}

@@ -20,6 +20,9 @@ func Postgres(argument string) (source *config.Postgres, password string, err er
 	if err != nil {
 		return nil, "", err
 	}
+	if postgres.HasKeyPassword(argument) {
+		return nil, "", postgres.ErrKeyPassword
+	}
 	password, _ = u.Password()
 	return &config.Postgres{DSN: u.Without().String(), WAL: "stream"}, password, nil
 }
