@@ -18,6 +18,8 @@ import (
 type InitOptions struct {
 	// Password opens the first key.
 	Password []byte
+	// AllowEmpty permits a password of no characters, which protects nothing.
+	AllowEmpty bool
 	// Cutter is GearCutter (the default) or RabinCutter.
 	Cutter string
 	// Like, if set, is a repository whose cut points are shared, so that
@@ -140,7 +142,7 @@ func (r *Repository) firstKey(ctx context.Context, in InitOptions, ids []id.ID) 
 		}
 	}
 	r.key = seal.NewKey()
-	r.keyID, err = r.addKey(ctx, in.Password, in.KeyCost)
+	r.keyID, err = r.addKey(ctx, NewKey{Password: in.Password, AllowEmpty: in.AllowEmpty, Cost: in.KeyCost})
 	return true, err
 }
 

@@ -1,6 +1,7 @@
 package repository
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -22,6 +23,9 @@ const (
 
 // KeyCost are scrypt's parameters: the work that guards a password.
 type KeyCost = seal.Params
+
+// ErrEmptyPassword refuses a key that protects nothing.
+var ErrEmptyPassword = errors.New("add key: an empty password protects nothing")
 
 // Key describes a key file: a password that opens the repository.
 type Key struct {
@@ -53,35 +57,39 @@ func (r *Repository) Keys(ctx context.Context) ([]Key, error) {
 	return keys, errors.Join(damaged...)
 }
 
-// AddKey adds a password that opens the repository.
-func (r *Repository) AddKey(ctx context.Context, password []byte, cost KeyCost) (id.ID, error) {
-	return r.AddKeyFor(ctx, password, cost, "", "")
+// NewKey says what a key is made of.
+type NewKey struct {
+	Password []byte
+	// AllowEmpty permits a password of no characters, which protects nothing.
+	AllowEmpty bool
+	// Cost bounds the work of deriving the key; the zero value calibrates it to
+	// this machine.
+	Cost KeyCost
+	// Username and Hostname are what Keys will say of whose password it is; ""
+	// for the user and the host of this process.
+	Username, Hostname string
 }
 
-// AddKeyFor is AddKey for a password that is someone else's: what Keys will
-// say of its user and host, where not "".
-func (r *Repository) AddKeyFor(ctx context.Context, password []byte, cost KeyCost, username, hostname string) (id.ID, error) {
+// AddKey adds a password that opens the repository.
+func (r *Repository) AddKey(ctx context.Context, password []byte, cost KeyCost) (id.ID, error) {
+	return r.AddKeyFor(ctx, NewKey{Password: password, Cost: cost})
+}
+
+// AddKeyFor is AddKey for a password that may be someone else's.
+func (r *Repository) AddKeyFor(ctx context.Context, k NewKey) (id.ID, error) {
 	if err := r.writable(); err != nil {
 		return id.ID{}, err
 	}
+	return r.addKey(ctx, k)
+}
+
+func (r *Repository) addKey(ctx context.Context, k NewKey) (id.ID, error) {
+	password, cost := k.Password, k.Cost
+	if len(password) == 0 && !k.AllowEmpty {
+		return id.ID{}, ErrEmptyPassword
+	}
 	who := thisIdentity()
-	if username != "" {
-		who.User = username
-	}
-	if hostname != "" {
-		who.Host = hostname
-	}
-	return r.addKeyOf(ctx, password, cost, who)
-}
-
-func (r *Repository) addKey(ctx context.Context, password []byte, cost KeyCost) (id.ID, error) {
-	return r.addKeyOf(ctx, password, cost, thisIdentity())
-}
-
-func (r *Repository) addKeyOf(ctx context.Context, password []byte, cost KeyCost, who seal.Identity) (id.ID, error) {
-	if len(password) == 0 {
-		return id.ID{}, errors.New("add key: an empty password protects nothing")
-	}
+	who.User, who.Host = cmp.Or(k.Username, who.User), cmp.Or(k.Hostname, who.Host)
 	if cost == (KeyCost{}) {
 		var err error
 		if cost, err = usualCost(); err != nil {
@@ -140,13 +148,18 @@ func (r *Repository) RemoveKey(ctx context.Context, i id.ID) error {
 // ChangePassword adds the new password, proves that it opens the repository,
 // then removes the key in use. A crash in between leaves both.
 func (r *Repository) ChangePassword(ctx context.Context, password []byte, cost KeyCost) (id.ID, error) {
-	added, err := r.AddKey(ctx, password, cost)
+	return r.ReplaceKey(ctx, NewKey{Password: password, Cost: cost})
+}
+
+// ReplaceKey is ChangePassword for a key that may be someone else's.
+func (r *Repository) ReplaceKey(ctx context.Context, k NewKey) (id.ID, error) {
+	added, err := r.AddKeyFor(ctx, k)
 	if err != nil {
 		return id.ID{}, err
 	}
 	stored, err := readFile(ctx, r.store, KeyFile, added)
 	if err == nil {
-		err = verifyKeyFile(stored, password)
+		err = verifyKeyFile(stored, k.Password)
 	}
 	if err != nil {
 		return id.ID{}, fmt.Errorf("read new key back: %w; the old password still opens the repository", err)

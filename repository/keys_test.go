@@ -258,3 +258,29 @@ func TestKeysRead(t *testing.T) {
 		t.Errorf("a damaged key: %+v", read)
 	}
 }
+
+// A key without a password is made on demand only, and opens with none.
+func TestEmptyPassword(t *testing.T) {
+	s := mem.New()
+	r, err := Init(t.Context(), s, InitOptions{AllowEmpty: true, KeyCost: weakKey}, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if _, err := open(t, s, "", ""); err != nil {
+		t.Error(err)
+	}
+	if _, err := r.ReplaceKey(t.Context(), NewKey{Cost: weakKey}); !errors.Is(err, ErrEmptyPassword) {
+		t.Errorf("another empty one: %v", err)
+	}
+	if _, err := r.ReplaceKey(t.Context(), NewKey{Password: []byte("some"), Cost: weakKey, Username: "ann", Hostname: "elsewhere"}); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := open(t, s, "", ""); !errors.Is(err, ErrWrongPassword) {
+		t.Errorf("the empty one, replaced: %v", err)
+	}
+	keys, err := r.Keys(t.Context())
+	if err != nil || len(keys) != 1 || keys[0].Username != "ann" || keys[0].Hostname != "elsewhere" {
+		t.Errorf("%+v, %v", keys, err)
+	}
+}

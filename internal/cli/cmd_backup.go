@@ -32,8 +32,8 @@ type backupFlags struct {
 	readBack        bool
 	ignoreInode     bool
 	ignoreCtime     bool
-	compression     string
-	packSize        int
+	noScan          bool
+	writer          writerFlags
 	readers         int
 }
 
@@ -63,7 +63,7 @@ made all the same and the exit code is 3.`,
 	fl := cmd.Flags()
 	f.source.register(fl)
 	fl.StringSliceVar(&f.tags, "tag", nil, "add a `tag` to the snapshot (may be repeated)")
-	fl.StringVarP(&f.host, "host", "H", "", "host `name` to record (default: this host's)")
+	fl.StringVarP(&f.host, "host", "H", "", "host `name` to record (HOLDFAST_HOST; default: this host's)")
 	fl.StringVar(&f.time, "time", "", "`time` to record, as \"2006-01-02 15:04:05\" (default: now)")
 	fl.StringVar(&f.kind, "type", string(snapshot.Incremental), "backup `type`: full, incremental or differential")
 	fl.StringVar(&f.parent, "parent", "", "compare with this `snapshot` instead of the one the type asks for")
@@ -74,13 +74,14 @@ made all the same and the exit code is 3.`,
 	fl.BoolVar(&f.readBack, "read-back", false, "read back and compare every stored piece that is reused")
 	fl.BoolVar(&f.ignoreInode, "ignore-inode", false, "do not compare inodes, for file systems that change them")
 	fl.BoolVar(&f.ignoreCtime, "ignore-ctime", false, "do not compare change times")
-	fl.StringVar(&f.compression, "compression", "auto", "`level`: auto, off, fastest, better or max")
-	fl.IntVar(&f.packSize, "pack-size", 0, "size of pack files in `MiB`, 4 to 128 (default 16)")
-	fl.IntVar(&f.readers, "read-concurrency", 0, "read `n` files at once (default: found out while reading)")
+	fl.BoolVar(&f.noScan, "no-scan", false, "do not count beforehand what there is, for a progress without an end in view")
+	f.writer.register(fl)
+	fl.IntVar(&f.readers, "read-concurrency", 0, "read `n` files at once (HOLDFAST_READ_CONCURRENCY; default: found out while reading)")
 	return cmd
 }
 
 func (c *command) runBackup(ctx context.Context, f *backupFlags, args []string) error {
+	f.host = firstOf(f.host, env("HOST"))
 	o, err := f.options()
 	if err != nil {
 		return err
@@ -114,10 +115,14 @@ func (f *backupFlags) options() (backup.Options, error) {
 	if f.force {
 		o.Type = snapshot.Full
 	}
-	if o.Writer.Compression, err = repository.ParseCompression(f.compression); err != nil {
+	if o.Writer, err = f.writer.options(); err != nil {
 		return o, err
 	}
-	o.Writer.PackSizeBytes = f.packSize << 20
+	if o.Readers == 0 {
+		if o.Readers, err = numberIn("READ_CONCURRENCY"); err != nil {
+			return o, err
+		}
+	}
 	if o.GroupBy, err = snapshot.ParseGroupBy(f.groupBy); err != nil {
 		return o, err
 	}
@@ -136,6 +141,9 @@ func (c *command) backup(ctx context.Context, r *repository.Repository, all []*s
 		if o.Parent, err = snapshot.Find(o.Snapshots, snapshot.Filter{}, f.parent); err != nil {
 			return err
 		}
+	}
+	if f.noScan {
+		src.scan = nil
 	}
 	watch := c.watchBackup(ctx, src.scan, &o)
 	inner, span := trace.Start(ctx, "back up files")

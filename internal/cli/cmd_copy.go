@@ -14,18 +14,15 @@ import (
 
 // copyFlags are the flags of `holdfast copy`.
 type copyFlags struct {
-	to          []string
-	toFlags     otherFlags
-	from        string
-	fromFile    string
-	fromFlags   otherFlags
-	fromKeyHint string
-	plan        string
-	chosen      selectFlags
-	writer      writerFlags
-	confirm     confirmFlags
-	dryRun      bool
-	mirror      mirrorFlags
+	to      []string
+	toFlags otherFlags
+	from    fromFlags
+	plan    string
+	chosen  selectFlags
+	writer  writerFlags
+	confirm confirmFlags
+	dryRun  bool
+	mirror  mirrorFlags
 }
 
 func newCopy(c *command) *cobra.Command {
@@ -80,10 +77,7 @@ password that was removed at the source still opens the mirror until then.`,
 	fl := cmd.Flags()
 	fl.StringArrayVar(&f.to, "to", nil, "`repository` to copy to: a place, or a name from holdfast.yaml (may be repeated)")
 	f.toFlags.register(fl, "to", "destinations")
-	fl.StringVar(&f.from, "from-repo", "", "`repository` to copy from (HOLDFAST_FROM_REPOSITORY)")
-	fl.StringVar(&f.fromFile, "from-repository-file", "", "`file` that holds the place of the repository to copy from")
-	f.fromFlags.register(fl, "from", "source")
-	fl.StringVar(&f.fromKeyHint, "from-key-hint", "", "`ID` of the source's key to try first")
+	f.from.register(fl, "copy from")
 	fl.StringVar(&f.plan, "plan", "", "copy the snapshots of this `plan` to its copies")
 	f.confirm.register(fl)
 	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "copy nothing, only tell what would be copied")
@@ -105,11 +99,7 @@ func (c *command) runCopy(ctx context.Context, f *copyFlags, args []string) erro
 	if err != nil {
 		return err
 	}
-	reading := *c
-	if f.fromKeyHint != "" {
-		reading.global.keyHint = f.fromKeyHint
-	}
-	src, err := reading.openPlace(ctx, from)
+	src, err := c.openFrom(ctx, from, f.from)
 	if err != nil {
 		return fmt.Errorf("source: %w", err)
 	}
@@ -130,6 +120,7 @@ func (c *command) runCopy(ctx context.Context, f *copyFlags, args []string) erro
 
 // choose returns the snapshots to copy.
 func (f *copyFlags) choose(c *command, all []*snapshot.Snapshot, args []string) ([]*snapshot.Snapshot, error) {
+	f.chosen.anyHost = f.plan != ""
 	chosen, err := f.chosen.choose(all, args)
 	if f.plan == "" || err != nil {
 		return chosen, err

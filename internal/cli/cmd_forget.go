@@ -31,6 +31,7 @@ type forgetFlags struct {
 	prune     bool
 	pruning   pruneFlags
 	guards    guardFlags
+	compact   bool
 }
 
 func newForget(c *command) *cobra.Command {
@@ -74,6 +75,7 @@ pruned: with --prune at once.`,
 	fl.StringVar(&f.plan, "plan", "", "use what holdfast.yaml says to keep of this `plan` in the repository")
 	fl.BoolVar(&f.removeAll, "unsafe-allow-remove-all", false, "without any --keep rule, remove all snapshots that --host, --tag and --path choose")
 	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "remove nothing, only tell what would be removed")
+	fl.BoolVarP(&f.compact, "compact", "c", false, "leave out the paths of snapshots")
 	fl.BoolVar(&f.prune, "prune", false, "prune the repository when snapshots were removed")
 	f.guards.register(fl)
 	f.pruning.register(fl)
@@ -175,6 +177,7 @@ func (c *command) policyOfPlan(f *forgetFlags, args []string) (*config.Config, e
 	if k < 0 {
 		return nil, fmt.Errorf("plan %q brings nothing to the repository at %s; name one of its repositories with -r", f.plan, p.url)
 	}
+	f.chosen.anyHost = true
 	if f.policy = plan.KeepIn(names[k]); f.policy.Empty() {
 		return nil, fmt.Errorf("plan %q does not say what to keep there: everything stays", f.plan)
 	}
@@ -214,7 +217,7 @@ type decideForget func(ctx context.Context, t *turns, all []*snapshot.Snapshot) 
 func (c *command) forgetInTurns(ctx context.Context, r *repository.Repository, decide decideForget, pruning upkeep.PruneOptions, f *forgetFlags, t *turns) error {
 	plan, err := upkeep.Forget(ctx, r, upkeep.ForgetTurns{
 		Locks: t,
-		Load:  func(ctx context.Context) ([]*snapshot.Snapshot, error) { return c.snapshots(ctx, r) },
+		Load:  func(ctx context.Context) ([]*snapshot.Snapshot, error) { return c.loadToForget(ctx, t) },
 		Decide: func(ctx context.Context, all []*snapshot.Snapshot) (plan *upkeep.ForgetPlan, goOn bool, err error) {
 			if plan, err = decide(ctx, t, all); err != nil {
 				return nil, false, err
@@ -268,8 +271,8 @@ func (c *command) showForget(plan *upkeep.ForgetPlan, f *forgetFlags) {
 		if name := g.Key.String(); name != "" {
 			c.ui.infof("\nsnapshots for %s", name)
 		}
-		c.showDecisions("keep", g.Keep())
-		c.showDecisions(verb(f.dryRun, "remove", "would remove"), g.Remove())
+		c.showDecisions("keep", g.Keep(), f.compact)
+		c.showDecisions(verb(f.dryRun, "remove", "would remove"), g.Remove(), f.compact)
 		for _, d := range g.Keep() {
 			if d.Forged != "" {
 				c.ui.warn("forget", d.Snapshot.ID.Short(), fmt.Errorf("%s: a forged or a wrong date; the snapshot is kept and not counted; if the date was given on purpose, use --trust-times", d.Forged))
@@ -281,19 +284,24 @@ func (c *command) showForget(plan *upkeep.ForgetPlan, f *forgetFlags) {
 	}
 }
 
-func (c *command) showDecisions(what string, list []upkeep.ForgetDecision) {
+func (c *command) showDecisions(what string, list []upkeep.ForgetDecision, compact bool) {
 	if len(list) == 0 || c.ui.json || c.ui.quiet {
 		return
 	}
 	c.ui.infof("\n%s %s:", what, countOf(len(list), "snapshot"))
+	header := []string{"ID", "Time", "Host", "Tags", "Reasons", "Paths"}
+	if compact {
+		header = header[:len(header)-1]
+	}
 	var rows [][]string
 	for _, d := range list {
 		s := d.Snapshot
-		rows = append(rows, []string{
+		row := []string{
 			s.ID.Short(), s.Time.Local().Format(time.DateTime), s.Hostname, strings.Join(s.Tags, ","), strings.Join(d.Reasons, ", "), strings.Join(s.Paths, ", "),
-		})
+		}
+		rows = append(rows, row[:len(header)])
 	}
-	c.ui.table([]string{"ID", "Time", "Host", "Tags", "Reasons", "Paths"}, rows)
+	c.ui.table(header, rows)
 }
 
 // forgetGroup tells about one group, in restic's words.

@@ -79,18 +79,32 @@ func (c *command) listKeys(ctx context.Context, r *repository.Repository) error 
 type newPasswordFlags struct {
 	file    string
 	command string
+	none    bool
+	user    string
+	host    string
 }
 
 func (f *newPasswordFlags) register(cmd *cobra.Command) {
 	cmd.Flags().StringVar(&f.file, "new-password-file", "", "`file` that holds the new password")
 	cmd.Flags().StringVar(&f.command, "new-password-command", "", "`command` that prints the new password")
+	cmd.Flags().BoolVar(&f.none, "new-insecure-no-password", false, "an empty password: whoever can read the repository can read all that is in it")
+	cmd.Flags().StringVar(&f.user, "user", "", "user `name` to record with the key (default: yours)")
+	cmd.Flags().StringVar(&f.host, "host", "", "host `name` to record with the key (default: this host's)")
+	cmd.MarkFlagsMutuallyExclusive("new-password-file", "new-password-command", "new-insecure-no-password")
+}
+
+// key returns what the new key is made of.
+func (f *newPasswordFlags) key(ctx context.Context, c *command) (repository.NewKey, error) {
+	password, err := f.read(ctx, c)
+	return repository.NewKey{Password: password, AllowEmpty: f.none, Username: f.user, Hostname: f.host}, err
 }
 
 // read returns the new password: from where the flags say, or typed twice.
 func (f *newPasswordFlags) read(ctx context.Context, c *command) ([]byte, error) {
 	switch {
-	case f.file != "" && f.command != "":
-		return nil, errors.New("--new-password-file and --new-password-command exclude each other")
+	case f.none:
+		c.warnNoPassword()
+		return nil, nil
 	case f.file != "":
 		return readPasswordFile(f.file)
 	case f.command != "":
@@ -115,7 +129,6 @@ type keyChange struct {
 
 func newKeyAdd(c *command) *cobra.Command {
 	var f newPasswordFlags
-	var user, host string
 	cmd := &cobra.Command{
 		Use:     "add",
 		Short:   "Add a password that opens the repository",
@@ -124,11 +137,11 @@ func newKeyAdd(c *command) *cobra.Command {
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.work(cmd.Context(), repository.Shared, func(ctx context.Context, r *repository.Repository) error {
-				password, err := f.read(ctx, c)
+				k, err := f.key(ctx, c)
 				if err != nil {
 					return err
 				}
-				i, err := r.AddKeyFor(ctx, password, repository.KeyCost{}, user, host)
+				i, err := r.AddKeyFor(ctx, k)
 				if err != nil {
 					return err
 				}
@@ -139,8 +152,6 @@ func newKeyAdd(c *command) *cobra.Command {
 		},
 	}
 	f.register(cmd)
-	cmd.Flags().StringVar(&user, "user", "", "user `name` to record with the key (default: yours)")
-	cmd.Flags().StringVar(&host, "host", "", "host `name` to record with the key (default: this host's)")
 	return cmd
 }
 
@@ -205,11 +216,11 @@ once the new one was proven to open the repository.`,
 		Args:    noArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			return c.work(cmd.Context(), repository.Exclusive, func(ctx context.Context, r *repository.Repository) error {
-				password, err := f.read(ctx, c)
+				k, err := f.key(ctx, c)
 				if err != nil {
 					return err
 				}
-				i, err := r.ChangePassword(ctx, password, repository.KeyCost{})
+				i, err := r.ReplaceKey(ctx, k)
 				if err != nil {
 					return err
 				}

@@ -224,7 +224,7 @@ func (p *planRun) source(ctx context.Context, r *repository.Repository, name str
 
 // files backs up a source of files.
 func (p *planRun) files(ctx context.Context, r *repository.Repository, name string, f config.Files) error {
-	flags := backupFlags{source: *sourceFlagsOf(f), kind: p.kind, groupBy: "host,paths", compression: "auto"}
+	flags := backupFlags{source: *sourceFlagsOf(f), kind: p.kind, groupBy: "host,paths", writer: writerFlags{compression: "auto"}}
 	o, err := flags.options()
 	if err != nil {
 		return err

@@ -153,6 +153,9 @@ func (p *protection) prepare(args []string) (err error) {
 // passwordRef returns where flags or environment say the password is.
 func (c *command) passwordRef() (secret.Ref, error) {
 	g := c.global
+	if g.noPassword {
+		return secret.Ref{}, errors.New("a plan needs a password: leave out --insecure-no-password, and one is made")
+	}
 	file := firstOf(g.passwordFile, env("PASSWORD_FILE"))
 	switch command := firstOf(g.passwordCommand, env("PASSWORD_COMMAND")); {
 	case g.passwordFile == "" && g.passwordCommand == "" && os.Getenv("HOLDFAST_PASSWORD") != "":

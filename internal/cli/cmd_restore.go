@@ -26,19 +26,21 @@ import (
 
 // restoreFlags are the flags of `holdfast restore`.
 type restoreFlags struct {
-	target    string
-	below     string
-	includes  patternFlags
-	excludes  patternFlags
-	snapshots selectFlags
-	overwrite string
-	delete    bool
-	verify    bool
-	sparse    bool
-	dryRun    bool
-	thaw      thawFlags
-	recovery  recoveryFlags
-	dumps     dumpRestoreFlags
+	target     string
+	below      string
+	includes   patternFlags
+	excludes   patternFlags
+	snapshots  selectFlags
+	attributes attributeFlags
+	byName     bool
+	overwrite  string
+	delete     bool
+	verify     bool
+	sparse     bool
+	dryRun     bool
+	thaw       thawFlags
+	recovery   recoveryFlags
+	dumps      dumpRestoreFlags
 }
 
 func newRestore(c *command) *cobra.Command {
@@ -117,6 +119,8 @@ exit code is 1. Of a damaged file nothing is left that could be taken for it.`,
 	f.includes.register(fl, "include", "i", "restore only")
 	f.excludes.register(fl, "exclude", "e", "do not restore")
 	f.snapshots.register(fl, "H")
+	f.attributes.register(fl)
+	fl.BoolVar(&f.byName, "ownership-by-name", false, "give files to who has the recorded names of owner and group here, not to who has their numbers")
 	fl.StringVar(&f.overwrite, "overwrite", string(restore.IfChanged), "what happens to files that exist: if-changed (write what differs), always (write all), if-newer, never")
 	fl.BoolVar(&f.delete, "delete", false, "delete what the snapshot does not have from restored folders, but nothing that patterns leave out")
 	fl.BoolVar(&f.verify, "verify", false, "read the restored files again and compare them with the snapshot")
@@ -170,7 +174,11 @@ func (f *restoreFlags) options(c *command) (o restore.Options, err error) {
 	o = restore.Options{
 		Target: f.target, Below: f.below, Delete: f.delete, Verify: f.verify, Sparse: f.sparse, DryRun: f.dryRun,
 	}
+	o.OwnersByName = f.byName
 	if o.Overwrite, err = restore.ParseOverwrite(f.overwrite); err != nil {
+		return o, err
+	}
+	if o.Attribute, err = f.attributes.filter(); err != nil {
 		return o, err
 	}
 	if o.Filter.Include, err = f.includes.lists(c); err != nil {

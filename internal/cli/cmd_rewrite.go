@@ -22,6 +22,7 @@ type rewriteFlags struct {
 	dryRun  bool
 	newHost string
 	newTime string
+	summary bool
 	writer  writerFlags
 }
 
@@ -30,8 +31,9 @@ func newRewrite(c *command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rewrite [flags] [SNAPSHOT...]",
 		Short: "Take files out of snapshots, or correct what they record",
-		Long: `Make new snapshots from old ones, without the files that match a pattern, or
-with another host or time.
+		Long: `Make new snapshots from old ones, without the files that match a pattern, with
+another host or time, or with the number and size of their files, which snapshots
+of old versions of restic do not tell.
 
 The old snapshots stay, and the new ones get the tag "rewrite", unless --forget
 is given. Folders in which nothing changes are taken over byte for byte. What
@@ -50,6 +52,7 @@ and the repository is pruned.`,
 	fl.StringArrayVar(&s.iexcludeFiles, "iexclude-file", nil, "as --exclude-file, whatever the case of letters")
 	fl.StringVar(&f.newHost, "new-host", "", "record this host `name`")
 	fl.StringVar(&f.newTime, "new-time", "", "record this `time`, as \"2006-01-02 15:04:05\"")
+	fl.BoolVarP(&f.summary, "snapshot-summary", "s", false, "count the files of snapshots that do not say how many and how large they are")
 	fl.BoolVar(&f.forget, "forget", false, "remove the old snapshots")
 	fl.BoolVarP(&f.dryRun, "dry-run", "n", false, "store nothing, only tell what would change")
 	f.chosen.register(fl, "H")
@@ -90,7 +93,7 @@ func (c *command) rewriteTurns(r *repository.Repository, t *turns, f *rewriteFla
 }
 
 func (f *rewriteFlags) options(c *command) (upkeep.RewriteOptions, error) {
-	o := upkeep.RewriteOptions{NewHost: f.newHost, Forget: f.forget, DryRun: f.dryRun, Watch: c.watchUpkeep}
+	o := upkeep.RewriteOptions{NewHost: f.newHost, Summary: f.summary, Forget: f.forget, DryRun: f.dryRun, Watch: c.watchUpkeep}
 	if c.ui.verbose > 0 {
 		o.OnExcluded = func(path string) { c.ui.infof("excluded  %s", path) }
 	}
@@ -106,8 +109,8 @@ func (f *rewriteFlags) options(c *command) (upkeep.RewriteOptions, error) {
 	if o.Exclude, err = f.excluded(c); err != nil {
 		return o, err
 	}
-	if len(o.Exclude) == 0 && f.newHost == "" && f.newTime == "" {
-		return o, errors.New("nothing to do: give --exclude, --new-host or --new-time")
+	if len(o.Exclude) == 0 && f.newHost == "" && f.newTime == "" && !f.summary {
+		return o, errors.New("nothing to do: give --exclude, --new-host, --new-time or --snapshot-summary")
 	}
 	return o, nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"holdfast/internal/app"
 	"holdfast/internal/config"
+	"holdfast/repository"
 )
 
 // otherFlags say how the other repository of a copy opens. What they leave
@@ -21,12 +22,55 @@ type otherFlags struct {
 	word            string // "to" or "from"
 	passwordFile    string
 	passwordCommand string
+	noPassword      bool
 }
 
 func (f *otherFlags) register(fl *pflag.FlagSet, word, name string) {
 	f.word = word
 	fl.StringVar(&f.passwordFile, word+"-password-file", "", "`file` that holds the password of the "+name)
 	fl.StringVar(&f.passwordCommand, word+"-password-command", "", "`command` that prints the password of the "+name)
+	fl.BoolVar(&f.noPassword, word+"-insecure-no-password", false, "the password of the "+name+" is empty")
+}
+
+// fromFlags name a repository as restic does: --from-repo and the like.
+type fromFlags struct {
+	repo, file string
+	keyHint    string
+	other      otherFlags
+}
+
+func (f *fromFlags) register(fl *pflag.FlagSet, purpose string) {
+	fl.StringVar(&f.repo, "from-repo", "", "`repository` to "+purpose+" (HOLDFAST_FROM_REPOSITORY)")
+	fl.StringVar(&f.file, "from-repository-file", "", "`file` that holds the place of the repository to "+purpose+" (HOLDFAST_FROM_REPOSITORY_FILE)")
+	f.other.register(fl, "from", "source")
+	fl.StringVar(&f.keyHint, "from-key-hint", "", "`ID` of the source's key to try first (HOLDFAST_FROM_KEY_HINT)")
+}
+
+// given tells whether flags name a repository.
+func (f *fromFlags) given() bool { return f.repo != "" || f.file != "" }
+
+// url returns the place that flags or variables name, or "".
+func (f *fromFlags) url() (string, error) {
+	if f.repo != "" && f.file != "" {
+		return "", errors.New("--from-repo and --from-repository-file exclude each other")
+	}
+	if f.repo != "" {
+		return f.repo, nil
+	}
+	if file := f.file; file != "" {
+		return fileLine(file)
+	}
+	if url := variable("from", "REPOSITORY"); url != "" {
+		return url, nil
+	}
+	return fileLine(variable("from", "REPOSITORY_FILE"))
+}
+
+// openFrom opens the repository that these flags named.
+func (c *command) openFrom(ctx context.Context, from place, f fromFlags) (*repository.Repository, error) {
+	reading := *c
+	reading.global.keyHint = firstOf(f.keyHint, variable("from", "KEY_HINT"), c.global.keyHint)
+	return reading.openPlace(ctx, from)
 }
 
 // places finds the source and the destinations. What lies in the same place is no
@@ -70,9 +114,8 @@ func (f *copyFlags) named(c *command) (from place, to []place, err error) {
 	if err != nil {
 		return place{}, nil, err
 	}
-	source := firstOf(f.from, fileLine(f.fromFile), variable("from", "REPOSITORY"))
 	switch {
-	case len(f.to) > 0 && (f.from != "" || f.fromFile != ""):
+	case len(f.to) > 0 && f.from.given():
 		return place{}, nil, errors.New("--to and --from-repo exclude each other: -r is the other end in both cases")
 	case len(f.to) > 0:
 		for _, url := range f.to {
@@ -83,8 +126,13 @@ func (f *copyFlags) named(c *command) (from place, to []place, err error) {
 			to = append(to, p)
 		}
 		return main, to, nil
-	case source != "":
-		from, err = c.otherPlace(source, f.fromFlags, main)
+	}
+	source, err := f.from.url()
+	if err != nil {
+		return place{}, nil, err
+	}
+	if source != "" {
+		from, err = c.otherPlace(source, f.from.other, main)
 		return from, []place{main}, err
 	}
 	return place{}, nil, errors.New("no destination given: name one with --to, or a plan of holdfast.yaml with --plan")
@@ -92,7 +140,7 @@ func (f *copyFlags) named(c *command) (from place, to []place, err error) {
 
 // placesOfPlan returns the repository of a plan and its copies.
 func (f *copyFlags) placesOfPlan(c *command) (from place, to []place, err error) {
-	if f.from != "" || f.fromFile != "" || c.global.repo != "" {
+	if f.from.given() || c.global.repo != "" {
 		return place{}, nil, errors.New("--plan says where to copy from: leave out -r and --from-repo")
 	}
 	cfg, err := c.loadConfig()
@@ -120,18 +168,17 @@ func (f *copyFlags) placesOfPlan(c *command) (from place, to []place, err error)
 	return c.namedPlace(plan.Repository, cfg.Repositories[plan.Repository]), to, nil
 }
 
-// fileLine returns the first line of a file, or "" if it cannot be read: the
-// place is then missing, which is reported.
-func fileLine(path string) string {
+// fileLine returns the first line of a file, "" for no file.
+func fileLine(path string) (string, error) {
 	if path == "" {
-		return ""
+		return "", nil
 	}
 	data, err := os.ReadFile(path)
 	if err != nil {
-		return ""
+		return "", fmt.Errorf("read the place of the source: %w", err)
 	}
 	line, _, _ := strings.Cut(string(data), "\n")
-	return strings.TrimSpace(line)
+	return strings.TrimSpace(line), nil
 }
 
 // variable returns the variable that says something about the other
@@ -151,6 +198,12 @@ func (c *command) otherPlace(url string, f otherFlags, main place) (place, error
 	}
 	if given := f.password(); given != nil {
 		p.password = given
+	}
+	if f.noPassword {
+		p.password = func(context.Context) ([]byte, error) {
+			c.warnNoPassword()
+			return nil, nil
+		}
 	}
 	return p, nil
 }

@@ -32,7 +32,11 @@ type globalFlags struct {
 	repositoryFile  string
 	passwordFile    string
 	passwordCommand string
+	noPassword      bool
 	keyHint         string
+	caCert          string
+	clientCert      string
+	anyServer       bool
 	config          string
 	cacheDir        string
 	noCache         bool
@@ -57,7 +61,11 @@ func (g *globalFlags) register(f *pflag.FlagSet) {
 	f.StringVar(&g.repositoryFile, "repository-file", "", "`file` that holds the place of the repository (HOLDFAST_REPOSITORY_FILE)")
 	f.StringVarP(&g.passwordFile, "password-file", "p", "", "`file` that holds the password (HOLDFAST_PASSWORD_FILE)")
 	f.StringVar(&g.passwordCommand, "password-command", "", "`command` that prints the password (HOLDFAST_PASSWORD_COMMAND)")
+	f.BoolVar(&g.noPassword, "insecure-no-password", false, "use an empty password: whoever can read the repository can read all that is in it")
 	f.StringVar(&g.keyHint, "key-hint", "", "`ID` of the key to try first (HOLDFAST_KEY_HINT)")
+	f.StringVar(&g.caCert, "cacert", "", "`file` with certificates of servers to trust besides the system's (HOLDFAST_CACERT)")
+	f.StringVar(&g.clientCert, "tls-client-cert", "", "`file` with the certificate to show to servers, and its private key (HOLDFAST_TLS_CLIENT_CERT)")
+	f.BoolVar(&g.anyServer, "insecure-tls", false, "do not check certificates: whoever sits on the way can read credentials and change what is sent")
 	f.StringVar(&g.config, "config", "", "`file` to use instead of the usual holdfast.yaml (HOLDFAST_CONFIG)")
 	f.StringVar(&g.cacheDir, "cache-dir", "", "`folder` for the cache (HOLDFAST_CACHE_DIR)")
 	f.BoolVar(&g.noCache, "no-cache", false, "keep no cache")
@@ -174,7 +182,7 @@ func firstOf(values ...string) string {
 // passwordGiven tells whether flags or environment say where the password is.
 func (c *command) passwordGiven() bool {
 	_, set := os.LookupEnv("HOLDFAST_PASSWORD")
-	return set || firstOf(c.global.passwordFile, c.global.passwordCommand, env("PASSWORD"), env("PASSWORD_FILE"), env("PASSWORD_COMMAND")) != ""
+	return set || c.global.noPassword || firstOf(c.global.passwordFile, c.global.passwordCommand, env("PASSWORD"), env("PASSWORD_FILE"), env("PASSWORD_COMMAND")) != ""
 }
 
 // password gets the password from where flags or environment say, or asks.
@@ -183,7 +191,13 @@ func (c *command) password(ctx context.Context) ([]byte, error) {
 	if g.passwordFile != "" && g.passwordCommand != "" {
 		return nil, errors.New("--password-file and --password-command exclude each other")
 	}
+	if g.noPassword && firstOf(g.passwordFile, g.passwordCommand, env("PASSWORD"), env("PASSWORD_FILE"), env("PASSWORD_COMMAND")) != "" {
+		return nil, errors.New("--insecure-no-password says that there is no password: leave out what says where it is, also in the environment")
+	}
 	switch {
+	case g.noPassword:
+		c.warnNoPassword()
+		return nil, nil
 	case g.passwordFile != "":
 		return readPasswordFile(g.passwordFile)
 	case g.passwordCommand != "":
@@ -241,9 +255,10 @@ func (c *command) openStore(ctx context.Context, p place, create bool) (storage.
 		return nil, err
 	}
 	o := app.StoreOptions{
-		Create:   create,
-		Settings: settings,
-		Patience: c.global.patience,
+		Create:    create,
+		Settings:  settings,
+		Patience:  c.global.patience,
+		AnyServer: c.trustsAny(p),
 		Limits: throttle.Limits{
 			UploadBytesPerSecond:   int64(c.global.limitUpload) << 10,
 			DownloadBytesPerSecond: int64(c.global.limitDownload) << 10,
@@ -287,6 +302,12 @@ func (c *command) settings(p place) (map[string]string, error) {
 			settings["object-lock"] = "true" // for a bucket that `init` makes
 		}
 		maps.Copy(settings, p.configured.Options)
+	}
+	if kind.SpeaksTLS() && c.global.caCert != "" {
+		settings["ca-cert"] = c.global.caCert
+	}
+	if kind.SpeaksTLS() && c.global.clientCert != "" {
+		settings["client-cert"] = c.global.clientCert
 	}
 	for _, option := range c.global.options {
 		name, value, found := strings.Cut(option, "=")

@@ -122,8 +122,32 @@ func (c *command) runHeal(ctx context.Context, f *healFlags) error {
 		if err != nil {
 			return err
 		}
-		return c.tellHealed(m, left, f)
+		lost, err := c.lostAll(ctx, r, from)
+		if err != nil {
+			return err
+		}
+		return c.tellHealed(m, left, lost, f)
 	})
+}
+
+// lostAll tells, as an error, of a repository without snapshots beside a copy
+// that has some. Nothing is damaged there, and nothing of any backup is left.
+func (c *command) lostAll(ctx context.Context, r *repository.Repository, from []openedCopy) (lost, err error) {
+	here, err := c.snapshots(ctx, r)
+	if err != nil || len(here) > 0 {
+		return nil, err
+	}
+	for _, o := range from {
+		there, err := c.snapshots(ctx, o.r)
+		if err != nil {
+			return nil, fmt.Errorf("copy at %s: %w", o.place.url, err)
+		}
+		if len(there) > 0 {
+			return fmt.Errorf("nothing that is in the repository is damaged, but there is no snapshot in it, and the copy at %s has %s; unless they were all forgotten here, bring them back with `holdfast copy -r %[1]s --to %[3]s`",
+				o.place.url, countOf(len(there), "snapshot"), r.Location()), nil
+		}
+	}
+	return nil, nil
 }
 
 // healSnapshots heals all that is not log, and returns what a check finds in
@@ -185,11 +209,14 @@ func (c *command) checkFor(ctx context.Context, r *repository.Repository, o veri
 	return report, nil
 }
 
-// tellHealed tells whether all is well in the end.
-func (c *command) tellHealed(m *healMessage, left *verify.Report, f *healFlags) error {
-	m.Sound = m.Lost == 0 && left.Sound() && len(m.LogGaps) == 0
+// tellHealed tells whether all is well in the end; lost says so if everything
+// is gone.
+func (c *command) tellHealed(m *healMessage, left *verify.Report, lost error, f *healFlags) error {
+	m.Sound = m.Lost == 0 && left.Sound() && len(m.LogGaps) == 0 && lost == nil
 	c.ui.message(m)
 	switch {
+	case lost != nil && left.Sound() && m.Lost == 0:
+		return lost
 	case m.Sound && !m.wrong && len(m.LogSegments) == 0:
 		c.ui.infof("nothing is wrong, and nothing was done%s", map[bool]string{false: "; --read-data looks at all data"}[f.readData])
 		return nil

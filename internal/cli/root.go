@@ -87,6 +87,9 @@ func unknownCommand(root *cobra.Command, args []string) error {
 }
 
 func noCommandOf(group *cobra.Command, word string) error {
+	if advice := resticAdvice(word, ""); advice != "" {
+		return fmt.Errorf("%q is a command of restic's that holdfast does not have: %s", word, advice)
+	}
 	group.SuggestionsMinimumDistance = 2
 	hint := fmt.Sprintf("see `%s --help`", group.CommandPath())
 	if near := group.SuggestionsFor(word); len(near) > 0 {
@@ -148,6 +151,7 @@ func (c *command) root(args []string) *cobra.Command {
 		},
 	}
 	root.CompletionOptions.HiddenDefaultCmd = false
+	root.SetFlagErrorFunc(adviseFlag)
 	c.global.register(root.PersistentFlags())
 	for _, g := range groups {
 		root.AddGroup(&cobra.Group{ID: string(g), Title: string(g)})
@@ -204,6 +208,7 @@ var commands = []entry{
 	{groupProve, "status", newStatus},
 	{groupProve, "check", newCheck},
 	{groupProve, "repair", newRepair},
+	{groupProve, "recover", newRecover},
 	{groupProve, "verify", newVerify},
 	{groupProve, "evidence", newEvidence},
 	{groupKeep, "forget", newForget},

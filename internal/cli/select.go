@@ -3,6 +3,7 @@ package cli
 import (
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/spf13/pflag"
 
@@ -15,17 +16,26 @@ type selectFlags struct {
 	hosts []string
 	tags  []string
 	paths []string
+	// anyHost leaves HOLDFAST_HOST out: a plan says itself whose snapshots are
+	// meant.
+	anyHost bool
 }
 
 // register adds the flags; hostShort is the short form of --host, or "".
 func (f *selectFlags) register(fl *pflag.FlagSet, hostShort string) {
-	fl.StringArrayVarP(&f.hosts, "host", hostShort, nil, "only snapshots of this `host` (may be repeated)")
+	fl.StringArrayVarP(&f.hosts, "host", hostShort, nil, "only snapshots of this `host` (may be repeated; HOLDFAST_HOST, which \"\" overrides)")
 	fl.StringArrayVar(&f.tags, "tag", nil, "only snapshots with all of these `tag[,tag]` (may be repeated)")
 	fl.StringArrayVar(&f.paths, "path", nil, "only snapshots that hold this `path` (may be repeated)")
 }
 
 func (f *selectFlags) filter() snapshot.Filter {
 	filter := snapshot.Filter{Hosts: f.hosts, Paths: f.paths}
+	switch host := env("HOST"); {
+	case slices.Equal(f.hosts, []string{""}): // as in restic: of all hosts, whatever the environment says
+		filter.Hosts = nil
+	case host != "" && len(f.hosts) == 0 && !f.anyHost:
+		filter.Hosts = []string{host}
+	}
 	for _, list := range f.tags {
 		filter.Tags = append(filter.Tags, snapshot.ParseTagList(list))
 	}

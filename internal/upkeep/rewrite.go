@@ -20,6 +20,9 @@ type RewriteOptions struct {
 	// NewHost and NewTime replace what is recorded, unless they are zero.
 	NewHost string
 	NewTime time.Time
+	// Summary has the files of each snapshot counted, and their sizes, where the
+	// snapshot does not say so, or says something else.
+	Summary bool
 	// Forget removes the old snapshots. Without it both stay, and the new
 	// ones get the tag RewriteTag.
 	Forget bool
@@ -115,7 +118,13 @@ func rewriteTrees(ctx context.Context, r *repository.Repository, some []*snapsho
 		if err != nil {
 			return edits, fmt.Errorf("snapshot %s: %w", s.ID.Short(), err)
 		}
-		if edited := editedBy(s, result, &o); edited != nil {
+		edited := editedBy(s, result, &o)
+		if o.Summary {
+			if edited, err = t.summed(ctx, s, edited, result, &o); err != nil {
+				return edits, fmt.Errorf("snapshot %s: %w", s.ID.Short(), err)
+			}
+		}
+		if edited != nil {
 			edits = append(edits, Edit{Old: s, New: edited})
 		}
 		counter.Items.Add(1)
@@ -146,6 +155,34 @@ func editedBy(s *snapshot.Snapshot, result rewritten, o *RewriteOptions) *snapsh
 		e.Tags = withTag(e.Tags, RewriteTag)
 	}
 	return e
+}
+
+// summed returns what is stored for s when its files are counted: edited, which
+// is nil if nothing else changes, with the sum.
+func (t *treeRewriter) summed(ctx context.Context, s, edited *snapshot.Snapshot, result rewritten, o *RewriteOptions) (*snapshot.Snapshot, error) {
+	sum, err := t.treeAmount(ctx, s.Tree)
+	if err != nil {
+		return nil, err
+	}
+	files, bytes := sum.Count-result.removed.Count, sum.Bytes-result.removed.Bytes
+	is := s
+	if edited != nil {
+		is = edited
+	}
+	if is.Summary != nil && is.Summary.TotalFilesProcessed == files && is.Summary.TotalBytesProcessed == bytes {
+		return edited, nil
+	}
+	if edited == nil {
+		edited = s.Edited()
+		if !o.Forget {
+			edited.Tags = withTag(edited.Tags, RewriteTag)
+		}
+	}
+	if edited.Summary == nil {
+		edited.Summary = &snapshot.Summary{BackupStart: s.Time, BackupEnd: s.Time}
+	}
+	edited.Summary.TotalFilesProcessed, edited.Summary.TotalBytesProcessed = files, bytes
+	return edited, nil
 }
 
 func withTag(tags []string, tag string) []string {

@@ -31,6 +31,8 @@ type treeRewriter struct {
 	// remembered holds results by place: what is left out depends on the
 	// path.
 	remembered map[place]rewritten
+	// amounts holds what was counted of trees.
+	amounts map[id.ID]Amount
 }
 
 // place is a tree at a path.
@@ -50,7 +52,7 @@ func newTreeRewriter(r *repository.Repository, exclude pattern.Lists, save saveT
 	if onExcluded == nil {
 		onExcluded = func(string) {}
 	}
-	return &treeRewriter{repo: r, exclude: exclude, save: save, onExcluded: onExcluded, remembered: make(map[place]rewritten)}
+	return &treeRewriter{repo: r, exclude: exclude, save: save, onExcluded: onExcluded, remembered: make(map[place]rewritten), amounts: make(map[id.ID]Amount)}
 }
 
 // rewrite returns the tree without what is left out. One in which nothing is
@@ -155,7 +157,15 @@ func (t *treeRewriter) amount(ctx context.Context, n *tree.Node) (Amount, error)
 	case n.Type != tree.Dir || n.Subtree == nil:
 		return Amount{}, nil
 	}
-	plain, err := t.repo.LoadTree(ctx, *n.Subtree, nil)
+	return t.treeAmount(ctx, *n.Subtree)
+}
+
+// treeAmount counts the files in a tree and below.
+func (t *treeRewriter) treeAmount(ctx context.Context, i id.ID) (Amount, error) {
+	if known, ok := t.amounts[i]; ok {
+		return known, nil
+	}
+	plain, err := t.repo.LoadTree(ctx, i, nil)
 	if err != nil {
 		return Amount{}, err
 	}
@@ -168,6 +178,10 @@ func (t *treeRewriter) amount(ctx context.Context, n *tree.Node) (Amount, error)
 		}
 		sum.plus(below)
 	}
+	if len(t.amounts) >= maxRemembered {
+		clear(t.amounts)
+	}
+	t.amounts[i] = sum
 	return sum, s.Err()
 }
 
