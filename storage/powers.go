@@ -89,7 +89,8 @@ type Tiering interface {
 	Tier(ctx context.Context, key string) (Tier, error)
 
 	// ListTiers is List with the class of each object, in as many requests.
-	// Only Class and Cold of the tier are set.
+	// Only Class and Cold of the tier are set, and ThawedUntil where the service
+	// tells it in listings.
 	ListTiers(ctx context.Context, prefix string, visit func(Info, Tier) error) error
 
 	// MarkBulk marks an object that was put without PutOptions.Bulk, by an
@@ -97,7 +98,8 @@ type Tiering interface {
 	MarkBulk(ctx context.Context, key string) error
 
 	// Thaw asks for an object to become readable. It returns at once; asking
-	// again while it thaws, or when it is readable, is no error.
+	// again while it thaws, or when it is readable, is no error. A thawed copy
+	// that is asked for again stays for as long from now on.
 	Thaw(ctx context.Context, key string, o ThawOptions) error
 }
 

@@ -67,8 +67,18 @@ func (c *command) thaw(ctx context.Context, r *repository.Repository, s *snapsho
 	}
 	slices.Sort(keys)
 	p, err := lifecycle.PlanThaw(ctx, r.Store(), keys)
-	if err != nil || p.NothingToDo() {
+	if err != nil {
 		return err
+	}
+	if f.thaw && !o.DryRun {
+		if err := p.Prolong(ctx, storage.ThawOptions{For: time.Duration(f.keep), Priority: f.priority}, time.Now()); err != nil {
+			return err
+		}
+	} else if !p.ReadableUntil.IsZero() {
+		c.ui.infof("thawed copies can be read until %s; --thaw has them kept for longer", p.ReadableUntil.Local().Format(timeFormat))
+	}
+	if p.NothingToDo() {
+		return nil
 	}
 	total := p.Total()
 	c.ui.message(thawMessage{"thaw", total.Objects, total.Bytes, p.Classes, len(p.Cold), len(p.Thawing)})
@@ -85,7 +95,20 @@ func (c *command) thaw(ctx context.Context, r *repository.Repository, s *snapsho
 	if err := c.askToThaw(ctx, p, f); err != nil {
 		return err
 	}
-	return c.waitForThaw(ctx, p, f, what)
+	if err := c.waitForThaw(ctx, p, f, what); err != nil {
+		return err
+	}
+	return c.allThawed(ctx, r.Store(), keys)
+}
+
+// allThawed makes sure, after waiting for packs, that those which could be read
+// before that can be read still.
+func (c *command) allThawed(ctx context.Context, s storage.Store, keys []string) error {
+	p, err := lifecycle.PlanThaw(ctx, s, keys)
+	if err != nil || p.NothingToDo() {
+		return err
+	}
+	return &tryNextError{fmt.Errorf("%s went cold again while others were thawed: run the same command again, with a longer --thaw-for", countOf(p.Total().Objects, "pack"))}
 }
 
 // askToThaw asks for everything at once.

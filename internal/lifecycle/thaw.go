@@ -28,6 +28,13 @@ type ThawPlan struct {
 	ReadableUntil time.Time
 
 	tiering storage.Tiering
+	thawed  []thawedCopy
+}
+
+// thawedCopy is an object that can be read until an instant.
+type thawedCopy struct {
+	key   string
+	until time.Time
 }
 
 // Amount is a number of objects and their size.
@@ -93,15 +100,23 @@ func (p *ThawPlan) perhapsCold(ctx context.Context, keys []string) ([]string, er
 	if len(keys) <= fewObjects {
 		return keys, nil
 	}
-	cold := make(map[string]bool)
+	cold, thawed := make(map[string]bool), make(map[string]storage.Tier)
 	err := p.tiering.ListTiers(ctx, commonFolder(keys), func(i storage.Info, t storage.Tier) error {
-		if t.Cold {
+		switch {
+		case t.Cold:
 			cold[i.Key] = true
+		case !t.ThawedUntil.IsZero():
+			thawed[i.Key] = t
 		}
 		return nil
 	})
 	if err != nil {
 		return nil, fmt.Errorf("list storage classes: %w", err)
+	}
+	for _, key := range keys {
+		if t, ok := thawed[key]; ok {
+			p.note(key, t)
+		}
 	}
 	return slices.DeleteFunc(slices.Clone(keys), func(key string) bool { return !cold[key] }), nil
 }
@@ -125,8 +140,11 @@ func (p *ThawPlan) note(key string, t storage.Tier) {
 		p.Thawing = append(p.Thawing, i)
 	case t.Cold:
 		p.Cold = append(p.Cold, i)
-	case !t.ThawedUntil.IsZero() && (p.ReadableUntil.IsZero() || t.ThawedUntil.Before(p.ReadableUntil)):
-		p.ReadableUntil = t.ThawedUntil
+	case !t.ThawedUntil.IsZero():
+		p.thawed = append(p.thawed, thawedCopy{key, t.ThawedUntil})
+		if p.ReadableUntil.IsZero() || t.ThawedUntil.Before(p.ReadableUntil) {
+			p.ReadableUntil = t.ThawedUntil
+		}
 		return
 	default:
 		return
@@ -160,25 +178,72 @@ func (p *ThawPlan) sizes(ctx context.Context, s storage.Store) error {
 	})
 }
 
+// maxRefusals bounds the refusals that an error names.
+const maxRefusals = 3
+
 // Execute asks for all cold objects at once, and counts in done those that
-// were asked for. Asking again does no harm.
+// were asked for. Asking again does no harm. What is refused keeps nothing else
+// from being asked for, and is cold still.
 func (p *ThawPlan) Execute(ctx context.Context, o storage.ThawOptions, done *atomic.Uint64) error {
-	var keys []string
-	for _, i := range p.Cold {
-		keys = append(keys, i.Key)
-	}
-	err := forEach(ctx, keys, func(ctx context.Context, key string) error {
-		if err := p.tiering.Thaw(ctx, key, o); err != nil {
-			return fmt.Errorf("thaw %s: %w", key, err)
+	var mu sync.Mutex
+	var refusals []error
+	asked := make(map[string]bool)
+	err := forEach(ctx, keysOf(p.Cold), func(ctx context.Context, key string) error {
+		err := p.tiering.Thaw(ctx, key, o)
+		mu.Lock()
+		defer mu.Unlock()
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case errors.Is(err, storage.ErrNotFound): // the restore reports it
+			asked[key] = false
+		case err != nil:
+			refusals = append(refusals, fmt.Errorf("thaw %s: %w", key, err))
+		default:
+			asked[key] = true
+			done.Add(1)
 		}
-		done.Add(1)
 		return nil
 	})
-	if err != nil {
-		return err
+	var cold []storage.Info
+	for _, i := range p.Cold {
+		switch thawing, answered := asked[i.Key]; {
+		case thawing:
+			p.Thawing = append(p.Thawing, i)
+		case !answered:
+			cold = append(cold, i)
+		}
 	}
-	p.Thawing, p.Cold = append(p.Thawing, p.Cold...), nil
-	return nil
+	all := len(p.Cold)
+	p.Cold = cold
+	if err == nil && len(refusals) > 0 {
+		err = fmt.Errorf("%d of %d objects are not thawed, the others are asked for: %w", len(refusals), all, errors.Join(refusals[:min(len(refusals), maxRefusals)]...))
+	}
+	return err
+}
+
+// Prolong asks for copies that are thawed already to stay for as long as those
+// that are asked for now, where less than half of that is left: the work that
+// reads them may take days. What is refused stays for as long as it would.
+func (p *ThawPlan) Prolong(ctx context.Context, o storage.ThawOptions, now time.Time) error {
+	var ending []string
+	for _, t := range p.thawed {
+		if t.until.Before(now.Add(o.For / 2)) {
+			ending = append(ending, t.key)
+		}
+	}
+	return forEach(ctx, ending, func(ctx context.Context, key string) error {
+		p.tiering.Thaw(ctx, key, o) //nolint:errcheck // see above
+		return context.Cause(ctx)
+	})
+}
+
+func keysOf(list []storage.Info) []string {
+	var keys []string
+	for _, i := range list {
+		keys = append(keys, i.Key)
+	}
+	return keys
 }
 
 const (

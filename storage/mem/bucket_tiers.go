@@ -93,7 +93,11 @@ func (b *Bucket) Thaw(ctx context.Context, key string, o storage.ThawOptions) er
 	if v == nil {
 		return fmt.Errorf("thaw %s: %w", key, storage.ErrNotFound)
 	}
-	if t := b.tier(v, now); !t.Cold || t.Thawing {
+	switch t := b.tier(v, now); {
+	case !t.ThawedUntil.IsZero():
+		v.forgets = now.Add(o.For)
+		return nil
+	case !t.Cold, t.Thawing:
 		return nil
 	}
 	v.readable = now.Add(b.o.Cold[v.class])

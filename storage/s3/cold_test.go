@@ -49,6 +49,10 @@ func TestColdObjects(t *testing.T) {
 	if err := s.Thaw(t.Context(), "data/1", storage.ThawOptions{For: time.Hour, Priority: "Standard"}); err != nil {
 		t.Errorf("Thaw of a thawed object = %v", err)
 	}
+	f.mu.Lock()
+	until = f.now.Add(24 * time.Hour)
+	f.mu.Unlock()
+	wantTier(t, s, storage.Tier{Class: "DEEP_ARCHIVE", ThawedUntil: until.Truncate(time.Second)})
 	if err := s.Thaw(t.Context(), "data/2", storage.ThawOptions{}); !errors.Is(err, storage.ErrNotFound) {
 		t.Errorf("Thaw of nothing = %v", err)
 	}
@@ -62,7 +66,7 @@ func wantTier(t *testing.T, s storage.Tiering, want storage.Tier) {
 		t.Errorf("Tier = %+v, %v, want %+v", got, err, want)
 	}
 	err = s.ListTiers(t.Context(), "data/", func(info storage.Info, listed storage.Tier) error {
-		if listed.Class != want.Class || listed.Cold != want.Cold {
+		if listed.Class != want.Class || listed.Cold != want.Cold || !listed.ThawedUntil.Equal(want.ThawedUntil) {
 			t.Errorf("ListTiers gives %s as %+v, want %+v", info.Key, listed, want)
 		}
 		return nil

@@ -203,9 +203,11 @@ func (f *fake) restore(w http.ResponseWriter, key string, body []byte) {
 		fail(w, http.StatusConflict, "RestoreAlreadyInProgress")
 	default:
 		if f.isCold(o) {
-			o.thawed = f.now.Add(thawTakes)
+			o.thawed, o.forgets = f.now.Add(thawTakes), f.now.Add(thawTakes)
+		} else {
+			o.forgets = f.now
 		}
-		o.forgets = o.thawed.Add(time.Duration(ask.Days) * 24 * time.Hour)
+		o.forgets = o.forgets.Add(time.Duration(ask.Days) * 24 * time.Hour)
 		w.WriteHeader(http.StatusAccepted)
 	}
 }

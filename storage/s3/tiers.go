@@ -96,7 +96,7 @@ func (s *Store) ListTiers(ctx context.Context, prefix string, visit func(storage
 	now := time.Now()
 	return s.list(ctx, prefix, o, func(key string, o *minio.ObjectInfo) error {
 		t := s.options.tierOf(o.StorageClass, false, o.Restore, now)
-		return visit(storage.Info{Key: key, SizeBytes: o.Size, Stored: o.LastModified}, storage.Tier{Class: t.Class, Cold: t.Cold})
+		return visit(storage.Info{Key: key, SizeBytes: o.Size, Stored: o.LastModified}, storage.Tier{Class: t.Class, Cold: t.Cold, ThawedUntil: t.ThawedUntil})
 	})
 }
 
