@@ -45,6 +45,9 @@ type Streams struct {
 
 // Run runs one command line and returns its exit code.
 func Run(ctx context.Context, args []string, s Streams) int {
+	if len(args) == 1 && args[0] == "--version" { // as most programs have it
+		args = []string{"version"}
+	}
 	c := &command{streams: s, reporter: service.NewReporter()}
 	root := c.root(args)
 	root.SetArgs(args)
@@ -76,6 +79,9 @@ func unknownCommand(root *cobra.Command, args []string) error {
 	if err != nil { // cobra has no error types
 		if word, ok := strings.CutPrefix(err.Error(), `unknown command "`); ok {
 			word, _, _ = strings.Cut(word, `"`)
+			if slices.Contains(cobras, word) {
+				return nil
+			}
 			return noCommandOf(root, word)
 		}
 		return nil //nolint:nilerr // it comes again when the command is run
@@ -85,6 +91,10 @@ func unknownCommand(root *cobra.Command, args []string) error {
 	}
 	return noCommandOf(group, rest[0])
 }
+
+// cobras are commands that cobra adds when it begins: what shells call to complete
+// a line is among them.
+var cobras = []string{"help", "completion", cobra.ShellCompRequestCmd, cobra.ShellCompNoDescRequestCmd}
 
 func noCommandOf(group *cobra.Command, word string) error {
 	if advice := resticAdvice(word, ""); advice != "" {

@@ -43,6 +43,23 @@ func TestUnknownCommands(t *testing.T) {
 	}
 }
 
+// Help, completion and --version are there as in other programs.
+func TestUsualCommands(t *testing.T) {
+	for line, want := range map[string]string{
+		"help wal push":    "holdfast wal push [flags]",
+		"completion bash":  "__start_holdfast",
+		"__complete snap":  "snapshots\tList",
+		"__complete wal p": "push\t",
+		"--version":        "holdfast ",
+	} {
+		var out, errs bytes.Buffer
+		code := Run(t.Context(), strings.Fields(line), Streams{In: strings.NewReader(""), Out: &out, Err: &errs})
+		if code != exitOK || !strings.Contains(out.String(), want) {
+			t.Errorf("%q exits with %d: %s%s", line, code, out.String(), errs.String())
+		}
+	}
+}
+
 // Whoever names a place does not need a holdfast.yaml, and so none that can be
 // read; what is named by a word is only in there.
 func TestBrokenConfigurationBesideAPlace(t *testing.T) {
