@@ -24,6 +24,7 @@ type stream struct {
 	next  *archiveID // what the next archive is, once its message came
 	ended bool       // the COPY has ended
 	begun bool       // an archive is being read
+	sends bool       // the first archive has begun
 }
 
 // archiveID says what an archive is.
@@ -55,6 +56,9 @@ func (s *stream) failure(m *pgproto3.ErrorResponse) error {
 	err := pgconn.ErrorResponseToPgError(m)
 	if strings.HasPrefix(err.Code, operatorIntervention) {
 		return s.cutShort(err)
+	}
+	if s.sends && err.Code == notInRequiredState { // a standby that was promoted
+		return fmt.Errorf("the server gave the backup up, which therefore counts for nothing; run it again: %w", err)
 	}
 	return err
 }
@@ -113,7 +117,7 @@ func (s *stream) take(data []byte) error {
 		if !ok {
 			return errors.New("the server sends an archive without a name")
 		}
-		s.next = &archiveID{name: string(name)}
+		s.next, s.sends = &archiveID{name: string(name)}, true
 	case 'm':
 		s.next = &archiveID{manifest: true}
 	case 'd':
