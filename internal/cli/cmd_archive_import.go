@@ -171,7 +171,7 @@ func (c *command) restoreImported(ctx context.Context, r *repository.Repository,
 	}
 	c.reportRestore(receipt, &o)
 	if receipt.Errors > 0 {
-		return fmt.Errorf("%d items could not be restored as they should be; each is named above", receipt.Errors)
+		return errNotRestored(receipt.Errors)
 	}
 	return nil
 }

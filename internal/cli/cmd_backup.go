@@ -158,7 +158,7 @@ func (c *command) backup(ctx context.Context, r *repository.Repository, all []*s
 	}
 	c.reportBackup(receipt, o.Progress)
 	if n := receipt.Errors + f.source.missing; n > 0 {
-		return errIncomplete(fmt.Errorf("%d items could not be read whole; the snapshot was made without them", n))
+		return errIncomplete(fmt.Errorf("the snapshot was made without %s that could not be read whole", countOf(n, "item")))
 	}
 	return nil
 }

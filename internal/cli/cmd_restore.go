@@ -215,7 +215,7 @@ func (c *command) restore(ctx context.Context, r *repository.Repository, s *snap
 	if receipt.Errors == 0 {
 		return nil
 	}
-	err = fmt.Errorf("%d items could not be restored as they should be; each is named above", receipt.Errors)
+	err = errNotRestored(receipt.Errors)
 	if lacks.Load() && !o.DryRun {
 		return &tryNextError{err}
 	}
@@ -274,6 +274,14 @@ func (c *command) reliedOn() ([]string, error) {
 	return console.Relied(cfg, own), nil
 }
 
+// errNotRestored tells how many items could not be restored.
+func errNotRestored(items uint64) error {
+	if items == 1 {
+		return errors.New("1 item could not be restored as it should be; it is named above")
+	}
+	return fmt.Errorf("%d items could not be restored as they should be; each is named above", items)
+}
+
 // reportRestore prints the last message of a restore.
 func (c *command) reportRestore(r *restore.Receipt, o *restore.Options) {
 	p := o.Progress
@@ -285,7 +293,7 @@ func (c *command) reportRestore(r *restore.Receipt, o *restore.Options) {
 	c.ui.infof("%s %d of %d items (%s of %s) in %s", restored, p.ItemsRestored.Load(), p.ItemsTotal.Load(),
 		size.FormatBytes(p.BytesRestored.Load()), size.FormatBytes(p.BytesTotal.Load()), size.FormatDuration(r.Duration))
 	if n := p.ItemsSkipped.Load(); n > 0 {
-		c.ui.infof("%d items (%s) were there already, or were not to be overwritten", n, size.FormatBytes(p.BytesSkipped.Load()))
+		c.ui.infof("there already, or not to be overwritten: %s (%s)", countOf(n, "item"), size.FormatBytes(p.BytesSkipped.Load()))
 	}
 	if n := p.ItemsDeleted.Load(); n > 0 {
 		c.ui.infof("%s %s", deleted, countOf(n, "item"))

@@ -47,9 +47,9 @@ and the repository is pruned.`,
 	fl := cmd.Flags()
 	s := &f.source
 	fl.StringArrayVarP(&s.excludes, "exclude", "e", nil, "take out what matches a `pattern` (may be repeated)")
-	fl.StringArrayVar(&s.iexcludes, "iexclude", nil, "as --exclude, whatever the case of letters")
+	fl.StringArrayVar(&s.iexcludes, "iexclude", nil, "as --exclude with a `pattern`, whatever the case of letters")
 	fl.StringArrayVar(&s.excludeFiles, "exclude-file", nil, "read exclude patterns from a `file`")
-	fl.StringArrayVar(&s.iexcludeFiles, "iexclude-file", nil, "as --exclude-file, whatever the case of letters")
+	fl.StringArrayVar(&s.iexcludeFiles, "iexclude-file", nil, "as --exclude-file with a `file`, whatever the case of letters")
 	fl.StringVar(&f.newHost, "new-host", "", "record this host `name`")
 	fl.StringVar(&f.newTime, "new-time", "", "record this `time`, as \"2006-01-02 15:04:05\"")
 	fl.BoolVarP(&f.summary, "snapshot-summary", "s", false, "count the files of snapshots that do not say how many and how large they are")

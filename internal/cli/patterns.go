@@ -20,9 +20,9 @@ type patternFlags struct {
 // register adds the flags --kind, --ikind, --kind-file and --ikind-file.
 func (f *patternFlags) register(fl *pflag.FlagSet, kind, short, does string) {
 	fl.StringArrayVarP(&f.exact, kind, short, nil, does+" what matches a `pattern` (may be repeated)")
-	fl.StringArrayVar(&f.folded, "i"+kind, nil, "as --"+kind+", whatever the case of letters")
+	fl.StringArrayVar(&f.folded, "i"+kind, nil, "as --"+kind+" with a `pattern`, whatever the case of letters")
 	fl.StringArrayVar(&f.exactFiles, kind+"-file", nil, "read --"+kind+" patterns from a `file`")
-	fl.StringArrayVar(&f.foldedFiles, "i"+kind+"-file", nil, "as --"+kind+"-file, whatever the case of letters")
+	fl.StringArrayVar(&f.foldedFiles, "i"+kind+"-file", nil, "as --"+kind+"-file with a `file`, whatever the case of letters")
 }
 
 // lists compiles the patterns given; without any there are no lists.
