@@ -131,6 +131,20 @@ func TestBrokenChains(t *testing.T) {
 			t.Error(err)
 		}
 	})
+	t.Run("links that need each other", func(t *testing.T) {
+		s := to.Clone()
+		forged := mustLoad(t, s, names[0])
+		forged.Kind, forged.Parent = Incremental, &Link{names[1], mustLoad(t, s, names[1]).Inner.SHA256}
+		remove(t, s, names[0])
+		if err := store(t.Context(), Shelf{Store: s}, forged, new(partWriter)); err != nil {
+			t.Fatal(err)
+		}
+		watched := fault.New(s, 1)
+		_, err := Chain(t.Context(), names[2], []Shelf{{Store: watched}})
+		if !errors.Is(err, ErrBrokenChain) || watched.Count() > 10 {
+			t.Errorf("%d requests, %v", watched.Count(), err)
+		}
+	})
 	t.Run("there is none of that name", func(t *testing.T) {
 		if _, err := Chain(t.Context(), "none", []Shelf{{Store: to}}); !errors.Is(err, storage.ErrNotFound) {
 			t.Error(err)
@@ -174,6 +188,28 @@ func TestDamageIsFound(t *testing.T) {
 				}
 			})
 		}
+	}
+}
+
+// A copy of a part beside the parts is no damage to us, and the end of a restore
+// with the plain tools.
+func TestStrayParts(t *testing.T) {
+	m, k, to := makeRepository(t), makeKey(t), mem.New()
+	m.export(m.snapshot(noon, example()), to, options("one", k, nil))
+	for _, stray := range []string{"one.tar.zst.age.bak", "one.tar.zst.age.999", "one-before"} {
+		s := to.Clone()
+		if err := s.Put(t.Context(), "one/"+stray, storage.Bytes([]byte("x")), storage.PutOptions{}); err != nil {
+			t.Fatal(err)
+		}
+		if err := loadAndVerify(t.Context(), s, "one", k.ids); !errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), stray) {
+			t.Errorf("%s: %v", stray, err)
+		}
+	}
+	if err := to.Put(t.Context(), "one/README", storage.Bytes([]byte("x")), storage.PutOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if err := loadAndVerify(t.Context(), to, "one", k.ids); err != nil {
+		t.Errorf("a file that nobody takes for a part: %v", err)
 	}
 }
 
@@ -321,6 +357,8 @@ func TestRefusals(t *testing.T) {
 		"the place":              {func(*Options) Shelf { return Shelf{Store: m.store} }, "is a repository"},
 		"no key":                 {func(o *Options) Shelf { o.Keys = Keys{}; return Shelf{Store: mem.New()} }, "nobody could open"},
 		"a bad name":             {func(o *Options) Shelf { o.Name = "../x"; return Shelf{Store: mem.New()} }, "want letters"},
+		"what cat m* takes":      {func(o *Options) Shelf { o.Name = "m"; return Shelf{Store: mem.New()} }, "choose a longer name"},
+		"what cat SHA* takes":    {func(o *Options) Shelf { o.Name = "SHA256"; return Shelf{Store: mem.New()} }, "choose a longer name"},
 		"tiny parts":             {func(o *Options) Shelf { o.SplitBytes = 5; return Shelf{Store: mem.New()} }, "too small"},
 		"the list's name is one": {func(o *Options) Shelf { o.Name, o.Kind, o.Parent = "two", Incremental, empty; return Shelf{Store: to} }, "keep their list"},
 	} {

@@ -33,10 +33,15 @@ func Chain(ctx context.Context, name string, shelves []Shelf) ([]Placed, error) 
 		return nil, err
 	}
 	chain := []Placed{last}
+	met := map[string]struct{}{last.Name: {}}
 	for at := last; at.Parent != nil; {
 		if len(chain) == maxChain {
 			return nil, fmt.Errorf("%w: it has more than %d links", ErrBrokenChain, maxChain)
 		}
+		if _, again := met[at.Parent.Name]; again {
+			return nil, fmt.Errorf("%w: archive %s is relative to %s, which is relative to it", ErrBrokenChain, at.Name, at.Parent.Name)
+		}
+		met[at.Parent.Name] = struct{}{}
 		parent, err := findParent(ctx, at.Manifest, shelves)
 		if err != nil {
 			return nil, err

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -102,6 +103,8 @@ func (o *Options) validate() error {
 		return fmt.Errorf("export: parts of %d bytes are too small: the least is %d", o.SplitBytes, MinSplit)
 	case (o.Kind == Full) != (o.Parent == nil):
 		return fmt.Errorf("export: an archive of kind %s, and its parent says otherwise", o.Kind)
+	case strings.HasPrefix(ManifestName, o.Name), strings.HasPrefix(SumsName, o.Name):
+		return fmt.Errorf("export: name %q: `cat %s*` would take another file of the archive for a part; choose a longer name", o.Name, o.Name)
 	}
 	return CheckName(o.Name)
 }

@@ -75,7 +75,7 @@ func sameSnapshot(s *snapshot.Snapshot, others []*snapshot.Snapshot) *snapshot.S
 
 // importOne stores what is in one archive, laid over the tree of its parent.
 func importOne(ctx context.Context, r *repository.Repository, at Placed, before id.ID, o ImportOptions) (*snapshot.Snapshot, error) {
-	if err := checkFiles(ctx, at); err != nil {
+	if _, err := checkFiles(ctx, at); err != nil {
 		return nil, err
 	}
 	in, err := open(ctx, at, o.Identities, o.Progress)

@@ -5,6 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
+	"strings"
 
 	"holdfast/storage"
 )
@@ -21,7 +24,11 @@ type Verified struct {
 // what is inside against the manifest. The error wraps ErrDamaged unless the
 // store failed or no key fits.
 func Verify(ctx context.Context, at Placed, ids Identities, watch *Progress) (Verified, error) {
-	if err := checkFiles(ctx, at); err != nil {
+	files, err := checkFiles(ctx, at)
+	if err == nil {
+		err = checkStrays(at, files)
+	}
+	if err != nil {
 		return Verified{}, err
 	}
 	if ids.IsZero() {
@@ -79,27 +86,42 @@ func (s *stream) whichPart(damage error) error {
 	return damage
 }
 
-// checkFiles holds the sizes of the parts to the manifest, before reading.
-func checkFiles(ctx context.Context, at Placed) error {
-	files, err := at.Shelf.files(ctx, at.Name)
-	if err != nil {
-		return err
+// checkStrays makes sure that nothing beside the parts has a name that the plain
+// tools would take for one, as a copy of a part has.
+func checkStrays(at Placed, files map[string]int64) error {
+	others := maps.Clone(files)
+	for _, p := range at.Parts {
+		delete(others, p.Name)
+	}
+	for _, name := range slices.Sorted(maps.Keys(others)) {
+		if strings.HasPrefix(name, at.Name) && name != ManifestName && name != SumsName {
+			return fmt.Errorf("archive %s: %w: %s is no part of it, and `cat %s*` would take it for one: move it away", at.Name, ErrDamaged, name, at.Name)
+		}
+	}
+	return nil
+}
+
+// checkFiles holds the sizes of the parts to the manifest, before reading,
+// and returns what lies in the folder.
+func checkFiles(ctx context.Context, at Placed) (files map[string]int64, err error) {
+	if files, err = at.Shelf.files(ctx, at.Name); err != nil {
+		return nil, err
 	}
 	for _, p := range at.Parts {
 		sizeBytes, listed := files[p.Name]
 		if !listed { // by lists that come late
 			i, err := at.Shelf.Store.Stat(ctx, at.Shelf.key(at.Name, p.Name))
 			if errors.Is(err, storage.ErrNotFound) {
-				return fmt.Errorf("archive %s: %w: %s is missing", at.Name, ErrDamaged, p.Name)
+				return nil, fmt.Errorf("archive %s: %w: %s is missing", at.Name, ErrDamaged, p.Name)
 			}
 			if err != nil {
-				return fmt.Errorf("archive %s: %w", at.Name, err)
+				return nil, fmt.Errorf("archive %s: %w", at.Name, err)
 			}
 			sizeBytes = i.SizeBytes
 		}
 		if sizeBytes != p.Bytes {
-			return fmt.Errorf("archive %s: %w: %s has %d bytes, and %s says %d", at.Name, ErrDamaged, p.Name, sizeBytes, SumsName, p.Bytes)
+			return nil, fmt.Errorf("archive %s: %w: %s has %d bytes, and %s says %d", at.Name, ErrDamaged, p.Name, sizeBytes, SumsName, p.Bytes)
 		}
 	}
-	return nil
+	return files, nil
 }

@@ -59,7 +59,7 @@ func (r *statusRun) tellArchives(ctx context.Context, plan string) (wrong bool) 
 			break
 		}
 		m.Newest = instant(found.Newest.Snapshot.Time)
-		if due := archiveDue(p, found.Newest.Created, r.now); !due.IsZero() && r.backedUpSince(plan, found.Newest.Snapshot.Time) {
+		if due := archiveDue(p, found.Newest.Created, r.now, len(found.Incomplete) > 0); !due.IsZero() && r.backedUpSince(plan, found.Newest.Snapshot.Time) {
 			m.Missing = append(m.Missing, fmt.Sprintf("the one that was due at %s was not made%s", due.Local().Format(timeFormat), export))
 		}
 	}
@@ -104,8 +104,9 @@ func (r *statusRun) backedUpSince(plan string, t time.Time) bool {
 }
 
 // archiveDue returns when an archive was due that was not made, the zero time
-// if none was. The last due time does not count: its archive may be under way.
-func archiveDue(p config.Plan, newest, now time.Time) time.Time {
+// if none was. It is given a tenth of the time to the next, for it may wait for
+// other work, and while one is under way all of it.
+func archiveDue(p config.Plan, newest, now time.Time, underWay bool) time.Time {
 	zone := time.Local
 	if z, err := time.LoadLocation(p.Timezone); err == nil && p.Timezone != "" {
 		zone = z
@@ -115,7 +116,12 @@ func archiveDue(p config.Plan, newest, now time.Time) time.Time {
 		return time.Time{}
 	}
 	due := e.Next(newest)
-	if after := e.Next(due); due.IsZero() || after.IsZero() || after.After(now) {
+	after := e.Next(due)
+	late := after
+	if !underWay {
+		late = due.Add(min(max(after.Sub(due)/10, time.Hour), after.Sub(due)))
+	}
+	if due.IsZero() || after.IsZero() || late.After(now) {
 		return time.Time{}
 	}
 	return due

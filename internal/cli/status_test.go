@@ -9,9 +9,11 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"filippo.io/age"
 
+	"holdfast/internal/config"
 	"holdfast/internal/redundancy"
 )
 
@@ -92,6 +94,36 @@ func TestStatusOfARepositoryWithoutPlans(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 	s.wants(s.run(exitFailed, "status", "docs"), "no holdfast.yaml")
+}
+
+// An archive is late soon after it was due, and not only when the next one is.
+func TestArchivesThatAreLate(t *testing.T) {
+	plan := config.Plan{Timezone: "UTC", Archives: &config.Archives{Schedule: "0 3 * * MON"}} // a tenth of a week is 16.8 h
+	made := time.Date(2026, 6, 1, 3, 40, 0, 0, time.UTC)                                      // a Monday
+	due := time.Date(2026, 6, 8, 3, 0, 0, 0, time.UTC)
+	for _, test := range []struct {
+		after    time.Duration
+		underWay bool
+		late     bool
+	}{
+		{-time.Minute, false, false},
+		{16 * time.Hour, false, false},
+		{17 * time.Hour, false, true},
+		{6 * 24 * time.Hour, true, false},
+		{7 * 24 * time.Hour, true, true},
+	} {
+		got := archiveDue(plan, made, due.Add(test.after), test.underWay)
+		if test.late && !got.Equal(due) || !test.late && !got.IsZero() {
+			t.Errorf("%v after it was due, under way %v: %v", test.after, test.underWay, got)
+		}
+	}
+	plan.Archives.Schedule = "@every 4s"
+	if got := archiveDue(plan, made, made.Add(5*time.Second), false); !got.IsZero() {
+		t.Errorf("every 4 s: late after 5 s: %v", got)
+	}
+	if got := archiveDue(plan, made, made.Add(9*time.Second), false); got.IsZero() {
+		t.Error("every 4 s: not late after 9 s")
+	}
 }
 
 // Archives are known to have been read back when they were, by whichever machine:
