@@ -122,6 +122,13 @@ func TestTablesAreChecked(t *testing.T) {
 	if s, ok := table.Find("s3", "minio.internal"); !ok || s.Name != "own" {
 		t.Error("a service without hosts is for all hosts of its kind")
 	}
+	named, err := cost.Parse([]byte(strings.Replace(good, `"kind"`, `"hosts":["MinIO.internal"],"kind"`, 1)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := named.Find("s3", "minio.internal"); !ok {
+		t.Error("how the name of a machine is written counts")
+	}
 	for what, change := range map[string][2]string{
 		"a misspelt key":      {"gb_month", "gb_moth"},
 		"no date":             {"2026-01-02", "soon"},
@@ -129,6 +136,11 @@ func TestTablesAreChecked(t *testing.T) {
 		"a negative price":    {"0.01", "-1"},
 		"an unknown default":  {`"default_class":"STANDARD"`, `"default_class":"HOT"`},
 		"something truncated": {"]}", ""},
+		"an unknown kind":     {`"kind":"s3"`, `"kind":"S3"`},
+		"a class twice":       {`"classes":[`, `"classes":[{"name":"Standard","gb_month":7},`},
+		"a negative size":     {`"gb_month":0.01`, `"gb_month":0.01,"minimum_bytes":-1`},
+		"negative hours":      {`"gb_month":0.01`, `"gb_month":0.01,"thaw_hours":-1`},
+		"a second table":      {`]}]}`, `]}]}{"date":"2027-01-02"}`},
 	} {
 		if _, err := cost.Parse([]byte(strings.Replace(good, change[0], change[1], 1))); err == nil {
 			t.Errorf("%s is accepted", what)

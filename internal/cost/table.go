@@ -13,6 +13,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
+	"slices"
 	"strings"
 	"time"
 )
@@ -84,8 +86,14 @@ func Parse(data []byte) (*Table, error) {
 	if err := d.Decode(t); err != nil {
 		return nil, fmt.Errorf("table of prices: %w", err)
 	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("table of prices: something follows the table, which would count for nothing")
+	}
 	return t, t.validate()
 }
+
+// kinds are those of stores that somebody sends a bill for.
+var kinds = []string{"s3", "azure", "gs"}
 
 func (t *Table) validate() error {
 	if _, err := time.Parse(time.DateOnly, t.Date); err != nil {
@@ -95,12 +103,18 @@ func (t *Table) validate() error {
 		return errors.New("table of prices: no currency")
 	}
 	for _, s := range t.Services {
+		if !slices.Contains(kinds, s.Kind) {
+			return fmt.Errorf("table of prices: %s: kind %q: want one of %s", s.Name, s.Kind, strings.Join(kinds, ", "))
+		}
 		if _, ok := s.Class(s.DefaultClass); !ok {
 			return fmt.Errorf("table of prices: %s: the default class %q is not among the classes", s.Name, s.DefaultClass)
 		}
-		for _, c := range s.Classes {
-			if min(c.GBMonth, c.Put1000, c.Get1000, c.Move1000, c.RetrievalGB, s.EgressGB) < 0 || c.MinimumDays < 0 {
-				return fmt.Errorf("table of prices: %s %s: a price is negative", s.Name, c.Name)
+		for n, c := range s.Classes {
+			if first := slices.IndexFunc(s.Classes, func(other Class) bool { return strings.EqualFold(other.Name, c.Name) }); first < n {
+				return fmt.Errorf("table of prices: %s: the class %s has two prices", s.Name, c.Name)
+			}
+			if min(c.GBMonth, c.Put1000, c.Get1000, c.Move1000, c.RetrievalGB, s.EgressGB) < 0 || min(c.MinimumDays, c.ThawHours) < 0 || c.MinimumBytes < 0 {
+				return fmt.Errorf("table of prices: %s %s: a figure is negative", s.Name, c.Name)
 			}
 		}
 	}
@@ -114,6 +128,7 @@ func (t *Table) Find(kind, host string) (*Service, bool) {
 	for n := range t.Services {
 		s := &t.Services[n]
 		for _, h := range s.Hosts {
+			h = strings.ToLower(h)
 			if s.Kind == kind && (host == h || strings.HasSuffix(host, "."+h)) {
 				return s, true
 			}
