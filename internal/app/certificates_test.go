@@ -108,8 +108,12 @@ func TestCertificates(t *testing.T) {
 			var authority x509.UnknownAuthorityError
 			return errors.As(err, &authority)
 		}
-		if err := look(StoreOptions{Settings: settings(map[string]string{"client-cert": own}), Patience: 1}); !unknown(err) {
+		if err := look(StoreOptions{Settings: settings(map[string]string{"client-cert": own})}); !unknown(err) || !storage.IsPermanent(err) {
 			t.Errorf("%s: a server that nobody knows: %v", url, err)
+		}
+		err := look(StoreOptions{Settings: settings(map[string]string{"ca-cert": trusted})})
+		if !errors.Is(err, storage.ErrSetup) || !strings.Contains(err.Error(), "--tls-client-cert") {
+			t.Errorf("%s: a server that wants a certificate: %v", url, err)
 		}
 		for how, o := range map[string]StoreOptions{
 			"settings":     {Settings: settings(map[string]string{"ca-cert": trusted, "client-cert": own})},

@@ -2,7 +2,6 @@ package s3
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -122,15 +121,9 @@ func regionHint(r minio.ErrorResponse) string {
 // explainLocal explains errors that are no answer of the service.
 func (s *Store) explainLocal(err error) error {
 	var none *noCredentialsError
-	var authority x509.UnknownAuthorityError
-	var host x509.HostnameError
 	switch {
 	case errors.As(err, &none) && !none.hadSome:
 		return fmt.Errorf("%w: %w", fs.ErrPermission, err)
-	case errors.As(err, &authority):
-		return fmt.Errorf("%w: %w; name the file of its certificate with -o s3.ca-cert=FILE", storage.ErrSetup, err)
-	case errors.As(err, &host):
-		return fmt.Errorf("%w: %w", storage.ErrSetup, err)
 	case strings.Contains(err.Error(), "server gave HTTP response to HTTPS client"):
 		return fmt.Errorf("%w: the service speaks plain HTTP; if that is meant, write s3:http://%s/%s", storage.ErrSetup, s.options.Endpoint, s.options.Bucket)
 	}

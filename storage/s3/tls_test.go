@@ -47,7 +47,7 @@ func TestOwnCertificateAndOwnKey(t *testing.T) {
 	o.Endpoint, o.PlainHTTP = strings.TrimPrefix(secure.URL, "https://"), false
 
 	_, err := open(t, o).Stat(t.Context(), "config")
-	if !errors.Is(err, storage.ErrSetup) || !strings.Contains(err.Error(), "s3.ca-cert") {
+	if !errors.Is(err, storage.ErrSetup) || !strings.Contains(err.Error(), "--cacert") {
 		t.Errorf("Stat over an unknown certificate = %v", err)
 	}
 	o.CACertFile = filepath.Join(dir, "ca.pem")

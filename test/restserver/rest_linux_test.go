@@ -145,3 +145,22 @@ func plainUsers(t *testing.T) string {
 	must(t, os.WriteFile(file, []byte("alice:secret\n"), 0o600))
 	return file
 }
+
+// Both programs take the same flags for certificates; whom to trust is asked for
+// by a warning, and who is not trusted is no server that comes back.
+func TestFlagsOfCertificates(t *testing.T) {
+	cert, key := certificate(t)
+	s := serve(t, t.TempDir(), "--listen", "127.0.0.1:0", "--no-auth", "--tls", "--tls-cert", cert, "--tls-key", key)
+	ours, restic := clients(t, "rest:https://"+s.address+"/")
+	restic.Run(t, "init", "--cacert", cert)
+	if r := ours.Exits(t, 0, "snapshots", "--cacert", cert); strings.Contains(r.Stderr, "insecure") {
+		t.Errorf("a certificate that is trusted: %s", r.Output())
+	}
+	restic.Run(t, "snapshots", "--insecure-tls")
+	if r := ours.Exits(t, 0, "snapshots", "--insecure-tls"); !strings.Contains(r.Stderr, "certificates are not checked") {
+		t.Errorf("no warning: %s", r.Output())
+	}
+	if r := ours.Exits(t, 1, "snapshots"); !strings.Contains(r.Stderr, "--cacert") {
+		t.Errorf("a certificate that nobody trusts: %s", r.Output())
+	}
+}

@@ -157,7 +157,7 @@ func (t *Transport) RoundTrip(req *http.Request) (*http.Response, error) {
 	resp, err := t.base.RoundTrip(w.watched(req))
 	w.answered()
 	if err != nil {
-		err = w.explain(err)
+		err = explainDistrust(w.explain(err))
 		w.end()
 		return nil, err
 	}
