@@ -10,7 +10,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"io/fs"
 	"path"
 	"strconv"
 	"strings"
@@ -339,7 +338,7 @@ func (b *Backup) arrival(ctx context.Context, h *tar.Header) (*source.Arrival, e
 	if b.archive != "" {
 		name = path.Join(tablespaceFolder, b.archive, name)
 	}
-	if !fs.ValidPath(name) {
+	if path.IsAbs(name) || name == ".." || strings.HasPrefix(name, "../") { // any other name may be one: of files that are not the server's
 		return nil, fmt.Errorf("base backup: the server sends a file %q", h.Name)
 	}
 	if name == "." {
