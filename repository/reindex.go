@@ -76,7 +76,7 @@ func (r *Repository) PlanReindex(drop func(pack id.ID) bool, damaged []id.ID) *R
 // All blobs of a pack are listed in one file, and a file lists at most 50,000
 // blobs unless a single pack has more. It needs the exclusive lock.
 func (p *Reindex) Execute(ctx context.Context) error {
-	if err := p.Save(ctx); err != nil {
+	if err := p.Save(ctx, nil); err != nil {
 		return err
 	}
 	if len(p.Replaced) == 0 {
@@ -96,16 +96,16 @@ func (p *Reindex) Execute(ctx context.Context) error {
 }
 
 // Save does the part of Execute that only adds: it stores the new index files.
-// A shared lock will do.
-func (p *Reindex) Save(ctx context.Context) error {
+// They list packs, too, that are new and listed nowhere. A shared lock will do.
+func (p *Reindex) Save(ctx context.Context, unlisted []PackContent) error {
 	if err := p.r.writable(); err != nil {
 		return err
 	}
-	if len(p.Replaced) == 0 {
+	if len(p.Replaced) == 0 && len(unlisted) == 0 {
 		return nil
 	}
 	packs := p.packs()
-	return p.save(ctx, func(i id.ID) bool {
+	return p.save(ctx, unlisted, func(i id.ID) bool {
 		_, found := slices.BinarySearchFunc(packs, i, id.ID.Compare)
 		return found
 	})
@@ -120,15 +120,16 @@ func (p *Reindex) Remove(ctx context.Context, again id.Set) error {
 		return err
 	}
 	if len(again) > 0 {
-		if err := p.save(ctx, again.Has); err != nil {
+		if err := p.save(ctx, nil, again.Has); err != nil {
 			return err
 		}
 	}
 	return p.r.RemoveFiles(ctx, IndexFile, p.Replaced, nil)
 }
 
-// save stores what is listed of some packs.
-func (p *Reindex) save(ctx context.Context, wanted func(id.ID) bool) error {
+// save stores index files of packs that are listed nowhere yet, and of some that
+// are.
+func (p *Reindex) save(ctx context.Context, unlisted []PackContent, wanted func(id.ID) bool) error {
 	var batch []PackContent
 	size := 0
 	flush := func() error {
@@ -140,15 +141,23 @@ func (p *Reindex) save(ctx context.Context, wanted func(id.ID) bool) error {
 		batch, size = batch[:0], 0
 		return err
 	}
-	err := p.view.ByPack(ctx, wanted, func(pack id.ID, blobs []blob.Blob) error {
-		if size > 0 && size+len(blobs) > indexFlushBlobs {
+	list := func(pack PackContent) error {
+		if size > 0 && size+len(pack.Blobs) > indexFlushBlobs {
 			if err := flush(); err != nil {
 				return err
 			}
 		}
-		batch = append(batch, PackContent{ID: pack, Blobs: slices.Clone(blobs)})
-		size += len(blobs)
+		batch = append(batch, pack)
+		size += len(pack.Blobs)
 		return nil
+	}
+	for _, pack := range unlisted {
+		if err := list(pack); err != nil {
+			return err
+		}
+	}
+	err := p.view.ByPack(ctx, wanted, func(pack id.ID, blobs []blob.Blob) error {
+		return list(PackContent{ID: pack, Blobs: slices.Clone(blobs)})
 	})
 	if err != nil {
 		return err

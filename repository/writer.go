@@ -287,6 +287,31 @@ func (w *Writer) broken() error {
 // Flush makes everything saved so far durable: packs first, then the index
 // that lists them.
 func (w *Writer) Flush(ctx context.Context) error {
+	if err := w.flushPacks(ctx); err != nil {
+		return err
+	}
+	if err := w.saveIndex(ctx, true); err != nil {
+		return w.fail(err)
+	}
+	return nil
+}
+
+// FlushPacks makes everything saved so far durable but the index, and returns
+// the packs that no index file lists yet. They are the caller's to list: see
+// Reindex.Save. It is the last use of the Writer but for Close.
+func (w *Writer) FlushPacks(ctx context.Context) ([]PackContent, error) {
+	if err := w.flushPacks(ctx); err != nil {
+		return nil, err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	unlisted := w.unsaved
+	w.unsaved, w.blobs = nil, 0
+	w.r.warn(w.journal.reset(nil))
+	return unlisted, nil
+}
+
+func (w *Writer) flushPacks(ctx context.Context) error {
 	for t := range w.packs {
 		if err := w.packs[t].flush(ctx); err != nil {
 			return w.fail(err)
@@ -295,13 +320,7 @@ func (w *Writer) Flush(ctx context.Context) error {
 	if err := w.waitForUploads(ctx); err != nil {
 		return w.fail(err)
 	}
-	if err := w.broken(); err != nil {
-		return err
-	}
-	if err := w.saveIndex(ctx, true); err != nil {
-		return w.fail(err)
-	}
-	return nil
+	return w.broken()
 }
 
 // waitForUploads returns when no upload is under way.

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/spf13/pflag"
+	"golang.org/x/sync/errgroup"
 
 	"holdfast/internal/evidence"
 	"holdfast/internal/upkeep"
@@ -36,6 +37,28 @@ func guardedShare(f *forgetFlags) float64 {
 	return f.guards.maxShare
 }
 
+// loadToForget loads the snapshots and, where nobody else is, what the guards go
+// by beside them.
+func (c *command) loadToForget(ctx context.Context, t *turns) (all []*snapshot.Snapshot, err error) {
+	if t.Number() == 0 {
+		return c.snapshots(ctx, t.r)
+	}
+	g, gctx := errgroup.WithContext(ctx)
+	g.Go(func() (err error) { all, err = c.snapshots(gctx, t.r); return err })
+	g.Go(func() error { return t.loadProven(gctx) })
+	g.Go(func() error { _, err := t.held(gctx); return err })
+	err = g.Wait()
+	return all, err
+}
+
+// loadProven loads which snapshots were proven, once.
+func (t *turns) loadProven(ctx context.Context) (err error) {
+	if t.proven == nil {
+		t.proven, err = t.c.proven(ctx, t.r)
+	}
+	return err
+}
+
 // guards gathers what the guards go by.
 func (c *command) guards(ctx context.Context, t *turns, f *forgetFlags, all []*snapshot.Snapshot) (g upkeep.Guards, err error) {
 	g.MaxShare = guardedShare(f)
@@ -45,9 +68,10 @@ func (c *command) guards(ctx context.Context, t *turns, f *forgetFlags, all []*s
 			g.Stored[s.ID] = s.Stored
 		}
 	}
-	if g.Proven, err = c.proven(ctx, t.r); err != nil {
+	if err := t.loadProven(ctx); err != nil {
 		return g, err
 	}
+	g.Proven = t.proven
 	active, err := t.held(ctx) // last: what is removed goes by it
 	g.Held = held(active)
 	return g, err
@@ -61,7 +85,7 @@ const newestProofs = 200
 func (c *command) proven(ctx context.Context, r *repository.Repository) (id.Set, error) {
 	keys, err := evidence.Keys(ctx, r)
 	if errors.Is(err, storage.ErrUnsupported) { // a place that keeps none
-		return nil, nil
+		return id.Set{}, nil
 	}
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 	"holdfast/internal/trace"
 	"holdfast/internal/upkeep"
 	"holdfast/repository"
+	"holdfast/repository/id"
 )
 
 // aloneFirst is for how long work that takes turns with others keeps the
@@ -36,6 +37,7 @@ type turns struct {
 	since   time.Time
 	taken   int // how many locks were
 
+	proven id.Set      // see loadProven
 	active []hold.Hold // what was held
 	asked  asked
 }

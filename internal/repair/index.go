@@ -85,7 +85,7 @@ func (x *indexer) findOut(ctx context.Context) error {
 	if err := x.save(ctx, 0); err != nil || x.options.DryRun {
 		return err
 	}
-	if err := x.plan.Save(ctx); err != nil {
+	if err := x.plan.Save(ctx, nil); err != nil {
 		return err
 	}
 	x.files = x.r.Index().Files()

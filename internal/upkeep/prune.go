@@ -51,8 +51,12 @@ type PruneOptions struct {
 	Without id.Set
 	// Watch, if set, is told how far the work is.
 	Watch Watch
-	// Warn, if set, is told of what does not stop prune.
+	// Warn, if set, is told of what does not stop prune. It may be called from
+	// several goroutines at once.
 	Warn func(item string, err error)
+
+	// alone tells that nobody adds anything while the plan is made.
+	alone bool
 }
 
 // DefaultMaxUnused is restic's: with 5 % of unused data allowed, hardly any
@@ -223,11 +227,10 @@ func newPrunePlan(r *repository.Repository, o PruneOptions) *PrunePlan {
 // look finds out what snapshots need, in which packs it is, and that these are
 // there.
 func (p *PrunePlan) look(ctx context.Context) error {
-	snapshots, err := p.repo.Snapshots(ctx)
+	packs := newPackList(p)
+	defer packs.abandon()
+	snapshots, err := p.load(ctx, packs)
 	if err != nil {
-		return fmt.Errorf("load all snapshots, to find out what they need; nothing was deleted: %w", err)
-	}
-	if err := p.loadIndex(ctx); err != nil {
 		return err
 	}
 	if err := p.findUsed(ctx, snapshots); err != nil {
@@ -236,7 +239,37 @@ func (p *PrunePlan) look(ctx context.Context) error {
 	if err := p.survey(ctx); err != nil {
 		return err
 	}
-	return p.compareStored(ctx)
+	return p.compareStored(packs)
+}
+
+// load loads the snapshots and the index, and asks for the list of packs. While
+// others may add something the snapshots come first, and the packs last: whatever
+// one needs was there before it. Otherwise all are asked for at once.
+func (p *PrunePlan) load(ctx context.Context, packs *packList) ([]*snapshot.Snapshot, error) {
+	if p.o.alone {
+		packs.start(ctx)
+		loaded := make(chan error, 1)
+		go func() { loaded <- p.loadIndex(ctx) }()
+		snapshots, err := p.loadSnapshots(ctx)
+		return snapshots, errors.Join(err, <-loaded)
+	}
+	snapshots, err := p.loadSnapshots(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := p.loadIndex(ctx); err != nil {
+		return nil, err
+	}
+	packs.start(ctx)
+	return snapshots, nil
+}
+
+func (p *PrunePlan) loadSnapshots(ctx context.Context) ([]*snapshot.Snapshot, error) {
+	snapshots, err := p.repo.Snapshots(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("load all snapshots, to find out what they need; nothing was deleted: %w", err)
+	}
+	return snapshots, nil
 }
 
 // wantComplete returns an error that wraps ErrIncomplete when a repository lacks

@@ -1,14 +1,6 @@
 package upkeep
 
-import (
-	"context"
-	"fmt"
-	"time"
-
-	"holdfast/repository"
-	"holdfast/repository/id"
-	"holdfast/storage"
-)
+import "time"
 
 // ColdRules say what prune does to packs in storage classes in which reading
 // costs extra, and deleting early does.
@@ -56,34 +48,12 @@ func (p *PrunePlan) leaveCold(s *packState) {
 
 // addUnindexed notes a pack in no index file, which goes unless its class
 // makes that cost something.
-func (p *PrunePlan) addUnindexed(i id.ID, sizeBytes int64, put time.Time, tier storage.Tier) {
-	s := &packState{id: i, sizeBytes: sizeBytes, class: tier.Class, put: put, unused: Amount{1, uint64(max(0, sizeBytes))}}
+func (p *PrunePlan) addUnindexed(l listedPack) {
+	s := &packState{id: l.id, sizeBytes: l.sizeBytes, class: l.class, put: l.put, unused: Amount{1, uint64(max(0, l.sizeBytes))}}
 	if p.tooSoon(s) {
 		p.leaveCold(s)
 		return
 	}
-	p.unindexed = append(p.unindexed, i)
+	p.unindexed = append(p.unindexed, l.id)
 	p.Stats.Unindexed.add(s.unused.Bytes)
-}
-
-// listPacks visits all packs with their storage class, where the store has
-// such, in as many requests as without.
-func (p *PrunePlan) listPacks(ctx context.Context, visit func(i id.ID, sizeBytes int64, put time.Time, tier storage.Tier) error) error {
-	tiering, ok := storage.As[storage.Tiering](p.repo.Store())
-	if !ok {
-		return p.repo.ListFiles(ctx, repository.PackFile, func(i id.ID, sizeBytes int64) error {
-			return visit(i, sizeBytes, time.Time{}, storage.Tier{})
-		})
-	}
-	err := tiering.ListTiers(ctx, "data/", func(info storage.Info, tier storage.Tier) error {
-		i, err := id.Parse(info.Key[max(0, len(info.Key)-2*len(id.ID{})):])
-		if err != nil || info.Key != repository.PackFile.Key(i) {
-			return nil // it belongs to others
-		}
-		return visit(i, info.SizeBytes, info.Stored, tier)
-	})
-	if err != nil {
-		return fmt.Errorf("list packs: %w", err)
-	}
-	return nil
 }

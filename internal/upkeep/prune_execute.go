@@ -30,8 +30,10 @@ func (p *PrunePlan) Prepare(ctx context.Context) error {
 	if p.began.IsZero() {
 		p.began = time.Now()
 	}
+	var unlisted []repository.PackContent
 	if p.Stats.PacksRepack > 0 {
-		if err := p.repack(ctx); err != nil {
+		var err error
+		if unlisted, err = p.repack(ctx); err != nil {
 			return err
 		}
 	}
@@ -41,7 +43,7 @@ func (p *PrunePlan) Prepare(ctx context.Context) error {
 	_, done := p.o.Watch.start("rewrite index", Amount{})
 	defer done()
 	p.reindex = p.repo.PlanReindex(p.isForgotten, p.damaged)
-	if err := p.reindex.Save(ctx); err != nil {
+	if err := p.reindex.Save(ctx, unlisted); err != nil {
 		return fmt.Errorf("rewrite index; no pack was deleted: %w", err)
 	}
 	p.files = p.repo.Index().Files()
@@ -96,29 +98,34 @@ func (p *PrunePlan) executeAll(ctx context.Context) error {
 	return p.Clean(ctx)
 }
 
-// repack moves the used blobs out of the packs that will go.
-func (p *PrunePlan) repack(ctx context.Context) error {
+// repack moves the used blobs out of the packs that will go. It returns the new
+// packs that are still to be listed.
+func (p *PrunePlan) repack(ctx context.Context) (unlisted []repository.PackContent, err error) {
 	moving, err := p.notKept(ctx)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	counter, done := p.o.Watch.start("rewrite packs", p.Stats.toMove())
 	defer done()
 	w, err := p.repo.NewWriter(ctx, p.o.Writer)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	err = p.move(ctx, moving, w, counter)
-	if err == nil {
+	switch {
+	case err != nil:
+	case p.indexLocked: // then no other index file will be written
 		err = w.Flush(ctx)
+	default:
+		unlisted, err = w.FlushPacks(ctx)
 	}
 	if err := errors.Join(err, w.Close()); err != nil {
-		return fmt.Errorf("rewrite packs: %w", err)
+		return nil, fmt.Errorf("rewrite packs: %w", err)
 	}
 	if n := moving.len(); n > 0 {
-		return fmt.Errorf("%d blobs are neither in packs that stay nor in new ones; no pack was deleted; please report this", n)
+		return nil, fmt.Errorf("%d blobs are neither in packs that stay nor in new ones; no pack was deleted; please report this", n)
 	}
-	return nil
+	return unlisted, nil
 }
 
 // notKept returns the used blobs that no pack holds which stays: those that

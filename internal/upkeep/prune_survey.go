@@ -10,7 +10,6 @@ import (
 	"holdfast/repository"
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
-	"holdfast/storage"
 )
 
 // packKind says what types of blobs a pack holds.
@@ -156,27 +155,27 @@ const maxNamedPacks = 10
 
 // compareStored compares the packs in the index with those in the store. One
 // that is needed must be there with its right size.
-func (p *PrunePlan) compareStored(ctx context.Context) error {
+func (p *PrunePlan) compareStored(packs *packList) error {
 	var bad []error
 	complain := func(s *packState, what string) {
 		if len(bad) < maxNamedPacks {
 			bad = append(bad, fmt.Errorf("pack %s %s", s.id, what))
 		}
 	}
-	err := p.listPacks(ctx, func(i id.ID, sizeBytes int64, put time.Time, tier storage.Tier) error {
-		s := p.find(i)
-		if s == nil {
-			p.addUnindexed(i, sizeBytes, put, tier)
-			return nil
-		}
-		s.stored, s.put, s.class, s.unreadable = true, put, tier.Class, tier.Cold
-		if s.sizeBytes != sizeBytes && s.used.Count > 0 {
-			complain(s, fmt.Sprintf("has %d bytes and should have %d", sizeBytes, s.sizeBytes))
-		}
-		return nil
-	})
+	list, err := packs.wait()
 	if err != nil {
 		return err
+	}
+	for _, found := range list {
+		s := p.find(found.id)
+		if s == nil {
+			p.addUnindexed(found)
+			continue
+		}
+		s.stored, s.put, s.class, s.unreadable = true, found.put, found.class, found.unreadable
+		if s.sizeBytes != found.sizeBytes && s.used.Count > 0 {
+			complain(s, fmt.Sprintf("has %d bytes and should have %d", found.sizeBytes, s.sizeBytes))
+		}
 	}
 	for i := range p.packs {
 		if s := &p.packs[i]; !s.stored && s.used.Count > 0 {

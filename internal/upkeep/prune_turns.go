@@ -70,20 +70,19 @@ func pruneOnce(ctx context.Context, r *repository.Repository, o PruneOptions, t 
 	goOn, lock := false, 0
 	err = t.Locked(ctx, repository.Shared, func(ctx context.Context) error {
 		lock = t.Number()
-		if p, err = PlanPrune(ctx, r, o); err != nil {
+		if p, err = planInTurn(ctx, r, o, t); err != nil {
 			return err
 		}
 		if goOn, err = t.Planned(ctx, p); err != nil || !goOn {
 			return err
 		}
-		if err := p.Clean(ctx); err != nil {
-			return err
-		}
+		cleaned := make(chan error, 1)
+		go func() { cleaned <- p.Clean(ctx) }()
 		if p.NothingToDo() {
 			goOn = false
-			return nil
+			return <-cleaned
 		}
-		if err := p.Prepare(ctx); err != nil {
+		if err := errors.Join(p.Prepare(ctx), <-cleaned); err != nil {
 			return err
 		}
 		if wereOthers(t, lock) {
@@ -98,6 +97,23 @@ func pruneOnce(ctx context.Context, r *repository.Repository, o PruneOptions, t 
 		err = p.turn(ctx, t, lock)
 		return p.Left(), err
 	})
+}
+
+// planInTurn makes a plan under the lock that is held. An exclusive one lets it
+// ask for all lists at once; if others were let in meanwhile, they may not go
+// together.
+func planInTurn(ctx context.Context, r *repository.Repository, o PruneOptions, t Turns) (*PrunePlan, error) {
+	lock := t.Number()
+	if lock == 0 {
+		return PlanPrune(ctx, r, o)
+	}
+	o.alone = true
+	p, err := PlanPrune(ctx, r, o)
+	if t.Number() == lock {
+		return p, err
+	}
+	o.alone = false
+	return PlanPrune(ctx, r, o)
 }
 
 // turn does what needs the repository for itself. The plan was made under a
