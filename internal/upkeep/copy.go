@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"slices"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -104,7 +106,7 @@ func sameSet(a, b []string) bool {
 func Copy(ctx context.Context, from *repository.Repository, to []*Destination, o CopyOptions) error {
 	counter, done := o.Watch.start("copy", Amount{})
 	defer done()
-	c := &copier{from: from, o: o, counter: counter, index: from.Index().Frozen()}
+	c := &copier{from: from, o: o, counter: counter, index: from.Index().Frozen(), exchanged: time.Now()}
 	var refused []error
 	for _, d := range to {
 		w, err := d.Repository.NewWriter(ctx, o.Writer)
@@ -113,7 +115,7 @@ func Copy(ctx context.Context, from *repository.Repository, to []*Destination, o
 			refused = append(refused, err)
 			continue
 		}
-		c.to = append(c.to, &target{Destination: d, writer: w, had: d.Repository.Index().Frozen()})
+		c.to = append(c.to, newTarget(d, w))
 	}
 	if len(refused) > 0 && len(c.to) == 0 {
 		return errors.Join(refused...)
@@ -136,6 +138,9 @@ type copier struct {
 	reach   reach
 	flushed uint64 // bytes copied when snapshots were last stored
 
+	// exchanged is when it was last looked at what others bring to the destinations.
+	exchanged time.Time
+
 	mu    sync.Mutex
 	batch []blob.Blob // what some destination lacks and is not copied yet
 }
@@ -154,6 +159,10 @@ const maxNamedSnapshots = 10
 func (c *copier) copyAll(ctx context.Context) error {
 	var leftOut []error
 	for _, s := range c.wanted() {
+		c.exchange(ctx)
+		if !c.isWanted(s) {
+			continue
+		}
 		err := c.copyOne(ctx, s)
 		if errors.Is(err, errAllFailed) {
 			return c.failures()
@@ -199,11 +208,13 @@ func (c *copier) startAnew() {
 	c.batch = c.batch[:0]
 	c.reach.found = newBitset(c.index.Len())
 	for _, d := range c.alive() {
-		d.had = d.Repository.Index().Frozen()
+		d.lookAnew()
 	}
 }
 
-// wanted returns the snapshots that any destination lacks, oldest first.
+// wanted returns the snapshots that any destination lacks, oldest first. Where
+// others bring something, too, the newest is first: if they do the same the two
+// meet halfway.
 func (c *copier) wanted() []*snapshot.Snapshot {
 	seen := make(id.Set)
 	var all []*snapshot.Snapshot
@@ -215,8 +226,20 @@ func (c *copier) wanted() []*snapshot.Snapshot {
 			}
 		}
 	}
-	return snapshot.Sorted(all)
+	all = snapshot.Sorted(all)
+	if c.isShared() {
+		slices.Reverse(all)
+	}
+	return all
 }
+
+// isWanted tells whether any destination still lacks a snapshot.
+func (c *copier) isWanted(s *snapshot.Snapshot) bool {
+	return slices.ContainsFunc(c.to, func(d *target) bool { return d.wants(s) })
+}
+
+// isShared tells whether others bring something to any destination, too.
+func (c *copier) isShared() bool { return slices.ContainsFunc(c.to, (*target).isShared) }
 
 // copyOne hands everything that a snapshot needs to the writers.
 func (c *copier) copyOne(ctx context.Context, s *snapshot.Snapshot) error {
@@ -227,7 +250,7 @@ func (c *copier) copyOne(ctx context.Context, s *snapshot.Snapshot) error {
 		return err
 	}
 	for _, d := range c.alive() {
-		if slices.ContainsFunc(d.Snapshots, func(o *snapshot.Snapshot) bool { return o.ID == s.ID }) {
+		if d.wants(s) {
 			d.complete = append(d.complete, s)
 		}
 	}
@@ -250,7 +273,7 @@ func (c *copier) failures() error {
 // want notes a blob that a destination lacks. When many have gathered, the
 // goroutine that found the last one copies them all; the others wait.
 func (c *copier) want(ctx context.Context, h blob.Handle, position int) error {
-	if !slices.ContainsFunc(c.to, func(d *target) bool { return !d.had.Has(h) }) {
+	if !c.isLacking(h) {
 		return nil
 	}
 	c.mu.Lock()
@@ -262,31 +285,54 @@ func (c *copier) want(ctx context.Context, h blob.Handle, position int) error {
 	return c.copyBatch(ctx)
 }
 
+// isLacking tells whether some destination lacks a blob.
+func (c *copier) isLacking(h blob.Handle) bool {
+	return slices.ContainsFunc(c.to, func(d *target) bool { return d.lacks(h) })
+}
+
 // copyBatch copies what has gathered, pack by pack, each in the order of its
 // blobs.
 func (c *copier) copyBatch(ctx context.Context) error {
-	slices.SortFunc(c.batch, func(a, b blob.Blob) int {
+	m := mover{from: c.from, save: c.save, counter: c.counter}
+	var lost losses
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(packsAtOnce)
+	for _, blobs := range c.packsOf(c.batch) {
+		if gctx.Err() != nil {
+			break
+		}
+		if c.exchange(gctx) {
+			blobs = slices.DeleteFunc(blobs, func(b blob.Blob) bool { return !c.isLacking(b.Handle) })
+		}
+		if len(blobs) > 0 {
+			g.Go(lost.besides(m.start(gctx, blobs[0].Pack, blobs)))
+		}
+	}
+	err := g.Wait()
+	c.batch = c.batch[:0]
+	return errors.Join(err, lost.err)
+}
+
+// packsOf divides blobs by their packs.
+func (c *copier) packsOf(batch []blob.Blob) (packs [][]blob.Blob) {
+	slices.SortFunc(batch, func(a, b blob.Blob) int {
 		if order := a.Pack.Compare(b.Pack); order != 0 {
 			return order
 		}
 		return int(a.Offset) - int(b.Offset)
 	})
-	m := mover{from: c.from, save: c.save, counter: c.counter}
-	var lost losses
-	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(packsAtOnce)
-	for rest := c.batch; len(rest) > 0 && gctx.Err() == nil; {
+	for rest := batch; len(rest) > 0; {
 		n := 1
 		for n < len(rest) && rest[n].Pack == rest[0].Pack {
 			n++
 		}
-		blobs := rest[:n]
+		packs = append(packs, rest[:n:n])
 		rest = rest[n:]
-		g.Go(lost.besides(m.start(gctx, blobs[0].Pack, blobs)))
 	}
-	err := g.Wait()
-	c.batch = c.batch[:0]
-	return errors.Join(err, lost.err)
+	if c.isShared() { // who copies the same shall have begun with other packs
+		rand.Shuffle(len(packs), func(i, k int) { packs[i], packs[k] = packs[k], packs[i] })
+	}
+	return packs
 }
 
 // losses gathers the errors of packs of which something is lost: they do not keep
@@ -318,7 +364,7 @@ func (c *copier) save(ctx context.Context, b blob.Blob, plain []byte) error {
 		if d.failed() != nil {
 			continue
 		}
-		if !d.had.Has(b.Handle) {
+		if d.lacks(b.Handle) {
 			d.save(ctx, b, plain)
 		}
 		left = left || d.failed() == nil

@@ -2,7 +2,9 @@ package upkeep
 
 import (
 	"context"
+	"slices"
 	"sync"
+	"sync/atomic"
 
 	"holdfast/repository"
 	"holdfast/repository/blob"
@@ -13,7 +15,8 @@ import (
 type target struct {
 	*Destination
 	writer *repository.Writer
-	had    *repository.Index // as it was when the walk began
+	had    atomic.Pointer[repository.Index] // as it was when it was last looked at
+	shared atomic.Bool                      // others bring something, too
 	blobs  Counter
 
 	// complete are snapshots all of whose blobs are given to the writer.
@@ -22,6 +25,26 @@ type target struct {
 	mu  sync.Mutex
 	err error
 }
+
+func newTarget(d *Destination, w *repository.Writer) *target {
+	t := &target{Destination: d, writer: w}
+	t.shared.Store(d.Repository.Others() > 0)
+	t.lookAnew()
+	return t
+}
+
+// lookAnew takes note of what is there by now.
+func (d *target) lookAnew() { d.had.Store(d.Repository.Index().Frozen()) }
+
+// lacks tells whether a blob was not there when it was last looked at what is.
+func (d *target) lacks(h blob.Handle) bool { return !d.had.Load().Has(h) }
+
+// wants tells whether a snapshot is to be copied there.
+func (d *target) wants(s *snapshot.Snapshot) bool {
+	return slices.ContainsFunc(d.Snapshots, func(o *snapshot.Snapshot) bool { return o.ID == s.ID })
+}
+
+func (d *target) isShared() bool { return d.shared.Load() }
 
 // failed returns why the destination was given up, if it was.
 func (d *target) failed() error {
@@ -57,6 +80,11 @@ func (d *target) save(ctx context.Context, b blob.Blob, plain []byte) {
 func (d *target) saveComplete(ctx context.Context, copied func(from, to *snapshot.Snapshot)) error {
 	if err := d.writer.Flush(ctx); err != nil {
 		return err
+	}
+	if len(d.complete) > 0 && d.isShared() {
+		if err := d.leaveToOthers(ctx); err != nil {
+			return err
+		}
 	}
 	for _, s := range d.complete {
 		c := s.Edited()
