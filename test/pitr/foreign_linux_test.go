@@ -34,13 +34,15 @@ func TestForeignFiles(t *testing.T) {
 		}
 		in := func(name string) string { return filepath.Join(c.Data, name) }
 		for name, make := range map[string]func(path string) error{
-			"notes.txt":                   func(path string) error { return os.WriteFile(path, []byte("Dear Ann"), 0o600) },
-			"odd \n name \xff":            func(path string) error { return os.WriteFile(path, nil, 0o600) },
-			"base/pgsql_tmp/pgsql_tmp7.0": func(path string) error { return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("x"), 0o600)) },
-			"loop":                        func(path string) error { return os.Symlink(".", path) },
-			"pg_stat/loop":                func(path string) error { return os.Symlink("..", path) },
-			"dangling":                    func(path string) error { return os.Symlink("/nonexistent", path) },
-			"pipe":                        func(path string) error { return syscall.Mkfifo(path, 0o600) },
+			"notes.txt":        func(path string) error { return os.WriteFile(path, []byte("Dear Ann"), 0o600) },
+			"odd \n name \xff": func(path string) error { return os.WriteFile(path, nil, 0o600) },
+			"base/pgsql_tmp/pgsql_tmp7.0": func(path string) error {
+				return errors.Join(os.MkdirAll(filepath.Dir(path), 0o700), os.WriteFile(path, []byte("x"), 0o600))
+			},
+			"loop":         func(path string) error { return os.Symlink(".", path) },
+			"pg_stat/loop": func(path string) error { return os.Symlink("..", path) },
+			"dangling":     func(path string) error { return os.Symlink("/nonexistent", path) },
+			"pipe":         func(path string) error { return syscall.Mkfifo(path, 0o600) },
 		} {
 			if err := errors.Join(make(in(name)), pgcluster.Own(filepath.Dir(in(name)))); err != nil {
 				t.Fatal(err)
