@@ -57,7 +57,7 @@ func adviseFlag(cmd *cobra.Command, err error) error {
 		return err
 	}
 	if advice := resticAdvice(cmd.Name(), "--"+unknown.GetSpecifiedName()); advice != "" {
-		return fmt.Errorf("%w; restic has it, holdfast does not: %s", err, advice)
+		return fmt.Errorf("--%s is a flag of restic's that holdfast does not have: %s", unknown.GetSpecifiedName(), advice)
 	}
 	return err
 }
