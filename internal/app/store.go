@@ -40,6 +40,11 @@ type StoreOptions struct {
 	Retrying func(op, key string, err error, next time.Duration)
 }
 
+// shortestSilence is the least time after which a store that takes a request and
+// says nothing is given up by those who can read the same elsewhere: a busy one
+// may be slow.
+const shortestSilence = 30 * time.Second
+
 // OpenStore opens the place that a repository URL names; see KindOf. The
 // caller closes it with storage.Close.
 func OpenStore(ctx context.Context, url string, o StoreOptions) (storage.Store, error) {
@@ -60,7 +65,11 @@ func OpenStore(ctx context.Context, url string, o StoreOptions) (storage.Store, 
 		return nil, err
 	}
 	if o.Patience > 0 {
-		s = breaker.New(s, o.Patience)
+		silence := max(o.Patience, shortestSilence)
+		if o.Limits != (throttle.Limits{}) {
+			silence = 0 // bytes wait for their turn
+		}
+		s = breaker.New(s, o.Patience, silence)
 	}
 	if o.Immutable != (immutable.Policy{}) {
 		s = immutable.New(s, o.Immutable, nil)

@@ -39,7 +39,7 @@ func TestStoreGoesDownWhileRestoring(t *testing.T) {
 	for n := 0; down; n++ {
 		failing := fault.New(store, 0, fault.Rule{Op: fault.OpGet, Prefix: "data/", Skip: n, Fault: fault.Before(errLine)})
 		var asked atomic.Int64
-		r := openRepository(t, breaker.New(failing, time.Hour), false, func(ctx context.Context, h blob.Handle, cause error) ([]byte, error) {
+		r := openRepository(t, breaker.New(failing, time.Hour, 0), false, func(ctx context.Context, h blob.Handle, cause error) ([]byte, error) {
 			asked.Add(1)
 			return c.LoadBlob(ctx, h, nil)
 		})
