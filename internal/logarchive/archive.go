@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 
 	"filippo.io/age"
 
@@ -33,9 +34,9 @@ type Options struct {
 // Archive is the log archive of one source in one store. It may be used from
 // many goroutines at once.
 type Archive struct {
-	store  storage.Store
-	o      Options
-	opener *opener
+	store         storage.Store
+	o             Options
+	decompressors sync.Pool // that were used before
 }
 
 // New returns the archive of a source in a store. Nothing is read or written.
@@ -50,9 +51,7 @@ func New(store storage.Store, o Options) (*Archive, error) {
 		public := o.Signing.Public().(ed25519.PublicKey) //nolint:errcheck // an ed25519 key has no other
 		o.Trusted = append(slices.Clone(o.Trusted), public)
 	}
-	a := &Archive{store: store, o: o}
-	a.opener = newOpener(o.Identities, a.warn)
-	return a, nil
+	return &Archive{store: store, o: o}, nil
 }
 
 func (a *Archive) warn(err error) {

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"slices"
 
@@ -81,7 +82,11 @@ func (a *Archive) read(ctx context.Context, r *Record, w io.Writer) error {
 	if err != nil {
 		return err
 	}
-	err = a.opener.open(ctx, w, payload, r)
+	plain := &provenWriter{w: w, left: r.SizeBytes, sum: sha256.New()}
+	err = a.openTo(plain, bytes.NewReader(payload))
+	if err == nil && !plain.is(r) {
+		err = fmt.Errorf("%w: its plaintext is not what was archived", ErrCorrupt)
+	}
 	// The plaintext proves the payload, too: that is hashed only to tell whether
 	// it was the store that changed it.
 	if err != nil && sha256.Sum256(payload) != r.ObjectSHA256 {
@@ -95,6 +100,26 @@ func (a *Archive) read(ctx context.Context, r *Record, w io.Writer) error {
 
 func notStored(r *Record) error {
 	return fmt.Errorf("%w: its payload %s is not what was stored", ErrCorrupt, r.Object)
+}
+
+// provenWriter hashes what it writes, which must not be more than it should be.
+type provenWriter struct {
+	w    io.Writer
+	left int64
+	sum  hash.Hash
+}
+
+func (p *provenWriter) Write(b []byte) (int, error) {
+	if p.left -= int64(len(b)); p.left < 0 {
+		return 0, fmt.Errorf("%w: its plaintext is longer than what was archived", ErrCorrupt)
+	}
+	p.sum.Write(b) //nolint:errcheck // never fails
+	return p.w.Write(b)
+}
+
+// is tells whether all that was written is the plaintext of a record.
+func (p *provenWriter) is(r *Record) bool {
+	return p.left == 0 && Digest(p.sum.Sum(nil)) == r.SHA256
 }
 
 // maxPayloadBytes bounds what is read of a payload: PostgreSQL's largest

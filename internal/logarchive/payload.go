@@ -3,11 +3,46 @@ package logarchive
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"hash"
 	"io"
 
+	"filippo.io/age"
+	"github.com/klauspost/compress/zstd"
+
 	"holdfast/storage"
 )
+
+// maxWindowBytes bounds the memory for opening a payload.
+const maxWindowBytes = 8 << 20
+
+// openTo writes the plaintext in a payload to w.
+func (a *Archive) openTo(w io.Writer, payload io.Reader) error {
+	decrypted, err := age.Decrypt(payload, a.o.Identities...)
+	if err != nil {
+		return fmt.Errorf("decrypt: %w", err)
+	}
+	d, err := a.decompressor(decrypted)
+	if err != nil {
+		return fmt.Errorf("decompress: %w", err)
+	}
+	if _, err := d.WriteTo(w); err != nil {
+		return err // a decompressor that failed is not used again
+	}
+	if err := d.Reset(nil); err == nil {
+		a.decompressors.Put(d)
+	}
+	return nil
+}
+
+// decompressor returns one that was used before, or a new one: its memory is a
+// window, and clearing that for each segment takes time.
+func (a *Archive) decompressor(r io.Reader) (*zstd.Decoder, error) {
+	if d, ok := a.decompressors.Get().(*zstd.Decoder); ok {
+		return d, d.Reset(r)
+	}
+	return zstd.NewReader(r, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindowBytes), zstd.WithDecoderLowmem(true))
+}
 
 // contextReader stops when its context ends.
 type contextReader struct {

@@ -66,9 +66,12 @@ func sealsTo(ctx context.Context, s *sealer, plain []byte, identity age.Identity
 		return err
 	}
 	var opened bytes.Buffer
-	o := newOpener([]age.Identity{identity}, func(error) {})
-	err = o.open(ctx, &opened, payload.Bytes(), &Record{SHA256: digest, SizeBytes: int64(len(plain))})
-	if err == nil && !bytes.Equal(opened.Bytes(), plain) {
+	a := &Archive{o: Options{Identities: []age.Identity{identity}}}
+	if err := a.openTo(&opened, &payload); err != nil {
+		return err
+	}
+	sum, err := Sum(ctx, storage.Bytes(opened.Bytes()))
+	if err == nil && (!bytes.Equal(opened.Bytes(), plain) || sum != digest) {
 		err = errors.New("the payload opens to something else")
 	}
 	return err

@@ -3,7 +3,6 @@ package compress
 import (
 	"encoding/binary"
 	"errors"
-	"math"
 )
 
 // ErrNotRead says that a Decoder does not read a frame. Either it is damaged, or
@@ -73,21 +72,30 @@ func (d *Decoder) Append(dst, frame []byte, n int) ([]byte, error) {
 	if n < 0 || cap(dst)-start < n+Slack {
 		panic("compress: no room for the plaintext")
 	}
-	h, body, ok := readHeader(frame)
-	if !ok || !h.is(n) {
-		return dst, errOtherKind
+	window, body, err := frameHeader(frame, n)
+	if err != nil {
+		return dst, err
 	}
-	window := int(h.window) //nolint:gosec // at most mostWindow
 	d.huffman.known = false
 	defer d.finish()
 	d.sequences.begin(dst[start:start+n+Slack], window)
 	most := min(window, blockSize)
 	for last := false; !last; {
-		b, ok := firstBlock(body)
-		if !ok || b.size > most || !d.block(b, most, frame[:len(frame)-len(body)+blockHeaderSize+len(b.body)]) {
+		if len(body) < blockHeaderSize {
 			return dst, errBroken
 		}
-		body, last = body[blockHeaderSize+len(b.body):], b.last
+		h := int(body[0]) | int(body[1])<<8 | int(body[2])<<16
+		body = body[blockHeaderSize:]
+		last = h&1 != 0
+		kind, size := h>>1&3, h>>3
+		stored := size
+		if kind == repeatedBlock {
+			stored = 1
+		}
+		if size > most || stored > len(body) || !d.block(kind, size, most, frame[:len(frame)-len(body)+stored], body[:stored]) {
+			return dst, errBroken
+		}
+		body = body[stored:]
 	}
 	switch {
 	case d.sequences.at != n:
@@ -104,27 +112,16 @@ func (d *Decoder) finish() {
 	d.huffman.streams = [4]literalStream{}
 }
 
-// frameHeader is what the header of a frame says (section 3.1.1.1).
-type frameHeader struct {
-	window uint64
-	// length is that of the plaintext, where it is told.
-	length uint64
-	told   bool
-}
-
-// is tells whether a frame may have n bytes of plaintext.
-func (h frameHeader) is(n int) bool { return !h.told || h.length == uint64(n) } //nolint:gosec // not negative
-
-// readHeader reads the header of a frame, and returns what follows. It fails for
-// frames that are not known here.
-func readHeader(frame []byte) (h frameHeader, body []byte, ok bool) {
+// frameHeader reads a frame's header (section 3.1.1.1), and returns its window
+// and what follows.
+func frameHeader(frame []byte, n int) (window int, body []byte, err error) {
 	if len(frame) < 6 || binary.LittleEndian.Uint32(frame) != frameMagic {
-		return h, nil, false
+		return 0, nil, errOtherKind
 	}
 	const unknown = 1<<3 | 1<<2 | 3 // reserved, a checksum, a dictionary
 	descriptor := frame[4]
 	if descriptor&unknown != 0 {
-		return h, nil, false
+		return 0, nil, errOtherKind
 	}
 	single := descriptor&singleSegment != 0
 	lengthSize := 1 << (descriptor >> 6)
@@ -132,88 +129,47 @@ func readHeader(frame []byte) (h frameHeader, body []byte, ok bool) {
 		lengthSize = 0
 	}
 	body = frame[5:]
+	window = max(n, leastWindow)
 	if !single {
 		log := 10 + body[0]>>3
-		h.window = (8 + uint64(body[0]&7)) << (log - 3)
+		window = (8 + int(body[0]&7)) << (log - 3)
 		body = body[1:]
 	}
-	if len(body) < lengthSize {
-		return h, nil, false
+	if len(body) < lengthSize || window > mostWindow {
+		return 0, nil, errOtherKind
 	}
-	h.told = lengthSize > 0
+	var length uint64
 	switch lengthSize {
+	case 0:
+		return window, body, nil
 	case 1:
-		h.length = uint64(body[0])
+		length = uint64(body[0])
 	case 2:
-		h.length = uint64(binary.LittleEndian.Uint16(body)) + 256
+		length = uint64(binary.LittleEndian.Uint16(body)) + 256
 	case 4:
-		h.length = uint64(binary.LittleEndian.Uint32(body))
+		length = uint64(binary.LittleEndian.Uint32(body))
 	case 8:
-		h.length = binary.LittleEndian.Uint64(body)
+		length = binary.LittleEndian.Uint64(body)
 	}
-	if single {
-		h.window = max(h.length, leastWindow)
+	if length != uint64(n) { //nolint:gosec // not negative
+		return 0, nil, errOtherKind
 	}
-	return h, body[lengthSize:], h.window <= mostWindow
+	return window, body[lengthSize:], nil
 }
 
-// block is one of a frame (section 3.1.1.2).
-type block struct {
-	kind, size int
-	last       bool
-	body       []byte // as it is stored
-}
-
-// firstBlock reads the block that b begins with.
-func firstBlock(b []byte) (_ block, ok bool) {
-	if len(b) < blockHeaderSize {
-		return block{}, false
-	}
-	h := int(b[0]) | int(b[1])<<8 | int(b[2])<<16
-	found := block{kind: h >> 1 & 3, size: h >> 3, last: h&1 != 0}
-	stored := found.size
-	if found.kind == repeatedBlock {
-		stored = 1
-	}
-	b = b[blockHeaderSize:]
-	if stored > len(b) {
-		return block{}, false
-	}
-	found.body = b[:stored]
-	return found, true
-}
-
-// First returns the first of several frames that lie one behind the other, how
-// many bytes of plaintext it says that it has, and what follows it. It returns
-// ErrNotRead for what does not say that, or is not known here.
-func First(frames []byte) (frame []byte, n int, rest []byte, err error) {
-	h, body, ok := readHeader(frames)
-	if !ok || !h.told || h.length > math.MaxInt32 {
-		return nil, 0, nil, errOtherKind
-	}
-	for last := false; !last; {
-		b, ok := firstBlock(body)
-		if !ok {
-			return nil, 0, nil, errBroken
-		}
-		body, last = body[blockHeaderSize+len(b.body):], b.last
-	}
-	return frames[:len(frames)-len(body)], int(h.length), body, nil
-}
-
-// block reads a block, up to the end of frame as far as it is given. most is how
-// much plaintext it may have. It tells whether it is right.
-func (d *Decoder) block(b block, most int, frame []byte) bool {
+// block reads a block, of which body is stored, the end of frame as far as it
+// is given. most is how much plaintext it may have. It tells whether it is right.
+func (d *Decoder) block(kind, size, most int, frame, body []byte) bool {
 	s := &d.sequences
 	s.end = min(s.at+most, len(s.plain)-Slack)
-	switch b.kind {
+	switch kind {
 	case rawBlock:
-		return s.append(b.body)
+		return s.append(body)
 	case repeatedBlock:
-		return s.repeat(b.body[0], b.size)
+		return s.repeat(body[0], size)
 	case compressedBlock:
-		literals, section, ok := d.readLiterals(b.body, most)
-		return ok && s.read(frame, section, literals)
+		literals, body, ok := d.readLiterals(body, most)
+		return ok && s.read(frame, body, literals)
 	}
 	return false
 }

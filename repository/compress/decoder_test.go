@@ -196,57 +196,6 @@ func TestDecoderLeavesToOthers(t *testing.T) {
 	}
 }
 
-// TestFirst takes frames apart that lie one behind the other.
-func TestFirst(t *testing.T) {
-	r := rand.New(rand.NewPCG(29, 30))
-	library, err := zstd.NewWriter(nil, zstd.WithEncoderCRC(false))
-	if err != nil {
-		t.Fatal(err)
-	}
-	var frames, plain []byte
-	for _, part := range [][]byte{text(r, 300_000), nil, randomBytes(r, 1000, 256), make([]byte, 200_000), text(r, 10)} {
-		frames, plain = NewNear().Append(frames, part), append(plain, part...)
-	}
-	part := text(r, 200_000)
-	frames, plain = library.EncodeAll(part, frames), append(plain, part...)
-
-	got, decoder := make([]byte, 0, len(plain)+Slack), NewDecoder()
-	for rest := frames; len(rest) > 0; {
-		frame, n, after, err := First(rest)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(frame)+len(after) != len(rest) {
-			t.Fatal("some of it is lost")
-		}
-		if got, err = decoder.Append(got, frame, n); err != nil {
-			t.Fatal(err)
-		}
-		rest = after
-	}
-	if !bytes.Equal(got, plain) {
-		t.Error("they hold something else")
-	}
-	one := NewEncoder().Append(nil, text(r, 300_000))
-	for n := range len(one) {
-		if n > 100 && n%97 > 0 {
-			continue
-		}
-		if _, _, _, err := First(one[:n]); !errors.Is(err, ErrNotRead) {
-			t.Errorf("cut off at %d of %d: %v", n, len(one), err)
-		}
-	}
-	streamed := bytes.Clone(one)
-	streamed[4] = 0 // neither one segment nor with its length
-	checked := bytes.Clone(one)
-	checked[4] |= 1 << 2
-	for name, frame := range map[string][]byte{"without length": streamed, "with a checksum": checked, "skipped": {0x50, 0x2a, 0x4d, 0x18, 0, 0, 0, 0}, "nothing": nil} {
-		if _, _, _, err := First(frame); !IsOtherKind(err) {
-			t.Errorf("%s: %v", name, err)
-		}
-	}
-}
-
 // damagedFrames are of all encoders, and short: each byte of them is damaged.
 func damagedFrames(t testing.TB, r *rand.Rand) map[string][2][]byte {
 	t.Helper()
