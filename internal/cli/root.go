@@ -55,7 +55,9 @@ func Run(ctx context.Context, args []string, s Streams) int {
 	root.SetOut(s.Out)
 	root.SetErr(s.Err)
 	err := unknownCommand(root, args)
-	if err == nil {
+	if err != nil {
+		c.global.json = slices.Contains(args, "--json") // no flag is read
+	} else {
 		err = root.ExecuteContext(ctx)
 	}
 	if c.stopProfiles != nil {

@@ -33,6 +33,7 @@ func TestUnknownCommands(t *testing.T) {
 		"plan shwo":   "did you mean `holdfast plan show`?",
 		"wal nothing": "see `holdfast wal --help`",
 		"nothing":     "see `holdfast --help`",
+		"no --json":   `{"message_type":"exit_error"`,
 		"snapshot":    "did you mean `holdfast snapshots`?",
 	} {
 		var errs bytes.Buffer
