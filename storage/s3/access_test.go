@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"holdfast/storage"
@@ -115,6 +116,56 @@ func TestCredentialsAreFound(t *testing.T) {
 			o.Endpoint, o.PlainHTTP, o.Bucket, o.Prefix, o.Region = given.Endpoint, true, given.Bucket, given.Prefix, given.Region
 			s := open(t, o)
 			put(t, s, "by/"+test.name, "x")
+		})
+	}
+}
+
+// Credentials that end in the midst of the work are had anew, from a file that
+// somebody has renewed as from a service, also when this said that they were
+// good for longer.
+func TestCredentialsThatEndAreHadAnew(t *testing.T) {
+	var current atomic.Value // the key that is handed out
+	file := filepath.Join(t.TempDir(), "credentials")
+	renew := func(key string) {
+		current.Store(key)
+		text := fmt.Sprintf("[default]\naws_access_key_id=%s\naws_secret_access_key=a secret\naws_session_token=token of %[1]s\n", key)
+		if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	container := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		fmt.Fprintf(w, `{"AccessKeyId": %q, "SecretAccessKey": "a secret", "Token": "a token", "Expiration": "2999-01-01T00:00:00Z"}`, current.Load())
+	}))
+	t.Cleanup(container.Close)
+	for name, env := range map[string][2]string{
+		"file":      {"AWS_SHARED_CREDENTIALS_FILE", file},
+		"container": {"AWS_CONTAINER_CREDENTIALS_FULL_URI", container.URL},
+	} {
+		t.Run(name, func(t *testing.T) {
+			forgetCredentials(t)
+			t.Setenv(env[0], env[1])
+			renew("first")
+			f := newFake(t)
+			var ended atomic.Bool
+			f.before = func(w http.ResponseWriter, r *http.Request) bool {
+				if !ended.Load() || !strings.Contains(r.Header.Get("Authorization"), "Credential=first/") {
+					return false
+				}
+				fail(w, http.StatusBadRequest, "ExpiredToken")
+				return true
+			}
+			o := f.options()
+			o.AccessKeyID, o.SecretAccessKey = "", ""
+			s := open(t, o)
+			put(t, s, "a", "x")
+			ended.Store(true)
+			if err := s.Put(t.Context(), "b", storage.Bytes([]byte("x")), storage.PutOptions{}); err == nil || storage.IsPermanent(err) {
+				t.Fatalf("with credentials that ended: %v, want something that is tried again", err)
+			}
+			renew("second")
+			if err := s.Put(t.Context(), "b", storage.Bytes([]byte("x")), storage.PutOptions{}); err != nil {
+				t.Errorf("with new credentials: %v", err)
+			}
 		})
 	}
 }

@@ -79,9 +79,12 @@ func (s *Store) explain(err error) error {
 	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidToken", "TokenRefreshRequired":
 		return fmt.Errorf("%w: %w: check the access key, the secret and the region", fs.ErrPermission, err)
 	case "ExpiredToken", "ExpiredTokenException":
-		return err // temporary credentials are had anew for the next attempt
+		s.credentials.Expire() // they are had anew for the next attempt
+		return err
 	}
 	switch r.StatusCode {
+	case http.StatusBadRequest: // HEAD, which has no body, says no more when credentials have ended
+		s.credentials.Expire()
 	case http.StatusNotFound:
 		return fmt.Errorf("%w: %w", storage.ErrNotFound, err)
 	case http.StatusUnauthorized, http.StatusForbidden:

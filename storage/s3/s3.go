@@ -37,6 +37,7 @@ import (
 	"holdfast/storage/internal/httpx"
 
 	"github.com/minio/minio-go/v7"
+	"github.com/minio/minio-go/v7/pkg/credentials"
 	"github.com/minio/minio-go/v7/pkg/encrypt"
 	"github.com/minio/minio-go/v7/pkg/s3utils"
 )
@@ -46,6 +47,7 @@ type Store struct {
 	options     Options
 	root        string // what stands before keys: "" or ending in a slash
 	core        *minio.Core
+	credentials *credentials.Credentials
 	connections *httpx.Transport
 	sse         encrypt.ServerSide // nil: as the bucket is set to
 	parts       partRule
@@ -84,12 +86,11 @@ func Open(_ context.Context, o Options) (*Store, error) {
 	if s.sse, err = o.encryption(); err != nil {
 		return nil, fmt.Errorf("open S3 storage: %w", err)
 	}
-	creds, err := o.credentials(connections)
-	if err != nil {
+	if s.credentials, err = o.credentials(connections); err != nil {
 		return nil, fmt.Errorf("open S3 storage: %w", err)
 	}
 	s.core, err = minio.NewCore(o.Endpoint, &minio.Options{
-		Creds:        creds,
+		Creds:        s.credentials,
 		Secure:       !o.PlainHTTP,
 		Transport:    transport{connections},
 		Region:       o.region(),
