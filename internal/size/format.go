@@ -41,15 +41,6 @@ func FormatRate(bytes int64, span time.Duration) string {
 	return FormatBytes(int64(perSecond)) + "/s"
 }
 
-// FormatPercent writes part of whole with two decimals, at most "100.00%"; it
-// is empty while the whole is not known (0).
-func FormatPercent(part, whole int64) string {
-	if whole <= 0 {
-		return ""
-	}
-	return fmt.Sprintf("%.2f%%", min(100, 100*float64(part)/float64(whole)))
-}
-
 // FormatDuration writes whole seconds as minutes and seconds, from an hour on
 // with hours: "0:05", "59:59", "1:00:00", "100:00:00". Less than nothing is
 // nothing.

@@ -190,19 +190,6 @@ func TestFormatRate(t *testing.T) {
 	}
 }
 
-func TestFormatPercent(t *testing.T) {
-	for _, tt := range []struct {
-		part, whole int64
-		want        string
-	}{
-		{0, 5, "0.00%"}, {1, 3, "33.33%"}, {5, 5, "100.00%"}, {6, 5, "100.00%"}, {1, 0, ""},
-	} {
-		if got := FormatPercent(tt.part, tt.whole); got != tt.want {
-			t.Errorf("FormatPercent(%d, %d) = %q, want %q", tt.part, tt.whole, got, tt.want)
-		}
-	}
-}
-
 func TestFormatDuration(t *testing.T) {
 	for d, want := range map[time.Duration]string{
 		0: "0:00", 5*time.Second + 999*time.Millisecond: "0:05", 59*time.Minute + 59*time.Second: "59:59",

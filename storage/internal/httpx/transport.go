@@ -185,9 +185,6 @@ func (w *watch) watched(req *http.Request) *http.Request {
 	return out
 }
 
-// IsStalled tells whether err came from a request that stalled.
-func IsStalled(err error) bool { return errors.Is(err, ErrStalled) }
-
 // hideContextErrors makes err one that is no context error, though it may say
 // so of itself.
 func hideContextErrors(err error) error {

@@ -83,7 +83,7 @@ func TestUploadNobodyTakesIsAStall(t *testing.T) {
 
 func wantStall(t *testing.T, err error) {
 	t.Helper()
-	if !httpx.IsStalled(err) {
+	if !errors.Is(err, httpx.ErrStalled) {
 		t.Fatalf("err = %v, want a stall", err)
 	}
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
