@@ -43,15 +43,23 @@ func (s *site) versions() (list []minio.ObjectInfo) {
 	return list
 }
 
-// destroy overwrites every object, deletes every object and then every
-// version, as far as the service lets it, in two waves.
+// destroy overwrites every object, some with as many bytes as it had, deletes
+// every object but some of those that are overwritten, and then every version, as
+// far as the service lets it, in two waves.
 func (a *attacker) destroy(versions []minio.ObjectInfo) (overwritten, deleted, erased int) {
 	ctx := a.t.Context()
 	for n, v := range versions {
 		if n%2 == 0 {
-			_, err := a.client.PutObject(ctx, a.bucket, v.Key, strings.NewReader("ransom"), 6, minio.PutObjectOptions{})
+			ransom := "ransom"
+			if n%4 == 0 {
+				ransom = strings.Repeat("x", int(v.Size))
+			}
+			_, err := a.client.PutObject(ctx, a.bucket, v.Key, strings.NewReader(ransom), int64(len(ransom)), minio.PutObjectOptions{})
 			if err == nil {
 				overwritten++
+			}
+			if n%8 == 0 {
+				continue // a replaced object that nobody misses in a list
 			}
 		}
 		if err := a.client.RemoveObject(ctx, a.bucket, v.Key, minio.RemoveObjectOptions{}); err == nil {
