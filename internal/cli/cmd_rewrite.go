@@ -17,6 +17,7 @@ import (
 // rewriteFlags are the flags of `holdfast rewrite`.
 type rewriteFlags struct {
 	source  sourceFlags // its exclude patterns only
+	include patternFlags
 	chosen  selectFlags
 	forget  bool
 	dryRun  bool
@@ -31,8 +32,8 @@ func newRewrite(c *command) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rewrite [flags] [SNAPSHOT...]",
 		Short: "Take files out of snapshots, or correct what they record",
-		Long: `Make new snapshots from old ones, without the files that match a pattern, with
-another host or time, or with the number and size of their files, which snapshots
+		Long: `Make new snapshots from old ones, without the files that match a pattern, or with
+no others, with another host or time, or with the number and size of their files, which snapshots
 of old versions of restic do not tell.
 
 The old snapshots stay, and the new ones get the tag "rewrite", unless --forget
@@ -50,6 +51,7 @@ and the repository is pruned.`,
 	fl.StringArrayVar(&s.iexcludes, "iexclude", nil, "as --exclude with a `pattern`, whatever the case of letters")
 	fl.StringArrayVar(&s.excludeFiles, "exclude-file", nil, "read exclude patterns from a `file`")
 	fl.StringArrayVar(&s.iexcludeFiles, "iexclude-file", nil, "as --exclude-file with a `file`, whatever the case of letters")
+	f.include.register(fl, "include", "i", "keep only")
 	fl.StringVar(&f.newHost, "new-host", "", "record this host `name`")
 	fl.StringVar(&f.newTime, "new-time", "", "record this `time`, as \"2006-01-02 15:04:05\"")
 	fl.BoolVarP(&f.summary, "snapshot-summary", "s", false, "count the files of snapshots that do not say how many and how large they are")
@@ -109,8 +111,14 @@ func (f *rewriteFlags) options(c *command) (upkeep.RewriteOptions, error) {
 	if o.Exclude, err = f.excluded(c); err != nil {
 		return o, err
 	}
-	if len(o.Exclude) == 0 && f.newHost == "" && f.newTime == "" && !f.summary {
-		return o, errors.New("nothing to do: give --exclude, --new-host, --new-time or --snapshot-summary")
+	if o.Include, err = f.include.lists(c); err != nil {
+		return o, err
+	}
+	o.OnNothingLeft = func(s *snapshot.Snapshot) {
+		c.ui.warn("rewrite", s.ID.Short(), errors.New("it has nothing of what is to stay, and is left as it is; `holdfast forget` removes it"))
+	}
+	if len(o.Exclude)+len(o.Include) == 0 && f.newHost == "" && f.newTime == "" && !f.summary {
+		return o, errors.New("nothing to do: give --exclude, --include, --new-host, --new-time or --snapshot-summary")
 	}
 	return o, nil
 }

@@ -43,10 +43,6 @@ var onlyInRestic = []resticsOwn{
 	{"migrate", "--force", "repositories are not migrated; see `migrate`"},
 	{"mount", "--snapshot-template", "it is called `--time-template`, in restic too"},
 	{"prune", "--unsafe-recover-no-free-space", "`--max-repack-size 0` rewrites nothing and wants room for new index files alone; no index is ever deleted before its successor is stored"},
-	{"rewrite", "--include", "new in restic 0.19; take out what is not wanted with `--exclude`"},
-	{"rewrite", "--include-file", "new in restic 0.19; take out what is not wanted with `--exclude-file`"},
-	{"rewrite", "--iinclude", "new in restic 0.19; take out what is not wanted with `--iexclude`"},
-	{"rewrite", "--iinclude-file", "new in restic 0.19; take out what is not wanted with `--iexclude-file`"},
 	{"snapshots", "--last", "it is called `--latest 1`, in restic too"},
 }
 

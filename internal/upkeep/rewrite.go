@@ -15,8 +15,9 @@ import (
 
 // RewriteOptions tell how snapshots are changed.
 type RewriteOptions struct {
-	// Exclude matches the paths that are left out.
-	Exclude pattern.Lists
+	// Exclude matches the paths that are left out, Include those that stay; all
+	// others stay, too, if there are no patterns to include.
+	Exclude, Include pattern.Lists
 	// NewHost and NewTime replace what is recorded, unless they are zero.
 	NewHost string
 	NewTime time.Time
@@ -34,6 +35,9 @@ type RewriteOptions struct {
 	Watch Watch
 	// OnExcluded, if set, is told of every path that is left out.
 	OnExcluded func(path string)
+	// OnNothingLeft, if set, is told of every snapshot that has nothing of what
+	// is to stay. It is left as it is.
+	OnNothingLeft func(s *snapshot.Snapshot)
 }
 
 // RewriteTag marks snapshots made beside those they come from, as restic
@@ -111,12 +115,18 @@ func treeSaver(ctx context.Context, r *repository.Repository, o RewriteOptions) 
 func rewriteTrees(ctx context.Context, r *repository.Repository, some []*snapshot.Snapshot, save saveTree, o RewriteOptions) ([]Edit, error) {
 	counter, done := o.Watch.start("rewrite", Amount{Count: uint64(len(some))})
 	defer done()
-	t := newTreeRewriter(r, o.Exclude, save, o.OnExcluded)
+	t := newTreeRewriter(r, o.Include, o.Exclude, save, o.OnExcluded)
 	var edits []Edit
 	for _, s := range some {
 		result, err := t.rewrite(ctx, "/", s.Tree)
 		if err != nil {
 			return edits, fmt.Errorf("snapshot %s: %w", s.ID.Short(), err)
+		}
+		if result.empty && len(o.Include) > 0 {
+			if o.OnNothingLeft != nil {
+				o.OnNothingLeft(s)
+			}
+			continue
 		}
 		edited := editedBy(s, result, &o)
 		if o.Summary {

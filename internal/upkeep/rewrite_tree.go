@@ -26,6 +26,7 @@ const maxRemembered = 1 << 17
 type treeRewriter struct {
 	repo       *repository.Repository
 	exclude    pattern.Lists
+	include    pattern.Lists // everything, if there are none
 	save       saveTree
 	onExcluded func(path string)
 	// remembered holds results by place: what is left out depends on the
@@ -46,19 +47,21 @@ type rewritten struct {
 	tree id.ID
 	// removed counts the files that are left out, with their sizes.
 	removed Amount
+	// empty tells that nothing is left in it.
+	empty bool
 }
 
-func newTreeRewriter(r *repository.Repository, exclude pattern.Lists, save saveTree, onExcluded func(string)) *treeRewriter {
+func newTreeRewriter(r *repository.Repository, include, exclude pattern.Lists, save saveTree, onExcluded func(string)) *treeRewriter {
 	if onExcluded == nil {
 		onExcluded = func(string) {}
 	}
-	return &treeRewriter{repo: r, exclude: exclude, save: save, onExcluded: onExcluded, remembered: make(map[place]rewritten), amounts: make(map[id.ID]Amount)}
+	return &treeRewriter{repo: r, include: include, exclude: exclude, save: save, onExcluded: onExcluded, remembered: make(map[place]rewritten), amounts: make(map[id.ID]Amount)}
 }
 
 // rewrite returns the tree without what is left out. One in which nothing is
 // left out stays as it is.
 func (t *treeRewriter) rewrite(ctx context.Context, dir string, i id.ID) (rewritten, error) {
-	if !t.exclude.ChildMayMatch(dir) {
+	if !t.exclude.ChildMayMatch(dir) && t.included(dir) {
 		return rewritten{tree: i}, nil
 	}
 	at := place{dir, i}
@@ -105,6 +108,7 @@ func (t *treeRewriter) rewriteTree(ctx context.Context, dir string, i id.ID) (re
 	if err := s.Err(); err != nil {
 		return rewritten{}, fmt.Errorf("%s: tree %s: %w", dir, i.Short(), err)
 	}
+	result.empty = len(kept) == 0
 	if changed {
 		result.tree, err = t.store(ctx, kept)
 	}
@@ -118,7 +122,9 @@ func (t *treeRewriter) rewriteTree(ctx context.Context, dir string, i id.ID) (re
 // itself, a folder's with another subtree, or nil to leave it out.
 func (t *treeRewriter) node(ctx context.Context, at string, s *tree.Scanner) (raw []byte, removed Amount, err error) {
 	n := s.Node()
-	if t.exclude.Match(at) {
+	whole := t.included(at)
+	leads := n.Type == tree.Dir && n.Subtree != nil && t.include.ChildMayMatch(at)
+	if t.exclude.Match(at) || !whole && !leads {
 		t.onExcluded(at)
 		if removed, err = t.amount(ctx, n); err != nil {
 			err = fmt.Errorf("%s: %w", at, err)
@@ -129,12 +135,19 @@ func (t *treeRewriter) node(ctx context.Context, at string, s *tree.Scanner) (ra
 		return s.Raw(), Amount{}, nil
 	}
 	below, err := t.rewrite(ctx, at, *n.Subtree)
-	if err != nil || below.tree == *n.Subtree {
+	switch {
+	case err == nil && !whole && below.empty: // it led to nothing
+		t.onExcluded(at)
+		return nil, below.removed, nil
+	case err != nil || below.tree == *n.Subtree:
 		return s.Raw(), Amount{}, err
 	}
 	raw, err = withSubtree(s.Raw(), *n.Subtree, below.tree)
 	return raw, below.removed, err
 }
+
+// included tells whether an item, and so all below it, is to stay.
+func (t *treeRewriter) included(at string) bool { return len(t.include) == 0 || t.include.Match(at) }
 
 // store stores a tree of nodes as they are. Old programs left some trees in
 // disorder; a new one must be in order.

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"holdfast/test/program"
+	"holdfast/test/tools"
 )
 
 // configOf returns the config of a repository.
@@ -159,4 +160,45 @@ func forgetSummary(t *testing.T, p place) {
 	old.Summary = nil
 	must(t, r.SaveSnapshot(t.Context(), old))
 	p.ours.Run(t, "forget", all[0].ID.String(), "--unsafe-allow-remove-all")
+}
+
+// The newest restic and holdfast leave the same of a snapshot.
+func TestRewriteToWhatIsIncluded(t *testing.T) {
+	p := resticPlace(t, program.New(t, tools.ResticSid(t)))
+	folder := filepath.Join(t.TempDir(), "source")
+	for _, name := range []string{"a/keep.txt", "a/b/keep.txt", "a/b/other", "c/other", "d/Keep.TXT", "top.txt"} {
+		must(t, os.MkdirAll(filepath.Dir(filepath.Join(folder, name)), 0o755))
+		must(t, os.WriteFile(filepath.Join(folder, name), []byte(name), 0o644))
+	}
+	backup(t, p.restic, folder)
+	for _, flags := range [][]string{{"--include", "*.txt"}, {"--include", "b"}, {"--iinclude", "keep.txt"}, {"--include", "/source/a/**/keep.txt", "-i", "top.txt"}} {
+		trees := map[string]bool{}
+		for _, by := range []program.Program{p.ours, p.restic} {
+			by.Run(t, append([]string{"rewrite", "--host", hostOf(t, p)}, flags...)...)
+			made := rewrittenIn(t, p)
+			trees[made.Tree] = true
+			p.restic.Run(t, "forget", made.ID)
+		}
+		if len(trees) != 1 {
+			t.Errorf("%q: the programs leave different trees: %v", flags, trees)
+		}
+	}
+	r := p.ours.Exits(t, 0, "rewrite", "--include", "nothing has this name")
+	if !strings.Contains(r.Stderr, "nothing of what is to stay") {
+		t.Errorf("nothing would be left: %s", r.Output())
+	}
+	snapshots(t, p.ours, 1)
+	p.wantSound(t)
+}
+
+func hostOf(t *testing.T, p place) string { return snapshots(t, p.ours, 1)[0].Hostname }
+
+// rewrittenIn returns the only snapshot that was made of another.
+func rewrittenIn(t *testing.T, p place) row {
+	t.Helper()
+	all := slices.DeleteFunc(snapshots(t, p.ours, 2), func(r row) bool { return !slices.Contains(r.Tags, "rewrite") })
+	if len(all) != 1 {
+		t.Fatalf("rewritten: %+v", all)
+	}
+	return all[0]
 }
