@@ -37,8 +37,9 @@
 // A batch holds at most batchParts parts of files. A file takes about 200
 // bytes and 24 for each part, and at most three batches live at once: 30 MiB
 // at most, whatever the number of files in the snapshot. Files that are compared
-// with what is there take 3 MiB more. Beside that stay about 300 bytes
-// for each hard-linked file, one bit per file with Verify, and the trees on
+// with what is there take 3 MiB more, and each goroutine that compares
+// them two parts, of 4 MiB together, or one that is larger. Beside that stay
+// about 300 bytes for each hard-linked file, one bit per file with Verify, and the trees on
 // the way from the root to the folder that is walked.
 package restore
 
