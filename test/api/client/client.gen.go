@@ -722,6 +722,9 @@ type Place struct {
 
 // Plan Plan is a plan, and how it stands.
 type Plan struct {
+	// Archives archives are those of the plan, if it has any and they were looked at.
+	Archives *PlanArchives `json:"archives,omitempty"`
+
 	// Config config is what the plan says, with what is set by default, as YAML without secrets.
 	Config    *string `json:"config,omitempty"`
 	Copies    int     `json:"copies"`
@@ -763,6 +766,27 @@ type Plan struct {
 
 	// Why why tells the verdict in a sentence, missing what it lacks and what to do about it.
 	Why string `json:"why"`
+}
+
+// PlanArchives PlanArchives are the archives of a plan.
+type PlanArchives struct {
+	// Count place is where they lie, count how many there are.
+	Count int `json:"count"`
+
+	// LastError last_read_back is when all of them were last read back without error, opened that a key was there for it, and last_error when one was last found to be wrong.
+	LastError *time.Time `json:"last_error,omitempty"`
+
+	// LastReadBack last_read_back is when all of them were last read back without error, opened that a key was there for it, and last_error when one was last found to be wrong.
+	LastReadBack *time.Time `json:"last_read_back,omitempty"`
+
+	// Newest newest is the time of the newest snapshot that is archived.
+	Newest *time.Time `json:"newest,omitempty"`
+
+	// Opened last_read_back is when all of them were last read back without error, opened that a key was there for it, and last_error when one was last found to be wrong.
+	Opened *bool `json:"opened,omitempty"`
+
+	// Place place is where they lie, count how many there are.
+	Place string `json:"place"`
 }
 
 // Problem Problem is why a request was not served, as RFC 9457 has it.
