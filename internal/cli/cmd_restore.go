@@ -299,7 +299,7 @@ func (c *command) reportRestore(r *restore.Receipt, o *restore.Options) {
 		c.ui.infof("%s %s", deleted, countOf(n, "item"))
 	}
 	if o.Verify && !o.DryRun {
-		c.ui.infof("verified: %d files (%s) read again and found right", r.Verified, size.FormatBytes(p.BytesVerified.Load()))
+		c.ui.infof("verified: %s (%s) read again and found right", countOf(r.Verified, "file"), size.FormatBytes(p.BytesVerified.Load()))
 	}
 	for _, loss := range []struct {
 		n    uint64

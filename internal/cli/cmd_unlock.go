@@ -58,7 +58,7 @@ repository may then lose data: make sure that there is none.`,
 			}
 			removed, err := r.RemoveStaleLocks(ctx, all)
 			c.ui.message(unlockMessage{MessageType: "unlocked", Removed: removed})
-			c.ui.infof("removed %d locks", removed)
+			c.ui.infof("removed %s", countOf(removed, "lock"))
 			return errors.Join(err, r.Close())
 		},
 	}

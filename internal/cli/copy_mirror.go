@@ -193,12 +193,12 @@ func (w *mirrorWork) planned(plan *upkeep.MirrorPlan) (goOn bool) {
 		Surplus: plan.Surplus(), Files: plan.Missing().Count, Bytes: plan.Missing().Bytes,
 	}
 	w.ui.message(s)
-	w.ui.infof("would copy %d files (%s) to %s", s.Files, size.FormatBytes(s.Bytes), s.Repository)
+	w.ui.infof("would copy %s (%s) to %s", countOf(s.Files, "file"), size.FormatBytes(s.Bytes), s.Repository)
 	switch err := plan.HeldBack(); {
 	case err != nil:
 		w.ui.warn("mirror", "", err)
 	case w.deletes:
-		w.ui.infof("would delete %d files there", s.Surplus)
+		w.ui.infof("would delete %s there", countOf(s.Surplus, "file"))
 	}
 	return false
 }
@@ -253,7 +253,7 @@ func (w *mirrorWork) end(ctx context.Context, done *upkeep.MirrorReceipt) error 
 func (r *mirrorRun) tell(s mirrorSummary) {
 	r.progress.clear()
 	r.ui.message(s)
-	r.ui.infof("copied %d files (%s) to %s; %d were there already", s.Files, size.FormatBytes(s.Bytes), s.Repository, s.Present)
+	r.ui.infof("copied %s (%s) to %s; %d were there already", countOf(s.Files, "file"), size.FormatBytes(s.Bytes), s.Repository, s.Present)
 	if s.Replaced > 0 {
 		r.ui.infof("%s there was damaged, and was replaced", countOf(s.Replaced, "file"))
 	}

@@ -133,5 +133,5 @@ func (p *planRun) doubt(ctx context.Context, r *repository.Repository, b baseReq
 			return ""
 		}
 	}
-	return fmt.Sprintf("the %s of %s found %d problems in the repository", bad.Kind, bad.Time.Local().Format(time.DateTime), bad.Problems)
+	return fmt.Sprintf("the %s of %s found %s in the repository", bad.Kind, bad.Time.Local().Format(time.DateTime), countOf(bad.Problems, "problem"))
 }

@@ -226,7 +226,7 @@ func (c *command) tellHealed(m *healMessage, left *verify.Report, lost error, f 
 	case !left.Sound():
 		return fmt.Errorf("the repository still has %s; name another copy with --from, or give up what is lost:\n%s", countOf(left.Errors, "problem"), nextSteps(left))
 	case m.Lost > 0:
-		return fmt.Errorf("%d things could not be healed, each named above; name another copy with --from", m.Lost)
+		return fmt.Errorf("%s could not be healed, as named above; name another copy with --from", countOf(m.Lost, "thing"))
 	}
 	return fmt.Errorf("the log archive has %s that no copy fills, each named above; recovery to a time after them begins at a later base backup", countOf(len(m.LogGaps), "gap"))
 }

@@ -195,7 +195,7 @@ func TestUnlock(t *testing.T) {
 	if err := os.WriteFile(lock, nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	s.wants(s.run(exitOK, "unlock"), "removed 1 locks")
+	s.wants(s.run(exitOK, "unlock"), "removed 1 lock")
 	s.wants(s.run(exitOK, "unlock", "--json", "--remove-all"), `"removed":0`)
 }
 
