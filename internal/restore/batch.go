@@ -7,11 +7,26 @@ import (
 
 	"holdfast/repository/blob"
 	"holdfast/repository/id"
+	"holdfast/storage"
 )
 
 // batchParts bounds the plan: large enough that most packs are read once
 // although neighbouring files lie in several packs, small enough for memory.
-const batchParts = 48 << 10
+// Services charge for each request, and each of those crosses a long line: where
+// only so many are served at once a plan is larger, and fewer packs are asked
+// for twice.
+const (
+	batchParts    = 48 << 10
+	batchPartsFar = 128 << 10
+)
+
+// partsAtOnce returns how many parts a plan for files from a store has at most.
+func partsAtOnce(s storage.Store) int {
+	if _, ok := storage.As[storage.Bounded](s); ok {
+		return batchPartsFar
+	}
+	return batchParts
+}
 
 // batch is the plan for some files: which parts of them are in which packs.
 type batch struct {
@@ -20,6 +35,7 @@ type batch struct {
 	packs  []*packPlan
 	byPack map[id.ID]*packPlan
 	parts  int
+	atMost int // parts
 }
 
 // packPlan lists the places for the blobs of one pack.
@@ -38,7 +54,7 @@ type place struct {
 	inPack uint32
 }
 
-func newBatch() *batch { return &batch{byPack: make(map[id.ID]*packPlan)} }
+func newBatch(atMost int) *batch { return &batch{byPack: make(map[id.ID]*packPlan), atMost: atMost} }
 
 // add plans a part of a file.
 func (b *batch) add(stored blob.Blob, p place) {
@@ -53,7 +69,7 @@ func (b *batch) add(stored blob.Blob, p place) {
 	b.parts++
 }
 
-func (b *batch) full() bool { return b.parts >= batchParts }
+func (b *batch) full() bool { return b.parts >= b.atMost }
 
 // inOrder sorts the places by where their blobs lie in the pack.
 func (p *packPlan) inOrder() {

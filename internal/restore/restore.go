@@ -36,7 +36,8 @@
 //
 // A batch holds at most batchParts parts of files. A file takes about 200
 // bytes and 24 for each part, and at most three batches live at once: 30 MiB
-// at most, whatever the number of files in the snapshot. Files that are compared
+// at most, and 80 MiB from a service that charges for requests (batchPartsFar),
+// whatever the number of files in the snapshot. Files that are compared
 // with what is there take 3 MiB more, and each goroutine that compares
 // them two parts, of 4 MiB together, or one that is larger. Beside that stay
 // about 300 bytes for each hard-linked file, one bit per file with Verify, and the trees on

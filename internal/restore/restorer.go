@@ -57,7 +57,7 @@ func (r *restorer) restore(ctx context.Context, target *folder, root *tree.Node)
 	orders := make(chan order, repository.PacksAhead-1) // one more waits to get in
 	g.Go(func() error {
 		defer close(batches)
-		w := &walker{restorer: r, batches: batches, batch: newBatch(), linked: make(map[linkKey]*file)}
+		w := &walker{restorer: r, batches: batches, batch: newBatch(partsAtOnce(r.repo.Store())), linked: make(map[linkKey]*file)}
 		return w.walkAll(gctx, target, *root.Subtree)
 	})
 	g.Go(func() error {

@@ -59,7 +59,7 @@ func (w *walker) hand(ctx context.Context) error {
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-	w.batch = newBatch()
+	w.batch = newBatch(w.batch.atMost)
 	return nil
 }
 
