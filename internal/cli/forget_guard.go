@@ -37,8 +37,8 @@ func guardedShare(f *forgetFlags) float64 {
 	return f.guards.maxShare
 }
 
-// loadToForget loads the snapshots and, where nobody else is, what the guards go
-// by beside them.
+// loadToForget loads the snapshots and, where nobody else is, what was proven
+// beside them. What is held is asked for later, and last: see guards.
 func (c *command) loadToForget(ctx context.Context, t *turns) (all []*snapshot.Snapshot, err error) {
 	if t.Number() == 0 {
 		return c.snapshots(ctx, t.r)
@@ -46,7 +46,6 @@ func (c *command) loadToForget(ctx context.Context, t *turns) (all []*snapshot.S
 	g, gctx := errgroup.WithContext(ctx)
 	g.Go(func() (err error) { all, err = c.snapshots(gctx, t.r); return err })
 	g.Go(func() error { return t.loadProven(gctx) })
-	g.Go(func() error { _, err := t.held(gctx); return err })
 	err = g.Wait()
 	return all, err
 }
