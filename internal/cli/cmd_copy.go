@@ -88,6 +88,7 @@ password that was removed at the source still opens the mirror until then.`,
 }
 
 func (c *command) runCopy(ctx context.Context, f *copyFlags, args []string) error {
+	f.chosen.anyHost = f.plan != "" || f.mirror.mirror
 	writer, err := f.writer.options()
 	if err == nil {
 		err = errors.Join(f.mirror.check(f, args), f.confirm.check())
@@ -120,7 +121,6 @@ func (c *command) runCopy(ctx context.Context, f *copyFlags, args []string) erro
 
 // choose returns the snapshots to copy.
 func (f *copyFlags) choose(c *command, all []*snapshot.Snapshot, args []string) ([]*snapshot.Snapshot, error) {
-	f.chosen.anyHost = f.plan != ""
 	chosen, err := f.chosen.choose(all, args)
 	if f.plan == "" || err != nil {
 		return chosen, err
