@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"holdfast/repository"
 	"holdfast/repository/id"
@@ -26,6 +27,9 @@ type job struct {
 	run func(ctx context.Context, p process) (id.ID, error)
 	// makes is the content of that snapshot.
 	makes content
+	// alone tells that it locks others out, and is kept out by the locks of
+	// the dead until they are removed.
+	alone bool
 	// judged is about how many outcomes restic judges.
 	judged int
 }
@@ -117,6 +121,10 @@ func (j job) cutOff(t *testing.T, e end, judge *judge) {
 
 	// The next run on the same machine succeeds, whatever the dead one left.
 	p.store = left
+	if j.alone {
+		time.Sleep(time.Hour)
+		removeStaleLocks(t, left)
+	}
 	again, err := j.run(t.Context(), p)
 	if err != nil && !errors.Is(err, repository.ErrExists) {
 		t.Fatalf("the next run fails: %v", err)
