@@ -45,3 +45,20 @@ func TestWhatWaitsForTheStoreIsTold(t *testing.T) {
 		t.Errorf("%+v", m)
 	}
 }
+
+// A line of progress has the share that is done, the rate, and the time that is
+// left at that rate.
+func TestLineOfProgress(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := progress{
+			what: "backup", start: time.Now(),
+			total: func() work { return work{bytes: 400 << 20} },
+			done:  func() work { return work{items: 7, bytes: 100 << 20} },
+		}
+		time.Sleep(10 * time.Second)
+		want := "[0:10] backup 25.0%, about 0:30 left, 7 items, 100.000 MiB, 10.000 MiB/s"
+		if got := p.line(); got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	})
+}

@@ -24,7 +24,7 @@ import (
 	"holdfast/storage/local"
 )
 
-// The promise (issue: the repository engine, "How good").
+// The promise for repositories of ten million blobs.
 const (
 	promisedBlobs    = 10_000_000
 	promisedOpen     = 5 * time.Second
