@@ -154,7 +154,14 @@ func (run *recovery) restore(ctx context.Context, r *repository.Repository, from
 	if err := spaces.check(run.o); err != nil {
 		return err
 	}
-	if err := run.command.restore(ctx, r, choice.Point.Snapshot, spaces.without(run.o)); err != nil {
+	o := spaces.without(run.o)
+	if !o.DryRun {
+		if err := run.beginTarget(ctx, r, choice.Point.Snapshot); err != nil {
+			return err
+		}
+		o = withoutControl(o)
+	}
+	if err := run.command.restore(ctx, r, choice.Point.Snapshot, o); err != nil {
 		return err
 	}
 	if err := run.restoreTablespaces(ctx, r, choice.Point.Snapshot, spaces, run.o); err != nil || run.o.DryRun {
@@ -175,7 +182,10 @@ func (run *recovery) restore(ctx context.Context, r *repository.Repository, from
 	if err := os.RemoveAll(filepath.Join(run.o.Target, walFolder, aheadFolder)); err != nil {
 		return fmt.Errorf("prepare recovery: %w", err)
 	}
-	return ownDataDirectory(run.o.Target)
+	if err := ownDataDirectory(run.o.Target); err != nil {
+		return err
+	}
+	return run.finishTarget()
 }
 
 // checkEnd refuses to leave it to PostgreSQL to find the end of a backup which
@@ -320,12 +330,18 @@ func (run *recovery) checkTarget(ctx context.Context, system string) error {
 	if err != nil {
 		return fmt.Errorf("look at the target: %w", err)
 	}
-	there, err := wal.SystemOf(run.o.Target)
+	there, unfinished, err := clusterIn(run.o.Target)
 	if err != nil {
 		return fmt.Errorf("the target %s is not empty, and no data directory of PostgreSQL; name another folder", run.o.Target)
 	}
 	if there != system {
 		return fmt.Errorf("the target %s holds another cluster (%s, the backup is of %s); name another folder", run.o.Target, there, system)
+	}
+	if unfinished { // nothing runs on it, and not all that is asked below may be there
+		if !run.o.Delete {
+			return fmt.Errorf("the target %s holds what a restore of this very cluster has left that was cut off; to do it again, writing only what differs, add --delete", run.o.Target)
+		}
+		return nil
 	}
 	major, err := postgres.VersionOf(run.o.Target)
 	if err != nil {

@@ -44,8 +44,13 @@ func SystemOf(data string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find the identity of the cluster: %w", err)
 	}
+	return SystemIn(content)
+}
+
+// SystemIn is SystemOf for the content of a control file.
+func SystemIn(content []byte) (string, error) {
 	if len(content) < 8 {
-		return "", fmt.Errorf("%s of %s is too short", ControlFile, data)
+		return "", fmt.Errorf("%s is too short", ControlFile)
 	}
 	return strconv.FormatUint(binary.NativeEndian.Uint64(content), 10), nil
 }
