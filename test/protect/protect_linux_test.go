@@ -141,6 +141,10 @@ func TestLittleScratchSpace(t *testing.T) {
 	if r.Proof.NotRestored != 1 || r.Proof.Files != 3 || r.Proof.Parts < 2 {
 		t.Errorf("got %+v", r.Proof)
 	}
+	out := m.holdfast.Run(t, "protect", m.folder, "--scratch-limit", "50k")
+	if !strings.Contains(out, " parts, one after the other") || !strings.Contains(out, m.folder+"/photos/cat") {
+		t.Errorf("it does not say what was restored in parts, and what not at all:\n%s", out)
+	}
 }
 
 func TestExitCodesAndNextSteps(t *testing.T) {
