@@ -17,6 +17,10 @@
 //     count as far as they are more than the growth, for they stand in the
 //     place of others: data that only grows, however much and however
 //     incompressible, is no anomaly.
+//   - What happens in the midst of a backup shows in two: a table that is emptied
+//     after its rows were counted takes its bytes from one run and its rows from
+//     the next. The losses of two runs in a row count together where they differ:
+//     one that comes twice is two losses of one kind, as on two busy days.
 //   - Too few earlier runs (MinRuns) judge nothing. Runs that were anomalous
 //     themselves are not compared with until somebody accepted them.
 package anomaly
@@ -179,15 +183,39 @@ func Judge(before []Run, r Run, set Settings) *Verdict {
 	if len(known) < MinRuns {
 		return v
 	}
-	for _, f := range figures() {
-		if s, unusual := f.judge(known, &r, set.Deviations); unusual {
-			v.Signals = append(v.Signals, s)
-		}
+	v.Signals = unusual(known, &r, set)
+	if v.Anomalous = set.enough(v.Signals); v.Anomalous || !slices.ContainsFunc(v.Signals, isLoss) {
+		return v
 	}
-	isLoss := func(s Signal) bool { return s.Loss }
-	v.Anomalous = len(v.Signals) >= set.Signals && slices.ContainsFunc(v.Signals, isLoss)
+	earlier, last := known[:len(known)-1], known[len(known)-1]
+	if len(earlier) < MinRuns {
+		return v
+	}
+	half := slices.DeleteFunc(unusual(earlier, &last, set), func(s Signal) bool {
+		return !s.Loss || slices.ContainsFunc(v.Signals, func(other Signal) bool { return other.Name == s.Name })
+	})
+	if both := append(half, v.Signals...); len(half) > 0 && set.enough(both) {
+		v.Signals, v.Anomalous, v.LastGood = both, true, lastGood(earlier)
+	}
 	return v
 }
+
+// unusual returns the figures of a run that are.
+func unusual(before []Run, r *Run, set Settings) (signals []Signal) {
+	for _, f := range figures() {
+		if s, ok := f.judge(before, r, set.Deviations); ok {
+			signals = append(signals, s)
+		}
+	}
+	return signals
+}
+
+// enough tells whether signals make an anomaly.
+func (set Settings) enough(signals []Signal) bool {
+	return len(signals) >= set.Signals && slices.ContainsFunc(signals, isLoss)
+}
+
+func isLoss(s Signal) bool { return s.Loss }
 
 // baseline returns the newest runs that may be compared with, at most limit
 // and the one before them.

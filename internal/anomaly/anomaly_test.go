@@ -240,3 +240,28 @@ func TestGrowthIsNeverAnomalous(t *testing.T) {
 		}
 	})
 }
+
+// A table that is emptied in the midst of a backup takes its bytes from that one,
+// and its rows, which were counted before, from the next.
+func TestHarmInTheMidstOfABackup(t *testing.T) {
+	m := newMachine(7, 1000)
+	m.live(t, 20, m.quietDay)
+	good := m.runs[len(m.runs)-1].Snapshot
+	m.bytes = m.bytes / 10 * 6
+	first := m.run(anomaly.Run{Changed: 1})
+	if v := m.judge(first); v.Anomalous || len(v.Signals) != 1 {
+		t.Fatalf("half of the harm: %+v", v)
+	}
+	m.runs = append(m.runs, first)
+	if v := m.judge(m.run(anomaly.Run{Changed: 1})); v.Anomalous {
+		t.Errorf("one odd run is taken for harm after the next: %s", v.Reason())
+	}
+	m.rows = m.rows / 10 * 2
+	v := m.judge(m.run(anomaly.Run{Changed: 1}))
+	if !v.Anomalous || !strings.Contains(v.Reason(), "bytes gone: 4") || !strings.Contains(v.Reason(), "rows gone: 80") {
+		t.Errorf("harm in two halves is not told: %+v", v)
+	}
+	if v.LastGood != good {
+		t.Errorf("the last good snapshot is %s and should be %s", v.LastGood, good)
+	}
+}
