@@ -74,7 +74,7 @@ type Plan struct {
 	// Archives are those of the plan, if it has any and they were looked at.
 	Archives *PlanArchives `json:"archives,omitempty"`
 	Paused   *Pause        `json:"paused,omitempty"`
-	Jobs      []Job   `json:"jobs"`
+	Jobs     []Job         `json:"jobs"`
 	// Config is what the plan says, with what is set by default, as YAML
 	// without secrets.
 	Config string `json:"config,omitempty"`

@@ -53,6 +53,7 @@ func table() []reach {
 		{"archive import", nil, "it takes the secret key of the archive"},
 		{"copy", []string{"startJob"}, "the copies of the plans"},
 		{"tag", []string{"planTag", "tag"}, ""},
+		{"recover", nil, "it looks through all there is for what nothing refers to, after an accident: whoever mends that sits at the machine"},
 		{"rewrite", nil, "it changes what snapshots say that was backed up: nobody but who sits at the machine should"},
 		{"key add", nil, aSecret},
 		{"key list", nil, "it is about passwords"},
