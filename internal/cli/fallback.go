@@ -43,7 +43,9 @@ func (c *command) reading(ctx context.Context, do func(ctx context.Context, r *r
 		return c.loadedWork(ctx, do)
 	}
 	f := newFallback(c, append([]place{main}, others...))
-	return errors.Join(f.read(ctx, do), f.close())
+	return errors.Join(f.read(ctx, func(ctx context.Context, _ int, r *repository.Repository, list []*snapshot.Snapshot) error {
+		return do(ctx, r, list)
+	}), f.close())
 }
 
 // fallbacks returns the places of the copies of a repository: those that flags
@@ -108,14 +110,15 @@ type tryNextError struct{ error }
 
 func (e *tryNextError) Unwrap() error { return e.error }
 
-// read does the work with the first of the places that can be used.
-func (f *fallback) read(ctx context.Context, do func(context.Context, *repository.Repository, []*snapshot.Snapshot) error) error {
+// read does the work with the first of the places that can be used, whose number
+// it is told.
+func (f *fallback) read(ctx context.Context, do func(context.Context, int, *repository.Repository, []*snapshot.Snapshot) error) error {
 	var failed []error
 	for n := range f.places {
 		began := false
 		err := f.readFrom(ctx, n, func(ctx context.Context, r *repository.Repository, list []*snapshot.Snapshot) error {
 			began = true
-			return do(ctx, r, list)
+			return do(ctx, n, r, list)
 		})
 		var next *tryNextError
 		goesOn := errors.As(err, &next) || !began && !isFinal(err)

@@ -109,24 +109,49 @@ func (c *command) runRecovery(ctx context.Context, f *recoveryFlags, o restore.O
 		return err
 	}
 	run := &recovery{command: c, f: f, o: o, source: source, wish: wish, began: time.Now()}
-	from := repositories[0]
-	r, err := c.openPlace(ctx, from.place)
-	if err != nil {
+	if repositories, err = c.recoveryPlaces(repositories); err != nil {
 		return err
 	}
-	err = c.locked(ctx, r, repository.Shared, func(ctx context.Context, r *repository.Repository) error {
-		return run.restore(ctx, r, from)
+	places := make([]place, len(repositories))
+	for n, from := range repositories {
+		places[n] = from.place
+	}
+	fall := newFallback(c, places)
+	err = fall.read(ctx, func(ctx context.Context, n int, r *repository.Repository, snapshots []*snapshot.Snapshot) error {
+		err := run.restore(ctx, r, repositories[n], snapshots)
+		var lacks *tryNextError
+		if errors.As(err, &lacks) { // the copies were asked for each piece already
+			return lacks.error
+		}
+		return err
 	})
-	if err = errors.Join(err, r.Close()); err != nil || o.DryRun {
+	if err = errors.Join(err, fall.close()); err != nil || o.DryRun {
 		return err
 	}
 	return run.recover(ctx)
 }
 
+// recoveryPlaces returns the repositories that a recovery may use, the one that
+// was asked for first: with those that flags name, or the others of the plan.
+func (c *command) recoveryPlaces(ofPlan []logRepository) ([]logRepository, error) {
+	switch {
+	case c.global.noFallback:
+		return ofPlan[:1], nil
+	case len(ofPlan) > 1 && len(c.global.fallbacks) == 0:
+		return ofPlan, nil
+	}
+	others, err := c.fallbacks(ofPlan[0].place)
+	all := ofPlan[:1:1]
+	for _, p := range others {
+		all = append(all, logRepository{place: p, name: p.url})
+	}
+	return all, err
+}
+
 // restore chooses the base backup and brings the data directory back.
-func (run *recovery) restore(ctx context.Context, r *repository.Repository, from logRepository) error {
+func (run *recovery) restore(ctx context.Context, r *repository.Repository, from logRepository, snapshots []*snapshot.Snapshot) error {
 	inner, span := trace.Start(ctx, "choose recovery point", slog.String("source", run.source))
-	choice, command, err := run.choose(inner, r, from)
+	choice, command, err := run.choose(inner, r, from, snapshots)
 	span.End(err)
 	if err != nil {
 		return err
@@ -185,7 +210,7 @@ func (run *recovery) restore(ctx context.Context, r *repository.Repository, from
 	if err := ownDataDirectory(run.o.Target); err != nil {
 		return err
 	}
-	return run.finishTarget()
+	return run.finishTarget(spaces)
 }
 
 // checkEnd refuses to leave it to PostgreSQL to find the end of a backup which
@@ -221,8 +246,8 @@ func (run *recovery) mark() string {
 
 // choose gathers the facts and decides. It returns the command with which the
 // server gets its log.
-func (run *recovery) choose(ctx context.Context, r *repository.Repository, from logRepository) (*pitr.Choice, string, error) {
-	facts, archive, err := run.recoveryFacts(ctx, r, from, run.source)
+func (run *recovery) choose(ctx context.Context, r *repository.Repository, from logRepository, snapshots []*snapshot.Snapshot) (*pitr.Choice, string, error) {
+	facts, archive, err := run.recoveryFactsOf(ctx, r, from, run.source, snapshots)
 	if err != nil {
 		return nil, "", err
 	}

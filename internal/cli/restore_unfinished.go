@@ -76,9 +76,22 @@ func (run *recovery) controlOf(ctx context.Context, r *repository.Repository, s 
 // maxControlBytes bounds a control file; a real one has 8 KiB.
 const maxControlBytes = 1 << 20
 
-// finishTarget gives the control file its name: all else is there.
-func (run *recovery) finishTarget() error {
-	return run.inTarget(func(target *os.Root) error { return target.Rename(unfinishedControl, postgres.ControlFile) })
+// finishTarget gives the control file its name: all else is there, and stays there
+// when the power goes.
+func (run *recovery) finishTarget(spaces tablespaces) error {
+	for _, one := range spaces.outside {
+		if err := syncFolder(one.Location); err != nil {
+			return fmt.Errorf("tablespace %s: %w", one.Location, err)
+		}
+	}
+	if err := syncFolder(run.o.Target); err != nil {
+		return fmt.Errorf("the data directory: %w", err)
+	}
+	err := run.inTarget(func(target *os.Root) error { return target.Rename(unfinishedControl, postgres.ControlFile) })
+	if err != nil {
+		return err
+	}
+	return syncFolder(filepath.Join(run.o.Target, filepath.Dir(filepath.FromSlash(postgres.ControlFile))))
 }
 
 // inTarget does something in the data directory, and never outside of it.
