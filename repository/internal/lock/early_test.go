@@ -3,7 +3,6 @@ package lock
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -141,47 +140,22 @@ func TestWhatIsReadEarlyIsTrueWhenTheLockIsCertain(t *testing.T) {
 	early, late := 0, 0
 	for seed := range uint64(3000) {
 		synctest.Test(t, func(t *testing.T) {
-			random := rand.New(rand.NewPCG(seed, 2))
-			var one sync.Mutex
-			within := func(upTo time.Duration) time.Duration {
-				one.Lock()
-				defer one.Unlock()
-				return time.Duration(random.Int64N(int64(upTo)))
-			}
-			delays := func(upTo time.Duration) func(context.Context) error {
-				return func(ctx context.Context) error { return sleep(ctx, within(upTo)) }
-			}
-			f := newFolder()
-			f.onSave, f.onList = delays(3*settleTime/2), delays(settleTime/2)
-			state, theirs, ours, lasts := 0, within(4*settleTime), within(4*settleTime), within(settleTime/4)
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				time.Sleep(theirs)
-				l, _, err := Acquire(t.Context(), f, Options{Exclusive: true})
-				if err != nil {
-					return
+			withRival(t, seed, 2, 3*settleTime/2, func(f *folder, state *int) {
+				l, ctx, err := Acquire(t.Context(), f, Options{Early: true, Hold: new(held).hold})
+				if err == nil {
+					saw, read := *state, time.Now()
+					err := l.Certain(ctx)
+					switch {
+					case err != nil:
+						late++
+					case saw != *state:
+						t.Errorf("seed %d: read %d, and now it is %d", seed, saw, *state)
+					case time.Since(read) > 0:
+						early++
+					}
+					unlock(t, l)
 				}
-				time.Sleep(lasts)
-				state++
-				unlock(t, l)
-			}()
-			time.Sleep(ours)
-			l, ctx, err := Acquire(t.Context(), f, Options{Early: true, Hold: new(held).hold})
-			if err == nil {
-				saw, read := state, time.Now()
-				err := l.Certain(ctx)
-				switch {
-				case err != nil:
-					late++
-				case saw != state:
-					t.Errorf("seed %d: read %d, and now it is %d", seed, saw, state)
-				case time.Since(read) > 0:
-					early++
-				}
-				unlock(t, l)
-			}
-			<-done
+			})
 		})
 	}
 	t.Logf("of 3000, %d began early, %d of the others found out late that there is no lock", early, late)

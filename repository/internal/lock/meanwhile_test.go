@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math/rand/v2"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -215,56 +213,29 @@ func TestWhatMeanwhileReadsIsTrueUnderTheLock(t *testing.T) {
 	early, taken := 0, 0
 	for seed := range uint64(3000) {
 		synctest.Test(t, func(t *testing.T) {
-			random := rand.New(rand.NewPCG(seed, 1))
-			var one sync.Mutex
-			within := func(upTo time.Duration) time.Duration {
-				one.Lock()
-				defer one.Unlock()
-				return time.Duration(random.Int64N(int64(upTo)))
-			}
-			f := newFolder()
-			delays := func(upTo time.Duration) func(context.Context) error {
-				return func(ctx context.Context) error { return sleep(ctx, within(upTo)) }
-			}
-			f.onSave, f.onList = delays(3*settleTime), delays(settleTime/2)
-			state := 0
-			theirs, ours := within(4*settleTime), within(4*settleTime)
-			lasts := within(settleTime / 4)
-			done := make(chan struct{})
-			go func() {
-				defer close(done)
-				time.Sleep(theirs)
-				l, _, err := Acquire(t.Context(), f, Options{Exclusive: true})
-				if err != nil {
-					return
+			withRival(t, seed, 1, 3*settleTime, func(f *folder, state *int) {
+				saw, runs, asked := -1, 0, time.Now()
+				var at time.Duration
+				l, _, err := Acquire(t.Context(), f, Options{Meanwhile: func(context.Context) error {
+					saw, at = *state, time.Since(asked)
+					runs++
+					return nil
+				}})
+				if err == nil {
+					taken++
+					if at < time.Since(asked) {
+						early++
+					}
+					if saw != *state || runs != 1 {
+						t.Errorf("seed %d: read %d in %d runs, and now it is %d", seed, saw, runs, *state)
+					}
+					time.Sleep(settleTime)
+					if saw != *state {
+						t.Errorf("seed %d: it changed under the lock", seed)
+					}
+					unlock(t, l)
 				}
-				time.Sleep(lasts)
-				state++
-				unlock(t, l)
-			}()
-			time.Sleep(ours)
-			saw, runs, asked := -1, 0, time.Now()
-			var at time.Duration
-			l, _, err := Acquire(t.Context(), f, Options{Meanwhile: func(context.Context) error {
-				saw, at = state, time.Since(asked)
-				runs++
-				return nil
-			}})
-			if err == nil {
-				taken++
-				if at < time.Since(asked) {
-					early++
-				}
-				if saw != state || runs != 1 {
-					t.Errorf("seed %d: read %d in %d runs, and now it is %d", seed, saw, runs, state)
-				}
-				time.Sleep(settleTime)
-				if saw != state {
-					t.Errorf("seed %d: it changed under the lock", seed)
-				}
-				unlock(t, l)
-			}
-			<-done
+			})
 		})
 	}
 	t.Logf("of 3000, %d got the lock, %d of them read before it was certain", taken, early)
