@@ -40,6 +40,7 @@ type archiver struct {
 	method     repository.CutMethod
 	buffers    *buffers
 
+	ahead   *lookahead
 	files   chan []fileJob
 	readers readers
 	batch   []fileJob  // gathered by the walk
@@ -87,14 +88,16 @@ func (a *archiver) archive(ctx context.Context, src source.Source, receipt *Rece
 	return root.tree, nil
 }
 
-// run runs the walk and the readers.
+// run runs the walk, what looks ahead for it, and the readers.
 func (a *archiver) run(ctx context.Context, root *folder, earlier earlierTree) error {
 	g, gctx := errgroup.WithContext(ctx)
 	a.startReaders(gctx, g)
+	a.ahead = newLookahead(&a.opened)
+	g.Go(func() error { return a.ahead.run(gctx, root) })
 	g.Go(func() error {
 		defer close(a.readers.done)
 		defer close(a.files)
-		if err := a.walk(gctx, root, earlier); err != nil {
+		if err := a.walk(gctx, earlier); err != nil {
 			return err
 		}
 		return a.handOver(gctx)
@@ -108,20 +111,32 @@ func (a *archiver) run(ctx context.Context, root *folder, earlier earlierTree) e
 // workers is how many goroutines keep all processors busy.
 func workers() int { return max(2, runtime.GOMAXPROCS(0)) }
 
-// walk goes through one folder, name by name in order. What is unchanged is
-// taken over at once; files to be read are queued.
-func (a *archiver) walk(ctx context.Context, f *folder, earlier earlierTree) error {
-	names, err := f.dir.Names(ctx)
+// walk goes through the folder that is looked at next, name by name in order.
+// What is unchanged is taken over at once; files to be read are queued.
+func (a *archiver) walk(ctx context.Context, earlier earlierTree) error {
+	p, err := a.ahead.next(ctx)
 	if err != nil {
-		return a.unreadableFolder(ctx, f, err)
+		return err
 	}
-	f.start(names)
+	f := p.folder
+	if p.err != nil {
+		return a.unreadableFolder(ctx, f, p.err)
+	}
+	f.start(p.names)
 	cursor := a.openEarlier(ctx, f, earlier)
-	for slot, name := range names {
-		if err := context.Cause(ctx); err != nil {
-			return err
+	for slot := 0; ; {
+		for k := range p.seen {
+			if err := a.visit(ctx, f, slot, &p.seen[k], cursor.find(f.names[slot])); err != nil {
+				return err
+			}
+			slot++
 		}
-		if err := a.visit(ctx, f, slot, name, cursor.find(name)); err != nil {
+		last := p.last
+		a.ahead.release(p)
+		if last {
+			break
+		}
+		if p, err = a.ahead.next(ctx); err != nil {
 			return err
 		}
 	}
@@ -142,48 +157,43 @@ func (a *archiver) unreadableFolder(ctx context.Context, f *folder, err error) e
 }
 
 // visit deals with one name of a folder.
-func (a *archiver) visit(ctx context.Context, f *folder, slot int, name string, was *earlierNode) error {
-	e, err := f.dir.Stat(name)
-	if err != nil {
-		return a.leaveOut(ctx, f, slot, name, err)
+func (a *archiver) visit(ctx context.Context, f *folder, slot int, s *sight, was *earlierNode) error {
+	e := &s.entry
+	if s.err != nil {
+		return a.leaveOut(ctx, f, slot, s.err)
 	}
 	switch t := e.Type(); {
 	case t == "":
-		return a.leaveOut(ctx, f, slot, name, fmt.Errorf("unsupported file type %s", e.Mode))
+		return a.leaveOut(ctx, f, slot, fmt.Errorf("unsupported file type %s", e.Mode))
 	case was != nil && was.Type != t:
 		was = nil
 	}
 	switch {
-	case e.IsDir():
-		return a.visitFolder(ctx, f, slot, e, was)
+	case s.sub != nil:
+		return a.visitFolder(ctx, s.sub, was)
 	case !e.IsRegular():
-		return a.visitSpecial(ctx, f, slot, &e, was)
-	case was != nil && a.mayReuse(f, &e, was):
-		return a.takeOver(ctx, f, slot, &e, was)
+		return a.visitSpecial(ctx, f, slot, e, was)
+	case was != nil && a.mayReuse(f, e, was):
+		return a.takeOver(ctx, f, slot, e, was)
 	}
-	return a.queue(ctx, fileJob{folder: f, slot: slot, entry: e, changed: was != nil && !was.fresh})
+	return a.queue(ctx, fileJob{folder: f, slot: slot, entry: *e, changed: was != nil && !was.fresh})
 }
 
 // leaveOut leaves a name out: silently if it is excluded.
-func (a *archiver) leaveOut(ctx context.Context, f *folder, slot int, name string, err error) error {
+func (a *archiver) leaveOut(ctx context.Context, f *folder, slot int, err error) error {
 	if !errors.Is(err, source.ErrExcluded) {
-		a.failed(f.join(name), err)
+		a.failed(f.join(f.names[slot]), err)
 	}
 	return a.done(ctx, f, slot, item{})
 }
 
 // visitFolder walks a subfolder.
-func (a *archiver) visitFolder(ctx context.Context, f *folder, slot int, e source.Entry, was *earlierNode) error {
-	dir, err := f.dir.Sub(e)
-	if err != nil {
-		return a.leaveOut(ctx, f, slot, e.Name, err)
-	}
-	sub := &folder{parent: f, slot: slot, name: e.Name, dir: dir, was: was.detach(), saved: f.saved.child(e.Name)}
+func (a *archiver) visitFolder(ctx context.Context, sub *folder, was *earlierNode) error {
+	sub.was, sub.saved = was.detach(), sub.parent.saved.child(sub.name)
 	if sub.saved != nil {
 		sub.number = sub.saved.number
 	}
-	a.opened.add(sub)
-	return a.walk(ctx, sub, was.subtree())
+	return a.walk(ctx, was.subtree())
 }
 
 // visitSpecial records anything that is neither a file nor a folder.

@@ -1,9 +1,10 @@
 // Package backup records the present state of a source in a repository as a
 // snapshot.
 //
-// One goroutine walks the source; a few read, cut and store files; the last
-// one that has something to add to a folder stores the folder's tree. What
-// an earlier snapshot holds unchanged is neither read nor encoded again: its
+// One goroutine lists and stats the source (see lookahead), and another walks
+// what it found, beside what an earlier snapshot holds; a few read, cut and
+// store files; the last one that has something to add to a folder stores the
+// folder's tree. What is unchanged is neither read nor encoded again: its
 // recorded bytes are used as they are.
 //
 // Memory is bounded by the readers, the packs under way and the folders that
