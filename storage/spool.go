@@ -29,12 +29,14 @@ func NewSpool(s Store) (Spool, error) {
 	if sp, ok := As[Spooler](s); ok {
 		return sp.NewSpool()
 	}
+	if f, ok := unnamedFile(); ok {
+		return &tempSpool{f: f, unlinked: true}, nil
+	}
 	f, err := os.CreateTemp("", "holdfast-spool-")
 	if err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	// The name is given up at once where the system allows it, so that a
-	// killed process leaves nothing behind.
+	// The name is given up at once where the system allows it.
 	unlinked := os.Remove(f.Name()) == nil
 	return &tempSpool{f: f, unlinked: unlinked}, nil
 }
