@@ -65,6 +65,10 @@ func Each(t *testing.T, test func(t *testing.T, bin string)) {
 	}
 }
 
+// goneWithin bounds how long those that were killed, and whom they called, may
+// still write to their folder.
+const goneWithin = 30 * time.Second
+
 // Folder makes a folder that the server's user may write to, as t.TempDir
 // does not: it is removed after the test.
 func Folder(t testing.TB) string {
@@ -73,11 +77,44 @@ func Folder(t testing.TB) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { os.RemoveAll(dir) }) //nolint:errcheck // a leftover in the temporary folder
+	t.Cleanup(func() { remove(t, dir) })
 	if err := errors.Join(os.Chmod(dir, 0o755), Own(dir)); err != nil {
 		t.Fatal(err)
 	}
 	return dir
+}
+
+// remove removes a folder once nobody works with it, who could make it anew.
+func remove(t testing.TB, dir string) {
+	for deadline := time.Now().Add(goneWithin); ; time.Sleep(100 * time.Millisecond) {
+		late := time.Now().After(deadline)
+		if !late && named(dir) {
+			continue
+		}
+		err := os.RemoveAll(dir)
+		if err == nil {
+			return
+		}
+		if late {
+			t.Errorf("the test leaves something behind: %v", err)
+			return
+		}
+	}
+}
+
+// named tells whether a process other than this one has the folder among its
+// arguments or in its environment.
+func named(dir string) bool {
+	found, _ := filepath.Glob("/proc/[0-9]*/environ") //nolint:errcheck // the pattern is sound
+	own := fmt.Sprintf("/proc/%d/environ", os.Getpid())
+	return slices.ContainsFunc(found, func(environ string) bool {
+		if environ == own {
+			return false
+		}
+		env, _ := os.ReadFile(environ)                                          //nolint:errcheck // it has ended
+		args, _ := os.ReadFile(filepath.Join(filepath.Dir(environ), "cmdline")) //nolint:errcheck // as above
+		return bytes.Contains(env, []byte(dir)) || bytes.Contains(args, []byte(dir))
+	})
 }
 
 // Own gives a file or folder, and all in it, to the server's user.
