@@ -4,6 +4,8 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"testing/synctest"
+	"time"
 )
 
 func TestAtticKeepsTreesToTheEnd(t *testing.T) {
@@ -36,4 +38,41 @@ func TestAtticKeepsTreesToTheEnd(t *testing.T) {
 	if _, err := os.Stat(a.dir); !os.IsNotExist(err) {
 		t.Errorf("the attic is still there: %v", err)
 	}
+}
+
+func TestAtticWaitsAfterItWasCleared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, err := newAttic(t.TempDir())
+		if err != nil {
+			t.Fatal(err)
+		}
+		waited := func() time.Duration {
+			start := time.Now()
+			if err := a.wait(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+			return time.Since(start)
+		}
+		if err := a.clear(); err != nil { // nothing was in it
+			t.Fatal(err)
+		}
+		if got := waited(); got != 0 {
+			t.Errorf("waited %v though nothing was deleted", got)
+		}
+		if err := os.MkdirAll(filepath.Join(a.dir, "1"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := a.clear(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chtimes(a.cleared, time.Now(), time.Now().Add(-2*time.Minute)); err != nil {
+			t.Fatal(err)
+		}
+		if got := waited(); got != 3*time.Minute {
+			t.Errorf("waited %v, want 3 min", got)
+		}
+		if got := waited(); got != 0 {
+			t.Errorf("waited %v again", got)
+		}
+	})
 }

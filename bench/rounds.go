@@ -38,6 +38,9 @@ func (r rounds) run(ctx context.Context) ([]cycle, error) {
 		return nil, err
 	}
 	defer r.attic.clear() //nolint:errcheck // the next run tries again
+	if err := r.attic.wait(ctx); err != nil {
+		return nil, err
+	}
 	var cycles []cycle
 	for _, set := range r.sets {
 		for round := range r.opts.runs {
