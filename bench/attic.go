@@ -78,15 +78,11 @@ func (a *attic) take(tree string) error {
 // clear deletes all trees, and writes down when, for the next run.
 func (a *attic) clear() error {
 	kept, err := os.ReadDir(a.dir)
-	if err != nil || len(kept) == 0 {
-		return errors.Join(ignoreMissing(err), os.RemoveAll(a.dir))
-	}
-	return errors.Join(os.RemoveAll(a.dir), os.WriteFile(a.cleared, nil, 0o600))
-}
-
-func ignoreMissing(err error) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	return err
+	if err = errors.Join(err, os.RemoveAll(a.dir)); len(kept) == 0 {
+		return err
+	}
+	return errors.Join(err, os.WriteFile(a.cleared, nil, 0o600))
 }

@@ -38,8 +38,10 @@ func (r rounds) run(ctx context.Context) ([]cycle, error) {
 		return nil, err
 	}
 	defer r.attic.clear() //nolint:errcheck // the next run tries again
-	if err := r.attic.wait(ctx); err != nil {
-		return nil, err
+	if slices.Contains(r.opts.steps, stepRestore) {
+		if err := r.attic.wait(ctx); err != nil {
+			return nil, err
+		}
 	}
 	var cycles []cycle
 	for _, set := range r.sets {
