@@ -23,6 +23,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"holdfast/test/processes"
 	"holdfast/test/tools"
 )
 
@@ -88,7 +89,7 @@ func Folder(t testing.TB) string {
 func remove(t testing.TB, dir string) {
 	for deadline := time.Now().Add(goneWithin); ; time.Sleep(100 * time.Millisecond) {
 		late := time.Now().After(deadline)
-		if !late && named(dir) {
+		if !late && len(processes.With(dir)) > 0 {
 			continue
 		}
 		err := os.RemoveAll(dir)
@@ -100,21 +101,6 @@ func remove(t testing.TB, dir string) {
 			return
 		}
 	}
-}
-
-// named tells whether a process other than this one has the folder among its
-// arguments or in its environment.
-func named(dir string) bool {
-	found, _ := filepath.Glob("/proc/[0-9]*/environ") //nolint:errcheck // the pattern is sound
-	own := fmt.Sprintf("/proc/%d/environ", os.Getpid())
-	return slices.ContainsFunc(found, func(environ string) bool {
-		if environ == own {
-			return false
-		}
-		env, _ := os.ReadFile(environ)                                          //nolint:errcheck // it has ended
-		args, _ := os.ReadFile(filepath.Join(filepath.Dir(environ), "cmdline")) //nolint:errcheck // as above
-		return bytes.Contains(env, []byte(dir)) || bytes.Contains(args, []byte(dir))
-	})
 }
 
 // Own gives a file or folder, and all in it, to the server's user.

@@ -1,15 +1,14 @@
 package serve
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
+	"holdfast/test/processes"
 	"holdfast/test/program"
 	"holdfast/test/service"
 )
@@ -107,17 +106,10 @@ func count(runs []run, job, kind, outcome string) int {
 	return n
 }
 
-// ofRuns returns the processes that belong to runs of services of this test.
-func (h *host) ofRuns() []string {
-	var found []string
-	environments, _ := filepath.Glob("/proc/[0-9]*/environ") //nolint:errcheck // the pattern is right
-	for _, path := range environments {
-		text, err := os.ReadFile(path)
-		if err == nil && bytes.Contains(text, []byte("HOLDFAST_RUN=")) && bytes.Contains(text, []byte("HOLDFAST_STATE_DIR="+h.Path("state")+"\x00")) {
-			found = append(found, path)
-		}
-	}
-	return found
+// ofRuns returns the processes that belong to runs of services of this test,
+// and have the texts in their arguments.
+func (h *host) ofRuns(texts ...string) []int {
+	return processes.With(append(texts, "HOLDFAST_RUN=", "HOLDFAST_STATE_DIR="+h.Path("state")+"\x00")...)
 }
 
 func readFile(path string) (string, error) {

@@ -1,11 +1,8 @@
 package serve
 
 import (
-	"bytes"
 	"fmt"
-	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -58,12 +55,8 @@ func TestLogOfDatabases(t *testing.T) {
 // none.
 func (h *host) receiver() int {
 	h.T.Helper()
-	for _, environment := range h.ofRuns() {
-		dir := filepath.Dir(environment)
-		said, err := os.ReadFile(filepath.Join(dir, "cmdline"))
-		if pid, wrong := strconv.Atoi(filepath.Base(dir)); err == nil && wrong == nil && bytes.Contains(said, []byte("receive\x00--once\x00--plan\x00streamed\x00")) {
-			return pid
-		}
+	if pids := h.ofRuns("receive\x00--once\x00--plan\x00streamed\x00"); len(pids) > 0 {
+		return pids[0]
 	}
 	return 0
 }

@@ -2,15 +2,14 @@ package service
 
 import (
 	"bytes"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
 	"time"
+
+	"holdfast/test/processes"
 )
 
 // Service is a `holdfast serve` that was started.
@@ -45,13 +44,9 @@ func (h *Host) Serve(args ...string) *Service {
 // runsEnd waits, for a few seconds, until the runs of a service that was killed
 // are gone: they die with it, a moment later.
 func (h *Host) runsEnd() {
-	mark := []byte("HOLDFAST_STATE_DIR=" + h.Path("state") + "\x00")
+	mark := "HOLDFAST_STATE_DIR=" + h.Path("state") + "\x00"
 	for deadline := time.Now().Add(5 * time.Second); time.Now().Before(deadline); time.Sleep(20 * time.Millisecond) {
-		environments, _ := filepath.Glob("/proc/[0-9]*/environ") //nolint:errcheck // the pattern is a good one
-		if !slices.ContainsFunc(environments, func(name string) bool {
-			text, _ := os.ReadFile(name) //nolint:errcheck // gone, or somebody else's
-			return bytes.Contains(text, mark)
-		}) {
+		if len(processes.With(mark)) == 0 {
 			return
 		}
 	}
