@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"io"
 	"os"
+
+	"holdfast/storage/tempfile"
 )
 
 // Spool is a Body that is still being written: bytes are appended once and
@@ -29,23 +31,18 @@ func NewSpool(s Store) (Spool, error) {
 	if sp, ok := As[Spooler](s); ok {
 		return sp.NewSpool()
 	}
-	if f, ok := unnamedFile(); ok {
-		return &tempSpool{f: f, unlinked: true}, nil
-	}
-	f, err := os.CreateTemp("", "holdfast-spool-")
+	f, left, err := tempfile.Create("holdfast-spool-")
 	if err != nil {
 		return nil, fmt.Errorf("spool: %w", err)
 	}
-	// The name is given up at once where the system allows it.
-	unlinked := os.Remove(f.Name()) == nil
-	return &tempSpool{f: f, unlinked: unlinked}, nil
+	return &tempSpool{f: f, left: left}, nil
 }
 
 // tempSpool keeps a spool in the folder for temporary files.
 type tempSpool struct {
 	f         *os.File
 	size      int64
-	unlinked  bool
+	left      string // the name that is to be removed
 	discarded bool
 }
 
@@ -65,8 +62,8 @@ func (t *tempSpool) Discard() error {
 	}
 	t.discarded = true
 	err := t.f.Close()
-	if t.unlinked {
+	if t.left == "" {
 		return err
 	}
-	return os.Remove(t.f.Name())
+	return os.Remove(t.left)
 }

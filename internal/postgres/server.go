@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgconn"
+
+	"holdfast/storage/tempfile"
 )
 
 // Server is a PostgreSQL server on this host, with its data directory.
@@ -177,13 +179,12 @@ func (s *Server) run(ctx context.Context, program string, args ...string) ([]byt
 		keepApart(cmd)
 	}
 	// A file, not a pipe: the server inherits it, and would keep a pipe open.
-	out, err := os.CreateTemp("", "holdfast-postgres-")
+	out, left, err := tempfile.Create("holdfast-postgres-")
 	if err != nil {
 		return nil, err
 	}
-	os.Remove(out.Name())       //nolint:errcheck // where open files have a name, it goes at the end; else nothing is left by one that is killed
-	defer os.Remove(out.Name()) //nolint:errcheck // as above
-	defer out.Close()           //nolint:errcheck // it was only read
+	defer os.Remove(left) //nolint:errcheck // mostly it has no name
+	defer out.Close()     //nolint:errcheck // it was only read
 	cmd.Stdout, cmd.Stderr = out, out
 	err = cmd.Run()
 	content, rerr := io.ReadAll(io.NewSectionReader(out, 0, math.MaxInt64))

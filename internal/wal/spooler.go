@@ -13,6 +13,7 @@ import (
 	"holdfast/internal/logarchive"
 	"holdfast/internal/postgres"
 	"holdfast/storage"
+	"holdfast/storage/tempfile"
 )
 
 // leastSpooled is how many segments are spooled at least: one that is filled,
@@ -61,15 +62,19 @@ type segmentFile struct {
 }
 
 func newSegmentFile(start postgres.LSN) (*segmentFile, error) {
-	f, err := os.CreateTemp("", "holdfast-wal-")
+	f, left, err := tempfile.Create("holdfast-wal-")
 	if err != nil {
 		return nil, spoolError(err)
 	}
-	if err := os.Remove(f.Name()); err != nil {
-		return nil, errors.Join(spoolError(err), f.Close())
+	if left != "" {
+		return nil, errors.Join(spoolError(errNamed), f.Close(), os.Remove(left))
 	}
 	return &segmentFile{File: f, start: start}, nil
 }
+
+// errNamed is given where open files have names, which would be left by a
+// process that is killed.
+var errNamed = errors.New("the system does not remove the names of open files")
 
 // spoolError is why WAL cannot be spooled. The server keeps it, and nothing was
 // confirmed of it.

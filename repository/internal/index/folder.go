@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"holdfast/repository/id"
+	"holdfast/storage/tempfile"
 )
 
 const (
@@ -104,11 +105,11 @@ func (f folder) create() (*os.File, error) {
 	if !f.isPrivate() {
 		return os.CreateTemp(f.path, tempPrefix)
 	}
-	file, err := os.CreateTemp("", "holdfast-index-")
-	if err == nil && os.Remove(file.Name()) != nil {
+	file, left, err := tempfile.Create("holdfast-index-")
+	if left != "" {
 		f.named.mu.Lock()
 		defer f.named.mu.Unlock()
-		f.named.names = append(f.named.names, file.Name())
+		f.named.names = append(f.named.names, left)
 	}
 	return file, err
 }
@@ -186,7 +187,8 @@ func (f folder) scratch() (scratch, error) {
 	if err != nil {
 		return scratch{}, fmt.Errorf("make index scratch file: %w", err)
 	}
-	return scratch{File: file, unlinked: os.Remove(file.Name()) == nil}, nil
+	err = os.Remove(file.Name())
+	return scratch{File: file, unlinked: err == nil || errors.Is(err, fs.ErrNotExist)}, nil
 }
 
 func (s scratch) discard() {
